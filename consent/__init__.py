@@ -1,0 +1,1 @@
+"""Grants: who authorised which source, for what and until when."""

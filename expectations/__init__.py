@@ -1,0 +1,1 @@
+"""Great Expectations suites and the one call that checks a batch."""

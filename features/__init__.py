@@ -1,0 +1,1 @@
+"""Registry, point-in-time frame: what training and scoring read."""

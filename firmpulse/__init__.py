@@ -1,0 +1,1 @@
+"""Kernel of Firmpulse: settings, errors, calendar, keys, warehouse access, tokens, dbt runner."""

@@ -1,0 +1,55 @@
+"""Every error Firmpulse raises on purpose.
+
+FirmpulseError
+├── ConfigurationError     a setting, a key or an installed part is wrong; fix it and run again
+│   └── WrongKeyError      a key does not open the file it belongs to
+├── ContractError          a data contract contradicts itself; a developer must fix the YAML
+├── DeliveryRefused        a delivery or file cannot be read as a whole; the provider must re-send
+├── GrantError             a grant is malformed or contradicts an earlier one
+├── NotReadyError          the input of a step is not there yet; the message names the command
+├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
+├── BuildFailed            dbt could not build or a data test failed
+└── GateFailed             a model did not pass its promotion gates
+
+One class per reaction the caller can have; the message has the fact, the value, the next step.
+"""
+
+
+class FirmpulseError(Exception):
+    """Root of all expected errors; the command line prints its message without a traceback."""
+
+
+class ConfigurationError(FirmpulseError):
+    """A setting, a key or an installed part is wrong."""
+
+
+class WrongKeyError(ConfigurationError):
+    """A key does not open the file it belongs to."""
+
+
+class ContractError(FirmpulseError):
+    """A data contract contradicts itself or names something unknown."""
+
+
+class DeliveryRefused(FirmpulseError):
+    """A delivery or a file in it cannot be taken as a whole."""
+
+
+class GrantError(FirmpulseError):
+    """A grant is malformed or contradicts an earlier one."""
+
+
+class NotReadyError(FirmpulseError):
+    """The input of a step is not there yet."""
+
+
+class ExpectationFailed(FirmpulseError):
+    """A batch broke its expectations."""
+
+
+class BuildFailed(FirmpulseError):
+    """A dbt build did not succeed."""
+
+
+class GateFailed(FirmpulseError):
+    """A model version did not pass its promotion gates."""

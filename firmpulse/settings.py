@@ -1,0 +1,94 @@
+"""The one reader of the environment; a frozen object that every function is handed."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where things live and how much of the machine may be used.
+
+    Each field is read from the environment variable `FIRMPULSE_<FIELD>`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="FIRMPULSE_", frozen=True, extra="ignore")
+
+    # Everything local lives under this folder and nothing else is written.
+    home: Path = Path("var")
+    # DuckDB, CatBoost and Polars threads; pinned because predictions depend on it.
+    threads: int = Field(default=2, ge=1)
+    # DuckDB spills to the home folder beyond this.
+    memory_limit: str = "8GB"
+    # Keys; made in `home/keys` on a first local run where absent.
+    vault_key: SecretStr | None = None
+    warehouse_key: SecretStr | None = None
+    token_key: SecretStr | None = None
+    # SQLAlchemy URL of grants and certificates; SQLite under the home folder by default.
+    control_url: str | None = None
+    # MLflow tracking URI; SQLite under the home folder by default.
+    mlflow_uri: str | None = None
+    # Recipient that tonight's scores are made for.
+    recipient: str = "demo-bank"
+
+    @property
+    def root(self) -> Path:
+        """The home folder as an absolute path."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def inbox(self) -> Path:
+        """What providers dropped, by source and delivery."""
+        return self.root / "inbox"
+
+    @property
+    def vault_path(self) -> Path:
+        """Encrypted raw rows, firm directory, quarantine."""
+        return self.root / "vault" / "vault.duckdb"
+
+    @property
+    def warehouse_path(self) -> Path:
+        """Encrypted masked rows, facts, features, labels, run metadata."""
+        return self.root / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def scores_dir(self) -> Path:
+        """Published scores: the DuckDB file and its Parquet twins."""
+        return self.root / "scores"
+
+    @property
+    def scores_path(self) -> Path:
+        """The published file that analysts open."""
+        return self.scores_dir / "scores.duckdb"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Locally made keys, mode 0600."""
+        return self.root / "keys"
+
+    @property
+    def data_docs(self) -> Path:
+        """Great Expectations' static pages."""
+        return self.root / "data_docs"
+
+    @property
+    def airflow_home(self) -> Path:
+        """Airflow's own files."""
+        return self.root / "airflow"
+
+    @property
+    def control_db_url(self) -> str:
+        """SQLAlchemy URL of the control store."""
+        return self.control_url or f"sqlite:///{self.root / 'control' / 'control.db'}"
+
+    @property
+    def mlflow_tracking_uri(self) -> str:
+        """MLflow tracking and registry URI."""
+        return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Folder of MLflow artifacts."""
+        return self.root / "mlflow" / "artifacts"

@@ -1,0 +1,1 @@
+"""Score firms with the champion and publish the results."""

@@ -1,0 +1,1 @@
+"""Sample, fit, calibrate, evaluate and register model versions."""
