@@ -1,0 +1,25 @@
+{#- Last month whose end has come, as its first day. `lag_days`: how many days after its end a
+    month is published by its source. -#}
+{% macro last_month(as_of, lag_days=0) -%}
+    cast(date_trunc('month', {{ as_of }} + 1 - {{ lag_days }}) - interval 1 month as date)
+{%- endmacro %}
+
+
+{#- Sum of a monthly measure over `months` months, skipping the `skip` newest;
+    `age` counts months back from the newest. -#}
+{% macro window_sum(measure, months, skip=0) -%}
+    coalesce(sum({{ measure }}) filter (
+        where age between {{ skip }} and {{ skip + months - 1 }}
+    ), 0)
+{%- endmacro %}
+
+
+{#- Population standard deviation over mean; months of the window without a row count as zero. -#}
+{% macro coefficient_of_variation(total, total_of_squares, months) -%}
+    case
+        when {{ total }} > 0 and {{ months }} >= 3
+            then sqrt(greatest(
+                {{ total_of_squares }} / {{ months }} - pow({{ total }} / {{ months }}, 2), 0
+            )) / ({{ total }} / {{ months }})
+    end
+{%- endmacro %}

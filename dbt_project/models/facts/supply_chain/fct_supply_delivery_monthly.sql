@@ -1,0 +1,30 @@
+with versions as (
+
+    {{ monthly_rows(ref('stg_supply__delivery'), 'shipped_on') }}
+
+),
+
+news as (
+
+    {{ touched('versions') }}
+
+),
+
+final as (
+
+    select
+        firm_id,
+        month,
+        available_at,
+        superseded_at,
+        max(delivery_seq) as delivery_seq,
+        count(*) as delivery_count,
+        count(*) filter (where accepted_on <= due_date) as on_time_count,
+        sum(quantity) as quantity,
+        sum(returned_quantity) as returned_quantity
+    from news
+    group by all
+
+)
+
+select * from final

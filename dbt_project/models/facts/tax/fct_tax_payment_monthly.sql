@@ -1,0 +1,28 @@
+with versions as (
+
+    {{ monthly_rows(ref('stg_tax__payment'), 'paid_on') }}
+
+),
+
+news as (
+
+    {{ touched('versions') }}
+
+),
+
+final as (
+
+    select
+        firm_id,
+        month,
+        available_at,
+        superseded_at,
+        max(delivery_seq) as delivery_seq,
+        coalesce(sum(paid_cny) filter (where kind = 'TAX'), 0) as paid_cny,
+        count(*) filter (where paid_on > due_date) as late_payment_count
+    from news
+    group by all
+
+)
+
+select * from final

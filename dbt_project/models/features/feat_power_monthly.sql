@@ -1,0 +1,96 @@
+with snapshots as (
+
+    {{ snapshots_to_build(lag_days=10) }}
+
+),
+
+bills as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        datediff('month', facts.month, snapshots.last_month) as age,
+        cast(sum(facts.energy_kwh) as double) as energy_kwh,
+        cast(sum(facts.valley_kwh) as double) as valley_kwh,
+        sum(facts.late_payment_count) as late_payment_count
+    from snapshots
+    {{ join_known(ref('fct_power_bill_monthly'), months=24) }}
+    group by all
+
+),
+
+readings as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        datediff('month', facts.month, snapshots.last_month) as age,
+        cast(sum(facts.energy_kwh) as double) as energy_kwh,
+        cast(null as double) as valley_kwh,
+        cast(null as bigint) as late_payment_count
+    from snapshots
+    {{ join_known(ref('fct_power_reading_monthly'), months=24) }}
+    group by all
+
+),
+
+-- A firm that is billed is measured by its bills; daily readings serve where no bill is known.
+months as (
+
+    select * from bills
+    union all
+    select readings.*
+    from readings
+    anti join bills using (firm_id, as_of)
+
+),
+
+windows as (
+
+    select
+        firm_id,
+        as_of,
+        least(max(age) + 1, 12) as window_months,
+        {{ window_sum('energy_kwh', 12) }} as energy_12m,
+        {{ window_sum('energy_kwh * energy_kwh', 12) }} as energy_squared_12m,
+        sum(energy_kwh) filter (where age < 3) as energy_3m,
+        sum(energy_kwh) filter (where age between 12 and 14) as energy_3m_year_before,
+        max(age) >= 14 as has_year_before,
+        median(energy_kwh) filter (where age < 12) as median_12m,
+        list(energy_kwh) filter (where age < 12) as energies_12m,
+        sum(valley_kwh) filter (where age < 12) as valley_12m,
+        sum(late_payment_count) filter (where age < 12) as late_payments_12m
+    from months
+    group by firm_id, as_of
+
+),
+
+final as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        snapshots.through_seq,
+        windows.energy_12m as power_energy_12m,
+        case
+            when windows.has_year_before and windows.energy_3m_year_before > 0
+                then least(
+                    coalesce(windows.energy_3m, 0) / windows.energy_3m_year_before - 1, 10
+                )
+        end as power_growth_3m_yoy,
+        {{ coefficient_of_variation(
+            'windows.energy_12m', 'windows.energy_squared_12m', 'windows.window_months'
+        ) }} as power_cv_12m,
+        cast(len(list_filter(
+            windows.energies_12m, lambda energy: energy < 0.1 * windows.median_12m
+        )) as double) as power_shutdown_months_12m,
+        case
+            when windows.energy_12m > 0 then windows.valley_12m / windows.energy_12m
+        end as power_valley_share_12m,
+        cast(windows.late_payments_12m as double) as power_late_payments_12m
+    from snapshots
+    left join windows using (firm_id, as_of)
+
+)
+
+select * from final

@@ -1,0 +1,109 @@
+with snapshots as (
+
+    {{ snapshots_to_build() }}
+
+),
+
+core_buyers as (
+
+    select
+        firm_id,
+        buyer_id,
+        min(available_at) as available_at
+    from {{ ref('stg_supply__relation') }}
+    where is_core_buyer
+    group by firm_id, buyer_id
+
+),
+
+orders as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        datediff('month', facts.month, snapshots.last_month) as age,
+        facts.ordered_cny,
+        core_buyers.buyer_id is not null as is_core
+    from snapshots
+    {{ join_known(ref('fct_supply_buyer_monthly'), months=12) }}
+    left join core_buyers
+        on
+            facts.firm_id = core_buyers.firm_id
+            and facts.buyer_id = core_buyers.buyer_id
+            and snapshots.as_of >= core_buyers.available_at
+
+),
+
+order_windows as (
+
+    select
+        firm_id,
+        as_of,
+        max(age) + 1 as window_months,
+        cast(sum(ordered_cny) as double) as ordered_12m,
+        cast({{ window_sum('ordered_cny', 6) }} as double) as ordered_6m,
+        cast({{ window_sum('ordered_cny', 6, skip=6) }} as double) as ordered_6m_before,
+        cast(coalesce(sum(ordered_cny) filter (where is_core), 0) as double) as core_12m
+    from orders
+    group by firm_id, as_of
+
+),
+
+deliveries as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        sum(facts.on_time_count) / sum(facts.delivery_count) as on_time_share,
+        cast(sum(facts.returned_quantity) as double)
+        / nullif(cast(sum(facts.quantity) as double), 0) as return_share
+    from snapshots
+    {{ join_known(ref('fct_supply_delivery_monthly'), months=12) }}
+    group by all
+
+),
+
+receivables as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        cast(sum(facts.open_cny) as double)
+        / nullif(cast(sum(facts.receivable_cny) as double), 0) as overdue_share,
+        cast(sum(facts.confirmed_cny) as double)
+        / nullif(cast(sum(facts.receivable_cny) as double), 0) as confirmed_share,
+        sum(facts.payment_delay_days) / nullif(sum(facts.paid_count), 0) as payment_delay_days
+    from snapshots
+    {{ join_known(ref('fct_supply_receivable_monthly'), months=12) }}
+    group by all
+
+),
+
+final as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        snapshots.through_seq,
+        order_windows.ordered_12m as supply_ordered_12m,
+        case
+            when order_windows.window_months = 12 and order_windows.ordered_6m_before > 0
+                then order_windows.ordered_6m / order_windows.ordered_6m_before - 1
+        end as supply_order_growth_6m,
+        case
+            when order_windows.ordered_12m > 0
+                then order_windows.core_12m / order_windows.ordered_12m
+        end as supply_core_buyer_share_12m,
+        deliveries.on_time_share as supply_on_time_share_12m,
+        deliveries.return_share as supply_return_share_12m,
+        receivables.overdue_share as supply_overdue_share_12m,
+        receivables.confirmed_share as supply_confirmed_share_12m,
+        receivables.payment_delay_days as supply_payment_delay_days_12m
+    from snapshots
+    left join order_windows using (firm_id, as_of)
+    left join deliveries using (firm_id, as_of)
+    left join receivables using (firm_id, as_of)
+
+)
+
+select * from final

@@ -1,0 +1,170 @@
+with snapshots as (
+
+    {{ snapshots_to_build() }}
+
+),
+
+months as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        datediff('month', facts.month, snapshots.last_month) as age,
+        sum(facts.sales_cny) as sales_cny,
+        sum(facts.sales_invoice_count) as sales_invoice_count,
+        sum(facts.red_cny) as red_cny,
+        sum(facts.void_count) as void_count,
+        sum(facts.issued_count) as issued_count,
+        max(facts.largest_invoice_cny) as largest_invoice_cny,
+        max(facts.last_issued_on) as last_issued_on,
+        bit_count(bit_or(facts.active_days)) as active_days,
+        sum(facts.purchases_cny) as purchases_cny
+    from snapshots
+    {{ join_known(ref('fct_tax_invoice_monthly')) }}
+    group by all
+
+),
+
+invoices as (
+
+    select
+        firm_id,
+        as_of,
+        max(age) + 1 as observed_months,
+        least(max(age) + 1, 12) as window_months,
+        cast({{ window_sum('sales_cny', 12) }} as double) as sales_12m,
+        cast({{ window_sum('sales_cny', 3) }} as double) as sales_3m,
+        cast({{ window_sum('sales_cny', 6) }} as double) as sales_6m,
+        cast({{ window_sum('sales_cny', 6, skip=6) }} as double) as sales_6m_before,
+        cast({{ window_sum('sales_cny * sales_cny', 12) }} as double) as sales_squared_12m,
+        cast(sum(sales_cny) as double) as sales_total,
+        cast(sum(sales_invoice_count) as double) as invoice_count_total,
+        count(*) filter (where age < 12 and sales_invoice_count > 0) as active_months_12m,
+        {{ window_sum('active_days', 12) }} as active_days_12m,
+        {{ window_sum('red_cny', 12) }} as red_12m,
+        {{ window_sum('void_count', 12) }} as void_12m,
+        {{ window_sum('issued_count', 12) }} as issued_12m,
+        max(largest_invoice_cny) filter (where age < 12) as largest_invoice_12m,
+        max(last_issued_on) as last_issued_on,
+        cast({{ window_sum('purchases_cny', 12) }} as double) as purchases_12m
+    from months
+    group by firm_id, as_of
+
+),
+
+counterparty_totals as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        facts.direction,
+        facts.counterparty_id,
+        cast(sum(facts.net_cny) as double) as net_cny
+    from snapshots
+    {{ join_known(ref('fct_tax_counterparty_monthly'), months=12) }}
+    where facts.counterparty_id is not null
+    group by all
+    having sum(facts.net_cny) > 0
+
+),
+
+counterparties as (
+
+    select
+        firm_id,
+        as_of,
+        count(*) filter (where direction = 'OUT') as customer_count,
+        count(*) filter (where direction = 'IN') as supplier_count,
+        sum(net_cny * net_cny) filter (where direction = 'OUT')
+        / pow(sum(net_cny) filter (where direction = 'OUT'), 2) as customer_hhi,
+        max(net_cny) filter (where direction = 'OUT')
+        / sum(net_cny) filter (where direction = 'OUT') as top_customer_share
+    from counterparty_totals
+    group by firm_id, as_of
+
+),
+
+returns as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        sum(facts.late_filing_count) as late_filings_12m,
+        cast(sum(facts.declared_sales_cny) as double) as declared_12m
+    from snapshots
+    {{ join_known(ref('fct_tax_vat_monthly'), months=12) }}
+    group by all
+
+),
+
+payments as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        cast(sum(facts.paid_cny) as double) as paid_12m,
+        sum(facts.late_payment_count) as late_payments_12m
+    from snapshots
+    {{ join_known(ref('fct_tax_payment_monthly'), months=12) }}
+    group by all
+
+),
+
+final as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        snapshots.through_seq,
+        invoices.sales_12m as tax_sales_12m,
+        invoices.sales_6m as tax_sales_6m,
+        invoices.sales_3m as tax_sales_3m,
+        case
+            when invoices.observed_months >= 12 and invoices.sales_6m_before > 0
+                then invoices.sales_6m / invoices.sales_6m_before - 1
+        end as tax_sales_growth_6m,
+        {{ coefficient_of_variation(
+            'invoices.sales_12m', 'invoices.sales_squared_12m', 'invoices.window_months'
+        ) }} as tax_sales_cv_12m,
+        invoices.sales_total / invoices.observed_months as tax_sales_mean_month,
+        invoices.invoice_count_total as tax_invoice_count_total,
+        cast(invoices.active_months_12m as double) as tax_active_months_12m,
+        cast(invoices.active_days_12m as double) as tax_active_days_12m,
+        cast(snapshots.as_of - invoices.last_issued_on as double) as tax_days_since_last_invoice,
+        case
+            when invoices.sales_12m > 0
+                then least(invoices.largest_invoice_12m / invoices.sales_12m, 1)
+        end as tax_max_invoice_share_12m,
+        case
+            when invoices.issued_12m > 0 then invoices.void_12m / invoices.issued_12m
+        end as tax_void_share_12m,
+        case
+            when invoices.sales_12m + invoices.red_12m > 0
+                then invoices.red_12m / (invoices.sales_12m + invoices.red_12m)
+        end as tax_red_share_12m,
+        case
+            when invoices.sales_12m > 0 then invoices.purchases_12m / invoices.sales_12m
+        end as tax_purchase_to_sales_12m,
+        case
+            when invoices.firm_id is not null
+                then cast(coalesce(counterparties.customer_count, 0) as double)
+        end as tax_customer_count_12m,
+        case
+            when invoices.firm_id is not null
+                then cast(coalesce(counterparties.supplier_count, 0) as double)
+        end as tax_supplier_count_12m,
+        counterparties.customer_hhi as tax_customer_hhi_12m,
+        counterparties.top_customer_share as tax_top_customer_share_12m,
+        cast(returns.late_filings_12m as double) as tax_late_filings_12m,
+        returns.declared_12m as tax_declared_sales_12m,
+        payments.paid_12m as tax_paid_12m,
+        cast(payments.late_payments_12m as double) as tax_late_payments_12m
+    from snapshots
+    left join invoices using (firm_id, as_of)
+    left join counterparties using (firm_id, as_of)
+    left join returns using (firm_id, as_of)
+    left join payments using (firm_id, as_of)
+
+)
+
+select * from final

@@ -1,0 +1,124 @@
+"""The features there are, read from dbt's manifest: the YAML beside each model is their home."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from firmpulse import dbt_runner
+from firmpulse.errors import ContractError
+from firmpulse.settings import Settings
+
+_META = ("name_zh", "dimension", "window", "unit", "expected_sign", "null_means")
+_SIGNS = ("+", "-", "U")
+
+
+@dataclass(frozen=True)
+class FeatureMeta:
+    """One feature, as its YAML defines it."""
+
+    name: str
+    view: str
+    source: str
+    dimension: str
+    window: str
+    unit: str
+    # "+": a higher value means higher risk, "-": lower risk, "U": not monotone
+    expected_sign: Literal["+", "-", "U"]
+    null_means: str
+    kind: Literal["number", "category"]
+    name_zh: str
+    name_en: str
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All features in the order of their views and columns."""
+
+    features: tuple[FeatureMeta, ...]
+
+    def names(
+        self, source: str | None = None, exclude_sources: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """Return feature names, of one source or of all but some."""
+        return tuple(
+            f.name
+            for f in self.features
+            if source in (None, f.source) and f.source not in exclude_sources
+        )
+
+    def categorical(self) -> tuple[str, ...]:
+        """Return the names of category features."""
+        return tuple(f.name for f in self.features if f.kind == "category")
+
+    def views(self) -> tuple[str, ...]:
+        """Return the feature views, in order."""
+        return tuple(dict.fromkeys(f.view for f in self.features))
+
+    def __getitem__(self, name: str) -> FeatureMeta:
+        """Return one feature; KeyError when there is none of that name."""
+        return next(f for f in self.features if f.name == name) if self._has(name) else _no(name)
+
+    def _has(self, name: str) -> bool:
+        return any(f.name == name for f in self.features)
+
+
+def _no(name: str) -> FeatureMeta:
+    raise KeyError(f"no feature {name!r}; list them with: firmpulse features list")
+
+
+def load(settings: Settings) -> Registry:
+    """Return the registry from the last manifest, parsing the project where there is none."""
+    path = dbt_runner.target_path(settings) / "manifest.json"
+    if not path.exists():
+        path = dbt_runner.parse(settings)
+    return from_manifest(json.loads(path.read_text(encoding="utf-8")))
+
+
+def from_manifest(manifest: Mapping[str, Any]) -> Registry:
+    """Return the registry that a dbt manifest describes.
+
+    Raises:
+        ContractError: a feature lacks a part of its definition.
+    """
+    models = sorted(
+        (
+            node
+            for node in manifest["nodes"].values()
+            if node["resource_type"] == "model" and "feature_source" in node["config"]["meta"]
+        ),
+        key=lambda node: str(node["name"]),
+    )
+    return Registry(tuple(f for node in models for f in _features(node)))
+
+
+def _features(node: Mapping[str, Any]) -> tuple[FeatureMeta, ...]:
+    return tuple(
+        _feature(node, column) for column in node["columns"].values() if _meta(column)
+    )
+
+
+def _meta(column: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = column["config"]["meta"]
+    return found
+
+
+def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
+    meta = _meta(column)
+    missing = [key for key in _META if key not in meta]
+    if missing or meta.get("expected_sign") not in _SIGNS:
+        wrong = ", ".join(missing) or f"expected_sign {meta['expected_sign']!r}"
+        raise ContractError(f"{node['name']}.yml: {column['name']} lacks a valid {wrong}")
+    return FeatureMeta(
+        name=column["name"],
+        view=node["name"],
+        source=node["config"]["meta"]["feature_source"],
+        dimension=meta["dimension"],
+        window=meta["window"],
+        unit=meta["unit"],
+        expected_sign=meta["expected_sign"],
+        null_means=meta["null_means"],
+        kind="category" if column["data_type"] == "varchar" else "number",
+        name_zh=meta["name_zh"],
+        name_en=column["description"],
+    )

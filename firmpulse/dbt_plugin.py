@@ -1,0 +1,38 @@
+"""dbt-duckdb plugin: attaches the encrypted files and brings the token macro.
+
+The keys are bound as parameters here, so they stand in no profile, no compiled SQL and no log.
+"""
+
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from firmpulse import keys, tokens, warehouse
+from firmpulse.settings import Settings
+
+# dbt builds its plugins itself, so the runner leaves the caller's settings here. Where dbt is
+# started by hand they come from the environment.
+_current: Settings | None = None
+
+
+def use(settings: Settings) -> None:
+    """Make `settings` the ones that the next connection is opened with."""
+    global _current
+    _current = settings
+
+
+def _settings() -> Settings:
+    return _current or Settings()
+
+
+class Plugin(BasePlugin):
+    """Opens vault and warehouse for dbt."""
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Attach both files once per connection."""
+        warehouse.prepare(conn, _settings(), vault=True, warehouse=True)
+
+    def configure_cursor(self, cursor: Any) -> None:
+        """Variables and temporary macros belong to one cursor: install them on each."""
+        tokens.install(cursor, keys.load(_settings(), "token_key"))

@@ -1,0 +1,97 @@
+"""Runs dbt in this process and lets go of the DuckDB files afterwards."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from firmpulse.errors import BuildFailed
+from firmpulse.settings import PROJECT_ROOT, Settings
+
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """One model or test that dbt ran."""
+
+    name: str
+    status: str
+    seconds: float
+    message: str
+
+
+def target_path(settings: Settings) -> Path:
+    """Folder of dbt's manifest and compiled SQL."""
+    return settings.root / "dbt" / "target"
+
+
+def build(
+    settings: Settings,
+    select: Sequence[str],
+    variables: dict[str, str],
+    *,
+    full_refresh: bool = False,
+) -> tuple[NodeOutcome, ...]:
+    """Run `dbt build` on the selected nodes.
+
+    Raises:
+        BuildFailed: a model or a data test failed; the message names the first ones.
+    """
+    arguments = ["build", "--select", *select, "--vars", json.dumps(variables)]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    return _nodes(_invoke(settings, arguments))
+
+
+def parse(settings: Settings) -> Path:
+    """Write the manifest without touching any data; returns its path."""
+    _invoke(settings, ["parse"])
+    return target_path(settings) / "manifest.json"
+
+
+def _invoke(settings: Settings, arguments: list[str]) -> Any:
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    from firmpulse import dbt_plugin
+
+    dbt_plugin.use(settings)
+    common = [
+        "--project-dir", str(DBT_PROJECT),
+        "--profiles-dir", str(DBT_PROJECT),
+        "--target-path", str(target_path(settings)),
+        "--log-path", str(settings.root / "dbt" / "logs"),
+        "--log-level", "none",
+        "--log-level-file", "info",
+        "--no-use-colors",
+    ]  # fmt: skip
+    try:
+        outcome = _runner().invoke([*arguments, *common])
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    if outcome.exception is not None:
+        raise BuildFailed(f"dbt could not run: {outcome.exception}") from outcome.exception
+    return outcome.result
+
+
+@lru_cache(maxsize=1)
+def _runner() -> Any:
+    from dbt.cli.main import dbtRunner
+
+    logging.getLogger("dbt").setLevel(logging.ERROR)
+    return dbtRunner()
+
+
+def _nodes(result: Any) -> tuple[NodeOutcome, ...]:
+    nodes = tuple(
+        NodeOutcome(r.node.name, str(r.status), r.execution_time, r.message or "")
+        for r in result.results
+    )
+    failed = [n for n in nodes if n.status in {"error", "fail", "runtime error"}]
+    if failed:
+        shown = "; ".join(f"{n.name}: {n.message.strip()}" for n in failed[:3])
+        raise BuildFailed(f"dbt failed on {len(failed)} of {len(nodes)} nodes: {shown}")
+    return nodes

@@ -1,0 +1,64 @@
+"""The one way to MLflow: where it lives, what the models are called, who is champion."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from firmpulse.settings import Settings
+
+CREDIT_MODEL = "firmpulse-credit"
+STATEMENTS_MODEL = "firmpulse-statements"
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+
+def client(settings: Settings) -> Any:
+    """Return an MlflowClient of the tracking store, which is made on first use."""
+    # The word, not 1; read when mlflow is imported.
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    uri = settings.mlflow_tracking_uri
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return mlflow.MlflowClient(uri, uri)
+
+
+def use_experiment(settings: Settings, name: str) -> str:
+    """Make `name` the active experiment and return its id."""
+    import mlflow
+
+    found = client(settings).get_experiment_by_name(name)
+    if found is None:
+        settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
+        mlflow.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
+    return str(mlflow.set_experiment(name).experiment_id)
+
+
+def version_by_alias(settings: Settings, name: str, alias: str) -> Any | None:
+    """Return the model version that carries `alias`, None when no version does."""
+    mlflow_client = client(settings)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return mlflow_client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        # A missing model or alias is an answer here; anything else is a fault.
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def model_folder(settings: Settings, name: str, version: str) -> Path:
+    """Return a local folder with the logged files of a model version."""
+    client(settings)
+    import mlflow
+
+    uri = f"models:/{name}/{version}"
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
