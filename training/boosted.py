@@ -1,0 +1,94 @@
+"""Fit the gradient-boosted candidate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from features.registry import FeatureMeta
+from firmpulse.bundle import Bundle, CreditModel, matrix_of, pool_of
+from firmpulse.scale import PlattCalibration
+from firmpulse.settings import Settings
+from training.calibration import fit_platt
+from training.config import TrainingConfig
+from training.frozen import FrozenFrame, bads_of
+from training.split import TRAIN, VALIDATION
+
+_CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
+_STATEMENTS = "statement"
+
+
+@dataclass(frozen=True)
+class FeatureList:
+    """The candidate's features in order, the categories among them, and their expected signs."""
+
+    names: tuple[str, ...]
+    categorical: tuple[str, ...]
+    # +1 raises risk, −1 lowers it, 0 either; aligned with names.
+    constraints: tuple[int, ...]
+
+
+def candidate_features(features: tuple[FeatureMeta, ...]) -> FeatureList:
+    """Return what the candidate may see: every feature but those of annual statements."""
+    used = [feature for feature in features if feature.source != _STATEMENTS]
+    return FeatureList(
+        names=tuple(feature.name for feature in used),
+        categorical=tuple(feature.name for feature in used if feature.kind == "category"),
+        constraints=tuple(
+            0 if feature.kind == "category" else _CONSTRAINTS[feature.expected_sign]
+            for feature in used
+        ),
+    )
+
+
+def fit_trees(
+    rows: pl.DataFrame,
+    listed: FeatureList,
+    parameters: Mapping[str, float | int | str],
+    settings: Settings,
+    seed: int,
+    stop_on: pl.DataFrame | None = None,
+) -> Any:
+    """Return a CatBoost model fitted on labelled rows, stopped early on held-out ones."""
+    from catboost import CatBoost
+
+    model = CatBoost(
+        {
+            **parameters,
+            "loss_function": "Logloss",
+            "monotone_constraints": list(listed.constraints),
+            "random_seed": seed,
+            "thread_count": settings.threads,
+            "allow_writing_files": False,
+            "verbose": False,
+        }
+    )
+    model.fit(_pool(rows, listed), eval_set=None if stop_on is None else _pool(stop_on, listed))
+    return model
+
+
+def _pool(rows: pl.DataFrame, listed: FeatureList) -> Any:
+    matrix = matrix_of(rows, listed.names, listed.categorical)
+    return pool_of(matrix, listed.categorical, label=bads_of(rows))
+
+
+def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> CreditModel:
+    """Return the candidate: trees fitted on train, stopped and calibrated on validation."""
+    listed = candidate_features(frame.features)
+    held_out = frame.part(VALIDATION)
+    trees = fit_trees(
+        frame.part(TRAIN), listed, config.boosting, settings, config.seed, stop_on=held_out
+    )
+    uncalibrated = Bundle(
+        features=listed.names,
+        categorical=listed.categorical,
+        calibration=PlattCalibration(slope=1.0, intercept=0.0),
+        trained_as_of=frame.as_of,
+        frame_digest=frame.digest,
+        threads=settings.threads,
+        seed=config.seed,
+    )
+    raw = CreditModel(uncalibrated, trees).raw_logit(held_out)
+    calibration = fit_platt(raw, bads_of(held_out))
+    return CreditModel(replace(uncalibrated, calibration=calibration), trees)

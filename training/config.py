@@ -1,0 +1,55 @@
+"""Numbers that shape a training run; conventions of the field, changed in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+EXPERIMENT = "firmpulse-credit"
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Bounds a candidate must keep on the out-of-time rows to become champion."""
+
+    least_auc: float = 0.70
+    least_ks: float = 0.30
+    # Beyond this a leak of the outcome is likelier than a good model.
+    most_auc: float = 0.95
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How rows are split, models fitted and metrics measured."""
+
+    seed: int = 20_240_131
+    # Months after a snapshot in which a default counts.
+    horizon_months: int = 12
+    # Fewest snapshots in the out-of-time set.
+    oot_snapshots: int = 2
+    # A snapshot is complete when this share of its outcomes is known; late corrections may lag.
+    complete_share: float = 0.95
+    # Share of the training firms held out for early stopping and calibration.
+    validation_share: float = 0.25
+    bootstrap_draws: int = 1_000
+    confidence: float = 0.95
+    # Firm age joins the statements in the traditional scorecard.
+    baseline_extra: tuple[str, ...] = ("profile_firm_age_months",)
+    # L2 strength of the logistic regression; sklearn's C.
+    logistic_c: float = 0.1
+    boosting: Mapping[str, float | int | str] = field(
+        default_factory=lambda: MappingProxyType(
+            {
+                "iterations": 600,
+                "learning_rate": 0.05,
+                "depth": 4,
+                "l2_leaf_reg": 8.0,
+                "rsm": 0.7,
+                "border_count": 64,
+                "early_stopping_rounds": 60,
+            }
+        )
+    )
+    gates: Gates = field(default_factory=Gates)
+
+
+DEFAULT = TrainingConfig()

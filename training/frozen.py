@@ -1,0 +1,138 @@
+"""The frozen training frame: written once by sampling, read by every fit."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from features.registry import FeatureMeta
+from firmpulse import warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.scale import FloatArray
+from firmpulse.settings import Settings
+
+KEYS = ("firm_id", "as_of", "outcome", "split")
+# Sums over threads may differ in the last bits; the digest must not.
+_DIGEST_FIGURES = 12
+_DIGEST_CHUNK_ROWS = 20_000
+
+_FRAMES_DDL = """
+create table if not exists warehouse.training.frames (
+    as_of date primary key,
+    table_name varchar not null,
+    digest varchar not null,
+    rows bigint not null,
+    bads bigint not null,
+    features_json varchar not null,
+    created_at timestamptz not null
+)
+"""
+
+
+@dataclass(frozen=True)
+class FrozenFrame:
+    """One row a firm and snapshot; the features' meta as it was when sampled."""
+
+    as_of: date
+    table: str
+    digest: str
+    features: tuple[FeatureMeta, ...]
+    rows: pl.DataFrame
+
+    def part(self, *splits: str) -> pl.DataFrame:
+        """Return the rows of the named splits."""
+        return self.rows.filter(pl.col("split").is_in(splits))
+
+
+def bads_of(rows: pl.DataFrame) -> FloatArray:
+    """Return 1.0 for bad and 0.0 for good, shape (rows,)."""
+    return (rows["outcome"] == "bad").to_numpy().astype(np.float64)
+
+
+def table_name(as_of: date) -> str:
+    """Return the name of the frozen table of a date within warehouse.training."""
+    return f"frame_{as_of:%Y%m%d}"
+
+
+def digest_of(rows: pl.DataFrame) -> str:
+    """Return a SHA-256 over column names, types and rows in key order, to 12 figures."""
+    content = hashlib.sha256(json.dumps([[n, str(t)] for n, t in rows.schema.items()]).encode())
+    keys = [name for name in ("firm_id", "as_of") if name in rows.columns]
+    floats = [name for name, kind in rows.schema.items() if kind == pl.Float64]
+    ordered = rows.sort(keys).with_columns(pl.col(floats).round_sig_figs(_DIGEST_FIGURES))
+    for start in range(0, ordered.height, _DIGEST_CHUNK_ROWS):
+        text = ordered.slice(start, _DIGEST_CHUNK_ROWS).write_csv(include_header=False)
+        content.update(text.encode())
+    return content.hexdigest()
+
+
+def write(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    rows: pl.DataFrame,
+    features: tuple[FeatureMeta, ...],
+) -> str:
+    """Replace the frozen table of `as_of` and its catalogue row; return the digest."""
+    digest = digest_of(rows)
+    name = table_name(as_of)
+    meta = json.dumps([asdict(feature) for feature in features], ensure_ascii=False)
+    bads = int(bads_of(rows).sum())
+    entry = [as_of, name, digest, rows.height, bads, meta, datetime.now(UTC)]
+    connection.execute("create schema if not exists warehouse.training")
+    connection.execute(_FRAMES_DDL)
+    connection.register("frozen_rows", rows)
+    connection.execute("begin")
+    connection.execute(
+        f"create or replace table warehouse.training.{name} as "  # noqa: S608 - made of a date
+        "select * replace (cast(firm_id as uuid) as firm_id) from frozen_rows"
+    )
+    connection.execute("delete from warehouse.training.frames where as_of = ?", [as_of])
+    connection.execute("insert into warehouse.training.frames values (?, ?, ?, ?, ?, ?, ?)", entry)
+    connection.execute("commit")
+    connection.unregister("frozen_rows")
+    return digest
+
+
+def read(settings: Settings, as_of: date) -> FrozenFrame:
+    """Return the frozen frame of `as_of`.
+
+    Raises:
+        NotReadyError: nothing was sampled for this date.
+    """
+    with warehouse.connect(settings) as connection:
+        entry = _catalogue_entry(connection, as_of)
+        if entry is None:
+            raise NotReadyError(
+                f"no training frame was sampled for {as_of}; run: firmpulse train --as-of {as_of}"
+            )
+        name, digest, meta = entry
+        rows = connection.execute(
+            f"select * replace (cast(firm_id as varchar) as firm_id) "  # noqa: S608 - catalogued
+            f"from warehouse.training.{name} order by firm_id, as_of"
+        ).pl()
+    return FrozenFrame(as_of, f"training.{name}", digest, _metas(json.loads(meta)), rows)
+
+
+def _catalogue_entry(
+    connection: duckdb.DuckDBPyConnection, as_of: date
+) -> tuple[str, str, str] | None:
+    exists = connection.execute(
+        "select count(*) from duckdb_tables() where database_name = 'warehouse' "
+        "and schema_name = 'training' and table_name = 'frames'"
+    ).fetchone()
+    if exists is None or not exists[0]:
+        return None
+    found = connection.execute(
+        "select table_name, digest, features_json from warehouse.training.frames where as_of = ?",
+        [as_of],
+    ).fetchone()
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def _metas(content: list[Mapping[str, str]]) -> tuple[FeatureMeta, ...]:
+    return tuple(FeatureMeta(**feature) for feature in content)

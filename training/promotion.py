@@ -1,0 +1,128 @@
+"""Gates a candidate must pass, and a named person who answers for it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from firmpulse import tracking
+from firmpulse.errors import GateFailed, NotReadyError
+from firmpulse.settings import Settings
+from training.config import DEFAULT, Gates, TrainingConfig
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One gate: what was measured, the bound, and whether it holds."""
+
+    gate: str
+    value: float | None
+    bound: float | None
+    passed: bool
+
+    def __str__(self) -> str:
+        """Return gate, value and bound for a message."""
+        value = "not measured" if self.value is None else f"{self.value:.3f}"
+        bound = "no baseline" if self.bound is None else f"{self.bound:.3f}"
+        return f"{self.gate}: {value} against {bound}"
+
+
+@dataclass(frozen=True)
+class PromotionReport:
+    """What happened to a candidate."""
+
+    as_of: date
+    model: str
+    version: str
+    gates: tuple[GateResult, ...]
+    promoted: bool
+    approver: str | None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate holds."""
+        return all(gate.passed for gate in self.gates)
+
+
+def promote(
+    settings: Settings,
+    as_of: date,
+    candidate_version: str,
+    approver: str | None,
+    config: TrainingConfig = DEFAULT,
+) -> PromotionReport:
+    """Make a candidate champion if its gates are green and someone approves.
+
+    Without an approver nothing changes; the report says what the gates found.
+
+    Raises:
+        GateFailed: an approver was named, and a gate is red; each is listed.
+        NotReadyError: no such version.
+    """
+    client = tracking.client(settings)
+    candidate = _version(settings, candidate_version, as_of)
+    results = check(
+        client.get_run(candidate.run_id).data.metrics,
+        _baseline_auc(settings, client, candidate.tags.get("frame_digest")),
+        config.gates,
+    )
+    named = (approver or "").strip() or None
+    report = PromotionReport(
+        as_of, tracking.CREDIT_MODEL, candidate_version, results, named is not None, named
+    )
+    summary = "; ".join(str(result) for result in results)
+    client.set_model_version_tag(tracking.CREDIT_MODEL, candidate_version, "gates", summary)
+    if named is None:
+        return report
+    if not report.passed:
+        failed = "; ".join(str(result) for result in results if not result.passed)
+        raise GateFailed(
+            f"version {candidate_version} of {tracking.CREDIT_MODEL} stays challenger. {failed}. "
+            f"Train a better candidate, or look at its run in MLflow"
+        )
+    client.set_model_version_tag(tracking.CREDIT_MODEL, candidate_version, "approver", named)
+    client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, candidate_version)
+    return report
+
+
+def check(
+    metrics: dict[str, float], baseline_auc: float | None, gates: Gates
+) -> tuple[GateResult, ...]:
+    """Return the gates on out-of-time metrics; a metric that was not logged fails its gates."""
+    auc, ks = metrics.get("oot_auc"), metrics.get("oot_ks")
+    return (
+        _at_least("AUC at least", auc, gates.least_auc),
+        _at_least("KS at least", ks, gates.least_ks),
+        _at_least("AUC no worse than the statements baseline", auc, baseline_auc),
+        GateResult(
+            "AUC at most (above: a leak is likely)",
+            auc,
+            gates.most_auc,
+            auc is not None and auc <= gates.most_auc,
+        ),
+    )
+
+
+def _at_least(gate: str, value: float | None, bound: float | None) -> GateResult:
+    passed = value is not None and bound is not None and value >= bound
+    return GateResult(gate, value, bound, passed)
+
+
+def _version(settings: Settings, version: str, as_of: date) -> Any:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return tracking.client(settings).get_model_version(tracking.CREDIT_MODEL, version)
+    except MlflowException as error:
+        raise NotReadyError(
+            f"{tracking.CREDIT_MODEL} has no version {version}; "
+            f"run: firmpulse train --as-of {as_of}"
+        ) from error
+
+
+def _baseline_auc(settings: Settings, client: Any, frame_digest: str | None) -> float | None:
+    """Return the baseline's out-of-time AUC on the same frozen frame, None without one."""
+    baseline = tracking.version_by_alias(settings, tracking.STATEMENTS_MODEL, tracking.CHALLENGER)
+    if baseline is None or baseline.tags.get("frame_digest") != frame_digest:
+        return None
+    auc = client.get_run(baseline.run_id).data.metrics.get("oot_auc")
+    return None if auc is None else float(auc)

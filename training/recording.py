@@ -1,0 +1,148 @@
+"""Write a fitted model and all that belongs to it into MLflow."""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+
+from firmpulse import tracking
+from firmpulse.scale import FloatArray
+from firmpulse.settings import Settings
+from training.frozen import FrozenFrame
+from training.metrics import Interval
+
+# MLflow keeps at most this many characters of a dataset's digest; the tag has all of them.
+_DATASET_DIGEST_CHARACTERS = 36
+_EXAMPLE_ROWS = 3
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What one run leaves behind."""
+
+    parameters: Mapping[str, object]
+    metrics: Mapping[str, Interval | float]
+    # File name → figure.
+    figures: Mapping[str, Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model to register: its code, its files and its input."""
+
+    name: str
+    script: Path
+    # Writes the model's files into an empty folder.
+    write: Callable[[Path], None]
+    # Rows with the model's features; the first few become the input example.
+    matrix: pl.DataFrame
+    # PDs of the first rows tell MLflow the output's shape.
+    default_prob: FloatArray
+    requirements: tuple[str, ...]
+
+
+@contextmanager
+def run(settings: Settings, experiment: str, name: str, frame: FrozenFrame) -> Iterator[Any]:
+    """Open a run whose input is the frozen frame."""
+    tracking.use_experiment(settings, experiment)
+    import mlflow
+
+    with mlflow.start_run(run_name=name) as active, warnings.catch_warnings():
+        # Hints for notebook users: untyped predict(), integer columns that may gain nulls.
+        warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
+        mlflow.log_input(_dataset(frame), context="training")
+        mlflow.set_tags(
+            {
+                "frame_table": frame.table,
+                "frame_digest": frame.digest,
+                "as_of": frame.as_of.isoformat(),
+            }
+        )
+        yield active
+
+
+def record(artifacts: Artifacts) -> None:
+    """Log parameters, metrics with their bounds, tags and figures to the active run."""
+    import mlflow
+
+    mlflow.log_params(dict(artifacts.parameters))
+    mlflow.log_metrics(flat(artifacts.metrics))
+    mlflow.set_tags(dict(artifacts.tags))
+    for name, figure in artifacts.figures.items():
+        mlflow.log_figure(figure, f"plots/{name}", save_kwargs={"dpi": 110})
+
+
+def register(settings: Settings, served: ServedModel, tags: Mapping[str, str]) -> str:
+    """Log the model to the active run, register it as challenger and return its version."""
+    import mlflow
+    from mlflow.models import infer_signature
+
+    example = served.matrix.head(_EXAMPLE_ROWS).to_pandas()
+    with TemporaryDirectory() as folder:
+        bundle = Path(folder) / "bundle"
+        bundle.mkdir()
+        served.write(bundle)
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(served.script),
+            artifacts={"bundle": str(bundle)},
+            signature=infer_signature(example, _output(served.default_prob[:_EXAMPLE_ROWS])),
+            input_example=example,
+            pip_requirements=list(served.requirements),
+            registered_model_name=served.name,
+        )
+    version = str(info.registered_model_version)
+    client = tracking.client(settings)
+    for key, value in tags.items():
+        client.set_model_version_tag(served.name, version, key, value)
+    client.set_registered_model_alias(served.name, tracking.CHALLENGER, version)
+    return version
+
+
+def flat(metrics: Mapping[str, Interval | float]) -> dict[str, float]:
+    """Return name → value, with `_low` and `_high` beside each interval."""
+    flattened: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, Interval):
+            flattened |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+        else:
+            flattened[name] = value
+    return flattened
+
+
+def installed(*packages: str) -> tuple[str, ...]:
+    """Return pinned requirements of the named packages as they are installed here."""
+    from importlib.metadata import version
+
+    return tuple(f"{package}=={version(package)}" for package in packages)
+
+
+def _output(default_prob: FloatArray) -> Any:
+    from firmpulse import scale
+
+    return pl.DataFrame(
+        {
+            "default_prob": default_prob,
+            "score": scale.score(default_prob),
+            "grade": scale.grade(default_prob),
+        }
+    ).to_pandas()
+
+
+def _dataset(frame: FrozenFrame) -> Any:
+    import mlflow.data
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+
+    return mlflow.data.from_polars(
+        frame.rows,
+        source=CodeDatasetSource({"table": frame.table, "as_of": frame.as_of.isoformat()}),
+        targets="outcome",
+        name=frame.table,
+        digest=frame.digest[:_DATASET_DIGEST_CHARACTERS],
+    )

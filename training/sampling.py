@@ -1,0 +1,77 @@
+"""Draw the training sample: matured labels, split, features as they were known."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from features.frame import frame
+from features.registry import Registry
+from firmpulse import warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from training import frozen, split
+from training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class SampleReport:
+    """What was frozen; counts by split."""
+
+    as_of: date
+    table: str
+    digest: str
+    rows: Mapping[str, int]
+    bads: Mapping[str, int]
+    snapshots: Mapping[str, tuple[date, ...]]
+
+
+def freeze(
+    settings: Settings, as_of: date, registry: Registry, config: TrainingConfig
+) -> SampleReport:
+    """Freeze the training frame of `as_of`; the same inputs give the same digest.
+
+    Raises:
+        NotReadyError: labels are missing or too few; the message has the numbers.
+    """
+    with warehouse.connect(settings) as connection:
+        assigned = split.assign(_labels(connection, as_of), as_of, config)
+        spine = assigned.select("firm_id", "as_of")
+        features = frame(connection, registry, spine, registry.names())
+        rows = pl.concat(
+            [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
+        )
+        digest = frozen.write(connection, as_of, rows, registry.features)
+    return _report(as_of, digest, rows)
+
+
+def _labels(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
+    try:
+        labels = connection.execute(
+            "select cast(firm_id as varchar) as firm_id, as_of, outcome, matured_at "
+            "from warehouse.labels.default_12m order by firm_id, as_of"
+        ).pl()
+    except duckdb.CatalogException:
+        labels = pl.DataFrame()
+    if labels.is_empty():
+        raise NotReadyError(
+            f"no outcomes in labels.default_12m for {as_of}; land loan performance and run: "
+            f"firmpulse nightly --as-of {as_of}"
+        )
+    return labels
+
+
+def _report(as_of: date, digest: str, rows: pl.DataFrame) -> SampleReport:
+    bad_rows = rows.filter(pl.col("outcome") == "bad")
+    days = rows.group_by("split").agg(pl.col("as_of").unique().sort()).iter_rows()
+    return SampleReport(
+        as_of=as_of,
+        table=f"training.{frozen.table_name(as_of)}",
+        digest=digest,
+        rows=dict(sorted(Counter(rows["split"]).items())),
+        bads=dict(sorted(Counter(bad_rows["split"]).items())),
+        snapshots={name: tuple(snapshots) for name, snapshots in sorted(days)},
+    )

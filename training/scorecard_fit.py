@@ -1,0 +1,106 @@
+"""Fit the traditional scorecard on annual statements and firm age with optbinning."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from features.registry import FeatureMeta
+from firmpulse.errors import NotReadyError
+from firmpulse.scale import FloatArray
+from training.config import TrainingConfig
+from training.frozen import FrozenFrame, bads_of
+from training.scorecard import Characteristic, Scorecard, points_of
+from training.split import TRAIN, VALIDATION
+
+_TRENDS = {"+": "ascending", "-": "descending", "U": "auto"}
+
+
+def baseline_features(
+    features: tuple[FeatureMeta, ...], config: TrainingConfig
+) -> tuple[FeatureMeta, ...]:
+    """Return the numbers of the annual statements and the configured extras."""
+    return tuple(
+        feature
+        for feature in features
+        if feature.kind == "number"
+        and (feature.source == "statement" or feature.name in config.baseline_extra)
+    )
+
+
+def fit(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
+    """Return the scorecard fitted on the training rows, whose event rates follow the signs.
+
+    Raises:
+        NotReadyError: the frame has no statement features, or none was ever observed.
+    """
+    rows = frame.part(TRAIN, VALIDATION)
+    listed = [
+        feature
+        for feature in baseline_features(frame.features, config)
+        if rows[feature.name].drop_nulls().n_unique() > 1
+    ]
+    if not listed:
+        raise NotReadyError(
+            f"the training frame of {frame.as_of} has no observed statement features; "
+            f"land annual statements and sample again"
+        )
+    binning, model = fit_optbinning(rows, listed)
+    intercept, coefficients = float(model.intercept_[0]), model.coef_[0]
+    return Scorecard(
+        intercept=intercept,
+        characteristics=tuple(
+            _characteristic(
+                feature.name, binning.get_binned_variable(feature.name), intercept, own, len(listed)
+            )
+            for feature, own in zip(listed, coefficients, strict=True)
+        ),
+        trained_as_of=frame.as_of,
+        frame_digest=frame.digest,
+    )
+
+
+def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta]) -> tuple[Any, Any]:
+    """Return optbinning's fitted BinningProcess and sklearn's regression on its evidence."""
+    with warnings.catch_warnings():
+        # optbinning 1.0 still calls names that its own requirements deprecate.
+        warnings.simplefilter("ignore")
+        from optbinning import BinningProcess
+        from sklearn.linear_model import LogisticRegression
+
+        names = [feature.name for feature in listed]
+        values = rows.select(pl.col(names).cast(pl.Float64)).to_pandas()
+        binning = BinningProcess(
+            names,
+            binning_fit_params={
+                feature.name: {"monotonic_trend": _TRENDS[feature.expected_sign]}
+                for feature in listed
+            },
+        )
+        outcome = bads_of(rows)
+        binning.fit(values, outcome)
+        evidence = binning.transform(values, metric="woe", metric_missing="empirical")
+        return binning, LogisticRegression().fit(evidence.to_numpy(), outcome)
+
+
+def _characteristic(
+    name: str, binned: Any, intercept: float, coefficient: float, characteristics: int
+) -> Characteristic:
+    splits = np.asarray(binned.splits, dtype=np.float64)
+    evidence = binned.transform(_probes(splits), metric="woe", metric_missing="empirical")
+    woe = tuple(float(value) for value in evidence)
+    return Characteristic(
+        feature=name,
+        splits=tuple(splits.tolist()),
+        woe=woe,
+        coefficient=float(coefficient),
+        points=points_of(intercept, float(coefficient), woe, characteristics),
+    )
+
+
+def _probes(splits: FloatArray) -> FloatArray:
+    """Return one value in each bin, then a missing one."""
+    below = splits[:1] - 1 if len(splits) else np.zeros(1)
+    # Each later bin includes its lower bound.
+    return np.concatenate([below, splits, [np.nan]])
