@@ -8,17 +8,21 @@
 {%- endmacro %}
 
 
-{#- Token of every identifier that appears in `columns` (values in the form scheme:value).
-    Distinct values first: a firm appears in thousands of rows and is hashed once. -#}
-{% macro firm_tokens(relation, columns) -%}
+{#- Token of every value that appears in `columns`; for firms a value is scheme:identifier.
+    Distinct values first: an identifier appears in thousands of rows and is hashed once. -#}
+{% macro distinct_tokens(relation, domain, columns) -%}
     select
         identifier,
-        token('firm', identifier) as firm_id
+        token('{{ domain }}', identifier) as token_id
     from (
         {%- for column in columns %}
         select {{ column }} as identifier from {{ relation }}
         {%- if not loop.last %}
         union
+        {%- else %}
+        {%- if columns | length == 1 %}
+        group by {{ column }}
+        {%- endif %}
         {%- endif %}
         {%- endfor %}
     )

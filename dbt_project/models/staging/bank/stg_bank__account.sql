@@ -12,7 +12,7 @@ renamed as (
         delivery_seq,
         available_at,
         firm,
-        token('account', account_no) as account_id,
+        account_no,
         acct_type as account_type,
         opened as opened_on
     from source
@@ -21,7 +21,13 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
+
+),
+
+account_tokens as materialized (
+
+    {{ distinct_tokens('source', 'account', ['account_no']) }}
 
 ),
 
@@ -32,12 +38,14 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        renamed.account_id,
+        firms.token_id as firm_id,
+        account_tokens.token_id as account_id,
         renamed.account_type,
         renamed.opened_on
     from renamed
     inner join tokens as firms on renamed.firm = firms.identifier
+    left join account_tokens
+        on renamed.account_no = account_tokens.identifier
 
 )
 

@@ -13,7 +13,7 @@ renamed as (
         available_at,
         firm,
         {{ with_scheme("cp_tax_no") }} as counterparty,
-        token('account', account_no) as account_id,
+        account_no,
         cast(booked_at as date) as booked_on,
         dc as direction,
         amount as amount_cny,
@@ -41,7 +41,13 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm', 'counterparty']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm', 'counterparty']) }}
+
+),
+
+account_tokens as materialized (
+
+    {{ distinct_tokens('source', 'account', ['account_no']) }}
 
 ),
 
@@ -52,9 +58,9 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        counterparty_tokens.firm_id as counterparty_id,
-        renamed.account_id,
+        firms.token_id as firm_id,
+        counterparty_tokens.token_id as counterparty_id,
+        account_tokens.token_id as account_id,
         renamed.booked_on,
         renamed.direction,
         renamed.amount_cny,
@@ -64,6 +70,8 @@ final as (
     inner join tokens as firms on renamed.firm = firms.identifier
     left join tokens as counterparty_tokens
         on renamed.counterparty = counterparty_tokens.identifier
+    left join account_tokens
+        on renamed.account_no = account_tokens.identifier
 
 )
 

@@ -12,7 +12,7 @@ renamed as (
         delivery_seq,
         available_at,
         firm,
-        token('loan', loan_no) as loan_id,
+        loan_no,
         cast(date_trunc('month', month) as date) as month,
         balance as balance_cny,
         days_past_due
@@ -22,7 +22,13 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
+
+),
+
+loan_tokens as materialized (
+
+    {{ distinct_tokens('source', 'loan', ['loan_no']) }}
 
 ),
 
@@ -33,13 +39,15 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        renamed.loan_id,
+        firms.token_id as firm_id,
+        loan_tokens.token_id as loan_id,
         renamed.month,
         renamed.balance_cny,
         renamed.days_past_due
     from renamed
     inner join tokens as firms on renamed.firm = firms.identifier
+    left join loan_tokens
+        on renamed.loan_no = loan_tokens.identifier
 
 )
 

@@ -19,7 +19,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
 
 ),
 
@@ -30,7 +30,7 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
+        firms.token_id as firm_id,
         renamed.is_defaulted
     from renamed
     inner join tokens as firms on renamed.firm = firms.identifier

@@ -12,7 +12,7 @@ renamed as (
         delivery_seq,
         available_at,
         firm,
-        token('meter', cons_no) as meter_id,
+        cons_no,
         run_cap_kva as running_capacity_kva,
         tariff,
         status,
@@ -23,7 +23,13 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
+
+),
+
+meter_tokens as materialized (
+
+    {{ distinct_tokens('source', 'meter', ['cons_no']) }}
 
 ),
 
@@ -34,14 +40,16 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        renamed.meter_id,
+        firms.token_id as firm_id,
+        meter_tokens.token_id as meter_id,
         renamed.running_capacity_kva,
         renamed.tariff,
         renamed.status,
         renamed.opened_on
     from renamed
     inner join tokens as firms on renamed.firm = firms.identifier
+    left join meter_tokens
+        on renamed.cons_no = meter_tokens.identifier
 
 )
 

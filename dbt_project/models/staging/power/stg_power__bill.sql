@@ -12,7 +12,7 @@ renamed as (
         delivery_seq,
         available_at,
         firm,
-        token('meter', cons_no) as meter_id,
+        cons_no,
         cast(date_trunc('month', bill_month) as date) as bill_month,
         kwh_total as energy_kwh,
         kwh_valley as valley_kwh,
@@ -27,7 +27,13 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
+
+),
+
+meter_tokens as materialized (
+
+    {{ distinct_tokens('source', 'meter', ['cons_no']) }}
 
 ),
 
@@ -38,8 +44,8 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        renamed.meter_id,
+        firms.token_id as firm_id,
+        meter_tokens.token_id as meter_id,
         renamed.bill_month,
         renamed.energy_kwh,
         renamed.valley_kwh,
@@ -50,6 +56,8 @@ final as (
         renamed.arrears_cny
     from renamed
     inner join tokens as firms on renamed.firm = firms.identifier
+    left join meter_tokens
+        on renamed.cons_no = meter_tokens.identifier
 
 )
 

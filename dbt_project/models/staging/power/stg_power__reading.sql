@@ -20,7 +20,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
 
 ),
 
@@ -31,7 +31,7 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
+        firms.token_id as firm_id,
         renamed.reading_date,
         renamed.energy_kwh
     from renamed

@@ -26,7 +26,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm', 'buyer']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm', 'buyer']) }}
 
 ),
 
@@ -37,8 +37,8 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        buyer_tokens.firm_id as buyer_id,
+        firms.token_id as firm_id,
+        buyer_tokens.token_id as buyer_id,
         renamed.issued_on,
         renamed.due_date,
         renamed.receivable_cny,

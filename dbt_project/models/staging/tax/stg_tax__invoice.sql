@@ -24,7 +24,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm', 'counterparty']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm', 'counterparty']) }}
 
 ),
 
@@ -35,8 +35,8 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
-        counterparty_tokens.firm_id as counterparty_id,
+        firms.token_id as firm_id,
+        counterparty_tokens.token_id as counterparty_id,
         renamed.direction,
         renamed.issued_on,
         renamed.net_cny,

@@ -23,7 +23,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
 
 ),
 
@@ -34,7 +34,7 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
+        firms.token_id as firm_id,
         renamed.tax_item,
         renamed.kind,
         renamed.due_date,

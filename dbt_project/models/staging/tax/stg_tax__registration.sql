@@ -22,7 +22,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
 
 ),
 
@@ -33,7 +33,7 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
+        firms.token_id as firm_id,
         renamed.status,
         renamed.taxpayer_type,
         renamed.industry_code,

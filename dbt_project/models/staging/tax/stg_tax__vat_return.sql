@@ -26,7 +26,7 @@ renamed as (
 
 tokens as materialized (
 
-    {{ firm_tokens('renamed', ['firm']) }}
+    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
 
 ),
 
@@ -37,7 +37,7 @@ final as (
         renamed.record_version,
         renamed.delivery_seq,
         renamed.available_at,
-        firms.firm_id,
+        firms.token_id as firm_id,
         renamed.period_start,
         renamed.due_date,
         renamed.filed_on,
