@@ -52,8 +52,8 @@ final as (
         case
             when windows.operating_in > 0
                 then greatest(
-                    (windows.operating_in - windows.operating_out) / windows.operating_in, -5
-                )
+                        (windows.operating_in - windows.operating_out) / windows.operating_in, -5
+                    )
         end as bank_net_flow_ratio_6m,
         {{ coefficient_of_variation(
             'windows.operating_in', 'windows.operating_in_squared', 'windows.window_months'

@@ -75,8 +75,8 @@ final as (
         case
             when windows.has_year_before and windows.energy_3m_year_before > 0
                 then least(
-                    coalesce(windows.energy_3m, 0) / windows.energy_3m_year_before - 1, 10
-                )
+                        coalesce(windows.energy_3m, 0) / windows.energy_3m_year_before - 1, 10
+                    )
         end as power_growth_3m_yoy,
         {{ coefficient_of_variation(
             'windows.energy_12m', 'windows.energy_squared_12m', 'windows.window_months'

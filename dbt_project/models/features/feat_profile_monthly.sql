@@ -33,18 +33,18 @@ source_months as (
         ('power', 'fct_power_bill_monthly'),
         ('power', 'fct_power_reading_monthly'),
     ] %}
-    select
-        snapshots.firm_id,
-        snapshots.as_of,
-        '{{ source }}' as source_name,
-        datediff('month', min(facts.month), any_value(snapshots.last_month)) + 1 as months,
-        max(facts.month) > any_value(snapshots.last_month) - interval 6 month as is_live
-    from snapshots
-    {{ join_known(ref(fact)) }}
-    group by all
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
+        select
+            snapshots.firm_id,
+            snapshots.as_of,
+            '{{ source }}' as source_name,
+            datediff('month', min(facts.month), any_value(snapshots.last_month)) + 1 as months,
+            max(facts.month) > any_value(snapshots.last_month) - interval 6 month as is_live
+        from snapshots
+        {{ join_known(ref(fact)) }}
+        group by all
+        {%- if not loop.last %}
+            union all
+        {%- endif %}
     {%- endfor %}
 
 ),

@@ -17,9 +17,9 @@ statements as (
             snapshots.firm_id = published.firm_id
             and snapshots.as_of >= published.available_at
     qualify row_number() over (
-        partition by snapshots.firm_id, snapshots.as_of
-        order by published.fiscal_year desc, published.record_version desc
-    ) = 1
+            partition by snapshots.firm_id, snapshots.as_of
+            order by published.fiscal_year desc, published.record_version desc
+        ) = 1
 
 ),
 

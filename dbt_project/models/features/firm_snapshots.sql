@@ -13,24 +13,24 @@
 with pieces as (
 
     {%- for fact in monthly_facts %}
-    select
-        firm_id,
-        month,
-        available_at,
-        delivery_seq
-    from {{ ref(fact) }}
-    union all
+        select
+            firm_id,
+            month,
+            available_at,
+            delivery_seq
+        from {{ ref(fact) }}
+        union all
     {%- endfor %}
     {%- for staged in dated_rows %}
-    select
-        firm_id,
-        cast(null as date) as month,
-        available_at,
-        delivery_seq
-    from {{ ref(staged) }}
-    {%- if not loop.last %}
-    union all
-    {%- endif %}
+        select
+            firm_id,
+            cast(null as date) as month,
+            available_at,
+            delivery_seq
+        from {{ ref(staged) }}
+        {%- if not loop.last %}
+            union all
+        {%- endif %}
     {%- endfor %}
 
 ),

@@ -12,7 +12,8 @@ renamed as (
         delivery_seq,
         available_at,
         firm,
-        {{ with_scheme("case when direction = 'OUT' then buyer_tax_no else seller_tax_no end") }} as counterparty,
+        {{ with_scheme("case when direction = 'OUT' then buyer_tax_no else seller_tax_no end") }}
+            as counterparty,
         direction,
         cast(issue_time as date) as issued_on,
         amount as net_cny,

@@ -1,0 +1,61 @@
+# Firmpulse: `make` lists the targets.
+VENV := .venv
+PYTHON ?= python3
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export FIRMPULSE_HOME ?= var
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export GX_ANALYTICS_ENABLED := False
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint up down lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Install everything from the hash-pinned lock into .venv
+
+# uv is fetched first by pip, with its own hash. It takes the package index that pip is set up with.
+$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Firmpulse needs Python 3.11, 3.12 or 3.13; call: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Installing into $(VENV) (once; under a minute on a fast network) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
+	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
+		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+		$(RUN)/uv pip sync --quiet --python $(RUN)/python --require-hashes requirements.lock || \
+		$(RUN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e . || \
+		$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(STAMP) ## Simulate firms and run the whole pipeline; called again: the next night only
+	@$(RUN)/firmpulse run
+
+test: $(STAMP) ## Run every test
+	@$(RUN)/python -m pytest
+
+lint: $(STAMP) ## Style, types, import arrows, SQL style
+	@$(RUN)/ruff check .
+	@$(RUN)/ruff format --check .
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+	@$(RUN)/sqlfluff lint dbt_project/models
+
+up: $(STAMP) ## Start Airflow and MLflow on 127.0.0.1
+	@$(RUN)/firmpulse up
+
+down: $(STAMP) ## Stop them
+	@$(RUN)/firmpulse down
+
+lock: ## Resolve the dependencies anew (for maintainers)
+	@$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		-o requirements.lock
+
+clean: ## Remove the environment and everything local, keys and vault included
+	@echo "This removes $(VENV) and $(FIRMPULSE_HOME) with its keys; without them the vault is unreadable."
+	@printf "Type yes to go on: "; read answer; [ "$$answer" = yes ]
+	@rm -rf $(VENV) "$(FIRMPULSE_HOME)"
