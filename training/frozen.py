@@ -1,6 +1,5 @@
 """The frozen training frame: written once by sampling, read by every fit."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,15 +10,12 @@ import numpy as np
 import polars as pl
 
 from features.registry import FeatureMeta
-from firmpulse import warehouse
+from firmpulse import digests, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 
 KEYS = ("firm_id", "as_of", "outcome", "split")
-# Sums over threads may differ in the last bits; the digest must not.
-_DIGEST_FIGURES = 12
-_DIGEST_CHUNK_ROWS = 20_000
 
 _FRAMES_DDL = """
 create table if not exists warehouse.training.frames (
@@ -59,18 +55,6 @@ def table_name(as_of: date) -> str:
     return f"frame_{as_of:%Y%m%d}"
 
 
-def digest_of(rows: pl.DataFrame) -> str:
-    """Return a SHA-256 over column names, types and rows in key order, to 12 figures."""
-    content = hashlib.sha256(json.dumps([[n, str(t)] for n, t in rows.schema.items()]).encode())
-    keys = [name for name in ("firm_id", "as_of") if name in rows.columns]
-    floats = [name for name, kind in rows.schema.items() if kind == pl.Float64]
-    ordered = rows.sort(keys).with_columns(pl.col(floats).round_sig_figs(_DIGEST_FIGURES))
-    for start in range(0, ordered.height, _DIGEST_CHUNK_ROWS):
-        text = ordered.slice(start, _DIGEST_CHUNK_ROWS).write_csv(include_header=False)
-        content.update(text.encode())
-    return content.hexdigest()
-
-
 def write(
     connection: duckdb.DuckDBPyConnection,
     as_of: date,
@@ -78,7 +62,7 @@ def write(
     features: tuple[FeatureMeta, ...],
 ) -> str:
     """Replace the frozen table of `as_of` and its catalogue row; return the digest."""
-    digest = digest_of(rows)
+    digest = digests.of_rows(rows)
     name = table_name(as_of)
     meta = json.dumps([asdict(feature) for feature in features], ensure_ascii=False)
     bads = int(bads_of(rows).sum())

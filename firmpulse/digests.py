@@ -1,0 +1,22 @@
+"""Digests that name the content of a frame, whatever order or thread count made it."""
+
+import hashlib
+import json
+
+import polars as pl
+
+# Sums over threads may differ in the last bits; the digest must not.
+_FIGURES = 12
+_CHUNK_ROWS = 20_000
+
+
+def of_rows(rows: pl.DataFrame) -> str:
+    """Return a SHA-256 over names, types and rows in (firm_id, as_of) order, to 12 figures."""
+    schema = [[name, str(kind)] for name, kind in rows.schema.items()]
+    content = hashlib.sha256(json.dumps(schema).encode())
+    floats = [name for name, kind in rows.schema.items() if kind == pl.Float64]
+    ordered = rows.sort("firm_id", "as_of").with_columns(pl.col(floats).round_sig_figs(_FIGURES))
+    for start in range(0, ordered.height, _CHUNK_ROWS):
+        text = ordered.slice(start, _CHUNK_ROWS).write_csv(include_header=False)
+        content.update(text.encode())
+    return content.hexdigest()

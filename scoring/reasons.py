@@ -1,0 +1,138 @@
+"""From SHAP values to reasons a person can read, and to sub-scores per dimension."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from features.registry import FeatureMeta
+from firmpulse.errors import ContractError
+from firmpulse.scale import FloatArray
+
+TOP_REASONS = 4
+
+# Sub-score → the registry's dimensions it sums over.
+SUB_SCORES = {
+    "scale_growth_score": ("scale", "growth"),
+    "stability_score": ("stability", "activity"),
+    "relations_score": ("concentration", "supply chain"),
+    "liquidity_score": ("liquidity",),
+    "trust_score": ("compliance", "consistency", "profile"),
+}
+
+# State of the feature behind a reason → its texts; {} is the feature's name.
+_TEXTS = {
+    "high": ("{}偏高", "{}: high"),
+    "low": ("{}偏低", "{}: low"),
+    "unusual": ("{}处于风险较高区间", "{}: in a riskier range"),
+    "missing": ("{}：无可用数据", "{}: not observed"),
+}
+_STATE_OF_SIGN = {"+": "high", "-": "low", "U": "unusual"}
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Features in model order and their SHAP values on the log odds, shape (firms, features)."""
+
+    features: tuple[FeatureMeta, ...]
+    log_odds: FloatArray
+
+
+def sub_scores(explained: Explained) -> dict[str, FloatArray]:
+    """Return each sub-score in 0–100, shape (firms,).
+
+    50 is neutral; a dimension that alone doubles the odds of default scores 20, one that halves
+    them 80.
+
+    Raises:
+        ContractError: a feature's dimension belongs to no sub-score.
+    """
+    known = {dimension for dimensions in SUB_SCORES.values() for dimension in dimensions}
+    for feature in explained.features:
+        if feature.dimension not in known:
+            raise ContractError(
+                f"{feature.name} has dimension {feature.dimension!r}, which no sub-score sums; "
+                f"known are {', '.join(sorted(known))}"
+            )
+    scores = {}
+    for name, dimensions in SUB_SCORES.items():
+        own = np.array([feature.dimension in dimensions for feature in explained.features])
+        push = explained.log_odds[:, own].sum(axis=1)
+        scores[name] = np.round(100 / (1 + np.exp(2 * push)), 1)
+    return scores
+
+
+def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return up to four reasons a firm that raise its risk, strongest first.
+
+    Features of one source and dimension make one reason; its strongest feature names it.
+
+    Args:
+        explained: SHAP values, rows aligned with `firms`.
+        firms: firm_id and the model's features.
+        as_of: date of the scores.
+
+    Returns:
+        The columns of the reasons table, ordered by firm and rank.
+    """
+    groups = list(dict.fromkeys((item.source, item.dimension) for item in explained.features))
+    member = np.array([groups.index((f.source, f.dimension)) for f in explained.features])
+    sums = explained.log_odds @ (member[:, None] == np.arange(len(groups))).astype(np.float64)
+    order = np.argsort(-sums, axis=1, kind="stable")[:, :TOP_REASONS]
+    strength = np.take_along_axis(sums, order, axis=1)
+    firm, rank = np.nonzero(strength > 0)
+    group = order[firm, rank]
+    feature = _strongest(explained.log_odds, member, len(groups))[firm, group]
+    missing = _missing(explained.features, firms)[firm, feature]
+    names = np.array([item.name for item in explained.features])
+    states = np.array([_state(item) for item in explained.features])
+    codes = np.array([f"{source}.{name.replace(' ', '_')}" for source, name in groups])
+    dimensions = np.array([name for _, name in groups])
+    chosen = pl.DataFrame(
+        {
+            "firm_id": firms["firm_id"].gather(firm),
+            "rank": (rank + 1).astype(np.int32),
+            "code": codes[group],
+            "dimension": dimensions[group],
+            "feature": names[feature],
+            "state": np.where(missing, "missing", states[feature]),
+            "log_odds": strength[firm, rank],
+        }
+    )
+    return (
+        chosen.join(_texts(explained.features), on=["feature", "state"], how="left")
+        .with_columns(pl.lit(as_of).alias("as_of"))
+        .sort("firm_id", "rank")
+    )
+
+
+def _strongest(
+    log_odds: FloatArray, member: npt.NDArray[np.int64], groups: int
+) -> npt.NDArray[np.int64]:
+    """Return the position of the strongest feature of each group, shape (firms, groups)."""
+    found = np.empty((len(log_odds), groups), dtype=np.int64)
+    for group in range(groups):
+        columns = np.flatnonzero(member == group)
+        found[:, group] = columns[np.argmax(log_odds[:, columns], axis=1)]
+    return found
+
+
+def _missing(features: Sequence[FeatureMeta], firms: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return whether each firm's feature was not observed, shape (firms, features)."""
+    return np.column_stack([firms[feature.name].is_null().to_numpy() for feature in features])
+
+
+def _state(feature: FeatureMeta) -> str:
+    return "unusual" if feature.kind == "category" else _STATE_OF_SIGN[feature.expected_sign]
+
+
+def _texts(features: Sequence[FeatureMeta]) -> pl.DataFrame:
+    rows = [
+        (feature.name, state, chinese.format(feature.name_zh), english.format(feature.name_en))
+        for feature in features
+        for state, (chinese, english) in _TEXTS.items()
+    ]
+    return pl.DataFrame(rows, schema=["feature", "state", "text_zh", "text_en"], orient="row")

@@ -1,0 +1,89 @@
+"""Write one night's scores into the warehouse, replacing what an earlier run left."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from firmpulse import tracking, warehouse
+from firmpulse.bundle import CreditModel
+from firmpulse.settings import Settings
+from scoring.tables import MODEL_VERSIONS, REASONS, SCORES, UNSCORED, WRITTEN_BY_SCORING, Table
+
+
+@dataclass(frozen=True)
+class Night:
+    """Rows of one as_of, and the model version that made them (one row)."""
+
+    scores: pl.DataFrame
+    reasons: pl.DataFrame
+    unscored: pl.DataFrame
+    model_version: pl.DataFrame
+
+
+def replace(settings: Settings, as_of: date, night: Night) -> None:
+    """Replace the rows of `as_of` in one transaction."""
+    with warehouse.connect(settings) as connection:
+        prepare(connection)
+        connection.execute("begin")
+        for table, rows in (
+            (SCORES, night.scores),
+            (REASONS, night.reasons),
+            (UNSCORED, night.unscored),
+        ):
+            _replace(connection, table, rows, "as_of = ?", [as_of])
+        version = night.model_version.row(0, named=True)
+        _replace(
+            connection,
+            MODEL_VERSIONS,
+            night.model_version,
+            "model_name = ? and model_version = ?",
+            [version["model_name"], version["model_version"]],
+        )
+        connection.execute("commit")
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the scoring tables where they are absent."""
+    connection.execute("create schema if not exists warehouse.scoring")
+    for table in WRITTEN_BY_SCORING:
+        connection.execute(table.create_sql(f"warehouse.scoring.{table.name}"))
+
+
+def model_entry(settings: Settings, version: Any, model: CreditModel) -> pl.DataFrame:
+    """Return the champion's row of the table model_versions."""
+    metrics = tracking.client(settings).get_run(version.run_id).data.metrics
+    kind = "oot" if "oot_auc" in metrics else "cv"
+    entry = {
+        "model_name": tracking.CREDIT_MODEL,
+        "model_version": str(version.version),
+        "run_id": version.run_id,
+        "trained_as_of": model.bundle.trained_as_of,
+        "frame_digest": model.bundle.frame_digest,
+        "feature_count": len(model.bundle.features),
+        "approver": version.tags.get("approver"),
+        "auc": metrics.get(f"{kind}_auc"),
+        "auc_low": metrics.get(f"{kind}_auc_low"),
+        "auc_high": metrics.get(f"{kind}_auc_high"),
+        "ks": metrics.get(f"{kind}_ks"),
+    }
+    text = {"approver": pl.String, "run_id": pl.String}
+    return pl.DataFrame([entry], schema_overrides=text)
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pl.DataFrame,
+    where: str,
+    values: list[object],
+) -> None:
+    target, columns = f"warehouse.scoring.{table.name}", ", ".join(table.columns)
+    connection.execute(f"delete from {target} where {where}", values)  # noqa: S608 - constants
+    connection.register("night_rows", rows)
+    connection.execute(
+        f"insert into {target} ({columns}) select {columns} from night_rows"  # noqa: S608 - constants
+    )
+    connection.unregister("night_rows")

@@ -1,0 +1,172 @@
+"""A small warehouse whose outcomes follow known features, for training and scoring tests.
+
+600 firms, eight quarterly snapshots with outcomes and one night to score. A latent quality moves
+the features and the outcome, so that the right AUC is known to lie well between chance and one.
+"""
+
+import json
+import uuid
+from dataclasses import asdict
+from datetime import date
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from features.registry import FeatureMeta, Registry
+from firmpulse import dbt_runner, warehouse
+from firmpulse.calendar import add_months, month_end
+from firmpulse.settings import Settings
+
+AS_OF = date(2026, 10, 31)
+SNAPSHOTS = tuple(month_end(add_months(date(2024, 1, 1), 3 * step)) for step in range(8))
+FIRMS = 600
+# The last firms appear with the out-of-time snapshots only.
+LATE_FIRMS = 60
+INDUSTRIES = ("C17", "C33", "F51", "G54", "I65")
+# Firms of the scored night with too little history, by position.
+INSUFFICIENT, THIN, PARTIAL = 0, 1, 2
+
+# name, source, dimension, sign, kind, loading on the latent quality (good = high)
+_SHAPES = (
+    ("tax_sales_12m", "tax", "scale", "-", "number", 0.9),
+    ("tax_sales_growth_12m", "tax", "growth", "-", "number", 0.4),
+    ("tax_sales_cv_12m", "tax", "stability", "+", "number", -0.9),
+    ("tax_top1_share_12m", "tax", "concentration", "+", "number", -0.6),
+    ("tax_red_share_12m", "tax", "compliance", "U", "number", 0.0),
+    ("bank_days_cash_6m", "bank", "liquidity", "-", "number", 0.8),
+    ("supply_on_time_share_12m", "supply_chain", "supply chain", "-", "number", 0.5),
+    ("power_growth_12m", "power", "activity", "-", "number", 0.5),
+    ("cross_invoice_bank_gap_6m", "cross", "consistency", "+", "number", -0.4),
+    ("profile_firm_age_months", "profile", "profile", "-", "number", 0.3),
+    ("statement_leverage", "statement", "liquidity", "+", "number", -0.5),
+    ("statement_margin", "statement", "growth", "-", "number", 0.4),
+)
+
+
+def _meta(name: str, source: str, dimension: str, sign: str, kind: str) -> FeatureMeta:
+    return FeatureMeta(
+        name=name,
+        view=f"feat_{source}",
+        source=source,
+        dimension=dimension,
+        window="12m",
+        unit="1",
+        expected_sign=sign,
+        null_means="not observed",
+        kind=kind,
+        name_zh=f"指标 {name}",
+        name_en=name.replace("_", " "),
+    )
+
+
+REGISTRY = Registry(
+    (
+        *(_meta(*shape[:5]) for shape in _SHAPES),
+        _meta("profile_observed_months", "profile", "profile", "U", "number"),
+        _meta("profile_source_count", "profile", "profile", "U", "number"),
+        _meta("profile_industry", "profile", "profile", "U", "category"),
+    )
+)
+
+
+def firm_id(position: int) -> str:
+    """Return the token of the firm at a position."""
+    return str(uuid.UUID(int=(position * 2654435761 + 12345) % 2**64 << 64 | position))
+
+
+def build_warehouse(settings: Settings) -> None:
+    """Write features, spine and labels."""
+    random = np.random.default_rng(7)
+    quality = random.normal(size=FIRMS)
+    days = (*SNAPSHOTS, AS_OF)
+    features = pl.concat([_features(random, quality, day) for day in days])
+    labels = pl.concat([_labels(random, quality, day) for day in SNAPSHOTS])
+    with warehouse.connect(settings) as connection:
+        connection.execute("create schema if not exists warehouse.features")
+        connection.execute("create schema if not exists warehouse.labels")
+        connection.register("features_rows", features)
+        connection.register("label_rows", labels)
+        for view in sorted({feature.view for feature in REGISTRY.features}):
+            names = [feature.name for feature in REGISTRY.features if feature.view == view]
+            _create(connection, f"features.{view}", ", ".join(names), "features_rows")
+        _create(connection, "features.firm_snapshots", "", "features_rows")
+        _create(connection, "labels.default_12m", "outcome, matured_at", "label_rows")
+    _write_manifest(settings)
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows: str) -> None:
+    connection.execute(
+        f"create table warehouse.{table} as "  # noqa: S608 - constants of this module
+        f"select cast(firm_id as uuid) as firm_id, as_of{', ' if columns else ''}{columns} "
+        f"from {rows}"
+    )
+
+
+def _write_manifest(settings: Settings) -> None:
+    """Write the part of dbt's manifest that the registry is read from."""
+    nodes = {
+        view: {
+            "name": view,
+            "resource_type": "model",
+            "config": {"meta": {"feature_source": view.removeprefix("feat_")}},
+            "columns": {
+                feature.name: {
+                    "name": feature.name,
+                    "description": feature.name_en,
+                    "data_type": "double" if feature.kind == "number" else "varchar",
+                    "config": {"meta": asdict(feature)},
+                }
+                for feature in REGISTRY.features
+                if feature.view == view
+            },
+        }
+        for view in REGISTRY.views()
+    }
+    target = dbt_runner.target_path(settings)
+    target.mkdir(parents=True)
+    (target / "manifest.json").write_text(json.dumps({"nodes": nodes}), encoding="utf-8")
+
+
+def _present(day: date) -> np.ndarray:
+    positions = np.arange(FIRMS)
+    return positions if day >= date(2025, 4, 30) else positions[: FIRMS - LATE_FIRMS]
+
+
+def _features(random: np.random.Generator, quality: np.ndarray, day: date) -> pl.DataFrame:
+    present = _present(day)
+    latent = quality[present]
+    columns: dict[str, object] = {
+        "firm_id": [firm_id(int(position)) for position in present],
+        "as_of": [day] * len(present),
+    }
+    for name, source, _, _, _, loading in _SHAPES:
+        noise = random.normal(size=len(present))
+        value = loading * latent + noise
+        if source == "power":
+            value[random.random(len(present)) < 0.3] = np.nan
+        columns[name] = value
+    months = np.full(len(present), 24.0)
+    sources = np.full(len(present), 4.0)
+    months[INSUFFICIENT], months[THIN], sources[PARTIAL] = 2.0, 5.0, 3.0
+    columns["profile_observed_months"] = months
+    columns["profile_source_count"] = sources
+    columns["profile_industry"] = [INDUSTRIES[position % len(INDUSTRIES)] for position in present]
+    frame = pl.DataFrame(columns)
+    return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _labels(random: np.random.Generator, quality: np.ndarray, day: date) -> pl.DataFrame:
+    present = _present(day)
+    risk = 1 / (1 + np.exp(2.6 + 1.3 * quality[present]))
+    outcome = np.where(random.random(len(present)) < risk, "bad", "good").astype(object)
+    outcome[random.random(len(present)) < 0.03] = "indeterminate"
+    matured = month_end(add_months(day, 12)).toordinal() + 5
+    return pl.DataFrame(
+        {
+            "firm_id": [firm_id(int(position)) for position in present],
+            "as_of": [day] * len(present),
+            "outcome": outcome.tolist(),
+            "matured_at": [date.fromordinal(matured)] * len(present),
+        }
+    )
