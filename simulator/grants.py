@@ -1,0 +1,101 @@
+"""Which firm granted which source, from when on; and what providers hand over without it."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+
+from firmpulse.calendar import add_months
+from simulator.economy import Stage, epoch_day, from_epoch_day
+from simulator.founding import opened_day
+from simulator.population import Bools, Ints
+from simulator.world import World
+
+GRANTED_SOURCES = ("tax", "bank", "supply_chain", "power")
+_PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
+_NEVER = 10**6  # days since 1970
+_SENT_TOO_EARLY = 60  # days before a later window that the bank hands over all the same
+_YEARS = 5
+
+
+@dataclass(frozen=True)
+class Grants:
+    """Grants per source and firm in days since 1970, arrays (firms,) keyed by source."""
+
+    valid_from: dict[str, Ints]  # _NEVER where the source is not granted
+    window_start: dict[str, Ints]
+    handed_over_from: dict[str, Ints]  # earliest event the provider sends, _NEVER for none
+    plain: Bools  # firms whose grants hide nothing: only their rows are spoiled
+
+    def refused(
+        self, source: str, firm: Ints, event: Ints | None, night: int
+    ) -> tuple[Bools, Bools]:
+        """Tell which rows have no live grant, and which lie outside the window of their grant."""
+        ungranted: Bools = self.valid_from[source][firm] > night
+        if event is None:
+            return ungranted, np.zeros(len(firm), dtype=np.bool_)
+        outside: Bools = ~ungranted & (event < self.window_start[source][firm])
+        return ungranted, outside
+
+
+def draw_grants(world: World) -> Grants:
+    """Return the grants of an economy; a function of seed and firms only."""
+    rng = world.economy.rng(Stage.GRANTS)
+    count = len(world.firms)
+    draw = rng.random(count)
+    nothing, some, later = draw < 0.02, (draw >= 0.02) & (draw < 0.06), draw > 0.96
+    nothing[0], later[1], some[0] = True, True, False  # at least one of each in small economies
+    nothing[1] = some[1] = later[0] = False
+    chosen = rng.random((len(GRANTED_SOURCES), count)) < 0.6
+    chosen[rng.integers(0, len(GRANTED_SOURCES), count), np.arange(count)] = True
+    begin = _consent_days(world)
+    joins = rng.integers(7, 13, count)
+    months = np.array([world.day(month) for month in range(14)])
+    valid, window, sent = {}, {}, {}
+    for number, source in enumerate(GRANTED_SOURCES):
+        granted = ~nothing & (~some | chosen[number])
+        valid[source] = np.where(granted, begin, _NEVER)
+        window[source] = begin
+        sent[source] = np.where(granted | nothing, 0, _NEVER)
+        if source == "bank":  # some banks open half a year of history, and not the month before
+            late = later & granted & (world.firms.born < 0)
+            valid[source] = np.where(late, months[joins], valid[source])
+            window[source] = np.where(late, months[joins - 6], window[source])
+            early = months[joins - 6] - _SENT_TOO_EARLY
+            sent[source] = np.where(late, early, sent[source])
+    return Grants(valid, window, sent, plain=~nothing & ~some & ~later)
+
+
+def _consent_days(world: World) -> Ints:
+    start = world.day(0)
+    founded = [from_epoch_day(day) for day in np.unique(opened_day(world)).tolist()]
+    firsts = {epoch_day(day): epoch_day(day.replace(day=1)) for day in founded}
+    days = np.array([firsts[day] for day in opened_day(world).tolist()])
+    return np.maximum(days, start).astype(np.int64)
+
+
+def grant_lines(world: World, grants: Grants, through: date) -> str:
+    """Return the grants signed by `through` as JSON lines, a purpose each."""
+    start = world.economy.start
+    valid_to = (add_months(start, 12 * _YEARS) - timedelta(1)).isoformat()
+    codes = world.uscc.to_list()
+    lines: list[str] = []
+    for number, source in enumerate(GRANTED_SOURCES):
+        signed = grants.valid_from[source] <= epoch_day(through)
+        for firm in np.flatnonzero(signed).tolist():
+            valid_from = from_epoch_day(int(grants.valid_from[source][firm])).isoformat()
+            window = from_epoch_day(int(grants.window_start[source][firm])).isoformat()
+            for index, purpose in enumerate(_PURPOSES, 1):
+                lines.append(json.dumps({
+                    "authorization_id": f"A-{firm:06d}-{number + 1}{index}",
+                    "firm": f"uscc:{codes[firm]}",
+                    "source": source,
+                    "purpose": purpose,
+                    "recipient": "demo-bank",
+                    "window_start": window,
+                    "valid_from": valid_from,
+                    "valid_to": valid_to,
+                    "text_version": "2026-01",
+                }))  # fmt: skip
+    return "\n".join(lines) + "\n"
