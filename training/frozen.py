@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -19,8 +20,8 @@ KEYS = ("firm_id", "as_of", "outcome", "split")
 
 _FRAMES_DDL = """
 create table if not exists warehouse.training.frames (
-    as_of date primary key,
-    table_name varchar not null,
+    as_of date not null,
+    table_name varchar primary key,
     digest varchar not null,
     rows bigint not null,
     bads bigint not null,
@@ -50,9 +51,9 @@ def bads_of(rows: pl.DataFrame) -> FloatArray:
     return (rows["outcome"] == "bad").to_numpy().astype(np.float64)
 
 
-def table_name(as_of: date) -> str:
+def table_name(as_of: date, kind: str = "frame") -> str:
     """Return the name of the frozen table of a date within warehouse.training."""
-    return f"frame_{as_of:%Y%m%d}"
+    return f"{kind}_{as_of:%Y%m%d}"
 
 
 def write(
@@ -60,10 +61,10 @@ def write(
     as_of: date,
     rows: pl.DataFrame,
     features: tuple[FeatureMeta, ...],
+    name: str,
 ) -> str:
-    """Replace the frozen table of `as_of` and its catalogue row; return the digest."""
+    """Replace the frozen table `name` and its catalogue row; return the digest."""
     digest = digests.of_rows(rows)
-    name = table_name(as_of)
     meta = json.dumps([asdict(feature) for feature in features], ensure_ascii=False)
     bads = int(bads_of(rows).sum())
     entry = [as_of, name, digest, rows.height, bads, meta, datetime.now(UTC)]
@@ -75,7 +76,7 @@ def write(
         f"create or replace table warehouse.training.{name} as "  # noqa: S608 - made of a date
         "select * replace (cast(firm_id as uuid) as firm_id) from frozen_rows"
     )
-    connection.execute("delete from warehouse.training.frames where as_of = ?", [as_of])
+    connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
     connection.execute("insert into warehouse.training.frames values (?, ?, ?, ?, ?, ?, ?)", entry)
     connection.execute("commit")
     connection.unregister("frozen_rows")
@@ -88,13 +89,14 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
     Raises:
         NotReadyError: nothing was sampled for this date.
     """
+    name = table_name(as_of)
     with warehouse.connect(settings) as connection:
-        entry = _catalogue_entry(connection, as_of)
+        entry = _catalogue_entry(connection, name)
         if entry is None:
             raise NotReadyError(
                 f"no training frame was sampled for {as_of}; run: firmpulse train --as-of {as_of}"
             )
-        name, digest, meta = entry
+        digest, meta = entry
         rows = connection.execute(
             f"select * replace (cast(firm_id as varchar) as firm_id) "  # noqa: S608 - catalogued
             f"from warehouse.training.{name} order by firm_id, as_of"
@@ -102,9 +104,7 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
     return FrozenFrame(as_of, f"training.{name}", digest, _metas(json.loads(meta)), rows)
 
 
-def _catalogue_entry(
-    connection: duckdb.DuckDBPyConnection, as_of: date
-) -> tuple[str, str, str] | None:
+def _catalogue_entry(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str] | None:
     exists = connection.execute(
         "select count(*) from duckdb_tables() where database_name = 'warehouse' "
         "and schema_name = 'training' and table_name = 'frames'"
@@ -112,11 +112,11 @@ def _catalogue_entry(
     if exists is None or not exists[0]:
         return None
     found = connection.execute(
-        "select table_name, digest, features_json from warehouse.training.frames where as_of = ?",
-        [as_of],
+        "select digest, features_json from warehouse.training.frames where table_name = ?",
+        [name],
     ).fetchone()
-    return None if found is None else (found[0], found[1], found[2])
+    return None if found is None else (found[0], found[1])
 
 
-def _metas(content: list[Mapping[str, str]]) -> tuple[FeatureMeta, ...]:
+def _metas(content: list[Mapping[str, Any]]) -> tuple[FeatureMeta, ...]:
     return tuple(FeatureMeta(**feature) for feature in content)

@@ -29,7 +29,7 @@ class Interval:
 def measure(outcome: FloatArray, default_prob: FloatArray) -> dict[str, float]:
     """Return auc, ks, pr_auc, brier and log_loss; outcome is 1 for bad, shape (rows,)."""
     once = np.ones((1, len(outcome)))
-    return {name: float(value[0]) for name, value in _weighted(outcome, default_prob, once).items()}
+    return {name: float(value[0]) for name, value in weighted(outcome, default_prob, once).items()}
 
 
 def measure_with_intervals(
@@ -52,18 +52,22 @@ def measure_with_intervals(
     chunk = max(1, _CHUNK_WEIGHTS // len(outcome))
     parts: list[Mapping[str, FloatArray]] = []
     for start in range(0, draws, chunk):
-        weights = _firm_weights(random, clusters, min(chunk, draws - start))[:, firm_of_row]
-        parts.append(_weighted(outcome, default_prob, weights))
+        weights = firm_weights(random, clusters, min(chunk, draws - start))[:, firm_of_row]
+        parts.append(weighted(outcome, default_prob, weights))
+    return {
+        name: interval(value, np.concatenate([part[name] for part in parts]), confidence)
+        for name, value in points.items()
+    }
+
+
+def interval(value: float, drawn: FloatArray, confidence: float) -> Interval:
+    """Return the percentile interval; draws that lacked an outcome are NaN and left out."""
     tail = (1 - confidence) / 2
-    intervals = {}
-    for name, value in points.items():
-        drawn = np.concatenate([part[name] for part in parts])
-        low, high = np.nanquantile(drawn, [tail, 1 - tail])
-        intervals[name] = Interval(value, float(low), float(high))
-    return intervals
+    low, high = np.nanquantile(drawn, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
 
 
-def _firm_weights(random: np.random.Generator, clusters: int, draws: int) -> Weights:
+def firm_weights(random: np.random.Generator, clusters: int, draws: int) -> Weights:
     """Return how often each firm is drawn, shape (draws, clusters)."""
     picks = random.integers(0, clusters, size=(draws, clusters))
     picks += np.arange(draws)[:, None] * clusters
@@ -71,7 +75,7 @@ def _firm_weights(random: np.random.Generator, clusters: int, draws: int) -> Wei
     return counts.reshape(draws, clusters).astype(np.float64)
 
 
-def _weighted(
+def weighted(
     outcome: FloatArray, default_prob: FloatArray, weights: Weights
 ) -> dict[str, FloatArray]:
     """Return the metrics under each row of weights, shape (draws,); NaN without both classes."""

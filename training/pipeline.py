@@ -4,22 +4,22 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from features import registry
-from firmpulse import bundle, runlog, tracking
+from firmpulse import runlog, tracking
 from firmpulse.bundle import CreditModel, matrix_of
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
-from training import boosted, frozen, logistic, plots, recording, sampling, scorecard
+from training import boosted, frozen, logistic, plots, recording, sampling, serving
 from training.config import DEFAULT, EXPERIMENT, TrainingConfig
 from training.evaluation import Evaluation, evaluate
 from training.frozen import FrozenFrame
 from training.promotion import promote
 from training.sampling import SampleReport
+from training.scorecard import Scorecard
 from training.split import OOT
 
 __all__ = ["FitReport", "fit_baseline", "fit_candidate", "promote", "sample"]
@@ -127,22 +127,10 @@ def _record_candidate(
                 figures=_figures(frame, model, evaluation, title),
             )
         )
-        served = credit_served(frame.part(OOT), model)
-        version = recording.register(settings, served, _tags(frame))
+        served = serving.credit(frame.part(OOT), model)
+        version = recording.register(settings, served, serving.tags(frame))
         clock.lap("log")
         return _report(frame, served, version, run.info.run_id, evaluation, clock)
-
-
-def credit_served(rows: pl.DataFrame, model: CreditModel) -> recording.ServedModel:
-    """Return the credit model as MLflow will serve it; example rows come from `rows`."""
-    return recording.ServedModel(
-        name=tracking.CREDIT_MODEL,
-        script=Path(__file__).with_name("credit_model.py"),
-        write=lambda folder: bundle.save(model, folder),
-        matrix=rows.select(model.bundle.features),
-        default_prob=model.default_prob(rows),
-        requirements=recording.installed("catboost", "mlflow", "numpy", "pandas", "polars"),
-    )
 
 
 def _record_logistic(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
@@ -158,7 +146,7 @@ def _record_logistic(settings: Settings, frame: FrozenFrame, config: TrainingCon
 def _record_baseline(
     settings: Settings,
     frame: FrozenFrame,
-    card: scorecard.Scorecard,
+    card: Scorecard,
     evaluation: Evaluation,
     clock: _Clock,
 ) -> FitReport:
@@ -167,15 +155,8 @@ def _record_baseline(
         figures = plots.of_predictions(evaluation.oot_outcome, evaluation.oot_prob, title)
         parameters = {"features": len(card.features), "intercept": card.intercept}
         recording.record(recording.Artifacts(parameters, evaluation.metrics, figures))
-        served = recording.ServedModel(
-            name=tracking.STATEMENTS_MODEL,
-            script=Path(__file__).with_name("statements_model.py"),
-            write=lambda folder: scorecard.save(card, folder),
-            matrix=frame.part(OOT).select(pl.col(card.features).cast(pl.Float64)),
-            default_prob=evaluation.oot_prob,
-            requirements=recording.installed("mlflow", "numpy", "pandas", "polars"),
-        )
-        version = recording.register(settings, served, _tags(frame))
+        served = serving.statements(frame.part(OOT), card)
+        version = recording.register(settings, served, serving.tags(frame))
         clock.lap("log")
         return _report(frame, served, version, run.info.run_id, evaluation, clock)
 
@@ -198,14 +179,6 @@ def _numbers(matrix: pl.DataFrame) -> FloatArray:
         for column in matrix
     ]
     return np.column_stack(columns)
-
-
-def _tags(frame: FrozenFrame) -> dict[str, str]:
-    return {
-        "frame_table": frame.table,
-        "frame_digest": frame.digest,
-        "trained_as_of": frame.as_of.isoformat(),
-    }
 
 
 def _report(

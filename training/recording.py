@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -88,15 +89,17 @@ def register(settings: Settings, served: ServedModel, tags: Mapping[str, str]) -
         bundle = Path(folder) / "bundle"
         bundle.mkdir()
         served.write(bundle)
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(served.script),
-            artifacts={"bundle": str(bundle)},
-            signature=infer_signature(example, _output(served.default_prob[:_EXAMPLE_ROWS])),
-            input_example=example,
-            pip_requirements=list(served.requirements),
-            registered_model_name=served.name,
-        )
+        # MLflow tells its progress on stderr; a failure raises.
+        with redirect_stderr(StringIO()):
+            info = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(served.script),
+                artifacts={"bundle": str(bundle)},
+                signature=infer_signature(example, _output(served.default_prob[:_EXAMPLE_ROWS])),
+                input_example=example,
+                pip_requirements=list(served.requirements),
+                registered_model_name=served.name,
+            )
     version = str(info.registered_model_version)
     client = tracking.client(settings)
     for key, value in tags.items():
@@ -140,7 +143,8 @@ def _dataset(frame: FrozenFrame) -> Any:
     from mlflow.data.code_dataset_source import CodeDatasetSource
 
     return mlflow.data.from_polars(
-        frame.rows,
+        # MLflow's schema knows no plain date.
+        frame.rows.with_columns(pl.col("as_of").cast(pl.String)),
         source=CodeDatasetSource({"table": frame.table, "as_of": frame.as_of.isoformat()}),
         targets="outcome",
         name=frame.table,

@@ -44,7 +44,7 @@ def freeze(
         rows = pl.concat(
             [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
         )
-        digest = frozen.write(connection, as_of, rows, registry.features)
+        digest = frozen.write(connection, as_of, rows, registry.features, frozen.table_name(as_of))
     return _report(as_of, digest, rows)
 
 

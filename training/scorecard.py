@@ -57,7 +57,7 @@ class Scorecard:
         logit = np.full(frame.height, self.intercept)
         for item in self.characteristics:
             logit += item.coefficient * item.weights_of_evidence(frame[item.feature])
-        return 1 / (1 + np.exp(-logit))
+        return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float64)
 
 
 def points_of(

@@ -1,0 +1,195 @@
+"""Outcomes without dates: repeated cross-validation stands in for an out-of-time test.
+
+What the model sees may already be a consequence of the default, so the metrics bound what is
+possible rather than promise it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from features import registry
+from features.frame import frame
+from features.registry import Registry
+from firmpulse import runlog, tracking, warehouse
+from firmpulse.bundle import Bundle, CreditModel
+from firmpulse.errors import NotReadyError
+from firmpulse.scale import PlattCalibration
+from firmpulse.settings import Settings
+from training import boosted, frozen, logistic, recording, serving
+from training.calibration import fit_platt
+from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
+from training.cross_validation import OutOfFold, measure_folds, predict_out_of_fold
+from training.frozen import FrozenFrame
+from training.metrics import Interval
+
+_NO_DATES = "none: outcomes carry no dates"
+
+
+@dataclass(frozen=True)
+class CrossValidationReport:
+    """How each model did on firms it had not seen, and the version that was registered."""
+
+    as_of: date
+    firms: int
+    bads: int
+    features: int
+    # Model → metric (auc, ks) → mean over all folds with its interval.
+    metrics: Mapping[str, Mapping[str, Interval]]
+    model: str
+    version: str
+    champion: bool
+    frame_digest: str
+
+
+def cross_validate(
+    settings: Settings,
+    as_of: date,
+    repeats: int = 5,
+    folds: int = 5,
+    config: UndatedConfig = DEFAULT_UNDATED,
+) -> CrossValidationReport:
+    """Cross-validate on undated outcomes, fit on all of them and register the result.
+
+    The version becomes champion unless the champion was tested out of time.
+
+    Raises:
+        NotReadyError: fewer firms of an outcome than folds, or nothing was observed of them.
+    """
+    with runlog.step(settings, as_of, "train", "cross_validate") as step:
+        rows = _freeze(settings, as_of, registry.load(settings), folds)
+        listed = boosted.candidate_features(rows.features)
+        predicted = predict_out_of_fold(settings, rows, listed, repeats, folds, config)
+        metrics = measure_folds(rows.rows["outcome"] == "bad", predicted, config)
+        model = _fit_all(settings, rows, listed, predicted, config)
+        version, champion = _register(settings, rows, model, metrics, config)
+        step.rows_out, step.note = rows.rows.height, f"version {version}"
+    return CrossValidationReport(
+        as_of=as_of,
+        firms=rows.rows.height,
+        bads=int((rows.rows["outcome"] == "bad").sum()),
+        features=len(listed.names),
+        metrics=metrics,
+        model=tracking.CREDIT_MODEL,
+        version=version,
+        champion=champion,
+        frame_digest=rows.digest,
+    )
+
+
+def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> FrozenFrame:
+    """Freeze one row a labelled firm with the features observed of any of them."""
+    name = frozen.table_name(as_of, "undated")
+    with warehouse.connect(settings) as connection:
+        labels = _labels(connection, as_of, folds)
+        spine = labels.select("firm_id", "as_of")
+        values = frame(connection, known, spine, known.names(exclude_sources=("statement",)))
+        observed = tuple(
+            feature
+            for feature in known.features
+            if feature.name in values.columns and values[feature.name].drop_nulls().n_unique() > 1
+        )
+        if not observed:
+            raise NotReadyError(
+                f"no feature of the {labels.height} labelled firms is observed at {as_of}; "
+                f"run: firmpulse nightly --as-of {as_of}"
+            )
+        columns = values.select(feature.name for feature in observed)
+        rows = pl.concat([labels, columns], how="horizontal")
+        digest = frozen.write(connection, as_of, rows, observed, name)
+    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows)
+
+
+def _labels(connection: duckdb.DuckDBPyConnection, as_of: date, folds: int) -> pl.DataFrame:
+    try:
+        labels = connection.execute(
+            "select cast(firm_id as varchar) as firm_id, cast(? as date) as as_of, "
+            "case when defaulted then 'bad' else 'good' end as outcome, 'train' as split "
+            "from warehouse.labels.undated_outcome order by firm_id",
+            [as_of],
+        ).pl()
+    except duckdb.CatalogException:
+        labels = pl.DataFrame(schema={"outcome": pl.String})
+    bads = int((labels["outcome"] == "bad").sum())
+    goods = labels.height - bads
+    if min(bads, goods) < folds:
+        raise NotReadyError(
+            f"{bads} bad and {goods} good undated outcomes are known, {folds} folds need at least "
+            f"{folds} of each; land more outcome labels or use fewer folds"
+        )
+    return labels
+
+
+def _fit_all(
+    settings: Settings,
+    rows: FrozenFrame,
+    listed: boosted.FeatureList,
+    predicted: OutOfFold,
+    config: UndatedConfig,
+) -> CreditModel:
+    """Fit on every labelled firm; calibrate on what was predicted out of fold."""
+    bundle = Bundle(
+        features=listed.names,
+        categorical=listed.categorical,
+        calibration=_calibration(rows, predicted),
+        trained_as_of=rows.as_of,
+        frame_digest=rows.digest,
+        threads=settings.threads,
+        seed=config.seed,
+        trees_weight=config.trees_weight,
+        linear=logistic.fit_linear(rows.rows, listed, config.logistic_c),
+    )
+    trees = boosted.fit_trees(rows.rows, listed, config.boosting, settings, config.seed)
+    return CreditModel(bundle, trees)
+
+
+def _calibration(rows: FrozenFrame, predicted: OutOfFold) -> PlattCalibration:
+    logit = predicted.scores["average"]
+    outcome = frozen.bads_of(pl.concat([rows.rows] * len(logit)))
+    return fit_platt(logit.ravel(), outcome)
+
+
+def _register(
+    settings: Settings,
+    rows: FrozenFrame,
+    model: CreditModel,
+    metrics: Mapping[str, Mapping[str, Interval]],
+    config: UndatedConfig,
+) -> tuple[str, bool]:
+    """Log one run a model, register the average; return its version and whether it leads."""
+    for name in metrics:
+        if name == "average":
+            continue
+        with recording.run(settings, UNDATED_EXPERIMENT, f"{name} {rows.as_of}", rows):
+            recording.record(recording.Artifacts({}, _prefixed(metrics[name]), figures={}))
+    with recording.run(settings, UNDATED_EXPERIMENT, f"average {rows.as_of}", rows):
+        parameters = {
+            **config.boosting,
+            "logistic_c": config.logistic_c,
+            "trees_weight": config.trees_weight,
+            "seed": config.seed,
+            "threads": settings.threads,
+            "features": len(model.bundle.features),
+        }
+        recording.record(recording.Artifacts(parameters, _prefixed(metrics["average"]), figures={}))
+        served = serving.credit(rows.rows, model)
+        version = recording.register(settings, served, serving.tags(rows) | {"gates": _NO_DATES})
+    return version, _lead(settings, version)
+
+
+def _prefixed(metrics: Mapping[str, Interval]) -> dict[str, Interval | float]:
+    return {f"cv_{name}": value for name, value in metrics.items()}
+
+
+def _lead(settings: Settings, version: str) -> bool:
+    """Make the version champion unless one that was tested out of time leads."""
+    champion = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    if champion is not None and champion.tags.get("gates") != _NO_DATES:
+        return False
+    tracking.client(settings).set_registered_model_alias(
+        tracking.CREDIT_MODEL, tracking.CHAMPION, version
+    )
+    return True
