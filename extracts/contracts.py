@@ -1,0 +1,213 @@
+"""Data contracts: one Open Data Contract Standard file per table, as frozen dataclasses."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from firmpulse.errors import ContractError
+
+FOLDER = Path(__file__).parent / "contracts"
+
+# How a column is read; the first four are strings in the database.
+KINDS = ("text", "code", "tax_no", "enum", "date", "month", "timestamp", "decimal", "integer",
+         "boolean")  # fmt: skip
+_KIND_OF_PHYSICAL = {
+    "varchar": "text",
+    "date": "date",
+    "timestamp": "timestamp",
+    "integer": "integer",
+    "boolean": "boolean",
+}
+_DECIMAL = re.compile(r"decimal\(\d+,\d+\)")
+_MASKS = re.compile(r"keep|drop|category|token:[a-z_]+")
+_LEVELS = ("L1", "L2", "L3", "L4", "L5")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a contract."""
+
+    name: str
+    # Headers that providers use for it; the first is the usual one.
+    headers: tuple[str, ...]
+    kind: str
+    # DuckDB type in the vault.
+    physical_type: str
+    required: bool
+    # JR/T 0197 level: L1 public to L5 important.
+    level: str
+    personal: bool
+    # What happens on the way to the warehouse: keep, drop, category or token:<domain>.
+    mask: str
+    unit: str | None
+    # Text in a file, half-width and trimmed, to canonical value; empty unless an enum.
+    values: Mapping[str, str]
+    # SQL comparison that every value meets, such as "> 0".
+    bound: str | None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What one table of a source looks like and when its rows could be known."""
+
+    table: str
+    source: str
+    grain: str
+    columns: tuple[Column, ...]
+    # Natural key within one firm, in order.
+    key: tuple[str, ...]
+    # SQL over the columns and `delivered_on`: identifier of the firm, without its scheme.
+    firm: str
+    available_at: str
+    event_at: str
+    # Whether rows before a grant's history window are refused.
+    windowed: bool
+    grant_required: bool
+    # SQL condition under which the natural key is a key; otherwise the whole row is.
+    key_when: str | None
+    # Column that orders the versions of one key.
+    version_order: str | None
+    # Name to SQL condition of rows that land and are counted as remarkable.
+    warnings: Mapping[str, str]
+
+    def column(self, name: str) -> Column:
+        """Return a column by name; `KeyError` if the contract has none."""
+        return {column.name: column for column in self.columns}[name]
+
+
+def normalise_header(text: str) -> str:
+    """Return a header as it is compared: NFKC, no surrounding or zero-width space."""
+    folded = unicodedata.normalize("NFKC", text)
+    return "".join(c for c in folded if c not in "\u200b\u200c\u200d\ufeff").strip()
+
+
+@cache
+def load() -> Mapping[str, Contract]:
+    """Return every contract by table name.
+
+    Raises:
+        ContractError: a file contradicts itself; the message names file and column.
+    """
+    contracts = [read(path) for path in sorted(FOLDER.glob("*.yml"))]
+    return MappingProxyType({contract.table: contract for contract in contracts})
+
+
+def read(path: Path) -> Contract:
+    """Return the contract of one file.
+
+    Raises:
+        ContractError: the file is not a contract or contradicts itself.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ContractError(f"{path.name} is not YAML in UTF-8: {error}") from None
+    try:
+        contract = _contract(document)
+    except KeyError as error:
+        raise ContractError(f"{path.name} lacks {error}") from None
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"{path.name}: {error}") from None
+    if contract.table != path.stem:
+        raise ContractError(f"{path.name} describes {contract.table!r}; name the file after it")
+    return contract
+
+
+def _contract(document: dict[str, Any]) -> Contract:
+    if document["kind"] != "DataContract" or len(document["schema"]) != 1:
+        raise ValueError("expected kind DataContract with one table in schema")
+    (table,) = document["schema"]
+    own = _custom(table)
+    columns = tuple(_column(entry) for entry in table["properties"])
+    names = [column.name for column in columns]
+    _reject_repeated(names, "column")
+    _reject_repeated([header for column in columns for header in column.headers], "header")
+    version_order = own.get("versionOrder")
+    if version_order is not None and version_order not in names:
+        raise ValueError(f"versionOrder names no column: {version_order!r}")
+    return Contract(
+        table=table["name"],
+        source=document["domain"],
+        grain=table["dataGranularityDescription"],
+        columns=columns,
+        key=_key(table["properties"]),
+        firm=own["firm"],
+        available_at=own["availableAt"],
+        event_at=own["eventAt"],
+        windowed=own["windowed"],
+        grant_required=own["grantRequired"],
+        key_when=own.get("keyWhen"),
+        version_order=version_order,
+        warnings=MappingProxyType(own.get("warnings", {})),
+    )
+
+
+def _column(entry: dict[str, Any]) -> Column:
+    own = _custom(entry)
+    name = entry["name"]
+    values = {normalise_header(text): value for text, value in own.get("values", {}).items()}
+    values |= {value: value for value in values.values()}
+    column = Column(
+        name=name,
+        headers=(entry["businessName"], *own.get("headers", [])),
+        kind=_kind(entry, own),
+        physical_type=entry["physicalType"],
+        required=entry["required"],
+        level=entry["classification"],
+        personal=own["personalInformation"],
+        mask=own["mask"],
+        unit=own.get("unit"),
+        values=MappingProxyType(values),
+        bound=_bound(entry.get("logicalTypeOptions", {})),
+    )
+    if not _MASKS.fullmatch(column.mask):
+        raise ValueError(f"{name}: mask {column.mask!r} is none of keep, drop, category, token:…")
+    if column.level not in _LEVELS:
+        raise ValueError(f"{name}: classification {column.level!r} is none of L1 to L5")
+    return column
+
+
+def _kind(entry: dict[str, Any], own: dict[str, Any]) -> str:
+    physical = entry["physicalType"]
+    if _DECIMAL.fullmatch(physical):
+        return "decimal"
+    if physical not in _KIND_OF_PHYSICAL:
+        raise ValueError(f"{entry['name']}: no reading for physicalType {physical!r}")
+    kind = "enum" if "values" in own else own.get("kind", _KIND_OF_PHYSICAL[physical])
+    if kind not in KINDS:
+        raise ValueError(f"{entry['name']}: kind {kind!r} is none of {', '.join(KINDS)}")
+    return str(kind)
+
+
+def _bound(options: dict[str, Any]) -> str | None:
+    if "exclusiveMinimum" in options:
+        return f"> {float(options['exclusiveMinimum']):g}"
+    if "minimum" in options:
+        return f">= {float(options['minimum']):g}"
+    return None
+
+
+def _key(properties: list[dict[str, Any]]) -> tuple[str, ...]:
+    parts = {p["primaryKeyPosition"]: p["name"] for p in properties if p.get("primaryKey")}
+    if sorted(parts) != list(range(1, len(parts) + 1)) or not parts:
+        raise ValueError("primaryKeyPosition must count 1, 2, … over the primaryKey columns")
+    return tuple(parts[position] for position in sorted(parts))
+
+
+def _custom(entry: dict[str, Any]) -> dict[str, Any]:
+    return {item["property"]: item["value"] for item in entry["customProperties"]}
+
+
+def _reject_repeated(names: Iterable[str], what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} {name!r} appears twice")
+        seen.add(name)

@@ -1,0 +1,79 @@
+"""The gate at load time: which firms of a delivery may be stored, and from which day on."""
+
+from datetime import date
+
+import duckdb
+
+from consent.ledger import Ledger
+from extracts.contracts import Contract
+from extracts.sql import ident
+from firmpulse import uscc
+from firmpulse.settings import Settings
+
+# One row per firm of the delivered table.
+FIRMS = "firm_gate"
+
+_CREATE = """
+create or replace temp table firm_gate (
+    firm varchar, is_valid boolean, is_granted boolean, window_start date)
+"""
+
+
+def open_gate(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    contract: Contract,
+    rows: str,
+    as_of: date,
+) -> None:
+    """Judge each firm of a staging table; the verdicts are in the temp table `firm_gate`."""
+    found = connection.execute(
+        f"select distinct firm from {ident(rows)} where firm is not null"  # noqa: S608 — quoted
+    ).fetchall()
+    firms = [firm for (firm,) in found]
+    valid = [is_valid(firm) for firm in firms]
+    connection.execute(_CREATE)
+    connection.execute(
+        "insert into firm_gate select unnest($firms), unnest($valid), $open, null",
+        {"firms": firms, "valid": valid, "open": not contract.grant_required},
+    )
+    if contract.grant_required:
+        _apply_grants(connection, settings, contract.source, as_of)
+
+
+def is_valid(firm: str) -> bool:
+    """Whether an identifier `scheme:value` passes its scheme's check; only `uscc` has one."""
+    scheme, _, value = firm.partition(":")
+    return scheme != "uscc" or uscc.problem(value) is None
+
+
+def _apply_grants(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, source: str, as_of: date
+) -> None:
+    grants = Ledger(settings).live(as_of, source).select("firm_id", "window_start").to_arrow()
+    connection.register("live_grants", grants)
+    connection.execute("""
+        update firm_gate set is_granted = true, window_start = granted.window_start
+        from (
+            select cast(firm_id as uuid) as firm_id, min(window_start) as window_start
+            from live_grants group by firm_id
+        ) as granted
+        where token('firm', firm_gate.firm) = granted.firm_id
+    """)
+    connection.unregister("live_grants")
+
+
+def verdict(contract: Contract) -> str:
+    """Return SQL of a row's fate over staging `s` left joined to `firm_gate` as `g`.
+
+    A firm without a grant is refused before its record could reach the quarantine.
+    """
+    early = "or s.event_at < g.window_start" if contract.windowed else ""
+    return f"""
+        case
+            when s.firm is null then 'quarantined'
+            when not g.is_valid then 'quarantined'
+            when not g.is_granted {early} then 'refused'
+            when s.finding is not null then 'quarantined'
+            else 'good'
+        end"""

@@ -1,0 +1,119 @@
+"""SQL macros that turn the text of a cell into a clean text or a typed value.
+
+A macro that cannot read its text gives null; the reading compares that with the text to tell
+an unreadable value from a missing one. Arguments are column names: a macro body repeats its
+argument, and an expression there would be computed as often.
+"""
+
+import duckdb
+
+_WIDE = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
+_NARROW = "".join(map(chr, range(0x21, 0x7F))) + " "
+
+# Anything but printable half-width text and Chinese, or a guard or space at either end.
+_DIRTY = r"^[\s''=]|\s$|[^ -~\x{2e80}-\x{2fff}\x{3001}-\x{9fff}]"
+_WIDE_CHARACTER = r"[\x{ff01}-\x{ff07}\x{ff0a}\x{ff0b}\x{ff0d}-\x{ff5e}]"
+_EDGES = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$|\p{Cf}"
+_GUARD = r"^(?:=\s*\"([^\"]*)\"|''(.*))$"
+
+_YEAR = "(?:19|20|21)[0-9]{2}"
+_DAY = rf"({_YEAR})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?"
+_CLOCK = r"([0-9]{1,2})[:时]([0-9]{1,2})"
+_SECONDS = r"[:分]([0-9]{1,2}(?:\.[0-9]+)?)秒?"
+_ZONE = r"(?:\+08(?::?00)?)?"
+# Excel's day numbers of the years 1954 to 2119; smaller ones are too easily a count.
+_SERIAL = r"[2-7][0-9]{4}"
+_NUMBER = r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
+_PLAIN_NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
+
+_MACROS = {
+    # Full-width brackets, commas and spaces are everywhere in names; `translate` takes 3 µs.
+    "half_width(v)": rf"""
+        case when regexp_matches(v, '{_WIDE_CHARACTER}')
+            then translate(v, '{_WIDE}', '{_NARROW.replace("'", "''")}')
+            else replace(replace(replace(replace(v, '（', '('), '）', ')'), '，', ','), '　', ' ')
+        end""",
+    "tidy(v)": rf"""
+        case when v is null or not regexp_matches(v, '{_DIRTY}') then v
+            else regexp_replace(regexp_replace(regexp_replace(
+                half_width(v), '{_EDGES}', '', 'g'), '{_GUARD}', '\1\2'), '{_EDGES}', '', 'g')
+        end""",
+    # Excel turned the code into a number: digits are lost and nothing brings them back.
+    "is_excel_number(v)": r"""
+        regexp_full_match(v, '[0-9]+(\.[0-9]+)?[eE]\+[0-9]+|[0-9]+\.[0-9]+[eE]-?[0-9]+')
+        or regexp_full_match(v, '[0-9]+\.0+')""",
+    "read_text(v)": "v",
+    "read_code(v)": r"""
+        case when is_excel_number(v) then null
+            when regexp_matches(v, '\s') then regexp_replace(v, '\s', '', 'g')
+            else v
+        end""",
+    "read_tax_no(v)": r"""
+        case when regexp_full_match(v, '[0-9A-Z]+') then v
+            when is_excel_number(v) then null
+            else upper(regexp_replace(v, '[\s-]', '', 'g'))
+        end""",
+    "read_decimal_text(v)": rf"""
+        case when regexp_full_match(v, '{_PLAIN_NUMBER}') then v
+            when regexp_full_match(v, '[+-]?(?:{_NUMBER})|\((?:{_NUMBER})\)|(?:{_NUMBER})-')
+                then regexp_replace(replace(v, ',', ''), '^\((.*)\)$|^(.*)-$', '-\1\2')
+        end""",
+    "read_integer_text(v)": r"""
+        case when regexp_full_match(v, '[+-]?[0-9]+') then v
+            when regexp_full_match(v, '[+-]?[0-9]+\.0*') then split_part(v, '.', 1)
+            when regexp_full_match(v, '[+-]?[0-9]{1,3}(,[0-9]{3})+') then replace(v, ',', '')
+        end""",
+    "read_boolean(v)": """
+        case
+            when lower(v) in ('是', 'true', '1', 'y', 'yes', 't') then true
+            when lower(v) in ('否', 'false', '0', 'n', 'no', 'f') then false
+        end""",
+    "read_timestamp(v)": rf"""
+        case
+            when regexp_full_match(v, '{_YEAR}-[0-9]{{2}}-[0-9]{{2}} [0-9:]{{8}}')
+                then try_cast(v as timestamp)
+            when regexp_full_match(v, '{_DAY}')
+                then try_cast(regexp_replace(v, '^{_DAY}$', '\1-\2-\3') as timestamp)
+            when regexp_full_match(v, '{_DAY}(?: +|T){_CLOCK}{_SECONDS}{_ZONE}')
+                then try_cast(regexp_replace(
+                    v, '^{_DAY}(?: +|T){_CLOCK}{_SECONDS}{_ZONE}$', '\1-\2-\3 \4:\5:\6'
+                ) as timestamp)
+            when regexp_full_match(v, '{_DAY}(?: +|T){_CLOCK}分?{_ZONE}')
+                then try_cast(regexp_replace(
+                    v, '^{_DAY}(?: +|T){_CLOCK}分?{_ZONE}$', '\1-\2-\3 \4:\5:00'
+                ) as timestamp)
+            when regexp_full_match(v, '{_YEAR}[0-9]{{4}}(?: ?[0-9]{{2}}:?[0-9]{{2}}:?[0-9]{{2}})?')
+                then try_strptime(
+                    rpad(replace(replace(v, ':', ''), ' ', ''), 14, '0'), '%Y%m%d%H%M%S')
+            when regexp_full_match(v, '{_SERIAL}(?:\.[0-9]+)?')
+                then timestamp '1899-12-30' + to_seconds(
+                    cast(round(cast(v as decimal(38, 10)) * 86400) as bigint))
+        end""",
+    "read_date(v)": rf"""
+        case when regexp_full_match(v, '{_YEAR}-[0-9]{{2}}-[0-9]{{2}}') then try_cast(v as date)
+            else cast(read_timestamp(v) as date)
+        end""",
+    "read_month(v)": rf"""
+        case
+            when regexp_full_match(v, '{_YEAR}(?:[0-9]{{2}}|[-/.年][0-9]{{1,2}}月?)')
+                then try_cast(regexp_replace(
+                    v, '^({_YEAR})[-/.年]?([0-9]{{1,2}})月?$', '\1-\2-1') as date)
+            else cast(date_trunc('month', read_date(v)) as date)
+        end""",
+    "value_class(v)": r"""
+        case
+            when v is null then 'empty'
+            when regexp_full_match(v, '[0-9.]+[eE][+-]?[0-9]+') then 'scientific'
+            when regexp_full_match(v, '[+-]?[0-9]+') then 'digits'
+            when regexp_full_match(v, '[(+-]?[0-9.,]+[)-]?') then 'number'
+            when regexp_full_match(v, '[0-9]{2,4}[-/.年].*') then 'date'
+            when regexp_full_match(v, '[ -~]+') then 'text'
+            else 'chinese'
+        end""",
+}
+
+
+def install(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros for this session."""
+    for signature, body in _MACROS.items():
+        connection.execute(f"create or replace temp macro {signature} as ({body})")

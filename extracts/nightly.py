@@ -1,0 +1,77 @@
+"""What a night calls: which deliveries wait, and land them."""
+
+import shutil
+from datetime import date, datetime
+
+import duckdb
+
+from extracts import contracts, macros, manifest, records, vault
+from extracts.delivery import is_landed, land_delivery
+from extracts.manifest import DeliveryRef
+from extracts.records import DeliveryReport, LandingReport
+from firmpulse import warehouse
+from firmpulse.calendar import CHINA
+from firmpulse.errors import DeliveryRefused
+from firmpulse.settings import Settings
+
+SOURCES = ("tax", "bank", "supply_chain", "power", "lender")
+
+__all__ = ["SOURCES", "DeliveryRef", "LandingReport", "land", "pending"]
+
+
+def pending(settings: Settings, source: str, as_of: date) -> list[DeliveryRef]:
+    """Return the deliveries of a source that were handed over by `as_of` and have not landed.
+
+    In the order of their hand-over; those with an unreadable manifest come first.
+    """
+    with warehouse.connect(settings, vault=True) as connection:
+        vault.create_tables(connection, contracts.load())
+        return _pending(connection, settings, source, as_of)
+
+
+def land(settings: Settings, source: str, as_of: date) -> LandingReport:
+    """Land every pending delivery of a source, each in one transaction.
+
+    A delivery that cannot be taken is recorded and reported; the others land all the same.
+    Run again, it changes nothing.
+    """
+    known = contracts.load()
+    reports = []
+    with warehouse.connect(settings, vault=True) as connection:
+        vault.create_tables(connection, known)
+        vault.create_warehouse_tables(connection)
+        macros.install(connection)
+        # A run that was killed may have left copies of files here.
+        shutil.rmtree(settings.inbox / ".reading", ignore_errors=True)
+        for ref in _pending(connection, settings, source, as_of):
+            reports.append(_land(connection, settings, ref, as_of))
+        records.publish(connection)
+    return LandingReport(source=source, as_of=as_of, deliveries=tuple(reports))
+
+
+def _land(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, ref: DeliveryRef, as_of: date
+) -> DeliveryReport:
+    try:
+        report = land_delivery(connection, settings, contracts.load(), ref, as_of)
+    except DeliveryRefused as refusal:
+        return records.record_refused(connection, ref, as_of, str(refusal))
+    records.forget_refusal(connection, ref)
+    return report
+
+
+def _pending(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, source: str, as_of: date
+) -> list[DeliveryRef]:
+    known = contracts.load()
+    found = [
+        manifest.read(path.parent, source, known)
+        for path in sorted((settings.inbox / source).glob(f"*/{manifest.NAME}"))
+    ]
+    due = [ref for ref in found if ref.manifest is None or ref.manifest.delivered_on <= as_of]
+    waiting = [ref for ref in due if not is_landed(connection, ref)]
+    return sorted(waiting, key=lambda ref: (_hand_over(ref), ref.delivery_id))
+
+
+def _hand_over(ref: DeliveryRef) -> datetime:
+    return ref.delivered_at or datetime.min.replace(tzinfo=CHINA)

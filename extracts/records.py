@@ -1,0 +1,183 @@
+"""What became of a delivery: reports, and the rows that record it in vault and warehouse."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from extracts.landing import Counts
+from extracts.manifest import DeliveryRef
+from extracts.staging import RefusedFile
+
+LANDED, REFUSED = "landed", "refused"
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """One table of a delivery."""
+
+    table: str
+    counts: Counts
+    columns_dropped: int
+    refused_files: tuple[RefusedFile, ...]
+    # Number of landed or repeated rows per warning of the contract.
+    warnings: Mapping[str, int] = field(default_factory=dict)
+    # Null unless nothing of the table was taken.
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class DeliveryReport:
+    """One delivery of a night."""
+
+    delivery_id: str
+    status: str
+    tables: tuple[TableReport, ...] = ()
+    refusal: str | None = None
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence per refusal, with the names of files: for the operator, not for a store."""
+        if self.refusal is not None:
+            return (f"{self.delivery_id}: {self.refusal}",)
+        files = [
+            f"{self.delivery_id}: {file.name}: {file.reason}"
+            for table in self.tables
+            for file in table.refused_files
+        ]
+        tables = [
+            f"{self.delivery_id}: {table.table}: {table.refusal}"
+            for table in self.tables
+            if table.refusal and not table.refused_files
+        ]
+        return (*files, *tables)
+
+
+@dataclass(frozen=True)
+class LandingReport:
+    """Everything that one source brought in a night."""
+
+    source: str
+    as_of: date
+    deliveries: tuple[DeliveryReport, ...]
+
+    @property
+    def totals(self) -> Counts:
+        """The fates of all rows."""
+        counts = [table.counts for d in self.deliveries for table in d.tables]
+        return Counts(
+            read=sum(c.read for c in counts),
+            landed=sum(c.landed for c in counts),
+            restated=sum(c.restated for c in counts),
+            duplicate=sum(c.duplicate for c in counts),
+            refused_by_gate=sum(c.refused_by_gate for c in counts),
+            quarantined=sum(c.quarantined for c in counts),
+        )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence per delivery, table or file that was refused."""
+        return tuple(problem for delivery in self.deliveries for problem in delivery.problems)
+
+
+_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 17)})"  # noqa: S608 — question marks
+
+
+def record_landed(
+    connection: duckdb.DuckDBPyConnection,
+    ref: DeliveryRef,
+    delivery_seq: int,
+    as_of: date,
+    tables: Sequence[TableReport],
+) -> None:
+    """Write the vault's record of a landed delivery; part of the landing's transaction."""
+    for table in tables:
+        refusal = table.refusal or _partial(table)
+        status = REFUSED if table.refusal else LANDED
+        row = _row(ref, delivery_seq, as_of, table.table, table.counts, table.columns_dropped)
+        connection.execute(
+            _INSERT.format(database="vault"), [*row, status, refusal, datetime.now(UTC)]
+        )
+        for file in table.refused_files:
+            connection.execute(
+                "insert into vault.ops.refused_files values (?, ?, ?, ?)",
+                [delivery_seq, ref.delivery_id, file.name, file.reason],
+            )
+
+
+def record_refused(
+    connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date, reason: str
+) -> DeliveryReport:
+    """Record a delivery that was refused as a whole; a later try replaces the record."""
+    connection.execute("begin")
+    connection.execute(
+        "delete from warehouse.ops.deliveries "
+        "where source = ? and delivery_id = ? and delivery_seq is null",
+        [ref.source, ref.delivery_id],
+    )
+    connection.execute(
+        _INSERT.format(database="warehouse"),
+        [*_row(ref, None, as_of, None, Counts(), 0), REFUSED, reason, datetime.now(UTC)],
+    )
+    connection.execute("commit")
+    return DeliveryReport(delivery_id=ref.delivery_id, status=REFUSED, refusal=reason)
+
+
+def publish(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the warehouse's record up to the vault's.
+
+    A transaction writes to one file only, so a crash can come between the two; then the next
+    run brings what is missing.
+    """
+    connection.execute("begin")
+    connection.execute("""
+        insert into warehouse.ops.deliveries
+        select * from vault.ops.deliveries
+        where delivery_seq not in (
+            select delivery_seq from warehouse.ops.deliveries where delivery_seq is not null
+        )
+    """)
+    connection.execute("commit")
+
+
+def forget_refusal(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> None:
+    """Take back the record of an earlier refusal of a delivery that has landed now."""
+    connection.execute(
+        "delete from warehouse.ops.deliveries "
+        "where source = ? and delivery_id = ? and delivery_seq is null",
+        [ref.source, ref.delivery_id],
+    )
+
+
+def _row(
+    ref: DeliveryRef,
+    delivery_seq: int | None,
+    as_of: date,
+    table: str | None,
+    counts: Counts,
+    columns_dropped: int,
+) -> list[object]:
+    return [
+        as_of,
+        delivery_seq,
+        ref.delivery_id,
+        ref.source,
+        table,
+        ref.manifest.kind if ref.manifest else None,
+        ref.delivered_at,
+        counts.read,
+        counts.landed,
+        counts.restated,
+        counts.duplicate,
+        counts.refused_by_gate,
+        counts.quarantined,
+        columns_dropped,
+    ]
+
+
+def _partial(table: TableReport) -> str | None:
+    """Say which files were refused by their ordinal: the warehouse keeps no names of files."""
+    if not table.refused_files:
+        return None
+    return "; ".join(f"file {file.number}: {file.reason}" for file in table.refused_files)

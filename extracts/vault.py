@@ -1,0 +1,109 @@
+"""Tables of the vault: raw rows per contract, quarantine, and what has landed."""
+
+from collections.abc import Mapping
+
+import duckdb
+
+from extracts.contracts import Contract
+from extracts.sql import ident
+
+# One row per table of a delivery; the same table in the vault and in the warehouse.
+_DELIVERIES = """
+create table if not exists {database}.ops.deliveries (
+    as_of date not null,
+    -- Null for a delivery that was refused as a whole.
+    delivery_seq bigint,
+    delivery_id varchar not null,
+    source varchar not null,
+    -- Null when the manifest could not be read.
+    table_name varchar,
+    kind varchar,
+    delivered_at timestamptz,
+    rows_read bigint not null,
+    rows_landed bigint not null,
+    rows_restated bigint not null,
+    rows_duplicate bigint not null,
+    rows_refused_by_gate bigint not null,
+    rows_quarantined bigint not null,
+    columns_dropped integer not null,
+    status varchar not null,
+    refusal varchar,
+    landed_at timestamptz not null
+)
+"""
+
+_VAULT = (
+    """
+    create table if not exists vault.ops.landed (
+        delivery_id varchar not null,
+        source varchar not null,
+        manifest_sha256 varchar not null,
+        delivery_seq bigint not null,
+        -- Highest row_id given out so far, over all tables.
+        last_row_id bigint not null
+    )
+    """,
+    """
+    create table if not exists vault.ops.quarantine (
+        delivery_seq bigint not null,
+        delivery_id varchar not null,
+        table_name varchar not null,
+        file varchar not null,
+        line bigint,
+        column_name varchar,
+        rule varchar not null,
+        value_class varchar not null,
+        record varchar not null
+    )
+    """,
+    """
+    create table if not exists vault.ops.refused_files (
+        delivery_seq bigint not null,
+        delivery_id varchar not null,
+        file varchar not null,
+        reason varchar not null
+    )
+    """,
+    """
+    create table if not exists vault.ops.files (
+        delivery_seq bigint not null,
+        file_no integer not null,
+        file varchar not null
+    )
+    """,
+)
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract]) -> None:
+    """Create whatever is missing, all contracts included, so that later steps find every table."""
+    for statement in _VAULT:
+        connection.execute(statement)
+    connection.execute(_DELIVERIES.format(database="vault"))
+    for contract in contracts.values():
+        connection.execute(raw_table(contract))
+
+
+def create_warehouse_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the warehouse's record of deliveries."""
+    connection.execute(_DELIVERIES.format(database="warehouse"))
+
+
+def raw_table(contract: Contract) -> str:
+    """Return the DDL of a raw table: one row per version of a row of the source."""
+    own = ", ".join(
+        f"{ident(column.name)} {column.physical_type}{' not null' if column.required else ''}"
+        for column in contract.columns
+    )
+    return f"""
+create table if not exists vault.raw.{ident(contract.table)} (
+    {own},
+    firm varchar not null,
+    row_id bigint not null,
+    record_version integer not null,
+    available_at date not null,
+    delivery_seq bigint not null,
+    file_no integer not null,
+    line bigint not null,
+    row_key uhugeint not null,
+    row_hash uhugeint not null
+)"""
