@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +54,25 @@ def parse(settings: Settings) -> Path:
 
 def _invoke(settings: Settings, arguments: list[str]) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.cli.main import dbtRunner
 
     from firmpulse import dbt_plugin
 
     dbt_plugin.use(settings)
-    common = [
+    logging.getLogger("dbt").setLevel(logging.ERROR)
+    # Parsing takes seconds and depends on the project alone, not on variables or the home folder.
+    manifest = None if arguments == ["parse"] else _manifest(settings)
+    try:
+        outcome = dbtRunner(manifest=manifest).invoke([*arguments, *_common(settings)])
+    finally:
+        DuckDBConnectionManager.close_all_connections()
+    if outcome.exception is not None:
+        raise BuildFailed(f"dbt could not run: {outcome.exception}") from outcome.exception
+    return outcome.result
+
+
+def _common(settings: Settings) -> list[str]:
+    return [
         "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT),
         "--target-path", str(target_path(settings)),
@@ -68,21 +81,17 @@ def _invoke(settings: Settings, arguments: list[str]) -> Any:
         "--log-level-file", "info",
         "--no-use-colors",
     ]  # fmt: skip
-    try:
-        outcome = _runner().invoke([*arguments, *common])
-    finally:
-        DuckDBConnectionManager.close_all_connections()
-    if outcome.exception is not None:
-        raise BuildFailed(f"dbt could not run: {outcome.exception}") from outcome.exception
-    return outcome.result
 
 
-@lru_cache(maxsize=1)
-def _runner() -> Any:
-    from dbt.cli.main import dbtRunner
+_parsed: Any = None
 
-    logging.getLogger("dbt").setLevel(logging.ERROR)
-    return dbtRunner()
+
+def _manifest(settings: Settings) -> Any:
+    """Return the parsed project, once per process."""
+    global _parsed
+    if _parsed is None:
+        _parsed = _invoke(settings, ["parse"])
+    return _parsed
 
 
 def _nodes(result: Any) -> tuple[NodeOutcome, ...]:

@@ -10,6 +10,42 @@ news as (
 
 ),
 
+amounts as (
+
+    select
+        firm_id,
+        month,
+        available_at,
+        superseded_at,
+        delivery_seq,
+        declared_sales_cny,
+        output_tax_cny,
+        input_tax_cny,
+        payable_cny,
+        false as is_late
+    from news
+
+),
+
+-- Whether a return was late is a fact of its first filing; an amendment does not undo it.
+filings as (
+
+    select
+        firm_id,
+        month,
+        available_at,
+        date '9999-12-31' as superseded_at,
+        delivery_seq,
+        0 as declared_sales_cny,
+        0 as output_tax_cny,
+        0 as input_tax_cny,
+        0 as payable_cny,
+        filed_on > due_date as is_late
+    from news
+    where record_version = 1
+
+),
+
 final as (
 
     select
@@ -22,8 +58,12 @@ final as (
         sum(output_tax_cny) as output_tax_cny,
         sum(input_tax_cny) as input_tax_cny,
         sum(payable_cny) as payable_cny,
-        count(*) filter (where filed_on > due_date and not is_amended) as late_filing_count
-    from news
+        count(*) filter (where is_late) as late_filing_count
+    from (
+        select * from amounts
+        union all
+        select * from filings
+    )
     group by all
 
 )

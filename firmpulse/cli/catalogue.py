@@ -1,0 +1,49 @@
+"""`firmpulse features list|show`: what is defined."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+
+features_app = typer.Typer(no_args_is_help=True, help="The features and their definitions.")
+
+
+@features_app.command("list")
+def list_features(
+    source: Annotated[str | None, typer.Option(help="Only features of this source.")] = None,
+) -> None:
+    """List the features with dimension, unit and expected sign."""
+    from features import registry
+
+    table = Table("feature", "source", "dimension", "window", "unit", "sign", "名称")
+    for feature in registry.load(Settings()).features:
+        if source in (None, feature.source):
+            table.add_row(
+                feature.name, feature.source, feature.dimension, feature.window,
+                feature.unit, feature.expected_sign, feature.name_zh,
+            )  # fmt: skip
+    Console().print(table)
+
+
+@features_app.command("show")
+def show_feature(name: str) -> None:
+    """Show one feature's definition."""
+    from features import registry
+
+    found = registry.load(Settings())
+    if name not in found.names():
+        raise NotReadyError(f"no feature {name!r}; list them with: firmpulse features list")
+    feature = found[name]
+    table = Table(show_header=False)
+    for field in feature.__dataclass_fields__:
+        table.add_row(field, str(getattr(feature, field)))
+    Console().print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(features_app, name="features")

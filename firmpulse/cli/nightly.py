@@ -1,0 +1,59 @@
+"""`firmpulse night` and `firmpulse train`: the DAGs in this process."""
+
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firmpulse.cli.progress import Progress
+from firmpulse.settings import Settings
+
+AsOf = Annotated[
+    datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The date to run for.")
+]
+
+
+def run_night(settings: Settings, as_of: date, progress: Progress) -> None:
+    """Run the DAG `run_nightly` for a date in this process, showing its tasks."""
+    _run(settings, "run_nightly", {"as_of": as_of.isoformat()}, progress)
+
+
+def run_training(settings: Settings, as_of: date, approver: str | None, progress: Progress) -> None:
+    """Run the DAG `train_model` for a date in this process, showing its tasks."""
+    conf = {"as_of": as_of.isoformat(), "approver": approver}
+    _run(settings, "train_model", conf, progress)
+
+
+def _run(settings: Settings, dag_id: str, conf: dict[str, str | None], progress: Progress) -> None:
+    from firmpulse import dagrun
+
+    progress.heading(f"DAG {dag_id}, as of {conf['as_of']}")
+    dagrun.run_dag(
+        settings,
+        dag_id,
+        conf,
+        on_task=lambda event: progress.done(event.label, event.seconds, event.note),
+    )
+
+
+def night(as_of: AsOf) -> None:
+    """Run the nightly DAG in this process; safe to repeat."""
+    run_night(Settings(), as_of.date(), Progress(Console()))
+
+
+def train(
+    as_of: AsOf,
+    approver: Annotated[
+        str | None,
+        typer.Option(help="Who answers for making the model champion if its gates are green."),
+    ] = None,
+) -> None:
+    """Train, evaluate and register a model version in this process."""
+    run_training(Settings(), as_of.date(), approver, Progress(Console()))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(night)
+    app.command()(train)

@@ -1,0 +1,36 @@
+"""What a person sees while the pipeline works."""
+
+import time
+
+from rich.console import Console
+
+
+class Progress:
+    """Prints one line per finished step with the time since the start and the step's own."""
+
+    def __init__(self, console: Console) -> None:
+        """Start the clock."""
+        self._console = console
+        self._started = time.perf_counter()
+        self.steps: list[tuple[str, float]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self._started
+
+    def heading(self, text: str) -> None:
+        """Announce what begins now."""
+        self._console.print(f"[dim]{self.seconds:6.1f} s[/]  [bold]{text}[/]")
+
+    def say(self, text: str) -> None:
+        """Print a line about what is going on."""
+        self._console.print(f"[dim]{self.seconds:6.1f} s    {text}[/]")
+
+    def done(self, step: str, seconds: float, note: str = "") -> None:
+        """Record and print a finished step."""
+        self.steps.append((step, seconds))
+        tail = f"  [dim]{note}[/]" if note else ""
+        self._console.print(
+            f"[dim]{self.seconds:6.1f} s[/]    [green]done[/]  {step:<34} {seconds:6.1f} s{tail}"
+        )

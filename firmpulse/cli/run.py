@@ -1,0 +1,62 @@
+"""`firmpulse run`: the whole main job on simulated firms; called again, the next night."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firmpulse.cli import nightly, simulate, summary
+from firmpulse.cli.progress import Progress
+from firmpulse.cli.simulate import FIRMS, MONTHS, SEED
+from firmpulse.settings import Settings
+
+_APPROVER = "firmpulse run (simulated data)"
+
+
+def run(
+    firms: Annotated[int, typer.Option(help="Number of simulated firms.")] = FIRMS,
+    months: Annotated[int, typer.Option(help="Months of history.")] = MONTHS,
+    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same firms.")] = SEED,
+) -> None:
+    """Simulate firms and run the whole pipeline; called again, the next night only."""
+    settings, console = Settings(), Console()
+    progress = Progress(console)
+    simulation = simulate.started(settings, firms, months, seed)
+    night = simulation.next_night()
+    is_first = simulation.completed_through is None
+    progress.heading(
+        f"Simulating {firms:,} firms x {months} months"
+        if is_first
+        else f"The next night, {night}: one more day of simulated news"
+    )
+    counts = simulate.deliver(settings, simulation, night, progress)
+    progress.done(
+        "write the providers' deliveries", progress.seconds, f"{counts.total_rows:,} rows"
+    )
+    simulation = replace(simulation, delivered_through=night)
+    simulate.save(settings, simulation)
+    _run_dags(settings, night, progress)
+    simulate.save(settings, replace(simulation, completed_through=night))
+    summary.show(settings, night, progress, console)
+
+
+def _run_dags(settings: Settings, night: date, progress: Progress) -> None:
+    nightly.run_night(settings, night, progress)
+    if not _has_champion(settings):
+        progress.heading("No champion yet: training one, then scoring with it")
+        nightly.run_training(settings, night, _APPROVER, progress)
+        nightly.run_night(settings, night, progress)
+
+
+def _has_champion(settings: Settings) -> bool:
+    from firmpulse import tracking
+
+    found = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    return found is not None
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)

@@ -1,0 +1,117 @@
+"""What happened and where to look next, after a run."""
+
+from datetime import date
+
+from rich.console import Console
+from rich.table import Table
+
+from firmpulse import tracking, warehouse
+from firmpulse.cli.progress import Progress
+from firmpulse.settings import Settings
+
+_ROWS = """
+    select
+        source,
+        sum(rows_read), sum(rows_landed), sum(rows_restated), sum(rows_duplicate),
+        sum(rows_refused_by_gate), sum(rows_quarantined),
+        count(*) filter (where status = 'refused')
+    from warehouse.ops.deliveries
+    where as_of = ?
+    group by source
+    order by source
+"""
+_REFUSALS = """
+    select source, delivery_id, refusal
+    from warehouse.ops.deliveries
+    where as_of = ? and status = 'refused'
+    order by source
+"""
+_SCORES = """
+    select count(*), count(distinct grade), min(score), median(score), max(score)
+    from warehouse.scoring.scores
+    where as_of = ?
+"""
+_UNSCORED = "select count(*) from warehouse.scoring.unscored where as_of = ?"
+
+
+def show(settings: Settings, as_of: date, progress: Progress, console: Console) -> None:
+    """Print rows by source, refusals, scores, model metrics, step times and next commands."""
+    console.print()
+    show_rows(settings, as_of, console)
+    _show_scores(settings, as_of, console)
+    show_models(settings, console)
+    _show_steps(progress, console)
+    _show_next(settings, as_of, console)
+
+
+def show_rows(settings: Settings, as_of: date, console: Console) -> None:
+    """Print what was read, landed, refused and quarantined, by source."""
+    with warehouse.connect(settings) as connection:
+        rows = connection.execute(_ROWS, [as_of]).fetchall()
+        refusals = connection.execute(_REFUSALS, [as_of]).fetchall()
+    columns = ("read", "landed", "of these restated", "duplicates", "no grant", "quarantined")
+    table = Table("source", *columns, "refused", title=f"Rows delivered for {as_of}")
+    for source, *counts in rows:
+        table.add_row(source, *(f"{count or 0:,}" for count in counts))
+    console.print(table)
+    for source, delivery, reason in refusals:
+        console.print(f"[yellow]refused[/] {source} {delivery}: {reason}")
+
+
+def _show_scores(settings: Settings, as_of: date, console: Console) -> None:
+    with warehouse.connect(settings) as connection:
+        scored = connection.execute(_SCORES, [as_of]).fetchone()
+        unscored = connection.execute(_UNSCORED, [as_of]).fetchone()
+    if scored and unscored:
+        firms, grades, low, middle, high = scored
+        console.print(
+            f"Scored [bold]{firms:,}[/] firms ({unscored[0]:,} unscored, each with its reason): "
+            f"{grades} grades, scores {low} to {high}, median {middle:.0f}"
+        )
+
+
+def show_models(settings: Settings, console: Console) -> None:
+    """Print AUC and KS of the newest model, logistic and baseline runs, with intervals."""
+    client = tracking.client(settings)
+    table = Table("model", "AUC out of time", "KS out of time", title="Models")
+    for name, alias in (
+        (tracking.CREDIT_MODEL, tracking.CHAMPION),
+        (tracking.STATEMENTS_MODEL, tracking.CHALLENGER),
+    ):
+        version = tracking.version_by_alias(settings, name, alias)
+        if version is None:
+            continue
+        metrics = client.get_run(version.run_id).data.metrics
+        table.add_row(
+            f"{name} v{version.version}",
+            _interval(metrics, "oot_auc"),
+            _interval(metrics, "oot_ks"),
+        )
+    console.print(table)
+    console.print("[dim]Simulated firms: the numbers prove the machinery, not the market.[/]")
+
+
+def _interval(metrics: dict[str, float], name: str) -> str:
+    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
+    return f"{metrics[name]:.3f}  (95 %: {low:.3f} to {high:.3f})"
+
+
+def _show_steps(progress: Progress, console: Console) -> None:
+    table = Table("step", "seconds", title=f"{progress.seconds:.0f} s in all")
+    for step, seconds in sorted(progress.steps, key=lambda item: -item[1])[:8]:
+        table.add_row(step, f"{seconds:.1f}")
+    console.print(table)
+
+
+def _show_next(settings: Settings, as_of: date, console: Console) -> None:
+    console.print("[bold]Where to look next[/]")
+    for what, command in (
+        (
+            "scores, reasons, data quality",
+            f'duckdb-free: firmpulse query "from latest_scores limit 5"',
+        ),
+        ("expectations of each hand-over", str(settings.data_docs / "index.html")),
+        ("Airflow and MLflow", "make up"),
+        ("the next night", "make run"),
+    ):
+        console.print(f"  {what:<34} {command}")

@@ -1,0 +1,110 @@
+"""The promises of the feature store, on random deliveries with late rows and corrections."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from polars.testing import assert_frame_equal
+
+from features import build, registry
+from features.frame import frame
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+from tests import vault_rows
+from tests.features import random_rows
+
+NIGHTS = tuple(random_rows.end_of(seq) for seq in (1, 3, 6))
+
+
+def _home(tmp_path: Path, name: str) -> Settings:
+    # One token key for all homes of a test, so that firm_ids agree.
+    return Settings(home=tmp_path / name, memory_limit="2GB", token_key="ab" * 32)
+
+
+def _night(settings: Settings, as_of: date, *, full_refresh: bool = False) -> None:
+    for stage in ("mask", "facts", "features"):
+        build.build(settings, as_of, stage, full_refresh=full_refresh)
+
+
+def _everything(settings: Settings, schemas: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """Return each table of the schemas, rows in a fixed order."""
+    with warehouse.connect(settings) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name from duckdb_tables() "
+            "where database_name = 'warehouse' and list_contains(?, schema_name)",
+            [list(schemas)],
+        ).fetchall()
+        return {
+            f"{schema}.{table}": connection.execute(
+                f"select columns(*)::varchar from warehouse.{schema}.{table} order by all"
+            ).pl()
+            for schema, table in sorted(tables)
+        }
+
+
+def _assert_same(left: dict[str, pl.DataFrame], right: dict[str, pl.DataFrame]) -> None:
+    assert list(left) == list(right)
+    for name, rows in left.items():
+        assert_frame_equal(rows, right[name], check_row_order=True)
+
+
+def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
+    tmp_path: Path,
+) -> None:
+    rows = random_rows.make(1)
+    settings = _home(tmp_path, "home")
+    landed = 0
+    for night in NIGHTS:
+        seq = (night - random_rows.FIRST).days // 60 + 1
+        fresh = random_rows.known_by(rows, seq)
+        vault_rows.fill(
+            settings,
+            {t: [r for r in table if r["delivery_seq"] > landed] for t, table in fresh.items()},
+        )
+        landed = seq
+        _night(settings, night)
+    incremental = _everything(settings, ["facts", "features", "labels"])
+    assert incremental["features.feat_tax_monthly"].height > 20
+
+    _night(settings, NIGHTS[-1])
+    _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
+
+    _night(settings, NIGHTS[-1], full_refresh=True)
+    _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
+
+
+def test_what_became_known_later_changes_no_earlier_snapshot(tmp_path: Path) -> None:
+    rows = random_rows.make(3)
+    cut = date(2024, 6, 30)
+    before, after = _home(tmp_path, "before"), _home(tmp_path, "after")
+    known = {t: [r for r in table if r["available_at"] <= cut] for t, table in rows.items()}
+    vault_rows.fill(before, known)
+    _night(before, cut)
+    vault_rows.fill(after, rows)
+    _night(after, date(2024, 12, 31))
+    for view in registry.load(after).views():
+        left = vault_rows.features_of(before, view).filter(pl.col("as_of") <= cut)
+        right = vault_rows.features_of(after, view).filter(pl.col("as_of") <= cut)
+        assert left.height > 0
+        assert_frame_equal(left, right, check_exact=True)
+
+
+def test_training_and_scoring_see_the_same_frame(tmp_path: Path) -> None:
+    settings = _home(tmp_path, "home")
+    vault_rows.fill(settings, random_rows.make(4))
+    _night(settings, date(2024, 10, 31))
+    names = registry.load(settings)
+    with warehouse.connect(settings) as connection:
+        spine = connection.execute(
+            "select firm_id::varchar as firm_id, as_of from warehouse.features.firm_snapshots "
+            "order by hash(as_of), firm_id"
+        ).pl()
+        training = frame(connection, names, spine)
+        tonight = spine.filter(pl.col("as_of") == date(2024, 10, 31))
+        scoring = frame(connection, names, tonight)
+        between = frame(connection, names, tonight.with_columns(as_of=pl.lit(date(2024, 11, 12))))
+    assert scoring.height == 3
+    same = training.join(tonight, on=["firm_id", "as_of"], how="semi")
+    assert_frame_equal(same.sort("firm_id"), scoring.sort("firm_id"), check_exact=True)
+    assert_frame_equal(between.drop("as_of"), scoring.drop("as_of"), check_exact=True)

@@ -1,0 +1,94 @@
+"""Puts rows straight into a vault, so that what happens after landing can be tested alone."""
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from extracts import contracts
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+
+Row = Mapping[str, Any]
+_META = {
+    "firm": "varchar",
+    "row_id": "bigint",
+    "record_version": "integer",
+    "available_at": "date",
+    "delivery_seq": "bigint",
+}
+
+
+def types_of(table: str) -> dict[str, str]:
+    """Return column → SQL type of a raw table."""
+    columns = {c.name: c.physical_type for c in contracts.load()[table].columns}
+    return columns | _META
+
+
+def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create every raw table, empty."""
+    for table in contracts.load():
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in types_of(table).items())
+        connection.execute(f"create table if not exists vault.raw.{table} ({columns})")
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
+    """Insert rows; columns that a row does not name are null."""
+    types = types_of(table)
+    for row in rows:
+        unknown = set(row) - set(types)
+        assert not unknown, f"{table} has no column {unknown}"
+        names = ", ".join(f'"{name}"' for name in row)
+        marks = ", ".join(f"cast(? as {types[name]})" for name in row)
+        connection.execute(
+            f"insert into vault.raw.{table} ({names}) values ({marks})", list(row.values())
+        )
+
+
+def fill(settings: Settings, rows: Mapping[str, Iterable[Row]]) -> None:
+    """Create the raw tables and insert rows by table."""
+    with warehouse.connect(settings, vault=True) as connection:
+        make_tables(connection)
+        for table, table_rows in rows.items():
+            insert(connection, table, table_rows)
+
+
+def invoice(
+    row_id: int, firm: str, day: date, amount: float, /, *, other: str = "C1", **changes: Any
+) -> Row:
+    """Return a sales invoice (or a purchase with direction='IN') known the day after issue."""
+    direction = changes.pop("direction", "OUT")
+    seller, buyer = (firm, other) if direction == "OUT" else (other, firm)
+    known = changes.pop("available_at", day + timedelta(days=1))
+    return {
+        "firm": f"uscc:{firm}",
+        "row_id": row_id,
+        "record_version": 1,
+        "available_at": known,
+        "delivery_seq": 1,
+        "direction": direction,
+        "invoice_no": f"{row_id:020d}",
+        "issue_time": day,
+        "seller_tax_no": seller,
+        "buyer_tax_no": buyer,
+        "amount": amount,
+        "tax": 0,
+        "total": amount,
+        "status": "NORMAL",
+        **changes,
+    }
+
+
+def features_of(settings: Settings, view: str) -> pl.DataFrame:
+    """Return a feature view without its bookkeeping, ordered by key."""
+    with warehouse.connect(settings) as connection:
+        return (
+            connection.execute(
+                f"select * exclude (through_seq) replace (firm_id::varchar as firm_id) "
+                f"from warehouse.features.{view} order by all"
+            )
+            .pl()
+            .sort("firm_id", "as_of")
+        )
