@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from consent.grants import Grant, parse
 from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.errors import GrantError, NotReadyError
 from firmpulse.settings import Settings
+
+_SHOWN = 20
 
 _DIRECTORY_DDL = """
 create table if not exists vault.ops.firm_directory (
@@ -42,6 +45,21 @@ def import_grants(settings: Settings, path: Path) -> IntakeReport:
     grants, problems = _read(path)
     recorded = admit(settings, grants)
     return IntakeReport(recorded=recorded, refused=len(problems), problems=tuple(problems))
+
+
+def import_night(settings: Settings) -> dict[str, Any]:
+    """Record the night's grants where a file of them lies in the inbox.
+
+    Returns:
+        recorded, refused and the first problems, for a task's result.
+    """
+    path = settings.inbox / "consent" / "grants.jsonl"
+    report = import_grants(settings, path) if path.is_file() else IntakeReport(0, 0, ())
+    return {
+        "recorded": report.recorded,
+        "refused": report.refused,
+        "problems": list(report.problems[:_SHOWN]),
+    }
 
 
 def admit(settings: Settings, grants: Iterable[Grant]) -> int:

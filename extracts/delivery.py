@@ -72,7 +72,7 @@ def _require_new(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> Non
 
 def _require_rows(staged: Sequence[Staged], manifest: Manifest) -> None:
     """Refuse a delivery of which no file could be taken."""
-    if any(table.files for table in staged):
+    if not staged or any(table.files for table in staged):
         return
     first = min((file for t in staged for file in t.refused), key=lambda file: file.number)
     raise DeliveryRefused(
@@ -128,10 +128,14 @@ def _store_table(
         )
     gate.open_gate(connection, settings, contract, staged.rows, as_of)
     counts = land(connection, staged, place)
-    for number, name in staged.files.items():
-        connection.execute(
-            "insert into vault.ops.files values (?, ?, ?)", [place.delivery_seq, number, name]
-        )
+    connection.execute(
+        "insert into vault.ops.files select $seq, unnest($numbers), unnest($names)",
+        {
+            "seq": place.delivery_seq,
+            "numbers": list(staged.files),
+            "names": list(staged.files.values()),
+        },
+    )
     return TableReport(
         table=contract.table,
         counts=counts,

@@ -16,7 +16,7 @@ from extracts.manifest import DeliveredFile
 from firmpulse.errors import DeliveryRefused
 
 _CHUNK_BYTES = 8 << 20
-_HEADER_BYTES = 1 << 20
+_HEADER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)

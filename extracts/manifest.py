@@ -56,7 +56,8 @@ class Manifest(BaseModel):
     delivered_at: AwareDatetime
     # How the provider identifies firms; `uscc` codes are checked, others are taken as they are.
     id_scheme: str = Field(default="uscc", pattern="^[a-z][a-z0-9_]*$")
-    files: tuple[DeliveredFile, ...] = Field(min_length=1)
+    # Empty when the night brought nothing.
+    files: tuple[DeliveredFile, ...]
 
     @property
     def delivered_on(self) -> date:

@@ -75,6 +75,21 @@ class LandingReport:
             quarantined=sum(c.quarantined for c in counts),
         )
 
+    def summary(self) -> dict[str, int]:
+        """Return the report's numbers for a task's result; no identifier, no file name."""
+        totals = self.totals
+        return {
+            "deliveries": len(self.deliveries),
+            "refused_deliveries": sum(d.status == REFUSED for d in self.deliveries),
+            "refused_files": sum(len(t.refused_files) for d in self.deliveries for t in d.tables),
+            "rows_read": totals.read,
+            "rows_landed": totals.landed,
+            "rows_restated": totals.restated,
+            "rows_duplicate": totals.duplicate,
+            "rows_refused_by_gate": totals.refused_by_gate,
+            "rows_quarantined": totals.quarantined,
+        }
+
     @property
     def problems(self) -> tuple[str, ...]:
         """One sentence per delivery, table or file that was refused."""

@@ -23,6 +23,7 @@ from consent.grants import Grant
 from consent.intake import admit
 from extracts import manifest
 from firmpulse import keys, tokens
+from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError, ContractError, NotReadyError
 from firmpulse.settings import Settings
 
@@ -94,6 +95,11 @@ def load(name: str) -> Shape:
         return Shape.model_validate(yaml.safe_load(content))
     except ValidationError as error:
         raise ContractError(f"shape {name}: {error}") from None
+
+
+def delivered_on(name: str) -> date:
+    """Return the day on which a shape's files were handed over, in China."""
+    return load(name).delivered_at.astimezone(CHINA).date()
 
 
 def deliver(settings: Settings, name: str, folder: Path) -> list[str]:
