@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.bills import Arrears, assess_tax, meter_power, pay_power, pay_tax
 from simulator.economy import Economy, Stage
 from simulator.loans import Loans
 from simulator.network import Network
@@ -14,11 +15,9 @@ from simulator.seasons import has_festival_payday
 
 _CRITICAL_SUPPLIERS = 0.65  # share of supplier bills without which nothing is delivered
 _HEALTH_ON_COST = 0.04  # log cost of purchases per unit of health
-_GUARANTEE_CALLS = 0.0020  # a month and firm: nothing that the firm delivers announces them
+_GUARANTEE_CALLS = 0.0014  # a month and firm: nothing that the firm delivers announces them
 _ACCIDENTS = 0.010
 _FADE = 0.80  # activity kept from month to month after a default
-_POWER_PRICE = np.array([0.72, 0.85, 0.85, 0.85, 0.85, 0.85])  # yuan a kWh by kind
-_BASE_LOAD = 0.15  # share of power that does not follow output
 
 
 def cents(yuan: Floats) -> Ints:
@@ -35,10 +34,8 @@ class Books:
     owner: Ints  # what the owners can still put in
     late_suppliers: Ints
     late_payroll: Ints
-    late_tax: Ints
-    late_tax_periods: Ints
-    late_power: Ints
-    late_power_periods: Ints
+    tax: Arrears
+    power: Arrears
     vat_credit: Ints
     claims: Ints  # called guarantees, not yet seized
     relief: Floats  # log cost saved by restructurings before the first delivered month
@@ -56,10 +53,8 @@ class Books:
             owner=cents(firms.sales * firms.owner_months),
             late_suppliers=zeros.copy(),
             late_payroll=zeros.copy(),
-            late_tax=zeros.copy(),
-            late_tax_periods=zeros.copy(),
-            late_power=zeros.copy(),
-            late_power_periods=zeros.copy(),
+            tax=Arrears.none(len(firms)),
+            power=Arrears.none(len(firms)),
             vat_credit=zeros.copy(),
             claims=zeros.copy(),
             relief=np.zeros(len(firms)),
@@ -71,8 +66,9 @@ class Books:
         row = paths.row(month)
         self._postpone(rng, net, paths, row)
         self._trade(rng, firms, net, paths, row)
-        self._taxes(firms, paths, row, quarter_end=economy.month(month).month % 3 == 0)
-        self._power(rng, firms, paths, row)
+        quarter_end = economy.month(month).month % 3 == 0
+        self.vat_credit = assess_tax(firms, paths, row, self.vat_credit, quarter_end=quarter_end)
+        meter_power(rng, firms, paths, row)
         purse = Purse(self.cash)
         paths.cash_open[row] = self.cash
         self._take_in(economy, rng, firms, net, paths, purse, month)
@@ -81,8 +77,8 @@ class Books:
         second = ~firms.loan_before_bills & ~self.loans.defaulted
         missed_before = self.loans.missed.copy()
         self.loans.repay(paths, row, purse, first)
-        self._power_bill(paths, row, purse)
-        self._tax_bill(paths, row, purse)
+        pay_power(self.power, paths, row, purse)
+        pay_tax(self.tax, paths, row, purse)
         self.loans.repay(paths, row, purse, second)
         if month < 0:
             self._rescue(rng, firms, paths, row, purse)
@@ -130,28 +126,6 @@ class Books:
         rate = np.where(firms.small_scale, 0.01, firms.vat_rate)
         paths.bought_outside[row] = np.rint(outside_net * (1 + rate)).astype(np.int64)
         paths.bought_net[row] = np.rint(outside_net + inside_net).astype(np.int64)
-
-    def _taxes(self, firms: Firms, paths: Paths, row: int, *, quarter_end: bool) -> None:
-        sales_tax = paths.sold[row] - paths.sold_net[row]
-        bought = paths.bought_inside[row] + paths.bought_outside[row]
-        input_tax = np.where(firms.small_scale, 0, bought - paths.bought_net[row])
-        balance = sales_tax - input_tax - self.vat_credit
-        paths.vat_due[row] = np.maximum(balance, 0)
-        self.vat_credit = np.maximum(-balance, 0)
-        paths.surtax_due[row] = paths.vat_due[row] * 12 // 100
-        if row >= 2 and quarter_end:
-            quarter = paths.sold_net[row - 2 : row + 1].sum(axis=0)
-            margin = 1 - firms.purchase_share - firms.payroll_share - firms.overhead_share
-            profit = quarter * (margin - firms.power_share)
-            paths.income_tax_due[row] = np.rint(np.maximum(profit, 0) * 0.05).astype(np.int64)
-
-    def _power(self, rng: np.random.Generator, firms: Firms, paths: Paths, row: int) -> None:
-        output = paths.sold_net[row] / 100
-        base = firms.sales * paths.activity[row] * (output > 0)
-        use = (1 - _BASE_LOAD) * output + _BASE_LOAD * base
-        kwh = firms.kwh_per_yuan * use * np.exp(0.08 * rng.standard_normal(len(firms)))
-        paths.kwh[row] = np.rint(kwh)
-        paths.power_due[row] = cents(paths.kwh[row] * _POWER_PRICE[firms.kind])
 
     def _take_in(
         self,
@@ -226,42 +200,15 @@ class Books:
         paths.paid_outside[row] += rest
         self.late_suppliers = self.late_suppliers - rest
 
-    def _power_bill(self, paths: Paths, row: int, purse: Purse) -> None:
-        new = paths.power_due[row - 1] if row else np.zeros_like(self.late_power)
-        penalty = self.late_power * 3 // 100
-        due = self.late_power + penalty + new
-        paid = purse.pay_whole(due)
-        paths.power_paid[row] = np.where(paid, due, 0)
-        paths.power_penalty[row] = np.where(paid, penalty, 0)
-        periods = self.late_power_periods + (1 if row else 0)
-        paths.power_periods[row] = np.where(paid, periods, 0)
-        self.late_power = np.where(paid, 0, self.late_power + new)
-        self.late_power_periods = np.where(paid, 0, periods)
-        paths.power_late[row] = self.late_power
-
-    def _tax_bill(self, paths: Paths, row: int, purse: Purse) -> None:
-        new = np.zeros_like(self.late_tax)
-        if row:
-            new = paths.vat_due[row - 1] + paths.surtax_due[row - 1] + paths.income_tax_due[row - 1]
-        surcharge = self.late_tax * 15 // 1_000
-        due = self.late_tax + surcharge + new
-        paid = purse.pay_whole(due)
-        paths.tax_paid[row] = np.where(paid, due, 0)
-        paths.tax_surcharge[row] = np.where(paid, surcharge, 0)
-        periods = self.late_tax_periods + (1 if row else 0)
-        paths.tax_periods[row] = np.where(paid, periods, 0)
-        self.late_tax = np.where(paid, 0, self.late_tax + new)
-        self.late_tax_periods = np.where(paid, 0, periods)
-
     def _rescue(
         self, rng: np.random.Generator, firms: Firms, paths: Paths, row: int, purse: Purse
     ) -> None:
         """Before the first delivered month nobody defaults: lenders waive, owners put money in."""
         saved = self.loans.missed >= 2
         self.loans.waive(saved)
-        self.relief += np.where(saved, 0.05, 0.0)
+        self.relief += np.where(saved, 0.08, 0.0)
         self.claims = np.where(saved, 0, self.claims)
-        money = paths.pace[row] * firms.cash_months * rng.uniform(0.2, 1.5, len(firms))
+        money = paths.pace[row] * firms.cash_months * rng.uniform(0.5, 1.5, len(firms))
         fresh = np.where(saved, cents(money), 0)
         paths.injected[row] += fresh
         purse.add(fresh)

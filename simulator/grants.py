@@ -68,11 +68,11 @@ def draw_grants(world: World) -> Grants:
 
 
 def _consent_days(world: World) -> Ints:
-    start = world.day(0)
-    founded = [from_epoch_day(day) for day in np.unique(opened_day(world)).tolist()]
-    firsts = {epoch_day(day): epoch_day(day.replace(day=1)) for day in founded}
-    days = np.array([firsts[day] for day in opened_day(world).tolist()])
-    return np.maximum(days, start).astype(np.int64)
+    """Return the first day of the month in which each firm was founded, or of the first month."""
+    founded = opened_day(world)
+    firsts = [epoch_day(from_epoch_day(day).replace(day=1)) for day in founded.tolist()]
+    days: Ints = np.maximum(np.array(firsts, dtype=np.int64), world.day(0))
+    return days
 
 
 def grant_lines(world: World, grants: Grants, through: date) -> str:

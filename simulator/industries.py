@@ -61,6 +61,8 @@ INDUSTRIES = (
 
 OVERHEAD_SHARE = 0.05  # rent, travel, repairs: the same in every trade
 
+POWER_PRICES = (0.72, 0.85, 0.85, 0.85, 0.85, 0.85)  # yuan a kWh, by Kind
+
 # Registering authorities (GB/T 2260) and the place that a company name begins with.
 REGIONS = (
     (330106, "杭州"), (330203, "宁波"), (330302, "温州"), (320102, "南京"), (320505, "苏州"),

@@ -48,14 +48,14 @@ def annual_statement(world: World, month: int) -> pl.DataFrame:
     stretch = np.exp(0.05 + 0.10 * np.maximum(flattery, 0) + 0.12 * noise)
     revenue = paths.sold_net[year].sum(axis=0) / 100 * stretch
     usual = revenue / 12
-    cash = paths.cash_close[december] / 100 * np.exp(0.5 * noise) + 0.25 * usual
+    cash = paths.cash_close[december] / 100 * np.exp(0.35 * noise) + 0.25 * usual
     claims = np.maximum(paths.receivables[december], 0) / 100 + 0.3 * usual
     stock = firms.purchase_share * usual * np.exp(0.5 * flattery)
     plant = firms.sales * (1.0 + 40 * firms.power_share) * np.exp(0.4 * late)
     payables = paths.payables[december] / 100 * np.exp(-0.1 * np.maximum(flattery, 0))
     debt = paths.loan_balance[december] / 100
     day = world.day(month) + np.clip(np.rint(52 + 22 * late), 3, 90).astype(np.int64)
-    profit = revenue * (0.045 + _margin(world) * 0.3 + 0.04 * flattery)
+    profit = revenue * (0.02 + firms.margin * 0.5 + 0.035 * flattery)
     current = cash + claims + stock
     amounts = {
         "revenue": revenue,
@@ -76,13 +76,6 @@ def annual_statement(world: World, month: int) -> pl.DataFrame:
         "_event": day[firm],
         "_available": day[firm] + 1,
     })  # fmt: skip
-
-
-def _margin(world: World) -> Floats:
-    firms = world.firms
-    spent = firms.purchase_share + firms.payroll_share + firms.power_share + firms.overhead_share
-    margin: Floats = 1 - spent
-    return margin
 
 
 def _cents(yuan: Floats) -> Ints:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.economy import Economy, Stage
-from simulator.industries import INDUSTRIES, OVERHEAD_SHARE, REGIONS, Kind, vector
+from simulator.industries import INDUSTRIES, OVERHEAD_SHARE, POWER_PRICES, REGIONS, Kind, vector
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -60,6 +60,13 @@ class Firms:
         """Return the number of firms."""
         return len(self.industry)
 
+    @property
+    def margin(self) -> Floats:
+        """Long-run operating margin, a share of net sales."""
+        return 1 - (
+            self.purchase_share + self.payroll_share + self.power_share + self.overhead_share
+        )
+
 
 def population(economy: Economy) -> Firms:
     """Return the firms of an economy; a function of seed and firms only."""
@@ -107,7 +114,7 @@ def _costs(
     rng: np.random.Generator, industry: Ints, kind: Ints, quality: Floats, sales: Floats
 ) -> dict[str, Any]:
     count = len(industry)
-    margin = 0.145 + 0.015 * quality + 0.012 * rng.standard_normal(count)
+    margin = 0.149 + 0.015 * quality + 0.012 * rng.standard_normal(count)
     shares = [vector(name)[industry] for name in ("purchases", "payroll", "power")]
     shares = [s * np.exp(0.08 * rng.standard_normal(count)) for s in shares]
     overhead = np.full(count, OVERHEAD_SHARE) * np.exp(0.3 * rng.standard_normal(count))
@@ -115,7 +122,7 @@ def _costs(
     power = shares[2] * scale
     staff_cost = np.exp(np.log(6_500) + 0.2 * rng.standard_normal(count))
     staff = np.maximum(1, np.rint(sales * shares[1] * scale / staff_cost)).astype(np.int64)
-    price = np.where(kind == Kind.MAKE, 0.72, 0.85)
+    price = np.array(POWER_PRICES)[kind]
     return {
         "purchase_share": shares[0] * scale,
         "payroll_share": shares[1] * scale,
@@ -147,10 +154,8 @@ def _documents(
     count = len(quality)
     # Correlated with size; median and spread from the public invoice set, the tail is cut.
     common = 0.65 * size + 0.76 * rng.standard_normal(count)
-    invoices = np.clip(np.exp(np.log(12.5) + 1.3 * common), 0.6, 130)
-    bought = np.clip(
-        np.exp(np.log(10.0) + 0.9 * common + 0.5 * rng.standard_normal(count)), 0.5, 70
-    )
+    invoices = np.clip(np.exp(np.log(11.0) + 1.35 * common), 0.4, 62)
+    bought = np.clip(np.exp(np.log(7.5) + 0.9 * common + 0.5 * rng.standard_normal(count)), 0.4, 42)
     suppliers = np.clip(np.rint(np.exp(np.log(4.5) + 0.35 * common)), 2, 12).astype(np.int64)
     cancel = np.exp(np.log(0.06) - 0.12 * quality + 0.7 * rng.standard_normal(count))
     return {
