@@ -8,6 +8,7 @@ FirmpulseError
 ├── GrantError             a grant is malformed or contradicts an earlier one
 ├── NotReadyError          the input of a step is not there yet; the message names the command
 ├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
+├── TaskFailed             a task or a server ended unexpectedly; look at its log
 ├── BuildFailed            dbt could not build or a data test failed
 └── GateFailed             a model did not pass its promotion gates
 
@@ -45,6 +46,10 @@ class NotReadyError(FirmpulseError):
 
 class ExpectationFailed(FirmpulseError):
     """A batch broke its expectations."""
+
+
+class TaskFailed(FirmpulseError):
+    """A task of a DAG run, or a server, ended in a way that nobody foresaw."""
 
 
 class BuildFailed(FirmpulseError):

@@ -1,5 +1,6 @@
 """The one reader of the environment; a frozen object that every function is handed."""
 
+from datetime import date
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -30,6 +31,10 @@ class Settings(BaseSettings):
     control_url: str | None = None
     # MLflow tracking URI; SQLite under the home folder by default.
     mlflow_uri: str | None = None
+    # SQLAlchemy URL of Airflow's database; SQLite under the home folder by default.
+    airflow_db_url: str | None = None
+    # First day that the schedule serves by itself; `firmpulse up` sets it to the day it is called.
+    schedule_from: date = date(2023, 1, 1)
     # Recipient that tonight's scores are made for.
     recipient: str = "demo-bank"
 
@@ -77,6 +82,21 @@ class Settings(BaseSettings):
     def airflow_home(self) -> Path:
         """Airflow's own files."""
         return self.root / "airflow"
+
+    @property
+    def airflow_url(self) -> str:
+        """SQLAlchemy URL of Airflow's database."""
+        return self.airflow_db_url or f"sqlite:///{self.airflow_home / 'airflow.db'}"
+
+    @property
+    def run_dir(self) -> Path:
+        """One file per running server: its process group and its address."""
+        return self.root / "run"
+
+    @property
+    def logs_dir(self) -> Path:
+        """What the servers wrote."""
+        return self.root / "logs"
 
     @property
     def control_db_url(self) -> str:

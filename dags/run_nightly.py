@@ -1,0 +1,131 @@
+"""From the night's deliveries to published scores.
+
+**Reads** the grants and deliveries that providers put into the inbox on or before `as_of`, and the
+champion model. **Writes** the vault, the masked rows, facts, features and scores of the warehouse,
+the published scores file and the Data Docs.
+
+**Date.** A scheduled run speaks for the day before it ends, in Chinese time. Any other run says it:
+trigger with `{"as_of": "2026-10-31"}`.
+
+**Re-run.** Clear the failed task; every task may run twice. A refused delivery does not fail the
+run; it stays in the inbox and is tried again the next night. When landing one source crashes, the
+night goes on with the others, and the run as a whole is marked failed.
+
+**Backfill.** `airflow backfill create --dag-id run_nightly --from-date 2026-10-01
+--to-date 2026-10-31`; nights run one at a time, oldest first.
+"""
+
+from datetime import date
+from typing import Any, Literal
+
+from airflow.sdk import Asset, CronDataIntervalTimetable, Param, TriggerRule, dag, task
+
+from firmpulse.asof import resolve
+from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.settings import Settings
+
+AS_OF = "{{ resolve(params.as_of, data_interval_end) }}"
+SOURCES = ["tax", "bank", "supply_chain", "power", "lender"]
+
+
+@task
+def import_grants() -> dict[str, Any]:
+    """Bring the consent ledger up to date."""
+    from consent import intake
+
+    return intake.import_night(Settings())
+
+
+@task(map_index_template="{{ task.op_kwargs['source'] }}")
+def land(source: str, as_of: str) -> dict[str, int]:
+    """Land every delivery of one source that waits."""
+    from extracts import nightly
+
+    return nightly.land(Settings(), source, date.fromisoformat(as_of)).summary()
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+def validate_deliveries(as_of: str) -> dict[str, Any]:
+    """Check volumes and shares of what landed."""
+    from expectations import handover
+
+    return handover.deliveries(Settings(), date.fromisoformat(as_of))
+
+
+@task
+def build(stage: Literal["mask", "facts", "features"], as_of: str) -> dict[str, int]:
+    """Bring the tables of one stage up to what has landed."""
+    from features.build import build
+
+    return {"models_and_tests": len(build(Settings(), date.fromisoformat(as_of), stage))}
+
+
+@task
+def validate_features(as_of: str) -> dict[str, Any]:
+    """Check masked rows, facts and the night's features."""
+    from expectations import handover
+
+    return handover.features(Settings(), date.fromisoformat(as_of))
+
+
+@task
+def score(as_of: str) -> dict[str, Any]:
+    """Score every firm of the night with the champion, if there is one."""
+    from scoring import batch
+
+    report = batch.score(Settings(), date.fromisoformat(as_of))
+    return {"champion": report.champion, "scored": report.scored, "message": report.message}
+
+
+@task
+def validate_scores(as_of: str, scored: dict[str, Any]) -> dict[str, Any]:
+    """Check the night's scores before anybody sees them."""
+    from expectations import handover
+
+    return handover.scores(Settings(), date.fromisoformat(as_of), scored["champion"])
+
+
+@task(outlets=[Asset("scores")])
+def publish(as_of: str) -> str:
+    """Swap the published file in."""
+    from scoring import publish
+
+    return publish.publish(Settings(), date.fromisoformat(as_of)).name
+
+
+@task
+def summarise(as_of: str) -> dict[str, int]:
+    """Count what the night did; runs only if every source and every step succeeded."""
+    from expectations import handover
+
+    return handover.summary(Settings(), date.fromisoformat(as_of))
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("30 0 * * *", timezone="Asia/Shanghai"),
+    start_date=first_day(Settings()),
+    catchup=False,
+    max_active_runs=1,
+    params={"as_of": Param(None, type=["string", "null"], format="date")},
+    default_args=TASK_DEFAULTS,
+    user_defined_macros={"resolve": resolve},
+    doc_md=__doc__,
+    tags=["firmpulse"],
+)
+def run_nightly() -> None:
+    """Chain the tasks."""
+    landed = land.partial(as_of=AS_OF).expand(source=SOURCES)
+    masked = build.override(task_id="mask", outlets=[Asset("masked_rows")])("mask", AS_OF)
+    facts = build.override(task_id="build_facts")("facts", AS_OF)
+    features = build.override(task_id="build_features", outlets=[Asset("features")])(
+        "features", AS_OF
+    )
+    scored = score(AS_OF)
+    import_grants() >> landed >> validate_deliveries(AS_OF) >> masked >> facts >> features
+    features >> validate_features(AS_OF) >> scored
+    published = publish(AS_OF)
+    validate_scores(AS_OF, scored) >> published
+    [landed, published] >> summarise(AS_OF)
+
+
+run_nightly()

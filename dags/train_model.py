@@ -1,0 +1,86 @@
+"""From matured outcomes to a registered model version.
+
+**Reads** features and labels of the warehouse known at `as_of`. **Writes** the frozen training
+frame of the warehouse, and two versions in MLflow: the candidate (alias `challenger`) and the
+scorecard on annual statements that it has to beat. The candidate becomes `champion` only with green
+gates and a named approver.
+
+**Date.** A scheduled run speaks for the last day of the month before. Any other run says it:
+trigger with `{"as_of": "2026-10-31", "approver": "name"}`; without an approver nothing is
+promoted.
+
+**Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
+
+**Backfill.** `airflow backfill create --dag-id train_model --from-date 2026-01-01
+--to-date 2026-10-31`.
+"""
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+
+from firmpulse.asof import resolve
+from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.settings import Settings
+
+AS_OF = "{{ resolve(params.as_of, data_interval_end) }}"
+
+
+@task
+def sample(as_of: str) -> str:
+    """Freeze the training frame; returns its digest."""
+    from training import pipeline
+
+    return pipeline.sample(Settings(), date.fromisoformat(as_of)).digest
+
+
+@task
+def fit_candidate(as_of: str) -> str:
+    """Fit, evaluate and register the candidate; returns its version."""
+    from training import pipeline
+
+    return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of)).version
+
+
+@task
+def fit_baseline(as_of: str) -> str:
+    """Fit, evaluate and register the scorecard on statements; returns its version."""
+    from training import pipeline
+
+    return pipeline.fit_baseline(Settings(), date.fromisoformat(as_of)).version
+
+
+@task
+def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Make the candidate champion if its gates are green and somebody approves."""
+    from training import pipeline
+
+    approver = (params or {}).get("approver")
+    report = pipeline.promote(Settings(), date.fromisoformat(as_of), version, approver)
+    return {"version": report.version, "gates_green": report.passed, "promoted": report.promoted}
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 3 1 * *", timezone="Asia/Shanghai"),
+    start_date=first_day(Settings()),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "as_of": Param(None, type=["string", "null"], format="date"),
+        "approver": Param(None, type=["string", "null"]),
+    },
+    default_args=TASK_DEFAULTS,
+    user_defined_macros={"resolve": resolve},
+    doc_md=__doc__,
+    tags=["firmpulse"],
+)
+def train_model() -> None:
+    """Chain the tasks."""
+    candidate = fit_candidate(AS_OF)
+    baseline = fit_baseline(AS_OF)
+    sample(AS_OF) >> [candidate, baseline]
+    baseline >> promote(AS_OF, candidate)
+
+
+train_model()

@@ -1,0 +1,225 @@
+"""What a batch looks like: counts and shares, one row per delivery table, fact table or feature.
+
+Profiles hold no identifier of a firm, so that the Data Docs may be shown to anybody who works here.
+"""
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+    from features.registry import Registry
+
+_DELIVERIES = """
+select
+    delivery_id || ' / ' || table_name as batch_table,
+    source,
+    status,
+    rows_read,
+    rows_landed,
+    rows_restated,
+    rows_duplicate,
+    rows_refused_by_gate,
+    rows_quarantined,
+    columns_dropped,
+    sum(rows_read) over (partition by delivery_seq, delivery_id)::bigint as delivery_rows_read,
+    rows_quarantined / nullif(rows_read, 0) as quarantined_share,
+    rows_duplicate / nullif(rows_read, 0) as duplicate_share,
+    rows_refused_by_gate / nullif(rows_read, 0) as refused_by_gate_share,
+    rows_read - rows_landed - rows_duplicate - rows_refused_by_gate - rows_quarantined
+        as unaccounted_rows
+from warehouse.ops.deliveries
+where as_of = $as_of
+order by batch_table
+"""
+
+_MASKED = """
+select
+    tonight.delivery_id as delivery,
+    tonight.source,
+    tonight.kind,
+    tonight.landed_rows,
+    coalesce(masked.masked_rows, 0) as masked_rows,
+    tonight.landed_rows - coalesce(masked.masked_rows, 0) as lost_rows,
+    case when tonight.kind = 'increment' then coalesce(masked.early_rows, 0) else 0 end
+        as early_rows
+from (
+    select
+        delivery_seq,
+        any_value(delivery_id) as delivery_id,
+        any_value(source) as source,
+        any_value(kind) as kind,
+        any_value(delivered_at)::date as delivered_on,
+        sum(rows_landed)::bigint as landed_rows
+    from warehouse.ops.deliveries
+    where as_of = $as_of and status = 'landed'
+    group by delivery_seq
+) as tonight
+left join (
+    select
+        versions.delivery_seq,
+        count(*) as masked_rows,
+        count(*) filter (where versions.available_at < delivered.delivered_on) as early_rows
+    from ({versions}) as versions
+    inner join (
+        select distinct delivery_seq, delivered_at::date as delivered_on
+        from warehouse.ops.deliveries
+        where as_of = $as_of and status = 'landed'
+    ) as delivered using (delivery_seq)
+    group by versions.delivery_seq
+) as masked using (delivery_seq)
+order by delivery
+"""
+
+_FACT_TABLE = """
+select
+    '{table}' as table_name,
+    count(*) filter (where available_at <= $as_of) as known_rows,
+    max(month) filter (where available_at <= $as_of) as newest_month,
+    date_diff('month', max(month) filter (where available_at <= $as_of), $as_of) as months_behind,
+    count(*) filter (where superseded_at = $as_of) as superseded_tonight,
+    count(*) filter (where superseded_at = $as_of)
+        / nullif(count(*) filter (where available_at < $as_of), 0) as superseded_tonight_share
+from warehouse.facts.{table}
+"""
+
+_NO_FACTS = """
+select
+    '' as table_name, 0 as known_rows, 0 as months_behind, 0.0 as superseded_tonight_share
+where $as_of is null
+"""
+
+_MASKED_TABLE = "select delivery_seq, available_at from warehouse.staging.{table}"
+_NO_VERSIONS = "select null::bigint as delivery_seq, null::date as available_at where false"
+
+_SCORES = """
+select firm_id::varchar as firm_id, default_prob, score, grade
+from warehouse.scoring.scores
+where as_of = $as_of
+"""
+
+_EXPECTED_SCORES = """
+select count(*)
+from warehouse.features.firm_snapshots as snapshots
+where
+    snapshots.as_of = $as_of
+    and not exists (
+        select 1
+        from warehouse.scoring.unscored
+        where
+            unscored.as_of = snapshots.as_of
+            and unscored.firm_id::varchar = snapshots.firm_id::varchar
+    )
+"""
+
+_NIGHT = """
+select
+    count(distinct delivery_id) filter (where status = 'landed') as deliveries,
+    count(distinct delivery_id) filter (where status = 'refused') as refused,
+    coalesce(sum(rows_landed), 0)::bigint as rows_landed,
+    coalesce(sum(rows_quarantined), 0)::bigint as rows_quarantined,
+    (select count(*) from warehouse.features.firm_snapshots where as_of = $as_of) as firms
+from warehouse.ops.deliveries
+where as_of = $as_of
+"""
+
+
+def deliveries(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
+    """Return one row per table of the deliveries landed or refused for `as_of`."""
+    return connection.execute(_DELIVERIES, {"as_of": as_of}).df()
+
+
+def masked(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
+    """Return one row per delivery landed for `as_of`: rows landed against rows masked."""
+    tables = _tables(connection, "staging", {"delivery_seq", "available_at"})
+    parts = [_MASKED_TABLE.format(table=table) for table in tables]
+    versions = " union all ".join(parts) or _NO_VERSIONS
+    return connection.execute(_MASKED.format(versions=versions), {"as_of": as_of}).df()
+
+
+def facts(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
+    """Return one row per fact table: what is known on `as_of` and what changed that night."""
+    tables = _tables(connection, "facts", {"month", "available_at", "superseded_at"})
+    parts = [_FACT_TABLE.format(table=table) for table in tables]
+    query = " union all ".join(parts) or _NO_FACTS
+    return connection.execute(query, {"as_of": as_of}).df()
+
+
+def features(frame: "pl.DataFrame", registry: "Registry") -> "pd.DataFrame":
+    """Return one row per feature of `frame` (firm_id, as_of, features): range and gaps."""
+    import polars as pl
+
+    firms = frame.height
+    distinct = frame["firm_id"].n_unique()
+    rows = []
+    for meta in registry.features:
+        column = frame[meta.name]
+        row: dict[str, object] = {
+            "feature": meta.name,
+            "source": meta.source,
+            "unit": meta.unit,
+            "firms": firms,
+            "distinct_firms": distinct,
+            "missing_share": column.null_count() / firms if firms else None,
+            "infinite_values": 0,
+            "out_of_range_values": 0,
+        }
+        if column.dtype.is_float():
+            low, high = _bounds(meta.unit)
+            row |= {
+                "infinite_values": int((~column.is_finite()).sum()),
+                "out_of_range_values": int(((column < low) | (column > high)).sum()),
+                "minimum": column.min(),
+                "maximum": column.max(),
+            }
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None).to_pandas()
+
+
+def scores(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
+    """Return one row per firm scored for `as_of`: token, default_prob, score, grade."""
+    return connection.execute(_SCORES, {"as_of": as_of}).df()
+
+
+def spine(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pl.DataFrame":
+    """Return firm_id and as_of of every firm with a snapshot at `as_of`."""
+    query = (
+        "select firm_id::varchar as firm_id, as_of from warehouse.features.firm_snapshots "
+        "where as_of = $as_of order by firm_id"
+    )
+    return connection.execute(query, {"as_of": as_of}).pl()
+
+
+def expected_scores(connection: duckdb.DuckDBPyConnection, as_of: date) -> int:
+    """Return the number of firms with a snapshot at `as_of` that are not listed as unscored."""
+    row = connection.execute(_EXPECTED_SCORES, {"as_of": as_of}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def night(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
+    """Return the counts of a night: deliveries, refused, rows landed and quarantined, firms."""
+    (row,) = connection.execute(_NIGHT, {"as_of": as_of}).pl().to_dicts()
+    return row
+
+
+def _bounds(unit: str) -> tuple[float, float]:
+    """Return the closed range of a feature's unit; amounts and ratios are unbounded."""
+    if unit in {"count", "days", "months"}:
+        return 0.0, float("inf")
+    return float("-inf"), float("inf")
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, schema: str, columns: set[str]) -> list[str]:
+    """Return the tables of a warehouse schema that carry all of `columns`."""
+    found = connection.execute(
+        "select table_name from duckdb_columns() "
+        "where database_name = 'warehouse' and schema_name = $schema "
+        "and list_contains($columns, column_name) "
+        "group by table_name having count(*) = len($columns) order by table_name",
+        {"schema": schema, "columns": sorted(columns)},
+    ).fetchall()
+    return [table for (table,) in found]

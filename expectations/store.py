@@ -1,0 +1,50 @@
+"""Great Expectations' files under `data_docs`: results in `gx/`, static pages beside it."""
+
+from typing import Any
+
+from firmpulse.settings import Settings
+
+_SITE = "local_site"
+_SOURCE = "firmpulse"
+
+
+def open_context(settings: Settings) -> Any:
+    """Return the file context whose pages land in `settings.data_docs`."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    settings.data_docs.mkdir(parents=True, exist_ok=True)
+    context = gx.get_context(mode="file", project_root_dir=settings.data_docs)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    site = {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(settings.data_docs),
+        },
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+    context.update_data_docs_site(_SITE, site)
+    return context
+
+
+def checkpoint(context: Any, suite: Any, result_format: dict[str, Any]) -> Any:
+    """Return the checkpoint that checks a frame against `suite` and refreshes its pages."""
+    import great_expectations as gx
+    from great_expectations.checkpoint import UpdateDataDocsAction
+
+    source = context.data_sources.add_or_update_pandas(_SOURCE)
+    asset = source.add_dataframe_asset(name=suite.name)
+    batch = asset.add_batch_definition_whole_dataframe("batch")
+    definition = context.validation_definitions.add_or_update(
+        gx.ValidationDefinition(name=suite.name, data=batch, suite=suite)
+    )
+    return context.checkpoints.add_or_update(
+        gx.Checkpoint(
+            name=suite.name,
+            validation_definitions=[definition],
+            actions=[UpdateDataDocsAction(name="pages", site_names=[_SITE])],
+            result_format=result_format,
+        )
+    )

@@ -1,0 +1,156 @@
+"""Check a batch against its suite, keep the result, refresh the Data Docs."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from expectations import suite as suites
+from expectations.suite import Expectation, Suite
+from firmpulse.errors import ExpectationFailed
+from firmpulse.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Outcome of one suite on one batch."""
+
+    suite: str
+    batch: str
+    # Critical expectations that failed, each in words with what was seen.
+    failed: tuple[str, ...]
+    # Failed expectations that do not stop a run.
+    warnings: tuple[str, ...]
+
+    @property
+    def success(self) -> bool:
+        """Whether every critical expectation held."""
+        return not self.failed
+
+
+def validate(
+    settings: Settings,
+    suite: str,
+    frame: "pd.DataFrame",
+    batch: str,
+    parameters: Mapping[str, float] | None = None,
+) -> Validation:
+    """Check `frame` against the suite; the result and its page are kept under `data_docs`.
+
+    Args:
+        settings: where the Data Docs live.
+        suite: delivery, masked, facts, features or scores.
+        frame: the batch; profiles have one row per table, delivery or feature.
+        batch: name of the batch in messages and pages, such as 2026-10-31.
+        parameters: values of the suite's `$PARAMETER`s.
+    """
+    definition = suites.load(suite)
+    results = _run(settings, definition, frame, batch, dict(parameters or {}))
+    broken = [
+        (expectation.severity, f"{expectation.says}; seen: {_seen(result, definition.row)}")
+        for expectation, result in zip(definition.expectations, results, strict=True)
+        if not result["success"]
+    ]
+    return Validation(
+        suite=suite,
+        batch=batch,
+        failed=tuple(text for severity, text in broken if severity == "critical"),
+        warnings=tuple(text for severity, text in broken if severity == "warning"),
+    )
+
+
+def require(
+    settings: Settings,
+    suite: str,
+    frame: "pd.DataFrame",
+    batch: str,
+    parameters: Mapping[str, float] | None = None,
+) -> Validation:
+    """Check `frame` as `validate` does and stop the run when a critical expectation failed.
+
+    Raises:
+        ExpectationFailed: names the suite, the batch, and each failure with what was seen.
+    """
+    outcome = validate(settings, suite, frame, batch, parameters)
+    if not outcome.success:
+        lines = "".join(f"\n  - expected: {line}" for line in outcome.failed)
+        raise ExpectationFailed(
+            f"the {suite} batch of {batch} broke {len(outcome.failed)} of its expectations:"
+            f"{lines}\nSee {settings.data_docs / 'index.html'}"
+        )
+    return outcome
+
+
+def _run(
+    settings: Settings, suite: Suite, frame: "pd.DataFrame", batch: str, parameters: dict[str, Any]
+) -> list[dict[str, Any]]:
+    os.environ["GX_ANALYTICS_ENABLED"] = "False"  # read once, when the library is imported
+    import great_expectations as gx
+    from great_expectations.core.run_identifier import RunIdentifier
+
+    from expectations import store
+
+    context = store.open_context(settings)
+    expectations = [_gx_expectation(gx, expectation) for expectation in suite.expectations]
+    gx_suite = context.suites.add_or_update(
+        gx.ExpectationSuite(name=suite.name, expectations=expectations)
+    )
+    checkpoint = store.checkpoint(context, gx_suite, _result_format(suite))
+    outcome = checkpoint.run(
+        batch_parameters={"dataframe": frame},
+        expectation_parameters=parameters,
+        run_id=RunIdentifier(run_name=batch, run_time=datetime.now(UTC)),
+    )
+    (result,) = outcome.run_results.values()
+    return [entry.to_json_dict() for entry in _in_order(result, expectations)]
+
+
+def _gx_expectation(gx: Any, expectation: Expectation) -> Any:
+    kind = getattr(gx.expectations, expectation.gx_class)
+    return kind(
+        **expectation.arguments, description=expectation.says, severity=expectation.severity
+    )
+
+
+def _in_order(result: Any, expectations: list[Any]) -> list[Any]:
+    """Great Expectations groups its results by column; bring them back to the suite's order."""
+    by_id = {entry.expectation_config.id: entry for entry in result.results}
+    return [by_id[expectation.id] for expectation in expectations]
+
+
+def _result_format(suite: Suite) -> dict[str, Any]:
+    if suite.row is None:
+        return {"result_format": "BASIC", "partial_unexpected_count": _SHOWN}
+    return {"result_format": "COMPLETE", "unexpected_index_column_names": [suite.row]}
+
+
+def _seen(result: dict[str, Any], row: str | None) -> str:
+    """Say what broke the expectation: named rows, sample values, or the observed value."""
+    if result.get("exception_info", {}).get("raised_exception"):
+        return f"it could not be checked: {result['exception_info']['exception_message']}"
+    detail = result["result"]
+    if row is not None and detail.get("unexpected_index_list"):
+        return _named(detail["unexpected_index_list"], row)
+    if detail.get("unexpected_count"):
+        values = ", ".join(str(value) for value in detail["partial_unexpected_list"])
+        return f"{detail['unexpected_count']} of {detail['element_count']} rows, such as {values}"
+    return str(detail.get("observed_value"))
+
+
+def _named(rows: list[dict[str, Any]], row: str) -> str:
+    shown = [
+        f"{entry[row]} " + " and ".join(_figure(v) for k, v in entry.items() if k != row)
+        for entry in rows[:_SHOWN]
+    ]
+    rest = len(rows) - _SHOWN
+    return "; ".join(shown) + (f"; and {rest} more" if rest > 0 else "")
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

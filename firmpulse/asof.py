@@ -1,0 +1,29 @@
+"""Which date a run speaks for; the only place that decides it."""
+
+from datetime import date, datetime, timedelta
+
+from firmpulse.calendar import CHINA
+from firmpulse.errors import ConfigurationError
+
+
+def resolve(given: str | None, interval_end: datetime | None) -> str:
+    """Return the as_of of a run in ISO format: the date given, or the interval's last whole day.
+
+    Args:
+        given: the run's parameter `as_of`, such as 2026-10-31.
+        interval_end: end of the run's data interval; a nightly run that ends at half past
+            midnight on 1 November speaks for 31 October, in Chinese time.
+
+    Raises:
+        ConfigurationError: there is neither, or the given date is none.
+    """
+    if given:
+        try:
+            return date.fromisoformat(given).isoformat()
+        except ValueError:
+            raise ConfigurationError(f"as_of must look like 2026-10-31, not {given!r}") from None
+    if interval_end is None:
+        raise ConfigurationError(
+            'this run has no data interval; trigger it with {"as_of": "2026-10-31"}'
+        )
+    return (interval_end.astimezone(CHINA).date() - timedelta(days=1)).isoformat()

@@ -1,0 +1,48 @@
+"""`firmpulse up` and `firmpulse down`: Airflow and MLflow on this machine."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from firmpulse import servers
+from firmpulse.settings import Settings
+
+
+def up(
+    airflow_port: Annotated[int, typer.Option(help="Port of Airflow; the next free one.")] = 8080,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next free one.")] = 5000,
+) -> None:
+    """Start Airflow and MLflow on 127.0.0.1 and wait until they answer."""
+    settings, console = Settings(), Console(soft_wrap=True)
+    known = servers.running(settings)
+    if known is None:
+        console.print("Starting Airflow and MLflow; this takes about half a minute ...")
+        known = servers.up(settings, airflow_port, mlflow_port)
+        console.print("Both are up.")
+    else:
+        console.print("Airflow and MLflow are running already.")
+    _show(known, settings, console)
+
+
+def _show(known: servers.Addresses, settings: Settings, console: Console) -> None:
+    console.print(
+        f"\n[bold]Airflow[/]  {known.airflow}  user {known.user}, password {known.password}"
+    )
+    console.print(f"[bold]MLflow[/]   {known.mlflow}")
+    console.print(f"Logs in {settings.logs_dir}; stop both with: firmpulse down\n")
+    console.print("Run a night (the schedule runs every night from now on by itself):")
+    print(*servers.trigger_lines(known), sep="\n")
+
+
+def down() -> None:
+    """Stop Airflow and MLflow and every process they started."""
+    stopped = servers.down(Settings())
+    text = f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running."
+    Console(soft_wrap=True).print(text)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(down)

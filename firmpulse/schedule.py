@@ -1,0 +1,36 @@
+"""What both DAGs share: when they begin, how a task is repeated, who may write."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+
+from firmpulse.airflow_env import WRITER_POOL
+from firmpulse.calendar import CHINA
+from firmpulse.errors import ConfigurationError, FirmpulseError
+from firmpulse.settings import Settings
+
+# A DuckDB file that another process holds is worth waiting for. Every other expected error comes
+# back the same however often the task runs.
+_RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception=ConfigurationError, action=RetryAction.RETRY),
+        RetryRule(exception=FirmpulseError, action=RetryAction.FAIL),
+    ]
+)
+
+TASK_DEFAULTS: dict[str, Any] = {
+    "pool": WRITER_POOL,
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "retry_policy": _RETRY_POLICY,
+    "execution_timeout": timedelta(hours=6),
+}
+
+
+def first_day(settings: Settings) -> datetime:
+    """Return the midnight from which the schedule runs by itself; backfills may go before it."""
+    day = settings.schedule_from
+    return datetime(day.year, day.month, day.day, tzinfo=CHINA)
