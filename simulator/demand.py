@@ -80,8 +80,8 @@ class Demand:
     def _fake(
         self, rng: np.random.Generator, firms: Firms, paths: Paths, row: int, stress: Floats
     ) -> None:
-        """Cheats begin to trade invoices with shells once cash has become short."""
-        begins = (stress > _CHEAT_FROM_STRESS) & (rng.random(len(firms)) < 0.3)
+        """Cheats begin to trade invoices with shells at some time, sooner when cash is short."""
+        begins = rng.random(len(firms)) < np.where(stress > _CHEAT_FROM_STRESS, 0.35, 0.015)
         self.cheating |= firms.cheats & begins
         share = rng.uniform(0.25, 0.7, len(firms)) * self.cheating * paths.activity[row]
         yuan = np.rint(firms.sales * (1 + firms.vat_rate) * share / 1_000) * 1_000

@@ -131,6 +131,8 @@ def _with_wrong_ones(
         is_void = np.zeros(len(picked), dtype=np.bool_)
     else:
         cancelled = moment + rng.integers(1800, 6 * 86_400, len(picked))
+        if world.economy.month(month + 1) >= ALL_DIGITAL_FROM:  # the last chance to void
+            cancelled = np.minimum(cancelled, np.maximum(moment, days * 86_400 - 1800) + 60)
         is_void = cancelled < days * 86_400
     wrong = np.arange(len(picked)) + count
     void, red = np.flatnonzero(is_void), np.flatnonzero(~is_void)

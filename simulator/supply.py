@@ -142,7 +142,7 @@ def sc_receivable(world: World, month: int) -> pl.DataFrame:
     due = issued + 30 * np.maximum(net.terms[some], 1)
     paid_row = paths.relation_pay_row[row][some]
     paid_day = _paid_days(world, some, paid_row)
-    settled = np.flatnonzero(paid_day >= 0)
+    settled = np.flatnonzero(paid_row > 0)
     index = np.concatenate((np.arange(len(some)), settled))
     paid = np.arange(len(index)) >= len(some)
     relation = some[index]
@@ -168,10 +168,16 @@ def sc_receivable(world: World, month: int) -> pl.DataFrame:
 
 
 def _paid_days(world: World, relation: Ints, paid_row: Ints) -> Ints:
-    """Return the day of the bank receipt, -1 where it lies beyond the simulation or never is."""
+    """Return the day of the bank receipt, the first of its month beyond the simulation.
+
+    Rows of months beyond the simulation exist, so that a longer one has the same rows; they
+    become available too late to be delivered.
+    """
     day = np.full(len(relation), -1)
-    for row in np.unique(paid_row[(paid_row > 0) & (paid_row < world.paths.rows)]).tolist():
+    for row in np.unique(paid_row[paid_row > 0]).tolist():
         month = row - world.paths.burn_in
         here = paid_row == row
-        day[here] = world.day(month) + world.days_of(month).received[relation[here]]
+        day[here] = world.day(month)
+        if row < world.paths.rows - 1:
+            day[here] += world.days_of(month).received[relation[here]]
     return day
