@@ -39,20 +39,21 @@ def test_monthly_features_match_hand_computed_values(settings: Settings) -> None
     }
     got = _features(settings, rows)
 
-    assert got["tax_sales_12m"] == 400
-    assert got["tax_sales_3m"] == 320
+    assert got["tax_sales_mean_12m"] == pytest.approx(400 / 12)
+    assert got["tax_sales_mean_3m"] == pytest.approx(320 / 3)
+    assert got["tax_sales_3m_to_12m"] == pytest.approx((320 / 3) / (400 / 12))
     assert got["tax_invoice_count_total"] == 2
-    assert got["tax_active_months_12m"] == 2
-    assert got["tax_active_days_12m"] == 3
+    assert got["tax_active_month_share_12m"] == pytest.approx(2 / 12)
+    assert got["tax_active_days_mean_12m"] == pytest.approx(3 / 12)
     assert got["tax_days_since_last_invoice"] == 21
     assert got["tax_max_invoice_share_12m"] == pytest.approx(0.8)
     assert got["tax_void_share_12m"] == pytest.approx(1 / 4)
     assert got["tax_red_share_12m"] == pytest.approx(20 / 420)
     assert got["tax_purchase_to_sales_12m"] == pytest.approx(0.1)
-    assert got["tax_customer_count_12m"] == 2
+    assert got["tax_customer_count_6m"] == 1
     assert got["tax_customer_hhi_12m"] == pytest.approx(0.2**2 + 0.8**2)
     assert got["tax_top_customer_share_12m"] == pytest.approx(0.8)
-    assert got["tax_supplier_count_12m"] == 1
+    assert got["tax_supplier_count_6m"] == 0
     # twelve months: 80, 320 and ten zeros; mean 400/12
     mean = 400 / 12
     spread = ((80 - mean) ** 2 + (320 - mean) ** 2 + 10 * mean**2) / 12
@@ -60,17 +61,17 @@ def test_monthly_features_match_hand_computed_values(settings: Settings) -> None
     # last six months 320 over the six before 80
     assert got["tax_sales_growth_6m"] == pytest.approx(3.0)
 
-    assert got["bank_operating_in_6m"] == 300
+    assert got["bank_operating_in_mean_6m"] == 150
     assert got["bank_net_flow_ratio_6m"] == pytest.approx(0.8)
-    assert got["bank_payroll_months_6m"] == 1
+    assert got["bank_payroll_month_share_6m"] == pytest.approx(0.5)
     assert got["bank_debt_service_ratio_6m"] == pytest.approx(0.3)
     assert got["bank_loan_in_share_6m"] == pytest.approx(0.25)
     assert got["bank_lowest_balance_to_outflow_6m"] == pytest.approx(200 / (60 / 2))
-    assert got["cross_invoice_to_bank_gap_6m"] == pytest.approx(math.log(320 / 300))
+    assert got["cross_invoice_to_bank_gap_6m"] == pytest.approx(math.log((300 / 2) / (320 / 6)))
     # what no source tells is null, never zero
-    assert got["power_energy_12m"] is None
-    assert got["supply_ordered_12m"] is None
-    assert got["tax_late_filings_12m"] is None
+    assert got["power_energy_mean_12m"] is None
+    assert got["supply_ordered_mean_12m"] is None
+    assert got["tax_late_filing_share_12m"] is None
     assert got["profile_source_count"] == 2
 
 
@@ -90,8 +91,8 @@ def test_a_correction_changes_later_snapshots_and_leaves_earlier_ones(settings: 
     vault_rows.fill(settings, {"tax_vat_return": [first, amended]})
     _build(settings)
     view = vault_rows.features_of(settings, "feat_tax_monthly")
-    declared = dict(view.select("as_of", "tax_declared_sales_12m").iter_rows())
-    late = dict(view.select("as_of", "tax_late_filings_12m").iter_rows())
+    declared = dict(view.select("as_of", "tax_declared_sales_mean_12m").iter_rows())
+    late = dict(view.select("as_of", "tax_late_filing_share_12m").iter_rows())
     assert date(2024, 3, 31) not in declared
     assert declared[AS_OF] == 1500
     assert late[AS_OF] == 1, "the amendment does not undo that the first filing was late"

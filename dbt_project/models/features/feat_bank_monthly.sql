@@ -30,6 +30,7 @@ windows as (
         as_of,
         max(age) + 1 as window_months,
         cast(sum(operating_in_cny) as double) as operating_in,
+        cast({{ window_sum('operating_in_cny', 2) }} as double) as operating_in_2m,
         cast(sum(operating_in_cny * operating_in_cny) as double) as operating_in_squared,
         cast(sum(operating_out_cny) as double) as operating_out,
         cast(sum(loan_in_cny) as double) as loan_in,
@@ -48,7 +49,11 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        windows.operating_in as bank_operating_in_6m,
+        windows.operating_in / windows.window_months as bank_operating_in_mean_6m,
+        case
+            when windows.window_months >= 3 and windows.operating_in > 0
+                then (windows.operating_in_2m / 2) / (windows.operating_in / windows.window_months)
+        end as bank_operating_in_2m_to_6m,
         case
             when windows.operating_in > 0
                 then greatest(
@@ -58,7 +63,7 @@ final as (
         {{ coefficient_of_variation(
             'windows.operating_in', 'windows.operating_in_squared', 'windows.window_months'
         ) }} as bank_operating_in_cv_6m,
-        cast(windows.payroll_months as double) as bank_payroll_months_6m,
+        windows.payroll_months / windows.window_months as bank_payroll_month_share_6m,
         case
             when windows.operating_in > 0
                 then least(windows.debt_service / windows.operating_in, 10)
@@ -67,7 +72,7 @@ final as (
             when windows.operating_out > 0
                 then windows.lowest_balance / (windows.operating_out / windows.window_months)
         end as bank_lowest_balance_to_outflow_6m,
-        cast(windows.active_days as double) as bank_active_days_6m,
+        windows.active_days / windows.window_months as bank_active_days_mean_6m,
         case
             when windows.operating_in + windows.loan_in > 0
                 then windows.loan_in / (windows.operating_in + windows.loan_in)

@@ -11,12 +11,12 @@ final as (
         snapshots.as_of,
         snapshots.through_seq,
         case
-            when tax.tax_sales_6m > 0 and bank.bank_operating_in_6m > 0
-                then abs(ln(tax.tax_sales_6m / bank.bank_operating_in_6m))
+            when tax.tax_sales_mean_6m > 0 and bank.bank_operating_in_mean_6m > 0
+                then abs(ln(tax.tax_sales_mean_6m / bank.bank_operating_in_mean_6m))
         end as cross_invoice_to_bank_gap_6m,
         case
-            when tax.tax_sales_12m > 0 and tax.tax_declared_sales_12m > 0
-                then abs(ln(tax.tax_declared_sales_12m / tax.tax_sales_12m))
+            when tax.tax_sales_mean_12m > 0 and tax.tax_declared_sales_mean_12m > 0
+                then abs(ln(tax.tax_declared_sales_mean_12m / tax.tax_sales_mean_12m))
         end as cross_declared_to_invoiced_gap_12m,
         tax.tax_sales_growth_6m - power.power_growth_3m_yoy as cross_sales_to_power_growth_gap
     from snapshots

@@ -12,7 +12,8 @@ bills as (
         datediff('month', facts.month, snapshots.last_month) as age,
         cast(sum(facts.energy_kwh) as double) as energy_kwh,
         cast(sum(facts.valley_kwh) as double) as valley_kwh,
-        sum(facts.late_payment_count) as late_payment_count
+        sum(facts.late_payment_count) as late_payment_count,
+        sum(facts.bill_count) as bill_count
     from snapshots
     {{ join_known(ref('fct_power_bill_monthly'), months=24) }}
     group by all
@@ -27,7 +28,8 @@ readings as (
         datediff('month', facts.month, snapshots.last_month) as age,
         cast(sum(facts.energy_kwh) as double) as energy_kwh,
         cast(null as double) as valley_kwh,
-        cast(null as bigint) as late_payment_count
+        cast(null as bigint) as late_payment_count,
+        cast(null as bigint) as bill_count
     from snapshots
     {{ join_known(ref('fct_power_reading_monthly'), months=24) }}
     group by all
@@ -59,7 +61,8 @@ windows as (
         median(energy_kwh) filter (where age < 12) as median_12m,
         list(energy_kwh) filter (where age < 12) as energies_12m,
         sum(valley_kwh) filter (where age < 12) as valley_12m,
-        sum(late_payment_count) filter (where age < 12) as late_payments_12m
+        sum(late_payment_count) filter (where age < 12)
+        / sum(bill_count) filter (where age < 12) as late_payment_share
     from months
     group by firm_id, as_of
 
@@ -71,7 +74,12 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        windows.energy_12m as power_energy_12m,
+        windows.energy_12m / windows.window_months as power_energy_mean_12m,
+        case
+            when windows.window_months >= 4 and windows.energy_12m > 0
+                then (coalesce(windows.energy_3m, 0) / 3)
+                    / (windows.energy_12m / windows.window_months)
+        end as power_energy_3m_to_12m,
         case
             when windows.has_year_before and windows.energy_3m_year_before > 0
                 then least(
@@ -81,13 +89,13 @@ final as (
         {{ coefficient_of_variation(
             'windows.energy_12m', 'windows.energy_squared_12m', 'windows.window_months'
         ) }} as power_cv_12m,
-        cast(len(list_filter(
+        len(list_filter(
             windows.energies_12m, lambda energy: energy < 0.1 * windows.median_12m
-        )) as double) as power_shutdown_months_12m,
+        )) / windows.window_months as power_shutdown_month_share_12m,
         case
             when windows.energy_12m > 0 then windows.valley_12m / windows.energy_12m
         end as power_valley_share_12m,
-        cast(windows.late_payments_12m as double) as power_late_payments_12m
+        windows.late_payment_share as power_late_payment_share_12m
     from snapshots
     left join windows using (firm_id, as_of)
 

@@ -41,6 +41,7 @@ order_windows as (
         as_of,
         max(age) + 1 as window_months,
         cast(sum(ordered_cny) as double) as ordered_12m,
+        cast({{ window_sum('ordered_cny', 3) }} as double) as ordered_3m,
         cast({{ window_sum('ordered_cny', 6) }} as double) as ordered_6m,
         cast({{ window_sum('ordered_cny', 6, skip=6) }} as double) as ordered_6m_before,
         cast(coalesce(sum(ordered_cny) filter (where is_core), 0) as double) as core_12m
@@ -85,7 +86,12 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        order_windows.ordered_12m as supply_ordered_12m,
+        order_windows.ordered_12m / order_windows.window_months as supply_ordered_mean_12m,
+        case
+            when order_windows.window_months >= 4 and order_windows.ordered_12m > 0
+                then (order_windows.ordered_3m / 3)
+                    / (order_windows.ordered_12m / order_windows.window_months)
+        end as supply_ordered_3m_to_12m,
         case
             when order_windows.window_months = 12 and order_windows.ordered_6m_before > 0
                 then order_windows.ordered_6m / order_windows.ordered_6m_before - 1

@@ -32,6 +32,8 @@ invoices as (
         as_of,
         max(age) + 1 as observed_months,
         least(max(age) + 1, 12) as window_months,
+        least(max(age) + 1, 6) as window_months_6m,
+        least(max(age) + 1, 3) as window_months_3m,
         cast({{ window_sum('sales_cny', 12) }} as double) as sales_12m,
         cast({{ window_sum('sales_cny', 3) }} as double) as sales_3m,
         cast({{ window_sum('sales_cny', 6) }} as double) as sales_6m,
@@ -59,7 +61,8 @@ counterparty_totals as (
         snapshots.as_of,
         facts.direction,
         facts.counterparty_id,
-        cast(sum(facts.net_cny) as double) as net_cny
+        cast(sum(facts.net_cny) as double) as net_cny,
+        max(facts.month) > any_value(snapshots.last_month) - interval 6 month as is_recent
     from snapshots
     {{ join_known(ref('fct_tax_counterparty_monthly'), months=12) }}
     where facts.counterparty_id is not null
@@ -73,8 +76,8 @@ counterparties as (
     select
         firm_id,
         as_of,
-        count(*) filter (where direction = 'OUT') as customer_count,
-        count(*) filter (where direction = 'IN') as supplier_count,
+        count(*) filter (where direction = 'OUT' and is_recent) as customer_count,
+        count(*) filter (where direction = 'IN' and is_recent) as supplier_count,
         sum(net_cny * net_cny) filter (where direction = 'OUT')
         / pow(sum(net_cny) filter (where direction = 'OUT'), 2) as customer_hhi,
         max(net_cny) filter (where direction = 'OUT')
@@ -89,8 +92,9 @@ returns as (
     select
         snapshots.firm_id,
         snapshots.as_of,
-        sum(facts.late_filing_count) as late_filings_12m,
-        cast(sum(facts.declared_sales_cny) as double) as declared_12m
+        sum(facts.late_filing_count) / nullif(sum(facts.filing_count), 0) as late_filing_share,
+        cast(sum(facts.declared_sales_cny) as double) / count(distinct facts.month)
+            as declared_mean
     from snapshots
     {{ join_known(ref('fct_tax_vat_monthly'), months=12) }}
     group by all
@@ -102,8 +106,9 @@ payments as (
     select
         snapshots.firm_id,
         snapshots.as_of,
-        cast(sum(facts.paid_cny) as double) as paid_12m,
-        sum(facts.late_payment_count) as late_payments_12m
+        cast(sum(facts.paid_cny) as double)
+        / (datediff('month', min(facts.month), any_value(snapshots.last_month)) + 1) as paid_mean,
+        sum(facts.late_payment_count) / sum(facts.payment_count) as late_payment_share
     from snapshots
     {{ join_known(ref('fct_tax_payment_monthly'), months=12) }}
     group by all
@@ -116,9 +121,13 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        invoices.sales_12m as tax_sales_12m,
-        invoices.sales_6m as tax_sales_6m,
-        invoices.sales_3m as tax_sales_3m,
+        invoices.sales_12m / invoices.window_months as tax_sales_mean_12m,
+        invoices.sales_6m / invoices.window_months_6m as tax_sales_mean_6m,
+        invoices.sales_3m / invoices.window_months_3m as tax_sales_mean_3m,
+        case
+            when invoices.observed_months >= 4 and invoices.sales_12m > 0
+                then (invoices.sales_3m / 3) / (invoices.sales_12m / invoices.window_months)
+        end as tax_sales_3m_to_12m,
         case
             when invoices.observed_months >= 12 and invoices.sales_6m_before > 0
                 then invoices.sales_6m / invoices.sales_6m_before - 1
@@ -128,8 +137,8 @@ final as (
         ) }} as tax_sales_cv_12m,
         invoices.sales_total / invoices.observed_months as tax_sales_mean_month,
         invoices.invoice_count_total as tax_invoice_count_total,
-        cast(invoices.active_months_12m as double) as tax_active_months_12m,
-        cast(invoices.active_days_12m as double) as tax_active_days_12m,
+        invoices.active_months_12m / invoices.window_months as tax_active_month_share_12m,
+        invoices.active_days_12m / invoices.window_months as tax_active_days_mean_12m,
         cast(snapshots.as_of - invoices.last_issued_on as double) as tax_days_since_last_invoice,
         case
             when invoices.sales_12m > 0
@@ -148,17 +157,17 @@ final as (
         case
             when invoices.firm_id is not null
                 then cast(coalesce(counterparties.customer_count, 0) as double)
-        end as tax_customer_count_12m,
+        end as tax_customer_count_6m,
         case
             when invoices.firm_id is not null
                 then cast(coalesce(counterparties.supplier_count, 0) as double)
-        end as tax_supplier_count_12m,
+        end as tax_supplier_count_6m,
         counterparties.customer_hhi as tax_customer_hhi_12m,
         counterparties.top_customer_share as tax_top_customer_share_12m,
-        cast(returns.late_filings_12m as double) as tax_late_filings_12m,
-        returns.declared_12m as tax_declared_sales_12m,
-        payments.paid_12m as tax_paid_12m,
-        cast(payments.late_payments_12m as double) as tax_late_payments_12m
+        returns.late_filing_share as tax_late_filing_share_12m,
+        returns.declared_mean as tax_declared_sales_mean_12m,
+        payments.paid_mean as tax_paid_mean_12m,
+        payments.late_payment_share as tax_late_payment_share_12m
     from snapshots
     left join invoices using (firm_id, as_of)
     left join counterparties using (firm_id, as_of)

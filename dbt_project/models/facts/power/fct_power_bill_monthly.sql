@@ -21,6 +21,7 @@ final as (
         sum(energy_kwh) as energy_kwh,
         sum(valley_kwh) as valley_kwh,
         sum(billed_cny) as billed_cny,
+        count(*) as bill_count,
         count(*) filter (where paid_on > due_date) as late_payment_count,
         sum(arrears_cny) as arrears_cny
     from news

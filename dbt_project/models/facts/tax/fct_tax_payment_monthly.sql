@@ -19,6 +19,7 @@ final as (
         superseded_at,
         max(delivery_seq) as delivery_seq,
         coalesce(sum(paid_cny) filter (where kind = 'TAX'), 0) as paid_cny,
+        count(*) as payment_count,
         count(*) filter (where paid_on > due_date) as late_payment_count
     from news
     group by all

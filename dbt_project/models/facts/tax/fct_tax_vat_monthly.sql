@@ -22,7 +22,8 @@ amounts as (
         output_tax_cny,
         input_tax_cny,
         payable_cny,
-        false as is_late
+        false as is_late,
+        false as is_first
     from news
 
 ),
@@ -40,9 +41,18 @@ filings as (
         0 as output_tax_cny,
         0 as input_tax_cny,
         0 as payable_cny,
-        filed_on > due_date as is_late
+        filed_on > due_date as is_late,
+        true as is_first
     from news
     where record_version = 1
+
+),
+
+pieces as (
+
+    select * from amounts
+    union all
+    select * from filings
 
 ),
 
@@ -58,12 +68,9 @@ final as (
         sum(output_tax_cny) as output_tax_cny,
         sum(input_tax_cny) as input_tax_cny,
         sum(payable_cny) as payable_cny,
+        count(*) filter (where is_first) as filing_count,
         count(*) filter (where is_late) as late_filing_count
-    from (
-        select * from amounts
-        union all
-        select * from filings
-    )
+    from pieces
     group by all
 
 )
