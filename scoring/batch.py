@@ -61,7 +61,7 @@ def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport
     loaded = time.perf_counter()
     known = registry.load(settings)
     metas = _metas(known, model)
-    firms = _firms(settings, as_of, known, model)
+    firms = read_firms(settings, as_of, known, model)
     digest = digests.of_rows(firms)
     read = time.perf_counter()
     scores, why = score_firms(
@@ -121,8 +121,14 @@ def score_firms(
     return scores, reasons.top_reasons(explained, firms, as_of)
 
 
-def _firms(settings: Settings, as_of: date, known: Registry, model: CreditModel) -> pl.DataFrame:
-    """Return one row a firm with a snapshot at `as_of`: keys, features, coverage."""
+def read_firms(
+    settings: Settings, as_of: date, known: Registry, model: CreditModel
+) -> pl.DataFrame:
+    """Return one row a firm with a snapshot at `as_of`: keys, the model's features, coverage.
+
+    Raises:
+        NotReadyError: no firm has a snapshot at `as_of`.
+    """
     names = dict.fromkeys((*model.bundle.features, coverage.OBSERVED_MONTHS, coverage.SOURCE_COUNT))
     with warehouse.connect(settings) as connection:
         spine = connection.execute(

@@ -6,17 +6,23 @@ the features and the outcome, so that the right AUC is known to lie well between
 
 import json
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cache
+from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
 
+from consent.grants import Grant
 from features.registry import FeatureMeta, Registry
 from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.settings import Settings
+from training import pipeline
+from training.pipeline import FitReport
+from training.sampling import SampleReport
 
 AS_OF = date(2026, 10, 31)
 SNAPSHOTS = tuple(month_end(add_months(date(2024, 1, 1), 3 * step)) for step in range(8))
@@ -169,4 +175,42 @@ def _labels(random: np.random.Generator, quality: np.ndarray, day: date) -> pl.D
             "outcome": outcome.tolist(),
             "matured_at": [date.fromordinal(matured)] * len(present),
         }
+    )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A home in which the economy was sampled and both models fitted once."""
+
+    settings: Settings
+    sample: SampleReport
+    candidate: FitReport
+    baseline: FitReport
+
+
+@cache
+def trained_in(home: Path) -> Trained:
+    """Return the trained economy under `home`; made once a test run."""
+    settings = Settings(home=home, threads=2, memory_limit="2GB")
+    build_warehouse(settings)
+    return Trained(
+        settings=settings,
+        sample=pipeline.sample(settings, AS_OF),
+        candidate=pipeline.fit_candidate(settings, AS_OF),
+        baseline=pipeline.fit_baseline(settings, AS_OF),
+    )
+
+
+def waiting_grant() -> Grant:
+    """Return a live grant of a firm that has no rows yet."""
+    return Grant(
+        authorization_id="A-waiting",
+        firm="uscc:914403001922038216",
+        source="tax",
+        purpose="POST_LOAN_MONITOR",
+        recipient="demo-bank",
+        window_start=date(2023, 11, 1),
+        valid_from=date(2023, 11, 1),
+        valid_to=date(2028, 10, 31),
+        text_version="2026-01",
     )

@@ -1,7 +1,10 @@
 """Fit the gradient-boosted candidate."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -17,6 +20,8 @@ from training.split import TRAIN, VALIDATION
 
 _CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
 _STATEMENTS = "statement"
+# Rows that an unreached leaf counts for; a reached one counts for at least one.
+_UNREACHED = 1e-3
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,30 @@ def fit_trees(
             "verbose": False,
         }
     )
-    model.fit(_pool(rows, listed), eval_set=None if stop_on is None else _pool(stop_on, listed))
-    return model
+    pool = _pool(rows, listed)
+    model.fit(pool, eval_set=None if stop_on is None else _pool(stop_on, listed))
+    return _with_weighted_leaves(model, pool)
+
+
+def _with_weighted_leaves(model: Any, pool: Any) -> Any:
+    """Return the model with a small weight on leaves that no training row reached.
+
+    Monotone constraints give such leaves a value. CatBoost then takes the leaf weights of
+    whatever rows it explains, and a firm's SHAP values would depend on the firms beside it
+    (catboost issue 1956). Weights play no part in predictions.
+    """
+    from catboost import CatBoost
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.json"
+        model.save_model(str(path), format="json", pool=pool)
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for tree in content["oblivious_trees"]:
+            tree["leaf_weights"] = [weight or _UNREACHED for weight in tree["leaf_weights"]]
+        path.write_text(json.dumps(content), encoding="utf-8")
+        weighted = CatBoost()
+        weighted.load_model(str(path), format="json")
+    return weighted
 
 
 def _pool(rows: pl.DataFrame, listed: FeatureList) -> Any:

@@ -1,0 +1,173 @@
+"""The published file: what analysts see, and that they can read while it is replaced."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+from scoring import store
+from scoring.publish import VIEWS, publish
+from scoring.store import Night
+from scoring.tables import PUBLISHED, SCORES
+
+FIRST, SECOND = date(2026, 10, 30), date(2026, 10, 31)
+
+READER = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=True)
+for _ in sys.stdin:
+    print(connection.execute("select count(*) from scores").fetchone()[0], flush=True)
+"""
+
+
+def _night(as_of: date, scores: dict[str, int]) -> Night:
+    rows = [
+        {
+            **dict.fromkeys(SCORES.columns),
+            "firm_id": firm,
+            "as_of": as_of,
+            "default_prob": 0.02,
+            "score": score,
+            "grade": "BB" if score >= 608 else "B",
+        }
+        for firm, score in scores.items()
+    ]
+    reason = {
+        "firm_id": next(iter(scores)), "as_of": as_of, "rank": 1, "code": "tax.scale",
+        "dimension": "scale", "feature": "tax_sales_12m", "log_odds": 0.2,
+        "text_zh": "近12个月销售额偏低", "text_en": "sales: low",
+    }  # fmt: skip
+    unscored = {
+        "firm_id": "f9", "as_of": as_of, "reason": "no_rows",
+        "reason_zh": "", "reason_en": "", "help_zh": "", "help_en": "",
+    }  # fmt: skip
+    version = {
+        "model_name": "firmpulse-credit", "model_version": "1", "run_id": "r",
+        "trained_as_of": FIRST, "frame_digest": "d", "feature_count": 2, "approver": "Li Wei",
+        "auc": 0.78, "auc_low": 0.75, "auc_high": 0.81, "ks": 0.42,
+    }  # fmt: skip
+    return Night(
+        pl.DataFrame(rows),
+        pl.DataFrame([reason]),
+        pl.DataFrame([unscored]),
+        pl.DataFrame([version]),
+    )
+
+
+@pytest.fixture
+def published(settings: Settings) -> Path:
+    """Publish the first of two nights."""
+    store.replace(settings, FIRST, _night(FIRST, {"f1": 640, "f2": 600}))
+    return publish(settings, FIRST)
+
+
+@pytest.fixture
+def analyst(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published file as an analyst does."""
+    connection = duckdb.connect(str(published), read_only=True)
+    yield connection
+    connection.close()
+
+
+def test_every_table_view_and_column_is_commented(analyst: duckdb.DuckDBPyConnection) -> None:
+    tables = dict(analyst.execute("select table_name, comment from duckdb_tables()").fetchall())
+    views = dict(
+        analyst.execute(
+            "select view_name, comment from duckdb_views() where not internal"
+        ).fetchall()
+    )
+    assert set(tables) == {table.name for table in PUBLISHED}
+    assert set(views) == set(VIEWS)
+    assert all(tables.values())
+    assert all(views.values())
+    columns = analyst.execute(
+        "select table_name, column_name, comment from duckdb_columns() where not internal"
+    ).fetchall()
+    assert {table for table, _, _ in columns} == set(tables) | set(views)
+    assert [(table, column) for table, column, comment in columns if not comment] == []
+
+
+def test_views_show_the_newest_and_what_changed(settings: Settings, published: Path) -> None:
+    store.replace(settings, SECOND, _night(SECOND, {"f1": 590, "f3": 700}))
+    publish(settings, SECOND)
+    with duckdb.connect(str(published), read_only=True) as analyst:
+        latest = analyst.execute(
+            "select firm_id, as_of, score from latest_scores order by 1"
+        ).fetchall()
+        assert latest == [("f1", SECOND, 590), ("f2", FIRST, 600), ("f3", SECOND, 700)]
+        changes = analyst.execute(
+            "select firm_id, previous_score, score_change, previous_grade, grade from score_changes"
+        ).fetchall()
+        assert changes == [("f1", 640, -50, "BB", "B")]
+        assert analyst.execute("select as_of from unscored_latest").fetchall() == [(SECOND,)]
+        reasons = analyst.execute("select firm_id, as_of from latest_reasons").fetchall()
+        assert reasons == [("f1", SECOND)]
+
+
+def test_an_earlier_night_can_be_published_again(settings: Settings, published: Path) -> None:
+    store.replace(settings, SECOND, _night(SECOND, {"f1": 590}))
+    publish(settings, FIRST)
+    with duckdb.connect(str(published), read_only=True) as analyst:
+        assert analyst.execute("select max(as_of) from scores").fetchone() == (FIRST,)
+
+
+def test_a_reader_keeps_the_old_rows_while_new_ones_are_swapped_in(
+    settings: Settings, published: Path
+) -> None:
+    command = [sys.executable, "-c", READER, str(published)]
+    with subprocess.Popen(  # noqa: S603 - this interpreter
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+
+        def ask() -> str:
+            reader.stdin.write("\n")
+            reader.stdin.flush()
+            return reader.stdout.readline().strip()
+
+        assert ask() == "2"
+        store.replace(settings, SECOND, _night(SECOND, {"f1": 590, "f3": 700}))
+        publish(settings, SECOND)
+        assert ask() == "2"
+        reader.stdin.close()
+    with duckdb.connect(str(published), read_only=True) as analyst:
+        assert analyst.execute("select count(*) from scores").fetchone() == (4,)
+
+
+def test_parquet_twins_hold_the_same_rows(
+    settings: Settings, analyst: duckdb.DuckDBPyConnection
+) -> None:
+    for table in PUBLISHED:
+        twin = str(settings.scores_dir / f"{table.name}.parquet")
+        rows = analyst.execute(f"from {table.name}").fetchall()
+        assert analyst.execute("from read_parquet(?)", [twin]).fetchall() == rows, table.name
+    kept = {path.name for path in settings.scores_dir.iterdir()}
+    assert kept == {"scores.duckdb", *(f"{table.name}.parquet" for table in PUBLISHED)}
+
+
+def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:
+    with warehouse.connect(settings) as connection:
+        connection.execute(
+            """
+            create table warehouse.ops.deliveries as
+            select
+                date '2026-10-30' as as_of, 7 as delivery_seq, 'tax-20261030' as delivery_id,
+                'tax' as source, 'tax_invoice' as table_name, 'increment' as kind,
+                now() as delivered_at, 10 as rows_read, 6 as rows_landed, 1 as rows_restated,
+                2 as rows_duplicate, 1 as rows_refused_by_gate, 1 as rows_quarantined,
+                3 as columns_dropped, 'landed' as status, null as refusal, now() as landed_at
+            """
+        )
+    with duckdb.connect(str(publish(settings, FIRST)), read_only=True) as analyst:
+        row = analyst.execute(
+            "select delivery_id, rows_read, rows_landed, rows_quarantined from data_quality"
+        ).fetchall()
+    assert row == [("tax-20261030", 10, 6, 1)]

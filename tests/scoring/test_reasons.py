@@ -1,0 +1,109 @@
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from features.registry import FeatureMeta
+from firmpulse.dbt_runner import DBT_PROJECT
+from firmpulse.errors import ContractError
+from scoring import coverage
+from scoring.reasons import SUB_SCORES, Explained, sub_scores, top_reasons
+
+
+def _feature(name: str, source: str, dimension: str, sign: str) -> FeatureMeta:
+    return FeatureMeta(
+        name=name,
+        view="v",
+        source=source,
+        dimension=dimension,
+        window="12m",
+        unit="1",
+        expected_sign=sign,
+        null_means="not observed",
+        kind="number",
+        name_zh=f"中{name}",
+        name_en=name,
+    )
+
+
+FEATURES = (
+    _feature("sales", "tax", "scale", "-"),
+    _feature("invoices", "tax", "scale", "-"),
+    _feature("red", "tax", "compliance", "U"),
+    _feature("cash", "bank", "liquidity", "-"),
+    _feature("hhi", "tax", "concentration", "+"),
+    _feature("late", "power", "compliance", "+"),
+)
+LOG_ODDS = np.array(
+    [
+        [0.30, 0.25, 0.10, -0.40, 0.50, 0.20],
+        [-0.1, -0.1, -0.1, -0.1, -0.1, 0.05],
+    ]
+)
+FIRMS = pl.DataFrame(
+    {
+        "firm_id": ["b", "a"],
+        **{feature.name: [1.0, 2.0] for feature in FEATURES if feature.name != "late"},
+        "late": [3.0, None],
+    }
+)
+
+
+def test_reasons_group_by_source_and_dimension() -> None:
+    found = top_reasons(Explained(FEATURES, LOG_ODDS), FIRMS, date(2026, 10, 31))
+    rows = found.select("firm_id", "rank", "code", "feature", "text_zh", "text_en").rows()
+    assert rows == [
+        ("a", 1, "power.compliance", "late", "中late：无可用数据", "late: not observed"),
+        ("b", 1, "tax.scale", "sales", "中sales偏低", "sales: low"),
+        ("b", 2, "tax.concentration", "hhi", "中hhi偏高", "hhi: high"),
+        ("b", 3, "power.compliance", "late", "中late偏高", "late: high"),
+        ("b", 4, "tax.compliance", "red", "中red处于风险较高区间", "red: in a riskier range"),
+    ]
+    assert found["log_odds"].to_list() == pytest.approx([0.05, 0.55, 0.5, 0.2, 0.1])
+
+
+def test_sub_scores_of_known_pushes() -> None:
+    doubled = np.array([[np.log(2), 0.0, 0.0, -np.log(2), 0.0, 0.0]])
+    found = sub_scores(Explained(FEATURES, doubled))
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "scale_growth_score": [20.0],
+        "stability_score": [50.0],
+        "relations_score": [50.0],
+        "liquidity_score": [80.0],
+        "trust_score": [50.0],
+    }
+
+
+def test_an_unknown_dimension_is_refused() -> None:
+    stray = Explained((_feature("mood", "tax", "weather", "+"),), np.array([[0.1]]))
+    with pytest.raises(ContractError, match="mood has dimension 'weather'"):
+        sub_scores(stray)
+
+
+def test_every_dimension_of_the_features_has_a_sub_score() -> None:
+    used = {
+        column["config"]["meta"]["dimension"]
+        for file in (DBT_PROJECT / "models" / "features").glob("feat_*.yml")
+        for model in yaml.safe_load(file.read_text(encoding="utf-8"))["models"]
+        for column in model["columns"]
+        if "dimension" in column.get("config", {}).get("meta", {})
+    }
+    assert len(used) >= 5
+    assert used <= {dimension for own in SUB_SCORES.values() for dimension in own}
+
+
+@pytest.mark.parametrize(
+    ("months", "sources", "tier"),
+    [
+        (2, 4, "insufficient"), (None, 4, "insufficient"), (3, 4, "thin"), (5, 4, "thin"),
+        (6, 1, "thin"), (24, 0, "thin"), (6, 2, "partial"), (24, 3, "partial"), (6, 4, "full"),
+    ],
+)  # fmt: skip
+def test_coverage_tiers(months: int | None, sources: int, tier: str) -> None:
+    firm = pl.DataFrame(
+        {coverage.OBSERVED_MONTHS: [months], coverage.SOURCE_COUNT: [sources]},
+        schema={coverage.OBSERVED_MONTHS: pl.Float64, coverage.SOURCE_COUNT: pl.Float64},
+    )
+    assert firm.select(coverage.tier()).item() == tier

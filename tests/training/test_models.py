@@ -1,0 +1,134 @@
+"""The plain-number models: calibration, logistic regression, scorecard."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from features.registry import FeatureMeta
+from firmpulse.linear import Linear, Term
+from training import scorecard, scorecard_fit
+from training.boosted import FeatureList
+from training.calibration import fit_platt
+from training.config import TrainingConfig
+from training.frozen import FrozenFrame
+from training.logistic import fit_linear
+
+
+def _logistic(margin: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-margin))
+
+
+def test_platt_finds_the_distortion_again() -> None:
+    random = np.random.default_rng(4)
+    raw = random.normal(size=60_000)
+    outcome = (random.random(60_000) < _logistic(0.6 * raw - 2)).astype(float)
+    found = fit_platt(raw, outcome)
+    assert found.slope == pytest.approx(0.6, abs=0.05)
+    assert found.intercept == pytest.approx(-2, abs=0.05)
+
+
+def test_platt_never_turns_the_ranking_round() -> None:
+    raw = np.linspace(-1, 1, 200)
+    outcome = (raw < -0.8).astype(float)
+    found = fit_platt(raw, outcome)
+    assert found.slope == 1
+    # 20 of 200 rows are bad, and the level is right on average.
+    assert found.apply(raw).mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_linear_model_adds_up_by_hand() -> None:
+    model = Linear(
+        intercept=-2.0,
+        terms=(
+            Term("sales", (0.0, 10.0), (0.0, 1.0), (), coefficients=(-1.0, 0.5), centre=-0.5),
+            Term("industry", (), (), ("C17", "F51"), coefficients=(0.2, -0.2), centre=0.1),
+        ),
+    )
+    rows = pl.DataFrame({"sales": [5.0, 20.0, float("nan")], "industry": ["C17", "G54", "F51"]})
+    # Ranks 0.5, 1, and the median with a flag; beyond the grid the ends hold.
+    assert model.logit(rows).tolist() == pytest.approx([-1.9, -2.6, -1.8])
+    assert model.contributions(rows)[0].tolist() == pytest.approx([0.0, 0.1])
+    assert Linear.from_json(json.loads(json.dumps(model.to_json()))) == model
+
+
+def _rows(count: int) -> pl.DataFrame:
+    random = np.random.default_rng(8)
+    quality = random.normal(size=count)
+    bad = random.random(count) < _logistic(-2 - 1.5 * quality)
+    margin = np.where(random.random(count) < 0.2, np.nan, quality + random.normal(size=count))
+    return pl.DataFrame(
+        {
+            "firm_id": [f"firm {i}" for i in range(count)],
+            "as_of": [date(2026, 1, 31)] * count,
+            "outcome": np.where(bad, "bad", "good").tolist(),
+            "split": ["train"] * count,
+            "statement_margin": margin,
+            "statement_leverage": -quality + random.normal(size=count),
+            "profile_industry": [("C17", "F51")[i % 2] for i in range(count)],
+        }
+    ).with_columns(pl.col("statement_margin").fill_nan(None))
+
+
+def test_linear_contributions_are_centred_and_sum_to_the_log_odds() -> None:
+    rows = _rows(500)
+    names = ("statement_margin", "statement_leverage", "profile_industry")
+    listed = FeatureList(names, ("profile_industry",), (0, 0, 0))
+    model = fit_linear(rows, listed, c=1.0)
+    matrix = rows.with_columns(pl.col("statement_margin").fill_null(float("nan")))
+    parts = model.contributions(matrix)
+    assert np.abs(parts.mean(axis=0)).max() < 1e-12
+    assert model.logit(matrix) == pytest.approx(model.intercept + parts.sum(axis=1))
+    # An intercept without penalty puts the mean PD on the observed rate.
+    observed = (rows["outcome"] == "bad").mean()
+    assert _logistic(model.logit(matrix)).mean() == pytest.approx(observed, abs=1e-3)
+
+
+def _statement(name: str, sign: str) -> FeatureMeta:
+    return FeatureMeta(
+        name=name,
+        view="feat_statement",
+        source="statement",
+        dimension="liquidity",
+        window="1y",
+        unit="1",
+        expected_sign=sign,
+        null_means="no statement",
+        kind="number",
+        name_zh=name,
+        name_en=name,
+    )
+
+
+METAS = (_statement("statement_margin", "-"), _statement("statement_leverage", "+"))
+
+
+def test_scorecard_scores_as_optbinning_does(tmp_path: Path) -> None:
+    rows = _rows(1_500)
+    frame = FrozenFrame(date(2026, 1, 31), "training.frame", "digest", METAS, rows)
+    card = scorecard_fit.fit(frame, TrainingConfig())
+    binning, model = scorecard_fit.fit_optbinning(rows, list(METAS))
+    values = rows.select("statement_margin", "statement_leverage").to_pandas()
+    evidence = binning.transform(values, metric="woe", metric_missing="empirical")
+    expected = model.predict_proba(evidence.to_numpy())[:, 1]
+    assert rows["statement_margin"].null_count() > 200
+    np.testing.assert_allclose(card.default_prob(rows), expected, rtol=0, atol=1e-12)
+    scorecard.save(card, tmp_path)
+    assert scorecard.load(tmp_path) == card
+
+
+def test_scorecard_points_add_up_to_the_score() -> None:
+    rows = _rows(1_500)
+    frame = FrozenFrame(date(2026, 1, 31), "training.frame", "digest", METAS, rows)
+    card = scorecard_fit.fit(frame, TrainingConfig())
+    first = rows.head(1)
+    points = 0
+    for item in card.characteristics:
+        evidence = item.weights_of_evidence(first[item.feature])[0]
+        points += item.points[item.woe.index(evidence)]
+    prob = card.default_prob(first)[0]
+    # Base 600 at odds of 30, 40 points double the odds; each characteristic is rounded once.
+    assert points == pytest.approx(403.724 + 57.708 * np.log((1 - prob) / prob), abs=1.1)
