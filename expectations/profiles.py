@@ -208,7 +208,7 @@ def night(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
 
 def _bounds(unit: str) -> tuple[float, float]:
     """Return the closed range of a feature's unit; amounts and ratios are unbounded."""
-    if unit in {"count", "days", "months"}:
+    if unit in {"count", "months"}:
         return 0.0, float("inf")
     return float("-inf"), float("inf")
 

@@ -6,6 +6,8 @@ from firmpulse.settings import Settings
 
 _SITE = "local_site"
 _SOURCE = "firmpulse"
+_PAGE_VIEW = {"module_name": "expectations.pages", "class_name": "OfflinePageView"}
+_INDEX_VIEW = {"module_name": "expectations.pages", "class_name": "OfflineIndexView"}
 
 
 def open_context(settings: Settings) -> Any:
@@ -23,7 +25,12 @@ def open_context(settings: Settings) -> Any:
             "class_name": "TupleFilesystemStoreBackend",
             "base_directory": str(settings.data_docs),
         },
-        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "view": _INDEX_VIEW},
+        "site_section_builders": {
+            "expectations": {"view": _PAGE_VIEW},
+            "validations": {"view": _PAGE_VIEW},
+            "profiling": "none",
+        },
     }
     context.update_data_docs_site(_SITE, site)
     return context

@@ -113,9 +113,8 @@ def _run(
 
 def _gx_expectation(gx: Any, expectation: Expectation) -> Any:
     kind = getattr(gx.expectations, expectation.gx_class)
-    return kind(
-        **expectation.arguments, description=expectation.says, severity=expectation.severity
-    )
+    words = expectation.says + (" (a warning)" if expectation.severity == "warning" else "")
+    return kind(**expectation.arguments, description=words, severity=expectation.severity)
 
 
 def _in_order(result: Any, expectations: list[Any]) -> list[Any]:
@@ -127,7 +126,11 @@ def _in_order(result: Any, expectations: list[Any]) -> list[Any]:
 def _result_format(suite: Suite) -> dict[str, Any]:
     if suite.row is None:
         return {"result_format": "BASIC", "partial_unexpected_count": _SHOWN}
-    return {"result_format": "COMPLETE", "unexpected_index_column_names": [suite.row]}
+    return {
+        "result_format": "COMPLETE",
+        "unexpected_index_column_names": [suite.row],
+        "return_unexpected_index_query": False,
+    }
 
 
 def _seen(result: dict[str, Any], row: str | None) -> str:
