@@ -55,6 +55,11 @@ final as (
         end as outcome,
         cast(last_day(as_of + interval 12 month) + 5 as date) as matured_at
     from performance
+    semi join {{ ref('feat_profile_monthly') }} as profiles
+        on
+            performance.firm_id = profiles.firm_id
+            and performance.as_of = profiles.as_of
+            and profiles.profile_observed_months >= 3
     where
         worst_before < 90
         and worst_after is not null
