@@ -12,7 +12,7 @@ from firmpulse import keys, tokens
 from firmpulse.errors import ConfigurationError, WrongKeyError
 from firmpulse.settings import Settings
 
-_EXTENSIONS = ("httpfs", "encodings")
+_EXTENSIONS = ("httpfs",)
 
 
 @contextmanager
