@@ -23,7 +23,7 @@ QUICK = replace(
 
 @pytest.fixture
 def labelled(settings: Settings) -> Settings:
-    """Give every second firm an outcome without a date: that of its last labelled snapshot."""
+    """Give the firms an outcome without a date: that of its last labelled snapshot."""
     build_warehouse(settings)
     with warehouse.connect(settings) as connection:
         connection.execute(
@@ -32,7 +32,6 @@ def labelled(settings: Settings) -> Settings:
             select firm_id, outcome = 'bad' as defaulted
             from warehouse.labels.default_12m
             where as_of = date '2025-10-31' and outcome <> 'indeterminate'
-                and hash(firm_id) % 2 = 0
             """
         )
     return settings
@@ -45,8 +44,8 @@ def test_cross_validated_model_leads_and_scores_every_firm(labelled: Settings) -
             "select count(*), count(*) filter (defaulted) from warehouse.labels.undated_outcome"
         ).fetchone()
     assert (report.firms, report.bads) == counted
-    # 15 features, less two of statements and those that are equal for all labelled firms.
-    assert 11 <= report.features <= 13
+    # 15 features, less the two of statements.
+    assert report.features == 13
     for name in ("catboost", "logistic", "average"):
         auc = report.metrics[name]["auc"]
         assert auc.low < auc.value < auc.high
