@@ -79,13 +79,12 @@ def _history(
 ) -> None:
     night = epoch_day(through)
     for source in SOURCES:
-        delivery = Delivery(inbox, source, "history", world.economy.start, through)
-        for table in (t for t in TABLES if t.source == source):
-            report(f"writing {table.name}")
-            for suffix, frame in _history_files(world, grants, table, night):
-                delivery.write(table, frame, suffix)
-                tally.add(table, frame, night, increment=False)
-        delivery.close()
+        with Delivery(inbox, source, "history", world.economy.start, through) as delivery:
+            for table in (t for t in TABLES if t.source == source):
+                report(f"writing {table.name}")
+                for suffix, frame in _history_files(world, grants, table, night):
+                    delivery.write(table, frame, suffix)
+                    tally.add(table, frame, night, increment=False)
         tally.deliveries += 1
 
 
@@ -113,13 +112,12 @@ def _nights(
     for offset in range(1, (last - after).days + 1):
         night = after + timedelta(offset)
         for source in SOURCES:
-            delivery = Delivery(inbox, source, "increment", night, night)
-            for table in (t for t in TABLES if t.source == source):
-                frame = news[table.name].get(epoch_day(night))
-                if frame is not None:
-                    delivery.write(table, frame, f"{night:%Y%m%d}")
-                    tally.add(table, frame, epoch_day(night), increment=True)
-            delivery.close()
+            with Delivery(inbox, source, "increment", night, night) as delivery:
+                for table in (t for t in TABLES if t.source == source):
+                    frame = news[table.name].get(epoch_day(night))
+                    if frame is not None:
+                        delivery.write(table, frame, f"{night:%Y%m%d}")
+                        tally.add(table, frame, epoch_day(night), increment=True)
             tally.deliveries += 1
 
 

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -88,7 +91,10 @@ class Tally:
 
 
 class Delivery:
-    """One delivery being written; the manifest comes last, so that none is read half."""
+    """One delivery being written; leaving the block writes the manifest, so that none is half read.
+
+    A file is written while the caller makes the rows of the next one.
+    """
 
     def __init__(self, inbox: Path, source: str, kind: str, start: date, night: date) -> None:
         self._id = f"{source.replace('_', '-')}-{night:%Y%m%d}"
@@ -97,6 +103,8 @@ class Delivery:
             shutil.rmtree(self._folder)
         self._folder.mkdir(parents=True)
         self._files: list[dict[str, str | int]] = []
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
         self._head = {
             "manifest_version": 1,
             "delivery_id": self._id,
@@ -109,8 +117,32 @@ class Delivery:
             "id_scheme": "uscc",
         }
 
+    def __enter__(self) -> Self:
+        """Return the delivery."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the last file; write the manifest unless something failed."""
+        self._pool.shutdown()
+        if error is None:
+            self._finished()
+            self._manifest()
+
     def write(self, table: Table, frame: pl.DataFrame, suffix: str) -> None:
-        """Write one file."""
+        """Begin to write one file once the one before is done."""
+        self._finished()
+        self._writing = self._pool.submit(self._write, table, frame, suffix)
+
+    def _finished(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write(self, table: Table, frame: pl.DataFrame, suffix: str) -> None:
         form = "csv" if table.encoding else "parquet"
         path = self._folder / f"{table.name}_{suffix}.{form}"
         if table.encoding:
@@ -123,8 +155,7 @@ class Delivery:
         entry = {"name": path.name, "table": table.name, "format": form}
         self._files.append({**entry, "sha256": digest, "rows": len(frame)})
 
-    def close(self) -> None:
-        """Write the manifest."""
+    def _manifest(self) -> None:
         files = sorted(self._files, key=lambda entry: str(entry["name"]))
         manifest = json.dumps({**self._head, "files": files}, ensure_ascii=False, indent=1)
         (self._folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from simulator.seasons import business_days, season
 from simulator.world import World
 
 ALL_DIGITAL_FROM = date(2024, 12, 1)  # national roll-out of fully digital invoices
-_LATEST_RED = 20  # days after the wrong invoice
+_LATEST_RED, _LATEST_VOID = 20, 5  # days after the wrong invoice
+_OPENS, _CLOSES = 30_600, 68_400  # office hours, seconds of the day
 _OUTSIDE_CANCEL_RATE = 0.02
 
 
@@ -106,7 +107,7 @@ def _documents(
     vat_rate: Floats,
 ) -> Documents:
     day = business_days(world.economy, month, rng.random(len(seller)))
-    second = rng.integers(8 * 3600 + 1800, 19 * 3600, len(seller))
+    second = rng.integers(_OPENS, _CLOSES, len(seller))
     none = np.full(len(seller), -1)
     return Documents(seller, buyer, total, vat_rate, day * 86_400 + second, none, none)
 
@@ -123,17 +124,14 @@ def _with_wrong_ones(
     rates = np.append(world.firms.cancel_rate, _OUTSIDE_CANCEL_RATE)
     rate = rates[np.minimum(right.seller, len(world.firms))]
     (picked,) = np.nonzero(rng.random(count) < rate)
-    earlier = rng.integers(600, 86_400, len(picked))
-    moment = np.maximum(right.moment[picked] - earlier, 3600)
     days = world.economy.days_in(month)
-    if world.economy.month(month) >= ALL_DIGITAL_FROM:
-        cancelled = moment + rng.integers(3600, _LATEST_RED * 86_400, len(picked))
-        is_void = np.zeros(len(picked), dtype=np.bool_)
-    else:
-        cancelled = moment + rng.integers(1800, 6 * 86_400, len(picked))
-        if world.economy.month(month + 1) >= ALL_DIGITAL_FROM:  # the last chance to void
-            cancelled = np.minimum(cancelled, np.maximum(moment, days * 86_400 - 1800) + 60)
-        is_void = cancelled < days * 86_400
+    digital = world.economy.month(month) >= ALL_DIGITAL_FROM
+    within = np.full(len(picked), _LATEST_RED if digital else _LATEST_VOID)
+    if world.economy.month(month + 1) >= ALL_DIGITAL_FROM > world.economy.month(month):
+        left = days - 1 - right.moment[picked] // 86_400
+        within = np.minimum(within, left)  # paper invoices end: the last chance to void them
+    moment, cancelled = _mistake(rng, right.moment[picked], within)
+    is_void = (cancelled < days * 86_400) & (not digital)
     wrong = np.arange(len(picked)) + count
     void, red = np.flatnonzero(is_void), np.flatnonzero(~is_void)
     source = np.concatenate((np.arange(count), picked, picked[void], picked[red]))
@@ -151,6 +149,17 @@ def _with_wrong_ones(
         voided=voided,
         number=np.concatenate((np.arange(count), wrong, wrong[void], red_number)),
     )
+
+
+def _mistake(rng: np.random.Generator, right: Ints, within: Ints) -> tuple[Ints, Ints]:
+    """Return when a wrong invoice was written, before the right one of that day, and cancelled."""
+    second = right % 86_400
+    midnight = right - second
+    written = _OPENS + np.floor(rng.random(len(right)) * (second - _OPENS)).astype(np.int64)
+    later = np.floor(rng.random(len(right)) * (within + 1)).astype(np.int64)
+    opens = np.where(later == 0, second, _OPENS)
+    hour = opens + np.floor(rng.random(len(right)) * (_CLOSES - opens)).astype(np.int64)
+    return midnight + written, midnight + later * 86_400 + hour
 
 
 def _join(parts: list[Documents]) -> Documents:

@@ -51,6 +51,17 @@ def test_balances_run_without_a_break(world: World) -> None:
     assert moves["amount"].min() > Decimal(0)
 
 
+def test_the_month_ends_with_the_cash_of_the_books(world: World) -> None:
+    month = world.months - 1
+    table = next(t for t in TABLES if t.name == "bank_txn")
+    moves = table.rows(world, month).filter(~pl.col("account_no").str.starts_with("6010"))
+    last = moves.sort("_firm", "booked_at", "txn_no").group_by("_firm").agg(pl.last("balance"))
+    books = world.paths.cash_close[world.paths.row(month)].tolist()
+    told = {firm: int(balance * 100) for firm, balance in last.iter_rows()}
+    assert len(told) > 60
+    assert told == {firm: books[firm] for firm in told}
+
+
 def test_invoices_add_up(world: World) -> None:
     invoices = rows(world, "tax_invoice")
     assert len(invoices.filter(pl.col("amount") + pl.col("tax") != pl.col("total"))) == 0
