@@ -138,7 +138,7 @@ def read_firms(
         ).pl()
         if spine.is_empty():
             raise NotReadyError(
-                f"no feature snapshots for {as_of}; run: firmpulse nightly --as-of {as_of}"
+                f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
             )
         rows = frame(connection, known, spine, list(names))
     return rows.with_columns(coverage.tier())
@@ -168,6 +168,6 @@ def _next_step(settings: Settings, as_of: date) -> str:
     if challenger is None:
         return f"no model is trained yet; run: firmpulse train --as-of {as_of}"
     return (
-        f"no model is approved yet; look at version {challenger.version} in MLflow and run: "
-        f"firmpulse promote --as-of {as_of} --version {challenger.version} --approver <name>"
+        f"no model is approved yet; look at version {challenger.version} in MLflow, then name who "
+        f"answers for it: firmpulse train --as-of {as_of} --approver <name>"
     )

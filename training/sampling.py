@@ -59,7 +59,7 @@ def _labels(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
     if labels.is_empty():
         raise NotReadyError(
             f"no outcomes in labels.default_12m for {as_of}; land loan performance and run: "
-            f"firmpulse nightly --as-of {as_of}"
+            f"firmpulse night --as-of {as_of}"
         )
     return labels
 

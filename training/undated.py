@@ -95,7 +95,7 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
         if not observed:
             raise NotReadyError(
                 f"no feature of the {labels.height} labelled firms is observed at {as_of}; "
-                f"run: firmpulse nightly --as-of {as_of}"
+                f"run: firmpulse night --as-of {as_of}"
             )
         columns = values.select(feature.name for feature in observed)
         rows = pl.concat([labels, columns], how="horizontal")

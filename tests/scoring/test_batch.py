@@ -138,5 +138,5 @@ def test_training_and_scoring_read_the_same_features(
 
 
 def test_a_night_without_features_is_refused(trained: Trained, report: ScoringReport) -> None:
-    with pytest.raises(NotReadyError, match="run: firmpulse nightly --as-of 2027-01-01"):
+    with pytest.raises(NotReadyError, match="run: firmpulse night --as-of 2027-01-01"):
         batch.score(trained.settings, date(2027, 1, 1))
