@@ -10,7 +10,7 @@ from firmpulse.calendar import month_end
 from simulator.dirt import delivered_rows
 from simulator.economy import Economy, epoch_day
 from simulator.files import Delivery, DeliveryCounts, Tally
-from simulator.grants import Grants, draw_grants, grant_lines
+from simulator.grants import NEVER, Grants, draw_grants, grant_lines
 from simulator.lender import STATEMENT_MONTH
 from simulator.tables import SOURCES, TABLES, Table
 from simulator.world import World, build_world
@@ -93,7 +93,7 @@ def _history_files(
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     parts: list[pl.DataFrame] = []
     for month in _months(world, table, -world.economy.burn_in, world.months - 1):
-        frame = _rows(world, grants, table, month).filter(pl.col("_deliver") <= night)
+        frame = _rows(world, grants, table, month, (-NEVER, night))
         if not len(frame):
             continue
         if table.monthly_files:
@@ -127,10 +127,9 @@ def _news(
     """Return the rows of a table per night in (after, last]."""
     month = world.economy.index(last)
     begin = max(month - table.lookback, -world.economy.burn_in)
-    span = pl.col("_deliver").is_between(epoch_day(after) + 1, epoch_day(last))
-    frames = [
-        _rows(world, grants, table, m).filter(span) for m in _months(world, table, begin, month)
-    ]
+    span = (epoch_day(after) + 1, epoch_day(last))
+    months = _months(world, table, begin, month)
+    frames = [_rows(world, grants, table, m, span) for m in months]
     if not frames:
         return {}
     nights = pl.concat(frames).partition_by("_deliver", as_dict=True, maintain_order=True)
@@ -146,14 +145,17 @@ def _months(world: World, table: Table, begin: int, end: int) -> range | list[in
     return aprils
 
 
-def _rows(world: World, grants: Grants, table: Table, month: int) -> pl.DataFrame:
-    """Return the rows that one month brings and the provider hands over."""
+def _rows(
+    world: World, grants: Grants, table: Table, month: int, nights: tuple[int, int]
+) -> pl.DataFrame:
+    """Return the rows that one month brings and the provider hands over in [first, last]."""
     frame = delivered_rows(world, table, month, grants.plain)
+    night = frame["_deliver"].to_numpy()
+    kept = (night >= nights[0]) & (night <= nights[1])
     sent = grants.handed_over_from.get(table.source)
-    if sent is None:
-        return frame
-    event = frame["_event"].to_numpy()
-    first = sent[frame["_firm"].to_numpy()]
-    if not table.windowed:
-        first = (first > 10**5) * first  # static rows are older than any window
-    return frame.filter(pl.Series(event >= first))
+    if sent is not None:
+        first = sent[frame["_firm"].to_numpy()]
+        event = frame["_event"].to_numpy()
+        # Rows without a window are older than any: they are sent where anything is.
+        kept &= event >= first if table.windowed else first < NEVER
+    return frame.filter(pl.Series(kept))

@@ -14,7 +14,7 @@ from simulator.world import World
 
 GRANTED_SOURCES = ("tax", "bank", "supply_chain", "power")
 _PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
-_NEVER = 10**6  # days since 1970
+NEVER = 10**6  # days since 1970
 _SENT_TOO_EARLY = 60  # days before a later window that the bank hands over all the same
 _YEARS = 5
 
@@ -23,9 +23,9 @@ _YEARS = 5
 class Grants:
     """Grants per source and firm in days since 1970, arrays (firms,) keyed by source."""
 
-    valid_from: dict[str, Ints]  # _NEVER where the source is not granted
+    valid_from: dict[str, Ints]  # NEVER where the source is not granted
     window_start: dict[str, Ints]
-    handed_over_from: dict[str, Ints]  # earliest event the provider sends, _NEVER for none
+    handed_over_from: dict[str, Ints]  # earliest event the provider sends, NEVER for none
     plain: Bools  # firms whose grants hide nothing: only their rows are spoiled
 
     def refused(
@@ -55,9 +55,9 @@ def draw_grants(world: World) -> Grants:
     valid, window, sent = {}, {}, {}
     for number, source in enumerate(GRANTED_SOURCES):
         granted = ~nothing & (~some | chosen[number])
-        valid[source] = np.where(granted, begin, _NEVER)
+        valid[source] = np.where(granted, begin, NEVER)
         window[source] = begin
-        sent[source] = np.where(granted | nothing, 0, _NEVER)
+        sent[source] = np.where(granted | nothing, 0, NEVER)
         if source == "bank":  # some banks open half a year of history, and not the month before
             late = later & granted & (world.firms.born < 0)
             valid[source] = np.where(late, months[joins], valid[source])
