@@ -26,7 +26,7 @@ def _settings() -> Settings:
     return _current or Settings()
 
 
-class Plugin(BasePlugin):
+class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
     """Opens vault and warehouse for dbt."""
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:

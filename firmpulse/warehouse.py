@@ -9,7 +9,7 @@ import duckdb
 from pydantic import SecretStr
 
 from firmpulse import keys, tokens
-from firmpulse.errors import ConfigurationError, WrongKeyError
+from firmpulse.errors import ConfigurationError, NotReadyError, WrongKeyError
 from firmpulse.settings import Settings
 
 _EXTENSIONS = ("httpfs",)
@@ -31,6 +31,27 @@ def connect(
     connection = duckdb.connect(":memory:")
     try:
         prepare(connection, settings, vault=vault, warehouse=warehouse)
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published scores for reading, closed to other files and to the network.
+
+    Raises:
+        NotReadyError: nothing has been published yet.
+    """
+    if not settings.scores_path.exists():
+        raise NotReadyError(
+            f"no scores are published in {settings.scores_dir}; run: make run, or for one date: "
+            f"firmpulse night --as-of 2026-10-31"
+        )
+    connection = duckdb.connect(
+        str(settings.scores_path), read_only=True, config={"enable_external_access": "false"}
+    )
+    try:
         yield connection
     finally:
         connection.close()

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from firmpulse.cli import catalogue, nightly, operations, real, run, simulate
+from firmpulse.cli import catalogue, nightly, operations, query, real, run, simulate
 from firmpulse.errors import FirmpulseError
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Credit assessment of small firms from authorised extracts.",
 )
-for module in (run, simulate, nightly, real, catalogue, operations):
+for module in (run, simulate, nightly, query, real, catalogue, operations):
     module.register(app)
 
 

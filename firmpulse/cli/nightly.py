@@ -33,13 +33,15 @@ def _run(settings: Settings, dag_id: str, conf: dict[str, str | None], progress:
         settings,
         dag_id,
         conf,
-        on_task=lambda event: progress.done(event.label, event.seconds, event.note),
+        on_task=lambda event: progress.task(
+            event.label, event.seconds, event.note, succeeded=event.succeeded
+        ),
     )
 
 
 def night(as_of: AsOf) -> None:
     """Run the nightly DAG in this process; safe to repeat."""
-    run_night(Settings(), as_of.date(), Progress(Console()))
+    run_night(Settings(), as_of.date(), Progress(Console(soft_wrap=True)))
 
 
 def train(
@@ -50,7 +52,7 @@ def train(
     ] = None,
 ) -> None:
     """Train, evaluate and register a model version in this process."""
-    run_training(Settings(), as_of.date(), approver, Progress(Console()))
+    run_training(Settings(), as_of.date(), approver, Progress(Console(soft_wrap=True)))
 
 
 def register(app: typer.Typer) -> None:

@@ -27,6 +27,15 @@ class Progress:
         """Print a line about what is going on."""
         self._console.print(f"[dim]{self.seconds:6.1f} s    {text}[/]")
 
+    def task(self, label: str, seconds: float, note: str, *, succeeded: bool) -> None:
+        """Print a task that ended, well or not."""
+        if succeeded:
+            self.done(label, seconds, note)
+        else:
+            self._console.print(
+                f"[dim]{self.seconds:6.1f} s[/]    [red]failed[/] {label}: {note}", markup=True
+            )
+
     def done(self, step: str, seconds: float, note: str = "") -> None:
         """Record and print a finished step."""
         self.steps.append((step, seconds))

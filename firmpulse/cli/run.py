@@ -10,6 +10,7 @@ from rich.console import Console
 from firmpulse.cli import nightly, simulate, summary
 from firmpulse.cli.progress import Progress
 from firmpulse.cli.simulate import FIRMS, MONTHS, SEED
+from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
 
 _APPROVER = "firmpulse run (simulated data)"
@@ -21,7 +22,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same firms.")] = SEED,
 ) -> None:
     """Simulate firms and run the whole pipeline; called again, the next night only."""
-    settings, console = Settings(), Console()
+    settings, console = Settings(), Console(soft_wrap=True)
     progress = Progress(console)
     simulation = simulate.started(settings, firms, months, seed)
     night = simulation.next_night()
@@ -46,7 +47,11 @@ def _run_dags(settings: Settings, night: date, progress: Progress) -> None:
     nightly.run_night(settings, night, progress)
     if not _has_champion(settings):
         progress.heading("No champion yet: training one, then scoring with it")
-        nightly.run_training(settings, night, _APPROVER, progress)
+        try:
+            nightly.run_training(settings, night, _APPROVER, progress)
+        except (GateFailed, NotReadyError) as refusal:
+            progress.say(f"no model was promoted, so nothing is scored: {refusal}")
+            return
         nightly.run_night(settings, night, progress)
 
 

@@ -102,7 +102,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same firms.")] = SEED,
 ) -> None:
     """Write the deliveries of simulated firms into the inbox, without running anything."""
-    settings, progress = Settings(), Progress(Console())
+    settings, progress = Settings(), Progress(Console(soft_wrap=True))
     simulation = started(settings, firms, months, seed)
     night = simulation.next_night()
     counts = deliver(settings, simulation, night, progress)

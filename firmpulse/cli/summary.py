@@ -20,6 +20,9 @@ _ROWS = """
     group by source
     order by source
 """
+_COLUMNS = (
+    "source", "read", "landed", "restated", "duplicate", "no grant", "quarantined", "refused",
+)  # fmt: skip
 _REFUSALS = """
     select source, delivery_id, refusal
     from warehouse.ops.deliveries
@@ -38,10 +41,10 @@ def show(settings: Settings, as_of: date, progress: Progress, console: Console) 
     """Print rows by source, refusals, scores, model metrics, step times and next commands."""
     console.print()
     show_rows(settings, as_of, console)
-    _show_scores(settings, as_of, console)
+    show_scores(settings, as_of, console)
     show_models(settings, console)
     _show_steps(progress, console)
-    _show_next(settings, as_of, console)
+    show_next(settings, console)
 
 
 def show_rows(settings: Settings, as_of: date, console: Console) -> None:
@@ -49,8 +52,9 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
     with warehouse.connect(settings) as connection:
         rows = connection.execute(_ROWS, [as_of]).fetchall()
         refusals = connection.execute(_REFUSALS, [as_of]).fetchall()
-    columns = ("read", "landed", "of these restated", "duplicates", "no grant", "quarantined")
-    table = Table("source", *columns, "refused", title=f"Rows delivered for {as_of}")
+    table = Table(title=f"Rows delivered for {as_of}")
+    for column in _COLUMNS:
+        table.add_column(column, justify="left" if column == "source" else "right")
     for source, *counts in rows:
         table.add_row(source, *(f"{count or 0:,}" for count in counts))
     console.print(table)
@@ -58,7 +62,8 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
         console.print(f"[yellow]refused[/] {source} {delivery}: {reason}")
 
 
-def _show_scores(settings: Settings, as_of: date, console: Console) -> None:
+def show_scores(settings: Settings, as_of: date, console: Console) -> None:
+    """Print how many firms were scored and the range of the scores."""
     with warehouse.connect(settings) as connection:
         scored = connection.execute(_SCORES, [as_of]).fetchone()
         unscored = connection.execute(_UNSCORED, [as_of]).fetchone()
@@ -73,7 +78,7 @@ def _show_scores(settings: Settings, as_of: date, console: Console) -> None:
 def show_models(settings: Settings, console: Console) -> None:
     """Print AUC and KS of the newest model, logistic and baseline runs, with intervals."""
     client = tracking.client(settings)
-    table = Table("model", "AUC out of time", "KS out of time", title="Models")
+    table = Table("model", "AUC out of time (95 %)", "KS out of time (95 %)", title="Models")
     for name, alias in (
         (tracking.CREDIT_MODEL, tracking.CHAMPION),
         (tracking.STATEMENTS_MODEL, tracking.CHALLENGER),
@@ -84,16 +89,20 @@ def show_models(settings: Settings, console: Console) -> None:
         metrics = client.get_run(version.run_id).data.metrics
         table.add_row(
             f"{name} v{version.version}",
-            _interval(metrics, "oot_auc"),
-            _interval(metrics, "oot_ks"),
+            _logged(metrics, "oot_auc"),
+            _logged(metrics, "oot_ks"),
         )
     console.print(table)
     console.print("[dim]Simulated firms: the numbers prove the machinery, not the market.[/]")
 
 
-def _interval(metrics: dict[str, float], name: str) -> str:
-    low, high = metrics[f"{name}_low"], metrics[f"{name}_high"]
-    return f"{metrics[name]:.3f}  (95 %: {low:.3f} to {high:.3f})"
+def interval(value: float, low: float, high: float) -> str:
+    """Return a metric with its 95 % interval."""
+    return f"{value:.3f}  ({low:.3f} to {high:.3f})"
+
+
+def _logged(metrics: dict[str, float], name: str) -> str:
+    return interval(metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"])
 
 
 def _show_steps(progress: Progress, console: Console) -> None:
@@ -103,15 +112,14 @@ def _show_steps(progress: Progress, console: Console) -> None:
     console.print(table)
 
 
-def _show_next(settings: Settings, as_of: date, console: Console) -> None:
+def show_next(settings: Settings, console: Console) -> None:
+    """Print where to look and with which command."""
     console.print("[bold]Where to look next[/]")
+    home = "" if settings.root == Settings().root else f"FIRMPULSE_HOME={settings.root} "
     for what, command in (
-        (
-            "scores, reasons, data quality",
-            f'duckdb-free: firmpulse query "from latest_scores limit 5"',
-        ),
-        ("expectations of each hand-over", str(settings.data_docs / "index.html")),
-        ("Airflow and MLflow", "make up"),
-        ("the next night", "make run"),
+        ("scores, any SQL", f'{home}.venv/bin/firmpulse query "from latest_scores limit 5"'),
+        ("tables and columns", f"{home}.venv/bin/firmpulse query --tables"),
+        ("checks of each hand-over", str(settings.data_docs / "index.html")),
+        ("Airflow and MLflow pages", f"{home}make up"),
     ):
-        console.print(f"  {what:<34} {command}")
+        console.print(f"  {what:<26} {command}", highlight=False, soft_wrap=True)
