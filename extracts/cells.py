@@ -60,6 +60,14 @@ def raw_cell(column: Column, layout: Layout) -> str:
     return cell if is_typed(column, layout) else f"cast({cell} as varchar)"
 
 
+def tidied(column: Column) -> str:
+    """Return SQL of the tidied text over `raw_<name>`; empty text may remain."""
+    if column.kind != "enum":
+        return f"tidy({raw(column)})"
+    known = ", ".join(literal(found) for found in column.values)
+    return f"case when {raw(column)} in ({known}) then {raw(column)} else tidy({raw(column)}) end"
+
+
 def typed_value(column: Column, layout: Layout) -> str:
     """Return SQL of the typed value over `raw_<name>` or `text_<name>`; null if unreadable."""
     if is_typed(column, layout):

@@ -166,5 +166,5 @@ def _size(connection: duckdb.DuckDBPyConnection, staged: Staged) -> int:
 
 def _drop(connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged]) -> None:
     for table in staged:
-        for name in (table.rows, table.broken):
+        for name in (table.rows, table.broken, table.starts):
             connection.execute(f"drop table if exists {ident(name)}")

@@ -11,7 +11,6 @@ from extracts.contracts import Contract
 from extracts.gate import verdict
 from extracts.sql import ident, idents, literal
 from extracts.staging import Staged
-from extracts.statements import first_rows
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
                     else cast(s.finding as json) end as finding
             from {ident(staged.rows)} as s
             left join firm_gate as g using (firm)
-            left join ({first_rows(staged.rows)}) as f using (file_no)
+            left join {ident(staged.starts)} as f using (file_no)
             where {verdict(staged.contract)} = 'quarantined'
             union all
             select file_no, line, cast(finding as json) from {ident(staged.broken)}
@@ -152,7 +151,7 @@ select {idents((c.name for c in contract.columns), "s.")}, s.firm,
     coalesce(s.line, s.rowid - f.first_rowid + 2), s.row_key, s.row_hash
 from {ident(staged.rows)} as s
 left join firm_gate as g using (firm)
-left join ({first_rows(staged.rows)}) as f using (file_no)
+left join {ident(staged.starts)} as f using (file_no)
 where {verdict(contract)} = 'good' and s.row_key not in (select row_key from contested_keys)
 """  # noqa: S608 — quoted identifiers, integers and our own SQL
 
@@ -173,7 +172,7 @@ with good as (
     select s.*, s.rowid as place, coalesce(s.line, s.rowid - f.first_rowid + 2) as line_no
     from {ident(staged.rows)} as s
     left join firm_gate as g using (firm)
-    left join ({first_rows(staged.rows)}) as f using (file_no)
+    left join {ident(staged.starts)} as f using (file_no)
     where {verdict(contract)} = 'good' and s.row_key in (select row_key from contested_keys)
 ),
 fresh as (

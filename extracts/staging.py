@@ -37,6 +37,8 @@ class Staged:
     rows: str
     # Temp table of lines that have the wrong shape: file_no, line, finding.
     broken: str
+    # Temp table of the place of each CSV file's first row: file_no, first_rowid.
+    starts: str
     # Name of each file that was read, by ordinal.
     files: Mapping[int, str]
     refused: tuple[RefusedFile, ...]
@@ -51,7 +53,7 @@ def stage(
     scratch: Path,
 ) -> Staged:
     """Read the files of one table; a file that cannot be taken is among the refused."""
-    rows, broken = f"staged_{contract.table}", f"broken_{contract.table}"
+    rows, broken, starts = (f"{part}_{contract.table}" for part in ("staged", "broken", "starts"))
     connection.execute(statements.staging_table(rows, contract))
     connection.execute(_BROKEN_DDL.format(name=ident(broken)))
     good: list[Inspected] = []
@@ -66,11 +68,13 @@ def stage(
         refused += _read(connection, rows, broken, contract, manifest, group)
     refused += _check_counts(connection, rows, broken, good, {file.number for file in refused})
     taken = {file.number for file in good} - {file.number for file in refused}
-    _number_lines(connection, rows, broken)
+    connection.execute(statements.first_rows(starts, rows))
+    _number_lines(connection, rows, broken, starts)
     return Staged(
         contract=contract,
         rows=rows,
         broken=broken,
+        starts=starts,
         files={file.number: file.file.name for file in good if file.number in taken},
         refused=tuple(sorted(refused, key=lambda file: file.number)),
         columns_dropped=len({name for file in good for name in file.layout.dropped}),
@@ -157,7 +161,9 @@ def _check_counts(
     return wrong
 
 
-def _number_lines(connection: duckdb.DuckDBPyConnection, rows: str, broken: str) -> None:
+def _number_lines(
+    connection: duckdb.DuckDBPyConnection, rows: str, broken: str, starts: str
+) -> None:
     """Give the rows of CSV files with broken lines their line; elsewhere a row's place tells it.
 
     A broken line that has `k` broken ones before it has `line - 2 - k` good rows before it.
@@ -165,8 +171,7 @@ def _number_lines(connection: duckdb.DuckDBPyConnection, rows: str, broken: str)
     connection.execute(f"""
         update {ident(rows)} as r set line = place.line
         from (
-            with starts as ({statements.first_rows(rows)}),
-            gaps as (
+            with gaps as (
                 select file_no, rows_before, max(broken_lines) as broken_lines
                 from (
                     select
@@ -179,7 +184,7 @@ def _number_lines(connection: duckdb.DuckDBPyConnection, rows: str, broken: str)
             places as (
                 select s.file_no, r.rowid as id, r.rowid - s.first_rowid + 1 as place
                 from {ident(rows)} as r
-                inner join starts as s using (file_no)
+                inner join {ident(starts)} as s using (file_no)
                 where r.file_no in (select file_no from gaps)
             )
             select p.id, p.place + 1 + coalesce(g.broken_lines, 0) as line

@@ -44,7 +44,7 @@ def stage(name: str, contract: Contract, manifest: Manifest, files: Sequence[Ins
     numbers = "[" + ", ".join(str(file.number) for file in files) + "]"
     line = "file_row_number + 1" if layout.format == "parquet" else "null::bigint"
     raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
-    tidied = ", ".join(f"tidy({cells.raw(c)}) as {cells.text(c)}" for c in readable)
+    tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
     emptied = ", ".join(f"nullif({cells.text(c)}, '') as {cells.text(c)}" for c in readable)
     typed = ", ".join(f"{cells.typed_value(c, layout)} as {ident(c.name)}" for c in columns)
     return f"""
@@ -77,11 +77,12 @@ from dated
 """  # noqa: S608 — identifiers and literals are quoted, formulas come from our contracts
 
 
-def first_rows(name: str) -> str:
-    """Return a query of each CSV file's first row: file_no, first_rowid."""
+def first_rows(name: str, rows: str) -> str:
+    """Return the statement that makes a table of each CSV file's first row among `rows`."""
     return f"""
-select file_no, min(rowid) as first_rowid from {ident(name)} where line is null group by file_no
-"""  # noqa: S608 — a quoted identifier
+create or replace temp table {ident(name)} as
+select file_no, min(rowid) as first_rowid from {ident(rows)} where line is null group by file_no
+"""  # noqa: S608 — quoted identifiers
 
 
 def _more(expressions: str) -> str:
