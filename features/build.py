@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Literal
 
-from firmpulse import dbt_runner, warehouse
+from firmpulse import dbt_runner, runlog, warehouse
 from firmpulse.dbt_runner import NodeOutcome
 from firmpulse.settings import Settings
 
@@ -35,6 +35,7 @@ def build(
             connection.execute(
                 "insert into warehouse.ops.nights values (?) on conflict do nothing", [as_of]
             )
-    return dbt_runner.build(
-        settings, SELECTORS[stage], {"as_of": as_of.isoformat()}, full_refresh=full_refresh
-    )
+    with runlog.step(settings, as_of, "build", stage):
+        return dbt_runner.build(
+            settings, SELECTORS[stage], {"as_of": as_of.isoformat()}, full_refresh=full_refresh
+        )

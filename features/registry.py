@@ -93,9 +93,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> Registry:
 
 
 def _features(node: Mapping[str, Any]) -> tuple[FeatureMeta, ...]:
-    return tuple(
-        _feature(node, column) for column in node["columns"].values() if _meta(column)
-    )
+    return tuple(_feature(node, column) for column in node["columns"].values() if _meta(column))
 
 
 def _meta(column: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,5 +7,5 @@ from firmpulse.settings import Settings
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of an empty home folder."""
+    """Return the settings of an empty home folder."""
     return Settings(home=tmp_path / "home", memory_limit="2GB")

@@ -103,7 +103,7 @@ def build_warehouse(settings: Settings) -> None:
 
 def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows: str) -> None:
     connection.execute(
-        f"create table warehouse.{table} as "  # noqa: S608 - constants of this module
+        f"create table warehouse.{table} as "
         f"select cast(firm_id as uuid) as firm_id, as_of{', ' if columns else ''}{columns} "
         f"from {rows}"
     )

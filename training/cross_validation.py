@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from features.registry import FeatureMeta
@@ -26,8 +25,6 @@ class OutOfFold:
 
     # Model → scores, shape (repeats, firms).
     scores: Mapping[str, FloatArray]
-    # Fold of each firm in each repeat, shape (repeats, firms).
-    fold: npt.NDArray[np.int64]
 
 
 def predict_out_of_fold(
@@ -43,11 +40,9 @@ def predict_out_of_fold(
 
     rows, outcome = frame.rows, bads_of(frame.rows)
     trees, linear = np.empty((repeats, rows.height)), np.empty((repeats, rows.height))
-    fold = np.empty((repeats, rows.height), dtype=np.int64)
     for repeat in range(repeats):
         cut = StratifiedKFold(folds, shuffle=True, random_state=config.seed + repeat)
-        for number, (seen, unseen) in enumerate(cut.split(outcome, outcome)):
-            fold[repeat, unseen] = number
+        for seen, unseen in cut.split(outcome, outcome):
             trees[repeat, unseen], linear[repeat, unseen] = _both(
                 settings, rows[seen], rows[unseen], listed, config
             )
@@ -58,22 +53,22 @@ def predict_out_of_fold(
         if feature.name in config.trivial
     }
     scores = {"catboost": trees, "logistic": linear, "average": average, **single}
-    return OutOfFold(scores, fold)
+    return OutOfFold(scores)
 
 
-def measure_folds(
+def measure_out_of_fold(
     is_bad: pl.Series, predicted: OutOfFold, config: UndatedConfig
 ) -> dict[str, dict[str, Interval]]:
-    """Return model → auc, ks: the mean over all folds, with an interval from redrawing firms.
+    """Return model → auc, ks: the mean over the repeats, with an interval from redrawing firms.
 
-    KS within a small fold is optimistic; it compares the models with each other.
+    Each repeat is measured over all firms at once: within one small fold KS would be optimistic.
     """
     outcome = is_bad.to_numpy().astype(np.float64)
     drawn = firm_weights(np.random.default_rng(config.seed), len(outcome), config.bootstrap_draws)
     weights = np.vstack([np.ones(len(outcome)), drawn])
     measured = {}
     for name, scores in predicted.scores.items():
-        by_metric = _mean_over_folds(outcome, scores, predicted.fold, weights)
+        by_metric = _mean_over_repeats(outcome, scores, weights)
         measured[name] = {
             metric: interval(float(values[0]), values[1:], config.confidence)
             for metric, values in by_metric.items()
@@ -81,20 +76,13 @@ def measure_folds(
     return measured
 
 
-def _mean_over_folds(
-    outcome: FloatArray, scores: FloatArray, fold: npt.NDArray[np.int64], weights: FloatArray
+def _mean_over_repeats(
+    outcome: FloatArray, scores: FloatArray, weights: FloatArray
 ) -> dict[str, FloatArray]:
-    """Return each metric's mean over repeats and folds, shape (draws,)."""
-    parts: dict[str, list[FloatArray]] = {metric: [] for metric in _METRICS}
-    for own_scores, own_fold in zip(scores, fold, strict=True):
-        for number in np.unique(own_fold):
-            here = own_fold == number
-            # AUC and KS need the order alone; the logistic curve keeps it.
-            prob = 1 / (1 + np.exp(-own_scores[here]))
-            found = weighted(outcome[here], prob, weights[:, here])
-            for metric in _METRICS:
-                parts[metric].append(found[metric])
-    return {metric: np.nanmean(values, axis=0) for metric, values in parts.items()}
+    """Return each metric's mean over repeats, shape (draws,)."""
+    # AUC and KS need the order alone; the logistic curve keeps it.
+    found = [weighted(outcome, 1 / (1 + np.exp(-own)), weights) for own in scores]
+    return {metric: np.mean([part[metric] for part in found], axis=0) for metric in _METRICS}
 
 
 def _both(

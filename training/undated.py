@@ -22,7 +22,7 @@ from firmpulse.settings import Settings
 from training import boosted, frozen, logistic, recording, serving
 from training.calibration import fit_platt
 from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
-from training.cross_validation import OutOfFold, measure_folds, predict_out_of_fold
+from training.cross_validation import OutOfFold, measure_out_of_fold, predict_out_of_fold
 from training.frozen import FrozenFrame
 from training.metrics import Interval
 
@@ -63,7 +63,7 @@ def cross_validate(
         rows = _freeze(settings, as_of, registry.load(settings), folds)
         listed = boosted.candidate_features(rows.features)
         predicted = predict_out_of_fold(settings, rows, listed, repeats, folds, config)
-        metrics = measure_folds(rows.rows["outcome"] == "bad", predicted, config)
+        metrics = measure_out_of_fold(rows.rows["outcome"] == "bad", predicted, config)
         model = _fit_all(settings, rows, listed, predicted, config)
         version, champion = _register(settings, rows, model, metrics, config)
         step.rows_out, step.note = rows.rows.height, f"version {version}"

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from firmpulse.cli.progress import make_console
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
@@ -26,7 +26,7 @@ def list_features(
                 feature.name, feature.source, feature.dimension, feature.window,
                 feature.unit, feature.expected_sign, feature.name_zh,
             )  # fmt: skip
-    Console().print(table)
+    make_console().print(table)
 
 
 @features_app.command("show")
@@ -41,7 +41,7 @@ def show_feature(name: str) -> None:
     table = Table(show_header=False)
     for field in feature.__dataclass_fields__:
         table.add_row(field, str(getattr(feature, field)))
-    Console().print(table)
+    make_console().print(table)
 
 
 def register(app: typer.Typer) -> None:

@@ -4,9 +4,8 @@ from datetime import date, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from firmpulse.cli.progress import Progress
+from firmpulse.cli.progress import Progress, make_console
 from firmpulse.settings import Settings
 
 AsOf = Annotated[
@@ -41,7 +40,7 @@ def _run(settings: Settings, dag_id: str, conf: dict[str, str | None], progress:
 
 def night(as_of: AsOf) -> None:
     """Run the nightly DAG in this process; safe to repeat."""
-    run_night(Settings(), as_of.date(), Progress(Console(soft_wrap=True)))
+    run_night(Settings(), as_of.date(), Progress(make_console()))
 
 
 def train(
@@ -52,7 +51,7 @@ def train(
     ] = None,
 ) -> None:
     """Train, evaluate and register a model version in this process."""
-    run_training(Settings(), as_of.date(), approver, Progress(Console(soft_wrap=True)))
+    run_training(Settings(), as_of.date(), approver, Progress(make_console()))
 
 
 def register(app: typer.Typer) -> None:

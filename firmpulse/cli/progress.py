@@ -4,6 +4,16 @@ import time
 
 from rich.console import Console
 
+_LEAST_WIDTH = 100
+
+
+def make_console() -> Console:
+    """Return the console to print to; where there is no terminal, wide enough for the tables."""
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, _LEAST_WIDTH)
+    return console
+
 
 class Progress:
     """Prints one line per finished step with the time since the start and the step's own."""

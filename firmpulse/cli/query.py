@@ -4,10 +4,10 @@ from typing import Annotated
 
 import duckdb
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from firmpulse import warehouse
+from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
@@ -34,7 +34,7 @@ def query(
             rows = result.fetchmany(_MOST_ROWS + 1)
         except duckdb.Error as error:
             raise ConfigurationError(f"the query cannot run: {error}") from None
-    console = Console()
+    console = make_console()
     console.print(_table(names, rows[:_MOST_ROWS], console.width))
     if len(rows) > _MOST_ROWS:
         console.print(f"only the first {_MOST_ROWS} rows are shown; add a limit or a filter")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from firmpulse import warehouse
 from firmpulse.cli import nightly, summary
-from firmpulse.cli.progress import Progress
+from firmpulse.cli.progress import Progress, make_console
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def cumcm2020c(folder: Folder) -> None:
     """VAT invoices of 425 firms, 123 of them with an outcome (contest CUMCM 2020 C)."""
     from training import undated
 
-    console = Console(soft_wrap=True)
+    console = make_console()
     progress = Progress(console)
     settings, as_of = _prepare("cumcm2020c", folder, progress)
     progress.heading("Cross-validating on the firms whose outcome is known")
@@ -55,20 +55,46 @@ def cumcm2020c(folder: Folder) -> None:
     progress.done("cross-validate and register", progress.seconds - started)
     nightly.run_night(settings, as_of, progress)
     summary.show_rows(settings, as_of, console)
+    _show_invoices(settings, as_of, console)
     _show_comparison(report, console)
     summary.show_scores(settings, as_of, console)
-    summary.show_next(settings, console)
+    summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
 
 
 @real_app.command("yangzhong-power")
 def yangzhong_power(folder: Folder) -> None:
     """Daily power use of 1,454 enterprises, 2015-01 to 2016-09 (contest Tianchi 2017)."""
-    console = Console(soft_wrap=True)
+    console = make_console()
     progress = Progress(console)
     settings, as_of = _prepare("yangzhong_power", folder, progress)
     summary.show_rows(settings, as_of, console)
     _show_features(settings, as_of, "power", console)
-    summary.show_next(settings, console)
+    summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
+
+
+_INVOICES = """
+    select
+        direction,
+        count(distinct firm_id),
+        count(*),
+        count(*) filter (where status = 'VOID'),
+        count(*) filter (where status <> 'VOID' and net_cny < 0),
+        count(*) filter (where status <> 'VOID' and net_cny > 0)
+    from warehouse.staging.stg_tax__invoice
+    where available_at <= ?
+    group by direction
+    order by direction desc
+"""
+
+
+def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:
+    """Print what the landed invoices are: void ones count in no sum, red ones are netted."""
+    columns = ("direction", "firms", "landed", "void", "red", "blue")
+    table = Table(*columns, title="Invoices kept (OUT: issued by the firm, IN: received)")
+    with warehouse.connect(settings) as connection:
+        for direction, *counts in connection.execute(_INVOICES, [as_of]).fetchall():
+            table.add_row(direction, *(f"{count:,}" for count in counts))
+    console.print(table)
 
 
 def _show_comparison(report: "CrossValidationReport", console: Console) -> None:

@@ -5,10 +5,9 @@ from datetime import date
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from firmpulse.cli import nightly, simulate, summary
-from firmpulse.cli.progress import Progress
+from firmpulse.cli.progress import Progress, make_console
 from firmpulse.cli.simulate import FIRMS, MONTHS, SEED
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
@@ -22,7 +21,7 @@ def run(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same firms.")] = SEED,
 ) -> None:
     """Simulate firms and run the whole pipeline; called again, the next night only."""
-    settings, console = Settings(), Console(soft_wrap=True)
+    settings, console = Settings(), make_console()
     progress = Progress(console)
     simulation = simulate.started(settings, firms, months, seed)
     night = simulation.next_night()

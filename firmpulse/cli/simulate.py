@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from firmpulse.cli.progress import Progress
+from firmpulse.cli.progress import Progress, make_console
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
@@ -102,7 +101,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same firms.")] = SEED,
 ) -> None:
     """Write the deliveries of simulated firms into the inbox, without running anything."""
-    settings, progress = Settings(), Progress(Console(soft_wrap=True))
+    settings, progress = Settings(), Progress(make_console())
     simulation = started(settings, firms, months, seed)
     night = simulation.next_night()
     counts = deliver(settings, simulation, night, progress)

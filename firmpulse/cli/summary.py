@@ -112,10 +112,9 @@ def _show_steps(progress: Progress, console: Console) -> None:
     console.print(table)
 
 
-def show_next(settings: Settings, console: Console) -> None:
+def show_next(settings: Settings, console: Console, home: str = "") -> None:
     """Print where to look and with which command."""
     console.print("[bold]Where to look next[/]")
-    home = "" if settings.root == Settings().root else f"FIRMPULSE_HOME={settings.root} "
     for what, command in (
         ("scores, any SQL", f'{home}.venv/bin/firmpulse query "from latest_scores limit 5"'),
         ("tables and columns", f"{home}.venv/bin/firmpulse query --tables"),

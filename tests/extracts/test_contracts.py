@@ -54,7 +54,7 @@ def test_formulas_bind_to_the_columns(table: str) -> None:
     connection.execute(f"create table t ({columns}, delivered_on date)")
     formulas = [contract.available_at, contract.event_at, contract.firm]
     formulas += [contract.key_when or "true", *contract.warnings.values()]
-    query = f"describe select {', '.join(formulas)} from t"  # noqa: S608 — our own contracts
+    query = f"describe select {', '.join(formulas)} from t"
     described = connection.execute(query).fetchall()
     assert [row[1] for row in described[:3]] == ["DATE", "DATE", "VARCHAR"]
     assert {row[1] for row in described[3:]} == {"BOOLEAN"}

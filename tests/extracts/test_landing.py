@@ -44,7 +44,7 @@ def versions(settings: Settings, table: str, column: str) -> list[tuple[object, 
     """Return row (counted from 1 in order of row_id), version, available_at, value."""
     return query(
         settings,
-        f"select dense_rank() over (order by row_id), record_version, available_at, "  # noqa: S608 — of this file
+        f"select dense_rank() over (order by row_id), record_version, available_at, "
         f"cast({column} as varchar) from vault.raw.{table} order by row_id, record_version",
     )
 

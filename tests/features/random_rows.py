@@ -10,6 +10,7 @@ from firmpulse.calendar import add_months
 FIRMS = ("F1", "F2", "F3")
 FIRST = date(2024, 1, 1)
 DAYS = 300
+_SUMMARIES = ("货款", "代发工资", "缴税", "贷款发放", "还本", "结息", "内部转账")
 
 
 def make(seed: int) -> dict[str, list[dict[str, Any]]]:
@@ -76,7 +77,7 @@ def _txn(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     return {
         "account_no": f"6222{firm}", "booked_at": day, "dc": draw.choice(("IN", "OUT")),
         "amount": draw.randrange(1, 900), "balance": draw.randrange(-50, 5000),
-        "summary": draw.choice(("货款", "代发工资", "缴税", "贷款发放", "还本", "结息", "内部转账")),
+        "summary": draw.choice(_SUMMARIES),
         "reversal_flag": False, "cp_tax_no": draw.choice(("C1", None)),
     }  # fmt: skip
 
