@@ -24,7 +24,7 @@ from firmpulse.asof import resolve
 from firmpulse.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
 
-AS_OF = "{{ resolve(params.as_of, data_interval_end) }}"
+AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
 SOURCES = ["tax", "bank", "supply_chain", "power", "lender"]
 
 

@@ -24,7 +24,7 @@ from firmpulse.asof import resolve
 from firmpulse.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
 
-AS_OF = "{{ resolve(params.as_of, data_interval_end) }}"
+AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
 
 
 @task
@@ -63,7 +63,7 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
 
 @dag(
     schedule=CronDataIntervalTimetable("0 3 1 * *", timezone="Asia/Shanghai"),
-    start_date=first_day(Settings()),
+    start_date=first_day(Settings()).replace(day=1),
     catchup=False,
     max_active_runs=1,
     params={

@@ -170,9 +170,10 @@ def features(frame: "pl.DataFrame", registry: "Registry") -> "pd.DataFrame":
         }
         if column.dtype.is_float():
             low, high = _bounds(meta.unit)
+            finite = column.filter(column.is_finite())
             row |= {
                 "infinite_values": int((~column.is_finite()).sum()),
-                "out_of_range_values": int(((column < low) | (column > high)).sum()),
+                "out_of_range_values": int(((finite < low) | (finite > high)).sum()),
                 "minimum": column.min(),
                 "maximum": column.max(),
             }

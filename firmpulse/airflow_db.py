@@ -3,26 +3,32 @@
 Everything here runs in a process whose environment is `airflow_env.environment`.
 """
 
+import hashlib
+from pathlib import Path
+
 from firmpulse.airflow_env import WRITER_POOL
-from firmpulse.settings import Settings
+from firmpulse.errors import ConfigurationError
 
 
-def ensure(settings: Settings) -> None:
+def ensure() -> None:
     """Bring the database to the installed version of Airflow and make the pool."""
     import airflow
+    from airflow import settings
+    from airflow.configuration import AIRFLOW_HOME
     from airflow.models.pool import Pool
     from airflow.utils import db
 
     # Checking for migrations takes seconds; the marker says for which version it was done.
-    marker = settings.airflow_home / "migrated"
-    done_for = f"{airflow.__version__} {_identity(settings)}"
+    marker = Path(AIRFLOW_HOME) / "migrated"
+    done_for = f"{airflow.__version__} {_identity(settings.SQL_ALCHEMY_CONN)}"
     if marker.exists() and marker.read_text(encoding="utf-8") == done_for:
         return
-    settings.airflow_home.mkdir(parents=True, exist_ok=True)
+    marker.parent.mkdir(parents=True, exist_ok=True)
     db.initdb()
     Pool.create_or_update_pool(
         WRITER_POOL, slots=1, description="The one DuckDB writer", include_deferred=False
     )
+    done_for = f"{airflow.__version__} {_identity(settings.SQL_ALCHEMY_CONN)}"
     marker.write_text(done_for, encoding="utf-8")
 
 
@@ -39,8 +45,27 @@ def close_abandoned_runs() -> None:
         ).update({"state": DagRunState.FAILED})
 
 
-def _identity(settings: Settings) -> str:
-    """Return a digest of the database's URL, which may hold a password."""
-    import hashlib
+def store_dags() -> None:
+    """Parse the DAG files and store them with the start of their schedule."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
-    return hashlib.sha256(settings.airflow_url.encode()).hexdigest()[:16]
+    manager = DagBundlesManager()
+    manager.sync_bundles_to_db()
+    for bundle in manager.get_all_dag_bundles():
+        bundle.initialize()
+        bag = BundleDagBag(bundle.path, bundle_path=bundle.path, bundle_name=bundle.name)
+        if bag.import_errors:
+            raise ConfigurationError(
+                f"a DAG does not load: {'; '.join(bag.import_errors.values())}"
+            )
+        sync_bag_to_db(bag, bundle.name, bundle_version=bundle.get_current_version())
+
+
+def _identity(url: str) -> str:
+    """Return a digest of the database: of its URL, which may hold a password, and its birth."""
+    birth = ""
+    if url.startswith("sqlite:///"):
+        path = Path(url.removeprefix("sqlite:///"))
+        birth = str(path.stat().st_ino) if path.exists() else "absent"
+    return hashlib.sha256(f"{url} {birth}".encode()).hexdigest()[:16]

@@ -2,8 +2,11 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from pydantic import SecretStr
 
 from firmpulse.settings import PROJECT_ROOT, Settings
 
@@ -22,7 +25,7 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         port: where the API server listens or will listen.
     """
     address = f"http://{HOST}:{port}"
-    return {
+    return _own(settings) | {
         "FIRMPULSE_HOME": str(settings.root),
         "PYTHONPATH": _python_path(),
         "AIRFLOW_HOME": str(settings.airflow_home),
@@ -46,17 +49,38 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
     }
 
 
-def activate(settings: Settings) -> Mapping[str, str]:
-    """Set the environment of this process; Airflow reads most of it once, at its import.
+@contextmanager
+def activated(settings: Settings) -> Iterator[None]:
+    """Give this process the environment of a home folder, for DAGs that run inside it.
 
-    A process keeps the Airflow database of the first home folder it was activated for; the tasks
-    read FIRMPULSE_HOME anew.
+    Airflow binds its database when it is imported: a process keeps the one of the first home
+    folder, and tasks find later ones through the FIRMPULSE variables, which end with the context.
     """
-    wanted = environment(settings) | {"AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL"}
-    if "airflow" in sys.modules:
-        wanted = {name: value for name, value in wanted.items() if "AIRFLOW" not in name}
-    os.environ.update(wanted)
-    return wanted
+    wanted = environment(settings)
+    if "airflow" not in sys.modules:
+        os.environ.update({name: wanted[name] for name in wanted if name.startswith("AIRFLOW")})
+        os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "CRITICAL"
+    before = dict(os.environ)
+    os.environ.update({name: wanted[name] for name in wanted if not name.startswith("AIRFLOW")})
+    try:
+        yield
+    finally:
+        for name in wanted:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                os.environ.pop(name, None)
+
+
+def _own(settings: Settings) -> dict[str, str]:
+    """Return the variables that make `Settings()` equal to `settings`."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    plain = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in given.items()
+        if value is not None
+    }
+    return {f"FIRMPULSE_{name.upper()}": value for name, value in plain.items()}
 
 
 def _python_path() -> str:

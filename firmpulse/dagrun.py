@@ -50,23 +50,23 @@ def run_dag(
             "trigger the DAG there, or stop it with: firmpulse down"
         )
     started = time.perf_counter()
-    airflow_env.activate(settings)
-    dag = _load(settings, dag_id)
     watch = TaskWatch(on_task)
-    with _listening(watch):
-        run = dag.test(run_conf=dict(conf))
+    with airflow_env.activated(settings):
+        dag = _load(dag_id)
+        with _listening(watch):
+            run = dag.test(run_conf=dict(conf))
     _check(dag_id, str(run.state), watch.events)
     return DagOutcome(dag_id, run.run_id, time.perf_counter() - started, tuple(watch.events))
 
 
-def _load(settings: Settings, dag_id: str) -> Any:
+def _load(dag_id: str) -> Any:
     path = airflow_env.DAGS_FOLDER / f"{dag_id}.py"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("[a-z]*.py")))
         raise ConfigurationError(f"no DAG {dag_id!r}; there are {known}")
     from firmpulse import airflow_db
 
-    airflow_db.ensure(settings)
+    airflow_db.ensure()
     airflow_db.close_abandoned_runs()
     from airflow.dag_processing.dagbag import DagBag
 

@@ -13,7 +13,14 @@ from firmpulse.calendar import CHINA
 from firmpulse.services import Service
 from firmpulse.settings import Settings
 
-_AIRFLOW_PARTS = ("api-server", "scheduler", "dag-processor")
+# Part → its arguments. The API server reads the tasks' logs from disk; a server of its own for
+# them would listen on every address of the machine.
+_AIRFLOW_PARTS: dict[str, list[str]] = {
+    "api-server": [],
+    "scheduler": ["--skip-serve-logs"],
+    "dag-processor": [],
+}
+_AIRFLOW = (sys.executable, "-m", "airflow")
 NAMES = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "mlflow")
 _WAIT_SECONDS = 180.0
 # Straight to this machine, whatever proxy the environment names.
@@ -98,23 +105,24 @@ def _start_mlflow(settings: Settings, port: int) -> Service:
 
 def _start_airflow(settings: Settings, port: int) -> list[Service]:
     tonight = datetime.now(CHINA).date()
-    env = airflow_env.environment(settings, port) | {"FIRMPULSE_SCHEDULE_FROM": str(tonight)}
-    _prepare_airflow(settings)
+    scheduled = settings.model_copy(update={"schedule_from": tonight})
+    _prepare_airflow(scheduled)
+    env = airflow_env.environment(scheduled, port)
     address = f"http://{HOST}:{port}"
     return [
-        services.start(
-            settings, f"airflow-{part}", [sys.executable, "-m", "airflow", part], env, address
-        )
-        for part in _AIRFLOW_PARTS
+        services.start(settings, f"airflow-{part}", [*_AIRFLOW, part, *options], env, address)
+        for part, options in _AIRFLOW_PARTS.items()
     ]
 
 
 def _prepare_airflow(settings: Settings) -> None:
-    from firmpulse import airflow_db
+    with airflow_env.activated(settings):
+        from firmpulse import airflow_db
 
-    airflow_env.activate(settings)
-    airflow_db.ensure(settings)
-    airflow_db.close_abandoned_runs()
+        airflow_db.ensure()
+        airflow_db.close_abandoned_runs()
+        # The scheduler goes by what is stored: without this it would start an earlier night.
+        airflow_db.store_dags()
 
 
 def _wait(settings: Settings, mlflow: Service, airflow: Sequence[Service]) -> None:

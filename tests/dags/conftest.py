@@ -1,0 +1,15 @@
+from datetime import date
+
+import pytest
+
+from firmpulse.settings import Settings
+from simulator import Economy, deliver
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, date]:
+    """Return a home folder with the first deliveries of a small economy, and their night."""
+    settings = Settings(home=tmp_path_factory.mktemp("dags"), memory_limit="2GB")
+    economy = Economy(firms=150, months=36)
+    deliver(economy, settings.inbox, through=economy.last_day)
+    return settings, economy.last_day

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from firmpulse import airflow_env
+from firmpulse.settings import Settings
+
+HEAVY = ["catboost", "dbt", "duckdb", "great_expectations", "mlflow", "optbinning", "polars"]
+
+
+@pytest.fixture(scope="module")
+def dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with airflow_env.activated(Settings(home=tmp_path_factory.mktemp("definitions"))):
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(airflow_env.DAGS_FOLDER)
+        assert bag.import_errors == {}
+        yield dict(bag.dags)
+
+
+def test_there_are_exactly_these_dags(dags: dict[str, Any]) -> None:
+    assert set(dags) == {"run_nightly", "train_model"}
+
+
+@pytest.mark.parametrize("dag_id", ["run_nightly", "train_model"])
+def test_every_task_is_repeated_waits_for_the_writer_and_is_explained(
+    dags: dict[str, Any], dag_id: str
+) -> None:
+    dag = dags[dag_id]
+
+    assert dag.max_active_runs == 1
+    assert dag.catchup is False
+    for word in ("Reads", "Writes", "Date", "Re-run", "backfill create --dag-id " + dag_id):
+        assert word in dag.doc_md
+    for task in dag.tasks:
+        assert task.retries == 3
+        assert task.pool == "duckdb_writer"
+        assert task.retry_exponential_backoff
+        assert task.retry_policy is not None
+
+
+def test_the_nightly_run_has_these_edges(dags: dict[str, Any]) -> None:
+    edges = {task.task_id: task.downstream_task_ids for task in dags["run_nightly"].tasks}
+
+    assert edges == {
+        "import_grants": {"land"},
+        "land": {"validate_deliveries", "summarise"},
+        "validate_deliveries": {"mask"},
+        "mask": {"build_facts"},
+        "build_facts": {"build_features"},
+        "build_features": {"validate_features"},
+        "validate_features": {"score"},
+        "score": {"validate_scores"},
+        "validate_scores": {"publish"},
+        "publish": {"summarise"},
+        "summarise": set(),
+    }
+
+
+def test_the_training_has_these_edges(dags: dict[str, Any]) -> None:
+    edges = {task.task_id: task.downstream_task_ids for task in dags["train_model"].tasks}
+
+    assert edges == {
+        "sample": {"fit_candidate", "fit_baseline"},
+        "fit_candidate": {"promote"},
+        "fit_baseline": {"promote"},
+        "promote": set(),
+    }
+
+
+def test_a_source_that_crashes_does_not_stop_the_others(dags: dict[str, Any]) -> None:
+    nightly = dags["run_nightly"]
+
+    assert nightly.get_task("validate_deliveries").trigger_rule == "all_done_min_one_success"
+    assert nightly.get_task("summarise").trigger_rule == "all_success"
+
+
+def test_the_outlets_are_these_assets(dags: dict[str, Any]) -> None:
+    outlets = {
+        task.task_id: [asset.name for asset in task.outlets]
+        for task in dags["run_nightly"].tasks
+        if task.outlets
+    }
+
+    assert outlets == {
+        "mask": ["masked_rows"],
+        "build_features": ["features"],
+        "publish": ["scores"],
+    }
+
+
+def test_the_dag_lands_every_source_that_extracts_knows(dags: dict[str, Any]) -> None:
+    from extracts import nightly
+
+    expanded = dags["run_nightly"].get_task("land").op_kwargs_expand_input.value
+
+    assert expanded == {"source": list(nightly.SOURCES)}
+
+
+@pytest.mark.parametrize("dag_id", ["run_nightly", "train_model"])
+def test_parsing_a_dag_loads_nothing_heavy(dag_id: str) -> None:
+    code = (
+        "import sys, airflow.sdk; before = set(sys.modules); "
+        f"import dags.{dag_id}; print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "firmpulse" in loaded
+    assert loaded.isdisjoint(HEAVY)

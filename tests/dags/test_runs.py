@@ -1,0 +1,138 @@
+from datetime import date
+
+import duckdb
+import pytest
+
+from firmpulse import dagrun, warehouse
+from firmpulse.errors import ConfigurationError, ExpectationFailed, TaskFailed
+from firmpulse.settings import Settings
+from firmpulse.taskwatch import TaskEvent, in_short
+
+pytestmark = pytest.mark.slow
+
+Simulated = tuple[Settings, date]
+NIGHTLY = [
+    "import_grants",
+    *["land"] * 5,
+    "validate_deliveries",
+    "mask",
+    "build_facts",
+    "build_features",
+    "validate_features",
+    "score",
+    "validate_scores",
+    "publish",
+    "summarise",
+]
+
+
+@pytest.fixture(scope="module")
+def first_night(simulated: Simulated) -> tuple[dagrun.DagOutcome, list[TaskEvent]]:
+    settings, night = simulated
+    events: list[TaskEvent] = []
+    conf = {"as_of": night.isoformat()}
+    return dagrun.run_dag(settings, "run_nightly", conf, events.append), events
+
+
+def test_a_first_night_runs_every_task_once_and_tells_of_each(
+    first_night: tuple[dagrun.DagOutcome, list[TaskEvent]],
+) -> None:
+    outcome, events = first_night
+
+    assert [event.task_id for event in events] == NIGHTLY
+    assert sorted(event.label for event in events if event.task_id == "land") == [
+        "land bank",
+        "land lender",
+        "land power",
+        "land supply_chain",
+        "land tax",
+    ]
+    assert all(event.succeeded for event in events)
+    assert outcome.tasks == tuple(events)
+    (summary,) = outcome.results("summarise")
+    assert summary["deliveries"] == 5
+    assert summary["rows_landed"] > 100_000
+
+
+def test_without_a_champion_the_night_says_how_to_get_one(
+    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+) -> None:
+    (scored,) = first_night[0].results("score")
+
+    assert scored["champion"] is None
+    assert f"firmpulse train --as-of {simulated[1]}" in scored["message"]
+
+
+def test_training_gives_a_champion_and_the_night_its_scores(
+    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+) -> None:
+    settings, night = simulated
+    conf = {"as_of": night.isoformat(), "approver": "A. Tester"}
+
+    trained = dagrun.run_dag(settings, "train_model", conf)
+    again = dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()})
+
+    assert trained.results("promote") == [{"version": "1", "gates_green": True, "promoted": True}]
+    (scored,) = again.results("score")
+    with duckdb.connect(str(settings.scores_path), read_only=True) as published:
+        counted = published.execute("select count(*) from latest_scores").fetchone()
+    assert counted == (scored["scored"],)
+    assert scored["scored"] > 50
+
+
+def test_a_source_that_crashes_leaves_the_others_and_fails_the_run(
+    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+) -> None:
+    settings, night = simulated
+    broken = settings.inbox / "power" / "power-broken" / "manifest.json"
+    broken.mkdir(parents=True)
+    events: list[TaskEvent] = []
+    try:
+        with pytest.raises(TaskFailed, match="task land power of run_nightly failed"):
+            dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()}, events.append)
+    finally:
+        broken.rmdir()
+
+    ended = {event.label: event.succeeded for event in events}
+    assert ended.pop("land power") is False
+    assert all(ended.values())
+    assert "publish" in ended
+    assert "summarise" not in ended
+
+
+def test_a_batch_that_breaks_its_suite_stops_the_run_before_masking(
+    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+) -> None:
+    settings, night = simulated
+    set_read = "update warehouse.ops.deliveries set rows_read = rows_read + ? where source = 'tax'"
+    with warehouse.connect(settings) as connection:
+        connection.execute(set_read, [1])
+    events: list[TaskEvent] = []
+    try:
+        with pytest.raises(ExpectationFailed, match="every row read is landed, a duplicate"):
+            dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()}, events.append)
+    finally:
+        with warehouse.connect(settings) as connection:
+            connection.execute(set_read, [-1])
+
+    assert events[-1].task_id == "validate_deliveries"
+    assert not events[-1].succeeded
+
+
+def test_an_unknown_dag_names_the_known_ones(settings: Settings) -> None:
+    with pytest.raises(ConfigurationError, match="there are run_nightly, train_model"):
+        dagrun.run_dag(settings, "run_daily", {})
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (None, ""),
+        ("scores.duckdb", "scores.duckdb"),
+        ({"rows_landed": 12345, "refused": 0}, "12,345 rows landed"),
+        ({"version": "3", "gates_green": True, "promoted": False}, "version 3, gates green"),
+        ({"message": "no champion", "warnings": ["a", "b"]}, "no champion, warnings: a; b"),
+    ],
+)
+def test_results_are_told_in_short(result: object, words: str) -> None:
+    assert in_short(result) == words

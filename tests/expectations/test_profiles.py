@@ -1,0 +1,143 @@
+from datetime import date
+
+import duckdb
+import polars as pl
+import pytest
+
+from expectations import profiles
+from features.registry import FeatureMeta, Registry
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+
+NIGHT = date(2026, 10, 31)
+
+
+@pytest.fixture
+def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
+    with warehouse.connect(settings) as session:
+        session.execute(
+            "create table warehouse.ops.deliveries ("
+            "as_of date, delivery_seq bigint, delivery_id varchar, source varchar, "
+            "table_name varchar, kind varchar, delivered_at timestamptz, rows_read bigint, "
+            "rows_landed bigint, rows_restated bigint, rows_duplicate bigint, "
+            "rows_refused_by_gate bigint, rows_quarantined bigint, columns_dropped bigint, "
+            "status varchar)"
+        )
+        session.execute(
+            "insert into warehouse.ops.deliveries values "
+            "('2026-10-31', 7, 'bank-1', 'bank', 'bank_txn', 'increment', "
+            "'2026-10-31T22:00:00+08:00', 100, 80, 2, 10, 4, 6, 0, 'landed'), "
+            "('2026-10-31', 7, 'bank-1', 'bank', 'bank_account', 'increment', "
+            "'2026-10-31T22:00:00+08:00', 0, 0, 0, 0, 0, 0, 0, 'landed'), "
+            "('2026-10-30', 6, 'bank-0', 'bank', 'bank_txn', 'history', "
+            "'2026-10-30T22:00:00+08:00', 50, 50, 0, 0, 0, 0, 0, 'landed')"
+        )
+        yield session
+
+
+def test_deliveries_have_their_shares_and_nothing_is_lost(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    account, txn = profiles.deliveries(connection, NIGHT).to_dict("records")
+
+    assert txn["batch_table"] == "bank-1 / bank_txn"
+    assert txn["quarantined_share"] == pytest.approx(0.06)
+    assert txn["duplicate_share"] == pytest.approx(0.10)
+    assert txn["refused_by_gate_share"] == pytest.approx(0.04)
+    assert txn["unaccounted_rows"] == 0
+    assert txn["delivery_rows_read"] == 100
+    assert account["delivery_rows_read"] == 100
+    assert account["quarantined_share"] != account["quarantined_share"]  # null: nothing was read
+
+
+def test_masked_rows_are_held_against_landed_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("create schema warehouse.staging")
+    connection.execute(
+        "create table warehouse.staging.stg_bank__txn as "
+        "select 7 as delivery_seq, date '2026-10-31' as available_at from range(77) "
+        "union all select 7, date '2026-10-30' "
+        "union all select 6, date '2026-10-01' from range(50)"
+    )
+
+    (row,) = profiles.masked(connection, NIGHT).to_dict("records")
+
+    assert row["delivery"] == "bank-1"
+    assert row["landed_rows"] == 80
+    assert row["masked_rows"] == 78
+    assert row["lost_rows"] == 2
+    assert row["early_rows"] == 1
+
+
+def test_a_night_before_any_masking_shows_every_row_as_lost(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    (row,) = profiles.masked(connection, NIGHT).to_dict("records")
+
+    assert row["lost_rows"] == 80
+
+
+def test_facts_say_what_is_known_and_what_was_corrected(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    assert profiles.facts(connection, NIGHT).empty
+    connection.execute("create schema warehouse.facts")
+    connection.execute(
+        "create table warehouse.facts.fct_bank_monthly as select * from (values "
+        "(date '2026-08-01', date '2026-08-31', date '9999-12-31'), "
+        "(date '2026-09-01', date '2026-09-30', date '2026-10-31'), "
+        "(date '2026-09-01', date '2026-10-31', date '9999-12-31'), "
+        "(date '2026-10-01', date '2026-11-02', date '9999-12-31')"
+        ") as t(month, available_at, superseded_at)"
+    )
+
+    (row,) = profiles.facts(connection, NIGHT).to_dict("records")
+
+    assert row["table_name"] == "fct_bank_monthly"
+    assert row["known_rows"] == 3
+    assert row["months_behind"] == 1
+    assert row["superseded_tonight_share"] == pytest.approx(0.5)
+
+
+def feature(name: str, unit: str) -> FeatureMeta:
+    return FeatureMeta(
+        name=name, view="v", source="tax", dimension="growth", window="12m", unit=unit,
+        expected_sign="-", null_means="not observed", kind="number", name_zh="", name_en="",
+    )  # fmt: skip
+
+
+def test_features_show_gaps_and_impossible_values() -> None:
+    frame = pl.DataFrame(
+        {
+            "firm_id": ["a", "b", "b", "c"],
+            "months": [1.0, -1.0, None, 3.0],
+            "growth": [-0.5, float("inf"), float("nan"), None],
+        }
+    )
+    registry = Registry((feature("months", "months"), feature("growth", "ratio")))
+
+    months, growth = profiles.features(frame, registry).to_dict("records")
+
+    assert (months["firms"], months["distinct_firms"]) == (4, 3)
+    assert months["missing_share"] == 0.25
+    assert months["out_of_range_values"] == 1
+    assert months["infinite_values"] == 0
+    assert growth["infinite_values"] == 2
+    assert growth["out_of_range_values"] == 0
+
+
+def test_scores_are_expected_for_firms_that_are_not_listed_as_unscored(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute("create schema warehouse.features")
+    connection.execute("create schema warehouse.scoring")
+    connection.execute(
+        "create table warehouse.features.firm_snapshots as "
+        "select gen_random_uuid() as firm_id, date '2026-10-31' as as_of from range(5)"
+    )
+    connection.execute(
+        "create table warehouse.scoring.unscored as "
+        "(select firm_id, as_of from warehouse.features.firm_snapshots limit 2) "
+        "union all select gen_random_uuid(), date '2026-10-31'"
+    )
+
+    assert profiles.expected_scores(connection, NIGHT) == 3

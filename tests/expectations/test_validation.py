@@ -1,0 +1,134 @@
+import pandas as pd
+import pytest
+
+from expectations import require, suite, validate
+from firmpulse.errors import ConfigurationError, ExpectationFailed
+from firmpulse.settings import Settings
+
+SUITES = ["delivery", "facts", "features", "masked", "scores"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(home=tmp_path_factory.mktemp("home"))
+
+
+def delivery(**changes: object) -> pd.DataFrame:
+    row = {
+        "batch_table": "tax-20261031 / tax_invoice",
+        "status": "landed",
+        "delivery_rows_read": 200,
+        "unaccounted_rows": 0,
+        "quarantined_share": 0.05,
+        "duplicate_share": 0.2,
+        "refused_by_gate_share": 0.5,
+    }
+    return pd.DataFrame([row, row | {"batch_table": "tax-20261031 / tax_payment"} | changes])
+
+
+def scores(**changes: list[object]) -> pd.DataFrame:
+    columns = {
+        "firm_id": ["11111111", "22222222", "33333333"],
+        "default_prob": [0.01, 0.02, 0.03],
+        "score": [560, 550, 540],
+        "grade": ["BBB", "BB", "B"],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def test_a_delivery_at_its_bounds_passes_without_a_word(home: Settings) -> None:
+    outcome = validate(home, "delivery", delivery(), "2026-10-31")
+
+    assert outcome.success
+    assert outcome.failed == ()
+    assert outcome.warnings == ()
+
+
+def test_a_broken_delivery_says_what_was_expected_where_and_what_was_seen(home: Settings) -> None:
+    frame = delivery(quarantined_share=0.0832, unaccounted_rows=3)
+
+    with pytest.raises(ExpectationFailed) as caught:
+        require(home, "delivery", frame, "2026-10-31")
+
+    assert str(caught.value).splitlines()[:3] == [
+        "the delivery batch of 2026-10-31 broke 2 of its expectations:",
+        "  - expected: every row read is landed, a duplicate, refused by the gate or in quarantine"
+        "; seen: tax-20261031 / tax_payment 3",
+        "  - expected: at most 5 % of a table's rows go to quarantine; "
+        "seen: tax-20261031 / tax_payment 0.0832",
+    ]
+
+
+def test_a_refused_delivery_is_a_warning_and_does_not_stop_the_night(home: Settings) -> None:
+    outcome = require(home, "delivery", delivery(status="refused"), "2026-10-31")
+
+    assert outcome.warnings == (
+        "no delivery was refused; seen: tax-20261031 / tax_payment refused",
+    )
+
+
+def test_an_empty_night_is_a_warning(home: Settings) -> None:
+    outcome = require(home, "delivery", delivery().iloc[:0], "2026-10-31")
+
+    assert outcome.warnings == ("the night brought at least one delivery; seen: 0",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"default_prob": [0.01, 0.02, 1.0]}, "strictly between 0 and 1; seen: 1 of 3 rows"),
+        ({"default_prob": [0.01, 0.02, 0.0]}, "strictly between 0 and 1; seen: 1 of 3 rows"),
+        ({"default_prob": [0.01, 0.02, None]}, "every score has a default probability"),
+        ({"score": [560, 550, 901]}, "scores lie between 300 and 900; seen: 1 of 3 rows, such as"),
+        ({"grade": ["BBB", "BB", "D"]}, "grades are those of the master scale; seen: 1 of 3"),
+        ({"firm_id": ["11111111"] * 2 + ["33333333"]}, "a firm is scored once; seen: 2 of 3 rows"),
+    ],
+)
+def test_a_broken_score_stops_the_night(
+    home: Settings, changes: dict[str, list[object]], words: str
+) -> None:
+    with pytest.raises(ExpectationFailed) as caught:
+        require(home, "scores", scores(**changes), "2026-10-31", {"expected_rows": 3})
+
+    assert words in str(caught.value)
+    assert "broke 1 of its expectations" in str(caught.value)
+
+
+def test_scores_must_cover_every_firm(home: Settings) -> None:
+    assert validate(home, "scores", scores(), "2026-10-31", {"expected_rows": 3}).success
+    outcome = validate(home, "scores", scores(), "2026-10-31", {"expected_rows": 4})
+
+    assert outcome.failed == (
+        "every firm of the night is either scored or listed as unscored; seen: 3",
+    )
+
+
+def test_pages_are_written_and_need_no_network(settings: Settings) -> None:
+    validate(settings, "delivery", delivery(quarantined_share=0.0832), "2026-10-31")
+    validate(settings, "scores", scores(), "2026-10-30", {"expected_rows": 3})
+
+    index = (settings.data_docs / "index.html").read_text(encoding="utf-8")
+    (page,) = (settings.data_docs / "validations" / "delivery").rglob("*.html")
+    content = page.read_text(encoding="utf-8")
+    assert "2026-10-31" in index
+    assert "2026-10-30" in index
+    assert "rows go to quarantine" in content
+    assert "tax-20261031 / tax_payment" in content
+    for text in (index, content):
+        assert "http://" not in text
+        assert "https://" not in text
+        assert "<script" not in text
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_every_expectation_exists_in_great_expectations(name: str) -> None:
+    import great_expectations as gx
+
+    for expectation in suite.load(name).expectations:
+        kind = getattr(gx.expectations, expectation.gx_class)
+        assert kind(**expectation.arguments).expectation_type == f"expect_{expectation.expect}"
+
+
+def test_an_unknown_suite_names_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="delivery, facts, features, masked, scores"):
+        suite.load("nothing")
