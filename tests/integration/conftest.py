@@ -1,10 +1,12 @@
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from firmpulse import dagrun
 from firmpulse.settings import Settings
 from simulator import DeliveryCounts, Economy, deliver
 
@@ -26,14 +28,27 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     economy = Economy(firms=60, months=16)
     first, second = economy.last_day, economy.last_day + timedelta(days=1)
     counts = deliver(economy, settings.inbox, through=first)
-    _run(settings, first)
+    run_night(settings, first)
     deliver(economy, settings.inbox, through=second, since=first)
-    _run(settings, second)
+    run_night(settings, second)
     return Nights(settings, first, second, counts)
 
 
-def _run(settings: Settings, as_of: date) -> None:
-    dagrun.run_dag(settings, "run_nightly", {"as_of": as_of.isoformat()})
+def run_night(settings: Settings, as_of: date) -> str:
+    """Run a night as a person does, in a process of its own, and return what it printed.
+
+    Airflow binds its database once per process; here it must be the one of this home folder.
+    """
+    result = subprocess.run(  # noqa: S603 - our own command
+        [Path(sys.executable).with_name("firmpulse"), "night", "--as-of", as_of.isoformat()],
+        env=os.environ | {"FIRMPULSE_HOME": str(settings.root)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from firmpulse import dagrun, warehouse
+from firmpulse import warehouse
 from firmpulse.settings import Settings
-from tests.integration.conftest import Nights
+from tests.integration.conftest import Nights, run_night
 
 _DIRT_IN_QUARANTINE = (
     "missing_required", "bad_date", "bad_amount", "scientific_id", "invalid_uscc",
@@ -92,7 +92,7 @@ def test_a_second_run_of_a_night_changes_nothing(nights: Nights) -> None:
 
     before = state()
     assert len(before) > 50
-    dagrun.run_dag(nights.settings, "run_nightly", {"as_of": nights.second.isoformat()})
+    run_night(nights.settings, nights.second)
     after = state()
     assert list(before) == list(after)
     for table, checksum in before.items():

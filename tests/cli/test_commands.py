@@ -1,0 +1,83 @@
+"""What a person sees who types a command."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _firmpulse(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [Path(sys.executable).with_name("firmpulse"), *arguments],
+        env=os.environ | {"FIRMPULSE_HOME": str(home)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_help_lists_the_commands(tmp_path: Path) -> None:
+    result = _firmpulse(tmp_path, "--help")
+    assert result.returncode == 0
+    for command in ("run", "night", "train", "real", "query", "features", "simulate", "up", "down"):
+        assert f" {command} " in result.stdout, command
+
+
+def test_query_before_anything_was_published_names_the_next_step(tmp_path: Path) -> None:
+    result = _firmpulse(tmp_path, "query", "from latest_scores")
+    assert result.returncode == 1
+    assert "no scores are published" in result.stderr
+    assert "make run" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_vault_key_is_one_clear_sentence(settings: Settings) -> None:
+    with warehouse.connect(settings, vault=True) as connection:
+        connection.execute("create table vault.raw.t as select 1 as x")
+    result = _firmpulse(
+        settings.root, "night", "--as-of", "2026-01-31", FIRMPULSE_VAULT_KEY="0" * 64
+    )
+    assert result.returncode == 1
+    sentences = [line for line in result.stderr.splitlines() if line.strip()]
+    assert "does not open vault.duckdb" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+    assert len(sentences) <= 2
+
+
+def test_features_are_listed_and_shown(tmp_path: Path) -> None:
+    listed = _firmpulse(tmp_path, "features", "list", "--source", "power")
+    assert listed.returncode == 0
+    assert "power_energy_mean_12m" in listed.stdout
+    assert "tax_sales" not in listed.stdout
+    missing = _firmpulse(tmp_path, "features", "show", "power_enrgy")
+    assert missing.returncode == 1
+    assert "firmpulse features list" in missing.stderr
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_is_documented(name: str) -> None:
+    documented = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert f"FIRMPULSE_{name.upper()}`" in documented
+
+
+def test_every_command_is_documented() -> None:
+    from typer.main import get_command
+
+    from firmpulse.cli import app
+
+    documented = "".join(
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/operations.md")
+    )
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert len(commands) > 8
+    for name in commands:
+        called = (f"firmpulse {name}", f"make {name}")
+        assert any(call in documented for call in called), name
