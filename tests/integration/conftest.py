@@ -35,12 +35,17 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
 
 
 def run_night(settings: Settings, as_of: date) -> str:
-    """Run a night as a person does, in a process of its own, and return what it printed.
+    """Run a night as a person does and return what it printed."""
+    return firmpulse(settings, "night", "--as-of", as_of.isoformat())
+
+
+def firmpulse(settings: Settings, *arguments: str) -> str:
+    """Run a command in a process of its own and return what it printed.
 
     Airflow binds its database once per process; here it must be the one of this home folder.
     """
     result = subprocess.run(  # noqa: S603 - our own command
-        [Path(sys.executable).with_name("firmpulse"), "night", "--as-of", as_of.isoformat()],
+        [Path(sys.executable).with_name("firmpulse"), *arguments],
         env=os.environ | {"FIRMPULSE_HOME": str(settings.root)},
         capture_output=True,
         text=True,

@@ -1,0 +1,117 @@
+"""The real invoices of 425 firms through the whole pipeline."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from firmpulse import keys, tokens, warehouse
+from firmpulse.settings import Settings
+from tests.integration.conftest import firmpulse
+
+
+@pytest.fixture(scope="module")
+def folder(shared_data: Path) -> Path:
+    """Return the folder of the data set."""
+    return shared_data / "cumcm2020c"
+
+
+@pytest.fixture(scope="module")
+def printed(folder: Path, home: Settings) -> str:
+    """Return what the command printed."""
+    return firmpulse(home, "real", "cumcm2020c", "--from", str(folder))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return the settings of an empty home folder."""
+    return Settings(home=tmp_path_factory.mktemp("real"), memory_limit="4GB")
+
+
+@pytest.fixture(scope="module")
+def real_home(home: Settings, printed: str) -> Settings:
+    """Return the settings of the home that the command made for this data set."""
+    assert printed
+    return home.model_copy(update={"home": home.root / "real" / "cumcm2020c"})
+
+
+def _invoices_in_files(folder: Path) -> pl.DataFrame:
+    """Return firm, direction and number of different rows per file, by another route."""
+    counts = []
+    for path in sorted(folder.glob("*_invoice/E*.csv")):
+        rows = pl.read_csv(path, infer_schema=False).drop("")
+        direction = "OUT" if "output" in path.parent.name else "IN"
+        counts.append((path.stem, direction, rows.height, rows.unique().height))
+    columns = ["firm", "direction", "rows", "different_rows"]
+    return pl.DataFrame(counts, schema=columns, orient="row")
+
+
+def test_rows_by_firm_and_direction_match_the_files(folder: Path, real_home: Settings) -> None:
+    expected = _invoices_in_files(folder)
+    assert expected["rows"].sum() == 1_099_441
+    key = keys.load(real_home, "token_key")
+    firm_ids = {f: str(tokens.firm_token(key, f"cumcm:{f}")) for f in expected["firm"].unique()}
+    with warehouse.connect(real_home) as connection:
+        masked = connection.execute(
+            "select firm_id::varchar, direction, count(*) from warehouse.staging.stg_tax__invoice "
+            "group by all"
+        ).fetchall()
+        ((read, landed, duplicate, quarantined, refused),) = connection.execute(
+            "select rows_read, rows_landed, rows_duplicate, rows_quarantined, rows_refused_by_gate "
+            "from warehouse.ops.deliveries where table_name = 'tax_invoice'"
+        ).fetchall()
+    got = {(firm, direction): count for firm, direction, count in masked}
+    assert got == {
+        (firm_ids[firm], direction): different
+        for firm, direction, _, different in expected.iter_rows()
+    }
+    assert len(got) == 850
+    assert (read, quarantined, refused) == (1_099_441, 0, 0)
+    assert landed == expected["different_rows"].sum()
+    assert duplicate == read - landed
+
+
+def test_every_firm_is_scored(real_home: Settings) -> None:
+    with warehouse.connect_published(real_home) as connection:
+        ((scores, firms, low, high),) = connection.execute(
+            "select count(*), count(distinct firm_id), min(default_prob), max(default_prob) "
+            "from latest_scores"
+        ).fetchall()
+    assert (scores, firms) == (425, 425)
+    assert 0 < low < high < 1
+
+
+def test_the_model_keeps_up_with_the_best_trivial_baseline(printed: str) -> None:
+    printed_auc = re.findall(r"│ (\w+)\s+│ (0\.\d+)  \(0\.\d+ to \d\.\d+\) │", printed)
+    auc = {name: float(value) for name, value in printed_auc}
+    assert set(auc) == {
+        "catboost", "logistic", "average", "tax_sales_mean_month", "tax_invoice_count_total",
+    }  # fmt: skip
+    best_trivial = max(auc["tax_sales_mean_month"], auc["tax_invoice_count_total"])
+    assert auc["average"] >= best_trivial - 0.03
+    assert 0.8 < auc["average"] < 0.97
+
+
+def test_the_rating_of_the_bank_is_never_seen(folder: Path, real_home: Settings) -> None:
+    """It nearly is the outcome; no column holds it."""
+    with warehouse.connect(real_home, vault=True) as connection:
+        columns = connection.execute(
+            "select table_name, column_name from duckdb_columns() where not internal"
+        ).fetchall()
+        ((dropped,),) = connection.execute(
+            "select columns_dropped from warehouse.ops.deliveries "
+            "where table_name = 'outcome_label'"
+        ).fetchall()
+    assert len(columns) > 100
+    assert not [name for name in columns if re.search(r"(^|_)rating", name[1])]
+    assert "credit_rating" in pl.read_csv(folder / "companies.csv").columns
+    assert dropped >= 1
+
+
+def test_the_files_of_the_provider_are_left_as_they_were(folder: Path, real_home: Settings) -> None:
+    original = folder / "credit_history_enterprise_output_invoice" / "E1.csv"
+    (taken,) = real_home.inbox.glob("tax/*/credit_history_enterprise_output_invoice/E1.csv")
+    digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (original, taken)}
+    assert len(digests) == 1
