@@ -1,6 +1,7 @@
 """Airflow's environment under the home folder; importable without Airflow."""
 
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ WRITER_POOL = "duckdb_writer"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
+_JWT_SECRET = "AIRFLOW__API_AUTH__JWT_SECRET"  # noqa: S105 - the name of a variable
 
 
 def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
@@ -47,6 +49,23 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "1",
     }
+
+
+def server_secret(settings: Settings) -> dict[str, str]:
+    """Return the secret with which Airflow's servers prove to each other who they are.
+
+    Without one each server would make up its own, and no task could report back.
+    """
+    given = os.environ.get(_JWT_SECRET)
+    if given:
+        return {_JWT_SECRET: given}
+    path = settings.airflow_home / "jwt_secret"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode=0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(64))
+    return {_JWT_SECRET: path.read_text(encoding="ascii")}
 
 
 @contextmanager

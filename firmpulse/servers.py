@@ -107,7 +107,7 @@ def _start_airflow(settings: Settings, port: int) -> list[Service]:
     tonight = datetime.now(CHINA).date()
     scheduled = settings.model_copy(update={"schedule_from": tonight})
     _prepare_airflow(scheduled)
-    env = airflow_env.environment(scheduled, port)
+    env = airflow_env.environment(scheduled, port) | airflow_env.server_secret(settings)
     address = f"http://{HOST}:{port}"
     return [
         services.start(settings, f"airflow-{part}", [*_AIRFLOW, part, *options], env, address)

@@ -51,7 +51,7 @@ def _environment() -> dict[str, str]:
 
 
 def finished(address: str, token: str) -> str:
-    for _ in range(200):
+    for _ in range(120):
         state = str(call(address, token=token)["state"])
         if state in ("success", "failed"):
             return state

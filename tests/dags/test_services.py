@@ -75,7 +75,7 @@ def test_no_process_is_left_even_of_a_server_that_ignores_the_request(
 def test_a_process_that_took_over_the_number_is_left_alone(settings: Settings) -> None:
     stranger = subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True
-    )  # noqa: S603
+    )
     settings.run_dir.mkdir(parents=True)
     record = f'{{"name": "server", "session": {stranger.pid}, "created": 1.0, "address": ""}}'
     (settings.run_dir / "server.json").write_text(record)
