@@ -4,8 +4,7 @@ from typing import Any
 
 from firmpulse.settings import Settings
 
-_SITE = "local_site"
-_SOURCE = "firmpulse"
+_SITE = _SOURCE = "firmpulse"
 _PAGE_VIEW = {"module_name": "expectations.pages", "class_name": "OfflinePageView"}
 _INDEX_VIEW = {"module_name": "expectations.pages", "class_name": "OfflineIndexView"}
 
@@ -32,7 +31,9 @@ def open_context(settings: Settings) -> Any:
             "profiling": "none",
         },
     }
-    context.update_data_docs_site(_SITE, site)
+    for name in list(context.list_data_docs_sites()):
+        context.delete_data_docs_site(name)
+    context.add_data_docs_site(_SITE, site)
     return context
 
 

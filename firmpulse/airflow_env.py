@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
 # One slot: one process at a time may have the DuckDB files open.
@@ -16,6 +17,7 @@ WRITER_POOL = "duckdb_writer"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080
+_DAGS_VARIABLE = "AIRFLOW__CORE__DAGS_FOLDER"
 _JWT_SECRET = "AIRFLOW__API_AUTH__JWT_SECRET"  # noqa: S105 - the name of a variable
 
 
@@ -31,7 +33,7 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         "FIRMPULSE_HOME": str(settings.root),
         "PYTHONPATH": _python_path(),
         "AIRFLOW_HOME": str(settings.airflow_home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS_FOLDER),
+        _DAGS_VARIABLE: str(DAGS_FOLDER),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
@@ -74,9 +76,15 @@ def activated(settings: Settings) -> Iterator[None]:
 
     Airflow binds its database when it is imported: a process keeps the one of the first home
     folder, and tasks find later ones through the FIRMPULSE variables, which end with the context.
+
+    Raises:
+        ConfigurationError: Airflow was imported before for another folder of DAGs.
     """
     wanted = environment(settings)
-    if "airflow" not in sys.modules:
+    if "airflow" in sys.modules:
+        if os.environ.get(_DAGS_VARIABLE) != str(DAGS_FOLDER):
+            raise ConfigurationError("Airflow was imported with settings of its own; begin anew")
+    else:
         os.environ.update({name: wanted[name] for name in wanted if name.startswith("AIRFLOW")})
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "CRITICAL"
     before = dict(os.environ)

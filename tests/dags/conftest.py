@@ -10,6 +10,6 @@ from simulator import Economy, deliver
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, date]:
     """Return a home folder with the first deliveries of a small economy, and their night."""
     settings = Settings(home=tmp_path_factory.mktemp("dags"), memory_limit="2GB")
-    economy = Economy(firms=150, months=36)
+    economy = Economy(firms=350, months=36)
     deliver(economy, settings.inbox, through=economy.last_day)
     return settings, economy.last_day
