@@ -96,7 +96,7 @@ class LandingReport:
         return tuple(problem for delivery in self.deliveries for problem in delivery.problems)
 
 
-_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 17)})"  # noqa: S608 — question marks
+_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 18)})"  # noqa: S608 — question marks
 
 
 def record_landed(
@@ -178,6 +178,7 @@ def _row(
         delivery_seq,
         ref.delivery_id,
         ref.source,
+        ref.manifest.provider if ref.manifest else None,
         table,
         ref.manifest.kind if ref.manifest else None,
         ref.delivered_at,

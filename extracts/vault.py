@@ -15,7 +15,8 @@ create table if not exists {database}.ops.deliveries (
     delivery_seq bigint,
     delivery_id varchar not null,
     source varchar not null,
-    -- Null when the manifest could not be read.
+    -- Null, as the next two, when the manifest could not be read.
+    provider varchar,
     table_name varchar,
     kind varchar,
     delivered_at timestamptz,

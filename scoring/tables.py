@@ -101,6 +101,7 @@ DATA_QUALITY = Table(
         "as_of": ("date", "Night in which the delivery was landed"),
         "delivery_id": ("varchar", "Delivery as its provider named it"),
         "source": ("varchar", "Source of the delivery"),
+        "provider": ("varchar", "Who delivered; sim- stands for simulated firms"),
         "table_name": ("varchar", "Table of the contract; empty for a delivery refused whole"),
         "status": ("varchar", "landed or refused"),
         "rows_read": ("bigint", "Rows in the delivery: landed, duplicate, gated or quarantined"),

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
+from firmpulse.origin import SIMULATED_PREFIX
 from simulator.dirt import KINDS
 from simulator.grants import GRANTED_SOURCES, Grants
 from simulator.spelling import csv_bytes
@@ -109,7 +110,7 @@ class Delivery:
             "manifest_version": 1,
             "delivery_id": self._id,
             "source": source,
-            "provider": f"sim-{source.replace('_', '-')}",
+            "provider": f"{SIMULATED_PREFIX}{source.replace('_', '-')}",
             "kind": kind,
             "period_start": start.isoformat(),
             "period_end": night.isoformat(),

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from features.registry import FeatureMeta
-from firmpulse import digests, warehouse
+from firmpulse import digests, origin, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
@@ -40,6 +40,8 @@ class FrozenFrame:
     digest: str
     features: tuple[FeatureMeta, ...]
     rows: pl.DataFrame
+    # Whose data it is, such as 'simulated firms'; stands in every title.
+    origin: str
 
     def part(self, *splits: str) -> pl.DataFrame:
         """Return the rows of the named splits."""
@@ -101,7 +103,8 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
             f"select * replace (cast(firm_id as varchar) as firm_id) "  # noqa: S608 - catalogued
             f"from warehouse.training.{name} order by firm_id, as_of"
         ).pl()
-    return FrozenFrame(as_of, f"training.{name}", digest, _metas(json.loads(meta)), rows)
+        whose = origin.of_deliveries(connection)
+    return FrozenFrame(as_of, f"training.{name}", digest, _metas(json.loads(meta)), rows, whose)
 
 
 def _catalogue_entry(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str] | None:

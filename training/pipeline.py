@@ -110,7 +110,7 @@ def _record_candidate(
     config: TrainingConfig,
     clock: _Clock,
 ) -> FitReport:
-    title = f"{tracking.CREDIT_MODEL}, out of time, as of {frame.as_of}"
+    title = f"{tracking.CREDIT_MODEL}, out of time, as of {frame.as_of}, {frame.origin}"
     with recording.run(settings, EXPERIMENT, f"catboost {frame.as_of}", frame) as run:
         recording.record(
             recording.Artifacts(
@@ -150,7 +150,7 @@ def _record_baseline(
     evaluation: Evaluation,
     clock: _Clock,
 ) -> FitReport:
-    title = f"{tracking.STATEMENTS_MODEL}, out of time, as of {frame.as_of}"
+    title = f"{tracking.STATEMENTS_MODEL}, out of time, as of {frame.as_of}, {frame.origin}"
     with recording.run(settings, EXPERIMENT, f"statements {frame.as_of}", frame) as run:
         figures = plots.of_predictions(evaluation.oot_outcome, evaluation.oot_prob, title)
         parameters = {"features": len(card.features), "intercept": card.intercept}

@@ -62,6 +62,7 @@ def run(settings: Settings, experiment: str, name: str, frame: FrozenFrame) -> I
             {
                 "frame_table": frame.table,
                 "frame_digest": frame.digest,
+                "data_origin": frame.origin,
                 "as_of": frame.as_of.isoformat(),
             }
         )

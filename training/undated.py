@@ -14,7 +14,7 @@ import polars as pl
 from features import registry
 from features.frame import frame
 from features.registry import Registry
-from firmpulse import runlog, tracking, warehouse
+from firmpulse import origin, runlog, tracking, warehouse
 from firmpulse.bundle import Bundle, CreditModel
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import PlattCalibration
@@ -100,7 +100,8 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
         columns = values.select(feature.name for feature in observed)
         rows = pl.concat([labels, columns], how="horizontal")
         digest = frozen.write(connection, as_of, rows, observed, name)
-    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows)
+        whose = origin.of_deliveries(connection)
+    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, whose)
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, as_of: date, folds: int) -> pl.DataFrame:
