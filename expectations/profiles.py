@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DELIVERIES = """
 select
-    delivery_id || ' / ' || table_name as batch_table,
+    delivery_id || coalesce(' / ' || table_name, '') as batch_table,
     source,
     status,
     rows_read,
@@ -26,7 +26,10 @@ select
     rows_refused_by_gate,
     rows_quarantined,
     columns_dropped,
-    sum(rows_read) over (partition by delivery_seq, delivery_id)::bigint as delivery_rows_read,
+    case
+        when status = 'landed'
+            then sum(rows_read) over (partition by delivery_seq, delivery_id)::bigint
+    end as delivery_rows_read,
     rows_quarantined / nullif(rows_read, 0) as quarantined_share,
     rows_duplicate / nullif(rows_read, 0) as duplicate_share,
     rows_refused_by_gate / nullif(rows_read, 0) as refused_by_gate_share,

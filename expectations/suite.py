@@ -25,6 +25,8 @@ class Expectation:
     severity: Severity
     # Arguments of the expectation: column, thresholds.
     arguments: Mapping[str, Any]
+    # Column → the count from which a row is looked at; shares of a few rows say nothing.
+    at_least: Mapping[str, int]
 
     @property
     def gx_class(self) -> str:
@@ -62,5 +64,7 @@ def _expectation(suite: str, entry: dict[str, Any]) -> Expectation:
     missing = {"expect", "says", "severity"} - entry.keys()
     if missing:
         raise ConfigurationError(f"suite {suite}: {entry} lacks {', '.join(sorted(missing))}")
-    arguments = {k: v for k, v in entry.items() if k not in {"expect", "says", "severity"}}
-    return Expectation(entry["expect"], entry["says"], entry["severity"], arguments)
+    own = {"expect", "says", "severity", "at_least"}
+    arguments = {k: v for k, v in entry.items() if k not in own}
+    at_least = entry.get("at_least", {})
+    return Expectation(entry["expect"], entry["says"], entry["severity"], arguments, at_least)

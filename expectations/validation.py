@@ -114,7 +114,10 @@ def _run(
 def _gx_expectation(gx: Any, expectation: Expectation) -> Any:
     kind = getattr(gx.expectations, expectation.gx_class)
     words = expectation.says + (" (a warning)" if expectation.severity == "warning" else "")
-    return kind(**expectation.arguments, description=words, severity=expectation.severity)
+    arguments = dict(expectation.arguments)
+    for column, count in expectation.at_least.items():
+        arguments["row_condition"] = gx.expectations.row_conditions.Column(column) >= count
+    return kind(**arguments, description=words, severity=expectation.severity)
 
 
 def _in_order(result: Any, expectations: list[Any]) -> list[Any]:

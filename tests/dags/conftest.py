@@ -8,8 +8,14 @@ from simulator import Economy, deliver
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, date]:
-    """Return a home folder with the first deliveries of a small economy, and their night."""
+    """Return a home folder with the first deliveries of a small economy, and their night.
+
+    One more delivery cannot be read; it must not be in anybody's way.
+    """
     settings = Settings(home=tmp_path_factory.mktemp("dags"), memory_limit="2GB")
     economy = Economy(firms=350, months=36)
     deliver(economy, settings.inbox, through=economy.last_day)
+    broken = settings.inbox / "tax" / "tax-broken" / "manifest.json"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{}", encoding="utf-8")
     return settings, economy.last_day

@@ -51,6 +51,7 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(
     assert outcome.tasks == tuple(events)
     (summary,) = outcome.results("summarise")
     assert summary["deliveries"] == 5
+    assert summary["refused"] == 1
     assert summary["rows_landed"] > 100_000
 
 

@@ -1,6 +1,7 @@
 from datetime import date
 
 import duckdb
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -48,6 +49,21 @@ def test_deliveries_have_their_shares_and_nothing_is_lost(
     assert txn["delivery_rows_read"] == 100
     assert account["delivery_rows_read"] == 100
     assert account["quarantined_share"] != account["quarantined_share"]  # null: nothing was read
+
+
+def test_a_refused_delivery_is_named_and_is_not_taken_for_an_empty_one(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    connection.execute(
+        "insert into warehouse.ops.deliveries values "
+        "('2026-10-31', null, 'tax-bad', 'tax', null, null, null, "
+        "0, 0, 0, 0, 0, 0, 0, 'refused')"
+    )
+
+    refused = profiles.deliveries(connection, NIGHT).set_index("batch_table").loc["tax-bad"]
+
+    assert refused["status"] == "refused"
+    assert pd.isna(refused["delivery_rows_read"])
 
 
 def test_masked_rows_are_held_against_landed_rows(connection: duckdb.DuckDBPyConnection) -> None:

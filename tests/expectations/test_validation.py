@@ -19,6 +19,9 @@ def delivery(**changes: object) -> pd.DataFrame:
         "status": "landed",
         "delivery_rows_read": 200,
         "unaccounted_rows": 0,
+        "rows_quarantined": 50,
+        "rows_duplicate": 50,
+        "rows_refused_by_gate": 50,
         "quarantined_share": 0.05,
         "duplicate_share": 0.2,
         "refused_by_gate_share": 0.5,
@@ -54,16 +57,43 @@ def test_a_broken_delivery_says_what_was_expected_where_and_what_was_seen(home: 
         "the delivery batch of 2026-10-31 broke 2 of its expectations:",
         "  - expected: every row read is landed, a duplicate, refused by the gate or in quarantine"
         "; seen: tax-20261031 / tax_payment 3",
-        "  - expected: at most 5 % of a table's rows go to quarantine; "
+        "  - expected: at most 5 % of a table's rows go to quarantine, or fewer than 50 rows; "
         "seen: tax-20261031 / tax_payment 0.0832",
     ]
 
 
 def test_a_refused_delivery_is_a_warning_and_does_not_stop_the_night(home: Settings) -> None:
-    outcome = require(home, "delivery", delivery(status="refused"), "2026-10-31")
+    refused = delivery(status="refused", delivery_rows_read=None)
+    outcome = require(home, "delivery", refused, "2026-10-31")
 
     assert outcome.warnings == (
         "no delivery was refused; seen: tax-20261031 / tax_payment refused",
+    )
+
+
+def test_a_share_of_a_few_rows_is_no_news(home: Settings) -> None:
+    few = {"rows_quarantined": 49, "rows_duplicate": 49, "rows_refused_by_gate": 49}
+    shares = {"quarantined_share": 1.0, "duplicate_share": 1.0, "refused_by_gate_share": 1.0}
+
+    outcome = require(home, "delivery", delivery(**few, **shares), "2026-10-31")
+
+    assert outcome.warnings == ()
+
+
+def test_many_repeated_rows_are_a_warning(home: Settings) -> None:
+    outcome = require(home, "delivery", delivery(duplicate_share=0.9), "2026-10-31")
+
+    assert outcome.warnings == (
+        "at most 20 % of a table's rows repeat what is known, or fewer than 50 rows; "
+        "seen: tax-20261031 / tax_payment 0.9",
+    )
+
+
+def test_an_empty_delivery_is_a_warning(home: Settings) -> None:
+    outcome = require(home, "delivery", delivery(delivery_rows_read=0), "2026-10-31")
+
+    assert outcome.warnings == (
+        "a landed delivery holds at least one row; seen: tax-20261031 / tax_payment 0",
     )
 
 
