@@ -76,6 +76,11 @@ REGISTRY = Registry(
 )
 
 
+_LABEL_COLUMNS = (
+    "outcome, matured_at, matured_at as available_at, date '9999-12-31' as superseded_at"
+)
+
+
 def firm_id(position: int) -> str:
     """Return the token of the firm at a position."""
     return str(uuid.UUID(int=(position * 2654435761 + 12345) % 2**64 << 64 | position))
@@ -97,7 +102,7 @@ def build_warehouse(settings: Settings) -> None:
             names = [feature.name for feature in REGISTRY.features if feature.view == view]
             _create(connection, f"features.{view}", ", ".join(names), "features_rows")
         _create(connection, "features.firm_snapshots", "", "features_rows")
-        _create(connection, "labels.default_12m", "outcome, matured_at", "label_rows")
+        _create(connection, "labels.default_12m", _LABEL_COLUMNS, "label_rows")
     _write_manifest(settings)
 
 

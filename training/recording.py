@@ -41,7 +41,7 @@ class ServedModel:
     script: Path
     # Writes the model's files into an empty folder.
     write: Callable[[Path], None]
-    # Rows with the model's features; the first few become the input example.
+    # Rows with the model's features; their names and types become the signature.
     matrix: pl.DataFrame
     # PDs of the first rows tell MLflow the output's shape.
     default_prob: FloatArray
@@ -85,7 +85,7 @@ def register(settings: Settings, served: ServedModel, tags: Mapping[str, str]) -
     import mlflow
     from mlflow.models import infer_signature
 
-    example = served.matrix.head(_EXAMPLE_ROWS).to_pandas()
+    example = _example(served.matrix).to_pandas()
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         bundle.mkdir()
@@ -107,6 +107,17 @@ def register(settings: Settings, served: ServedModel, tags: Mapping[str, str]) -
         client.set_model_version_tag(served.name, version, key, value)
     client.set_registered_model_alias(served.name, tracking.CHALLENGER, version)
     return version
+
+
+def _example(matrix: pl.DataFrame) -> pl.DataFrame:
+    """Return made-up rows of the matrix's columns: MLflow's files are no place for a firm's."""
+    return pl.DataFrame(
+        {
+            column.name: ["" if column.dtype == pl.String else 0.0] * _EXAMPLE_ROWS
+            for column in matrix
+        },
+        schema=matrix.schema,
+    )
 
 
 def flat(metrics: Mapping[str, Interval | float]) -> dict[str, float]:

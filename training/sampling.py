@@ -52,7 +52,9 @@ def _labels(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
     try:
         labels = connection.execute(
             "select cast(firm_id as varchar) as firm_id, as_of, outcome, matured_at "
-            "from warehouse.labels.default_12m order by firm_id, as_of"
+            "from warehouse.labels.default_12m "
+            "where available_at <= $as_of and $as_of < superseded_at order by firm_id, as_of",
+            {"as_of": as_of},
         ).pl()
     except duckdb.CatalogException:
         labels = pl.DataFrame()

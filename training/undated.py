@@ -107,10 +107,11 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
 def _labels(connection: duckdb.DuckDBPyConnection, as_of: date, folds: int) -> pl.DataFrame:
     try:
         labels = connection.execute(
-            "select cast(firm_id as varchar) as firm_id, cast(? as date) as as_of, "
+            "select cast(firm_id as varchar) as firm_id, cast($as_of as date) as as_of, "
             "case when defaulted then 'bad' else 'good' end as outcome, 'train' as split "
-            "from warehouse.labels.undated_outcome order by firm_id",
-            [as_of],
+            "from warehouse.labels.undated_outcome "
+            "where available_at <= $as_of and $as_of < superseded_at order by firm_id",
+            {"as_of": as_of},
         ).pl()
     except duckdb.CatalogException:
         labels = pl.DataFrame(schema={"outcome": pl.String})

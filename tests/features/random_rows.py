@@ -14,7 +14,7 @@ _SUMMARIES = ("货款", "代发工资", "缴税", "贷款发放", "还本", "结
 
 
 def make(seed: int) -> dict[str, list[dict[str, Any]]]:
-    """Return rows by raw table; available_at ascends to about ten months after FIRST."""
+    """Return rows by raw table; some land long after they could be known, as in a back-fill."""
     draw = random.Random(seed)  # noqa: S311 - test data, not a secret
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row_id in range(1, 161):
@@ -35,8 +35,12 @@ def make(seed: int) -> dict[str, list[dict[str, Any]]]:
                 later = known + timedelta(days=draw.choice((0, 3, 35)))
                 rows[table].append(_corrected(draw, first) | {"available_at": later})
     for table_rows in rows.values():
+        landed: dict[int, int] = {}
         for row in table_rows:
-            row["delivery_seq"] = (row["available_at"] - FIRST).days // 60 + 1
+            on_time = (row["available_at"] - FIRST).days // 60 + 1
+            late = on_time + draw.choice((0, 0, 0, 2))
+            row["delivery_seq"] = max(late, landed.get(row["row_id"], 0))
+            landed[row["row_id"]] = row["delivery_seq"]
     return dict(rows)
 
 
@@ -56,6 +60,11 @@ def _corrected(draw: random.Random, row: dict[str, Any]) -> dict[str, Any]:
     changed = row | {"record_version": 2}
     if "status" in row and "issue_time" in row:
         changed["status"] = draw.choice(("VOID", "NORMAL"))
+    if "reversal_flag" in row:
+        changed["reversal_flag"] = draw.choice((True, False))
+    for day in ("issue_time", "booked_at", "order_date"):
+        if day in row and draw.random() < 0.3:
+            changed[day] = row[day] - timedelta(days=31)
     for column in ("amount", "kwh_total", "sales_standard", "paid_amount"):
         if column in row:
             changed[column] = draw.randrange(1, 1000)

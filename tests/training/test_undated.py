@@ -29,7 +29,8 @@ def labelled(settings: Settings) -> Settings:
         connection.execute(
             """
             create table warehouse.labels.undated_outcome as
-            select firm_id, outcome = 'bad' as defaulted
+            select firm_id, outcome = 'bad' as defaulted,
+                date '2026-01-01' as available_at, date '9999-12-31' as superseded_at
             from warehouse.labels.default_12m
             where as_of = date '2025-10-31' and outcome <> 'indeterminate'
             """

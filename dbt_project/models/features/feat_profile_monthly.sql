@@ -9,11 +9,11 @@ registrations as (
     select
         snapshots.firm_id,
         snapshots.as_of,
-        max_by(registered.registered_on, (registered.available_at, registered.row_id))
+        max_by(registered.registered_on, (registered.updated_on, registered.record_version))
             as registered_on,
-        max_by(registered.industry_code, (registered.available_at, registered.row_id))
+        max_by(registered.industry_code, (registered.updated_on, registered.record_version))
             as industry_code,
-        max_by(registered.taxpayer_type, (registered.available_at, registered.row_id))
+        max_by(registered.taxpayer_type, (registered.updated_on, registered.record_version))
             as taxpayer_type
     from snapshots
     inner join {{ ref('stg_tax__registration') }} as registered

@@ -9,10 +9,12 @@ core_buyers as (
     select
         firm_id,
         buyer_id,
-        min(available_at) as available_at
+        is_core_buyer,
+        available_at,
+        lead(available_at, 1, date '9999-12-31') over (
+            partition by row_id order by record_version
+        ) as superseded_at
     from {{ ref('stg_supply__relation') }}
-    where is_core_buyer
-    group by firm_id, buyer_id
 
 ),
 
@@ -30,7 +32,8 @@ orders as (
         on
             facts.firm_id = core_buyers.firm_id
             and facts.buyer_id = core_buyers.buyer_id
-            and snapshots.as_of >= core_buyers.available_at
+            and core_buyers.is_core_buyer
+            and {{ known_at('core_buyers', 'snapshots') }}
 
 ),
 

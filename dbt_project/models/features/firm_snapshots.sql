@@ -6,28 +6,40 @@
     'fct_supply_buyer_monthly', 'fct_supply_delivery_monthly', 'fct_supply_receivable_monthly',
     'fct_power_bill_monthly', 'fct_power_reading_monthly',
 ] %}
-{%- set dated_rows = [
-    'stg_tax__registration', 'stg_supply__relation', 'stg_lender__annual_statement',
+{%- set rows_behind_features = [
+    'stg_tax__registration', 'stg_tax__invoice', 'stg_tax__vat_return', 'stg_tax__payment',
+    'stg_bank__txn',
+    'stg_supply__relation', 'stg_supply__order', 'stg_supply__delivery',
+    'stg_supply__receivable',
+    'stg_power__bill', 'stg_power__reading',
+    'stg_lender__annual_statement',
 ] %}
 
-with pieces as (
+with months as (
 
     {%- for fact in monthly_facts %}
         select
             firm_id,
-            month,
-            available_at,
-            delivery_seq
+            month
         from {{ ref(fact) }}
-        union all
+        {%- if not loop.last %}
+            union
+        {%- endif %}
     {%- endfor %}
-    {%- for staged in dated_rows %}
+
+),
+
+-- Every version of every row is news for its firm from the day it could be known, also one that
+-- only takes another row back.
+pieces as (
+
+    {%- for staged in rows_behind_features %}
         select
             firm_id,
-            cast(null as date) as month,
             available_at,
-            delivery_seq
+            max(delivery_seq) as delivery_seq
         from {{ ref(staged) }}
+        group by firm_id, available_at
         {%- if not loop.last %}
             union all
         {%- endif %}
@@ -46,24 +58,15 @@ news as (
 
 ),
 
-firms as (
-
-    select firm_id
-    from pieces
-    where month is not null
-    group by firm_id
-
-),
-
+-- All nights, not only tonight: running an older night again must not take newer ones away.
 dates as (
 
     select last_day(month) as as_of
-    from pieces
-    where last_day(month) <= cast('{{ var("as_of") }}' as date)
+    from months
+    where last_day(month) <= (select max(as_of) from {{ source('ops', 'nights') }})
     union
     select as_of
     from {{ source('ops', 'nights') }}
-    where as_of <= cast('{{ var("as_of") }}' as date)
 
 ),
 
@@ -72,7 +75,7 @@ pairs as (
     select
         firms.firm_id,
         dates.as_of
-    from firms
+    from (select distinct firm_id from months) as firms
     cross join dates
 
 ),

@@ -1,69 +1,102 @@
--- Quarterly observation dates whose 12-month window has closed and been reported by as_of.
-with months as (
+with observations as (
 
     select
-        firm_id,
-        month,
-        max(days_past_due) as days_past_due
-    from {{ ref('fct_loan_monthly') }}
+        observed_on as as_of,
+        cast(last_day(observed_on + interval 12 month) + 5 as date) as matured_at
+    from (
+        select distinct last_day(month) as observed_on
+        from {{ ref('fct_loan_monthly') }}
+        where month(month) in (3, 6, 9, 12)
+    )
     where
-        available_at <= cast('{{ var("as_of") }}' as date)
-        and superseded_at > cast('{{ var("as_of") }}' as date)
-    group by firm_id, month
+        last_day(observed_on + interval 12 month) + 5
+        <= (select max(as_of) from {{ source('ops', 'nights') }})
 
 ),
 
-observations as (
-
-    select distinct last_day(month) as as_of
-    from months
-    where
-        month(month) in (3, 6, 9, 12)
-        and last_day(last_day(month) + interval 12 month) + 5
-        <= cast('{{ var("as_of") }}' as date)
-
-),
-
-performance as (
+loans as (
 
     select
-        months.firm_id,
+        facts.firm_id,
         observations.as_of,
-        max(months.days_past_due) filter (
-            where months.month <= observations.as_of
-        ) as worst_before,
-        max(months.days_past_due) filter (
-            where months.month > observations.as_of
-        ) as worst_after,
-        count(*) filter (where last_day(months.month) = observations.as_of) as is_on_book
+        observations.matured_at,
+        facts.month,
+        facts.days_past_due,
+        facts.available_at,
+        facts.superseded_at
     from observations
-    inner join months
-        on months.month <= observations.as_of + interval 12 month
-    group by months.firm_id, observations.as_of
+    inner join {{ ref('fct_loan_monthly') }} as facts
+        on facts.month <= observations.as_of + interval 12 month
+
+),
+
+-- When the outcome could first be told, and every later day on which a correction may change it.
+moments as (
+
+    select distinct
+        firm_id,
+        as_of,
+        matured_at,
+        greatest(matured_at, unnest([available_at, superseded_at])) as available_at
+    from loans
+
+),
+
+told as (
+
+    select
+        moments.firm_id,
+        moments.as_of,
+        moments.matured_at,
+        moments.available_at,
+        max(loans.days_past_due) filter (where loans.month <= loans.as_of) as worst_before,
+        max(loans.days_past_due) filter (where loans.month > loans.as_of) as worst_after,
+        bool_or(last_day(loans.month) = loans.as_of) as is_on_book
+    from moments
+    inner join loans
+        on
+            moments.firm_id = loans.firm_id
+            and moments.as_of = loans.as_of
+            and moments.available_at >= loans.available_at
+            and moments.available_at < loans.superseded_at
+    group by moments.firm_id, moments.as_of, moments.matured_at, moments.available_at
+
+),
+
+versions as (
+
+    select
+        *,
+        lead(available_at, 1, date '9999-12-31') over (
+            partition by firm_id, as_of order by available_at
+        ) as superseded_at
+    from told
 
 ),
 
 final as (
 
     select
-        firm_id,
-        as_of,
+        versions.firm_id,
+        versions.as_of,
         case
-            when worst_after >= 90 then 'bad'
-            when worst_after >= 30 then 'indeterminate'
+            when versions.worst_after >= 90 then 'bad'
+            when versions.worst_after >= 30 then 'indeterminate'
             else 'good'
         end as outcome,
-        cast(last_day(as_of + interval 12 month) + 5 as date) as matured_at
-    from performance
+        versions.matured_at,
+        versions.available_at,
+        versions.superseded_at
+    from versions
     semi join {{ ref('feat_profile_monthly') }} as profiles
         on
-            performance.firm_id = profiles.firm_id
-            and performance.as_of = profiles.as_of
+            versions.firm_id = profiles.firm_id
+            and versions.as_of = profiles.as_of
             and profiles.profile_observed_months >= 3
     where
-        worst_before < 90
-        and worst_after is not null
-        and is_on_book > 0
+        versions.worst_before < 90
+        and versions.worst_after is not null
+        and versions.is_on_book
 
 )
 

@@ -2,11 +2,13 @@ with final as (
 
     select
         firm_id,
-        max_by(is_defaulted, record_version) as defaulted
+        is_defaulted as defaulted,
+        available_at,
+        lead(available_at, 1, date '9999-12-31') over (
+            partition by row_id order by record_version
+        ) as superseded_at
     from {{ ref('stg_lender__outcome_label') }}
-    where available_at <= cast('{{ var("as_of") }}' as date)
-    group by firm_id
-    having max_by(is_defaulted, record_version) is not null
+    qualify is_defaulted is not null
 
 )
 

@@ -15,7 +15,8 @@ renamed as (
         status,
         taxpayer_type,
         industry_code,
-        reg_date as registered_on
+        reg_date as registered_on,
+        updated_at as updated_on
     from source
 
 ),
@@ -37,7 +38,8 @@ final as (
         renamed.status,
         renamed.taxpayer_type,
         renamed.industry_code,
-        renamed.registered_on
+        renamed.registered_on,
+        renamed.updated_on
     from renamed
     inner join tokens as firms on renamed.firm = firms.identifier
 

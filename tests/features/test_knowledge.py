@@ -1,0 +1,151 @@
+"""What is known when: labels, registrations, core buyers, nights run out of order."""
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from features import build
+from firmpulse import warehouse
+from firmpulse.calendar import add_months, month_end
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from tests import vault_rows
+from tests.vault_rows import invoice
+from training.sampling import _labels
+
+FIRST_MONTH = date(2023, 1, 1)
+
+
+def _night(settings: Settings, as_of: date) -> None:
+    for stage in ("mask", "facts", "features"):
+        build.build(settings, as_of, stage)
+
+
+def _base(row_id: int, available_at: date, **values: Any) -> dict[str, Any]:
+    return {
+        "firm": "uscc:F1", "row_id": row_id, "record_version": 1, "delivery_seq": 1,
+        "available_at": available_at, **values,
+    }  # fmt: skip
+
+
+def _loan(row_id: int, month: date, days_past_due: int, **changes: Any) -> dict[str, Any]:
+    known = date.fromordinal(month_end(month).toordinal() + 5)
+    row = _base(row_id, known, loan_no="L1", month=month, balance=100, days_past_due=days_past_due)
+    return row | changes
+
+
+def _sales(months: int) -> list[vault_rows.Row]:
+    return [invoice(900 + n, "F1", add_months(date(2023, 1, 9), n), 100) for n in range(months)]
+
+
+def test_labels_are_those_known_on_the_day_of_sampling(settings: Settings) -> None:
+    """In 2025 the lender corrects a month of 2024 from 0 to 95 days past due."""
+    months = [add_months(FIRST_MONTH, n) for n in range(30)]
+    loans = [_loan(n, month, 0) for n, month in enumerate(months, 1)]
+    corrected = _loan(
+        14, months[13], 95, record_version=2, delivery_seq=2, available_at=date(2025, 5, 1)
+    )
+    vault_rows.fill(settings, {"tax_invoice": _sales(30), "loan_performance": [*loans, corrected]})
+    _night(settings, date(2025, 6, 30))
+    with warehouse.connect(settings) as connection:
+        before = _labels(connection, date(2025, 4, 30))
+        after = _labels(connection, date(2025, 5, 1))
+        with pytest.raises(NotReadyError):
+            _labels(connection, date(2024, 3, 1))
+    wanted = pl.col("as_of") == date(2023, 6, 30)
+    assert before.filter(wanted)["outcome"].to_list() == ["good"]
+    assert after.filter(wanted)["outcome"].to_list() == ["bad"]
+    # Nothing is told before its twelve months have passed and been reported.
+    assert max(before["as_of"]) == date(2024, 3, 31)
+    assert max(after["as_of"]) <= date(2024, 3, 31)
+
+
+def test_an_older_night_run_again_takes_nothing_away(settings: Settings) -> None:
+    vault_rows.fill(settings, {"tax_invoice": _sales(8)})
+    _night(settings, date(2023, 7, 31))
+    _night(settings, date(2023, 8, 2))
+    before = vault_rows.features_of(settings, "firm_snapshots")
+    _night(settings, date(2023, 5, 31))
+    after = vault_rows.features_of(settings, "firm_snapshots")
+    assert after.equals(before)
+    assert max(after["as_of"]) == date(2023, 8, 2)
+
+
+def test_a_late_row_of_an_old_registration_does_not_become_the_current_one(
+    settings: Settings,
+) -> None:
+    def registration(row_id: int, updated: date, known: date, industry: str) -> dict[str, Any]:
+        return _base(
+            row_id, known, uscc="F1", updated_at=updated, industry_code=industry,
+            taxpayer_type="GENERAL", reg_date=date(2015, 1, 1), status="NORMAL",
+        )  # fmt: skip
+
+    vault_rows.fill(
+        settings,
+        {
+            "tax_invoice": _sales(3),
+            "tax_registration": [
+                registration(1, date(2023, 1, 10), date(2023, 1, 11), "2200"),
+                registration(2, date(2022, 6, 1), date(2023, 2, 14), "9900"),
+            ],
+        },
+    )
+    _night(settings, date(2023, 3, 31))
+    view = vault_rows.features_of(settings, "feat_profile_monthly")
+    assert view.filter(pl.col("as_of") == date(2023, 3, 31))["profile_industry"].to_list() == ["22"]
+
+
+def test_a_buyer_that_is_no_longer_core_stops_counting_from_then_on(settings: Settings) -> None:
+    relation = _base(
+        1, date(2023, 1, 5), buyer_uscc="B1", supplier_uscc="F1", is_core=True, tier=1,
+        since=date(2023, 1, 4),
+    )  # fmt: skip
+    ended = relation | {
+        "record_version": 2, "is_core": False, "available_at": date(2023, 3, 10),
+        "delivery_seq": 2,
+    }  # fmt: skip
+    orders = [
+        _base(
+            10 + n, date(2023, n, 8), buyer_uscc="B1", supplier_uscc="F1", amount=50,
+            order_date=date(2023, n, 7), due_date=date(2023, n, 20), status="ACTIVE",
+        )
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    vault_rows.fill(settings, {"sc_relation": [relation, ended], "sc_order": orders})
+    _night(settings, date(2023, 3, 31))
+    view = vault_rows.features_of(settings, "feat_supply_monthly")
+    share = dict(view.select("as_of", "supply_core_buyer_share_12m").iter_rows())
+    assert share == {date(2023, 1, 31): 1.0, date(2023, 2, 28): 1.0, date(2023, 3, 31): 0.0}
+
+
+def test_a_row_that_only_takes_another_back_makes_old_snapshots_stale(settings: Settings) -> None:
+    """A reversal known since 5 February lands after the night of the 10th was built."""
+
+    def txn(row_id: int, amount: int) -> dict[str, Any]:
+        return _base(
+            row_id, date(2023, 1, 7), account_no="6222", booked_at=date(2023, 1, 6), dc="IN",
+            amount=amount, balance=amount, summary="货款", reversal_flag=False,
+        )  # fmt: skip
+
+    vault_rows.fill(settings, {"bank_txn": [txn(1, 1000), txn(2, 500)]})
+    _night(settings, date(2023, 2, 10))
+    before = vault_rows.features_of(settings, "feat_bank_monthly")
+    reversed_txn = txn(1, 1000) | {
+        "record_version": 2, "reversal_flag": True, "available_at": date(2023, 2, 5),
+        "delivery_seq": 2,
+    }  # fmt: skip
+    vault_rows.fill(settings, {"bank_txn": [reversed_txn]})
+    _night(settings, date(2023, 2, 12))
+    after = vault_rows.features_of(settings, "feat_bank_monthly")
+
+    def receipts(view: pl.DataFrame) -> dict[date, float]:
+        return dict(view.select("as_of", "bank_operating_in_mean_6m").iter_rows())
+
+    assert receipts(before) == {date(2023, 1, 31): 1500, date(2023, 2, 10): 1500}
+    assert receipts(after) == {
+        date(2023, 1, 31): 1500,
+        date(2023, 2, 10): 500,
+        date(2023, 2, 12): 500,
+    }
