@@ -67,7 +67,9 @@ def show_scores(settings: Settings, as_of: date, console: Console) -> None:
     with warehouse.connect(settings) as connection:
         scored = connection.execute(_SCORES, [as_of]).fetchone()
         unscored = connection.execute(_UNSCORED, [as_of]).fetchone()
-    if scored and unscored:
+    if scored and unscored and not scored[0]:
+        console.print(f"No firm is scored for {as_of}; {unscored[0]:,} unscored with a reason")
+    elif scored and unscored:
         firms, grades, low, middle, high = scored
         console.print(
             f"Scored [bold]{firms:,}[/] firms ({unscored[0]:,} unscored, each with its reason): "

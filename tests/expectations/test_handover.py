@@ -2,12 +2,9 @@
 
 from datetime import date
 
-import pytest
-
 from expectations import handover
 from extracts import vault
 from firmpulse import warehouse
-from firmpulse.errors import ExpectationFailed
 from firmpulse.settings import Settings
 
 NIGHT = date(2026, 10, 31)
