@@ -8,11 +8,12 @@ import duckdb
 
 from extracts import gate, staging
 from extracts.contracts import Contract
-from extracts.landing import Counts, Place, land
+from extracts.landing import Counts, land
 from extracts.manifest import DeliveryRef, Manifest
 from extracts.records import LANDED, DeliveryReport, TableReport, record_landed
 from extracts.sql import ident
 from extracts.staging import Staged
+from extracts.versions import Place
 from firmpulse.errors import DeliveryRefused
 from firmpulse.settings import Settings
 
@@ -43,7 +44,7 @@ def land_delivery(
         shutil.rmtree(scratch, ignore_errors=True)
     _require_rows(staged, ref.manifest)
     try:
-        reports = _store(connection, settings, ref, staged, as_of)
+        reports = _store(connection, settings, ref, ref.manifest, staged, as_of)
     finally:
         _drop(connection, staged)
     return DeliveryReport(delivery_id=ref.delivery_id, status=LANDED, tables=tuple(reports))
@@ -84,6 +85,7 @@ def _store(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
     ref: DeliveryRef,
+    manifest: Manifest,
     staged: Sequence[Staged],
     as_of: date,
 ) -> list[TableReport]:
@@ -95,11 +97,15 @@ def _store(
         ).fetchall()[0]
         reports = []
         for table in staged:
-            reports.append(
-                _store_table(
-                    connection, settings, table, Place(ref.delivery_id, seq, last_row_id), as_of
-                )
+            place = Place(
+                delivery_id=ref.delivery_id,
+                delivery_seq=seq,
+                last_row_id=last_row_id,
+                delivered_at=manifest.delivered_at,
+                delivered_on=manifest.delivered_on,
+                is_increment=manifest.kind == "increment",
             )
+            reports.append(_store_table(connection, settings, table, place, as_of))
             last_row_id += _size(connection, table)
         record_landed(connection, ref, seq, as_of, reports)
         connection.execute(

@@ -65,7 +65,7 @@ firms as (
 dated as (
     select *,
         cast({contract.event_at} as date) as event_at,
-        {_available_at(contract, manifest)} as available_at,
+        cast({contract.available_at} as date) as available_at,
         {_row_hash(columns)} as row_hash,
         {_problem(columns, layout)} as problem
     from firms
@@ -99,11 +99,6 @@ def _scan(layout: Layout, files: Sequence[Inspected]) -> str:
         f"skip = 1, delim = ',', quote = '\"', escape = '\"', strict_mode = true, "
         f"store_rejects = true, rejects_table = 'broken_lines', rejects_scan = 'broken_scans')"
     )
-
-
-def _available_at(contract: Contract, manifest: Manifest) -> str:
-    formula = f"cast({contract.available_at} as date)"
-    return formula if manifest.kind == "history" else f"greatest({formula}, delivered_on)"
 
 
 def _row_hash(columns: Sequence[Column]) -> str:

@@ -66,6 +66,15 @@ _VAULT = (
     )
     """,
     """
+    -- Versions that were the newest of their key when another delivery repeated them.
+    create table if not exists vault.ops.repeated (
+        table_name varchar not null,
+        row_key uhugeint not null,
+        record_version integer not null,
+        delivery_seq bigint not null
+    )
+    """,
+    """
     create table if not exists vault.ops.files (
         delivery_seq bigint not null,
         file_no integer not null,
