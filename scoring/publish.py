@@ -9,7 +9,7 @@ import duckdb
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from scoring import store
-from scoring.tables import DATA_QUALITY, PUBLISHED, RUN_STEPS, Table
+from scoring.tables import CHECKED, DATA_QUALITY, PUBLISHED, RUN_STEPS, Table
 
 # View → (what it shows, its query over the published tables).
 VIEWS: Mapping[str, tuple[str, str]] = {
@@ -58,7 +58,10 @@ _VIEW_COLUMNS = {
 
 
 def publish(settings: Settings, as_of: date) -> Path:
-    """Publish all scores up to `as_of` and return the path of the DuckDB file.
+    """Clear the scores of `as_of`, publish those of every cleared night, return the file's path.
+
+    The caller has checked the night's scores. A night whose check failed never comes here, so its
+    scores stay unpublished, by this call and by those of later nights.
 
     The file is not encrypted: it holds tokens, never an identifier. It is built beside the old
     one and renamed over it; a reader that has the old file open keeps reading the old rows.
@@ -70,9 +73,10 @@ def publish(settings: Settings, as_of: date) -> Path:
         leftover.unlink()
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
+        store.clear(connection, as_of)
         connection.execute(f"attach '{_quoted(building / settings.scores_path.name)}' as published")
         for table in PUBLISHED:
-            _copy(connection, table, as_of)
+            _copy(connection, table)
             twin = _quoted(building / f"{table.name}.parquet")
             connection.execute(f"copy published.{table.name} to '{twin}' (format parquet)")
         _add_views(connection)
@@ -84,17 +88,17 @@ def publish(settings: Settings, as_of: date) -> Path:
     return settings.scores_path
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: Table, as_of: date) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     target = f"published.{table.name}"
     connection.execute(table.create_sql(target))
     origin = _origin(table)
     if _exists(connection, origin):
         columns = ", ".join(table.columns)
-        dated = "where as_of <= $as_of" if "as_of" in table.columns else ""
+        cleared = "semi join warehouse.scoring.cleared_nights using (as_of)"
+        checked = cleared if table in CHECKED else ""
         order = ", ".join(name for name in table.columns if name not in ("score", "log_odds"))
         connection.execute(
-            f"insert into {target} select {columns} from {origin} {dated} order by {order}",  # noqa: S608 - constants
-            {"as_of": as_of} if dated else {},
+            f"insert into {target} select {columns} from {origin} {checked} order by {order}"  # noqa: S608 - constants
         )
     connection.execute(f"comment on table {target} is '{_quoted(table.grain)}'")
     for name, (_, meaning) in table.columns.items():

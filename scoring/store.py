@@ -24,10 +24,11 @@ class Night:
 
 
 def replace(settings: Settings, as_of: date, night: Night) -> None:
-    """Replace the rows of `as_of` in one transaction."""
+    """Replace the rows of `as_of` in one transaction; they wait to be cleared again."""
     with warehouse.connect(settings) as connection:
         prepare(connection)
         connection.execute("begin")
+        connection.execute("delete from warehouse.scoring.cleared_nights where as_of = ?", [as_of])
         for table, rows in (
             (SCORES, night.scores),
             (REASONS, night.reasons),
@@ -50,6 +51,16 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("create schema if not exists warehouse.scoring")
     for table in WRITTEN_BY_SCORING:
         connection.execute(table.create_sql(f"warehouse.scoring.{table.name}"))
+    connection.execute(
+        "create table if not exists warehouse.scoring.cleared_nights (as_of date primary key)"
+    )
+
+
+def clear(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Let the scores of `as_of` be published, now and by every later night."""
+    connection.execute(
+        "insert into warehouse.scoring.cleared_nights values (?) on conflict do nothing", [as_of]
+    )
 
 
 def model_entry(settings: Settings, version: Any, model: CreditModel) -> pl.DataFrame:

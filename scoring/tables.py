@@ -127,5 +127,7 @@ RUN_STEPS = Table(
     },
 )
 
+# Tables whose rows of a night are published once its scores were checked.
+CHECKED = (SCORES, REASONS, UNSCORED)
 WRITTEN_BY_SCORING = (SCORES, REASONS, UNSCORED, MODEL_VERSIONS)
 PUBLISHED = (*WRITTEN_BY_SCORING, DATA_QUALITY, RUN_STEPS)

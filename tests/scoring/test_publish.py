@@ -17,7 +17,7 @@ from scoring.publish import VIEWS, publish
 from scoring.store import Night
 from scoring.tables import PUBLISHED, SCORES
 
-FIRST, SECOND = date(2026, 10, 30), date(2026, 10, 31)
+FIRST, SECOND, THIRD = date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 1)
 
 READER = """
 import sys, duckdb
@@ -111,9 +111,27 @@ def test_views_show_the_newest_and_what_changed(settings: Settings, published: P
         assert reasons == [("f1", SECOND)]
 
 
-def test_an_earlier_night_can_be_published_again(settings: Settings, published: Path) -> None:
+def test_an_earlier_night_published_again_takes_no_later_one_away(
+    settings: Settings, published: Path
+) -> None:
     store.replace(settings, SECOND, _night(SECOND, {"f1": 590}))
+    publish(settings, SECOND)
     publish(settings, FIRST)
+    with duckdb.connect(str(published), read_only=True) as analyst:
+        assert analyst.execute("select max(as_of) from scores").fetchone() == (SECOND,)
+
+
+def test_scores_that_were_not_cleared_are_published_by_no_later_night(
+    settings: Settings, published: Path
+) -> None:
+    """A night that failed its check never calls publish; the next one does."""
+    store.replace(settings, SECOND, _night(SECOND, {"f1": 590}))
+    publish(settings, THIRD)
+    with duckdb.connect(str(published), read_only=True) as analyst:
+        assert analyst.execute("select max(as_of) from scores").fetchone() == (FIRST,)
+    publish(settings, SECOND)
+    store.replace(settings, SECOND, _night(SECOND, {"f1": 591}))
+    publish(settings, THIRD)
     with duckdb.connect(str(published), read_only=True) as analyst:
         assert analyst.execute("select max(as_of) from scores").fetchone() == (FIRST,)
 
