@@ -4,8 +4,9 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from expectations import profiles
-from expectations.validation import require
+from expectations import profiles, verdicts
+from expectations import suite as suites
+from expectations.validation import Validation, stop_if_failed, validate
 from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
 
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
+# Suites whose rows are deliveries, or tables of deliveries.
+_OF_DELIVERIES = ("delivery", "masked")
 Profile = Callable[["duckdb.DuckDBPyConnection", date], "pd.DataFrame"]
 
 
 def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
-    """Check what the providers delivered for a night.
+    """Check what the providers delivered for a night, and earlier deliveries that failed.
 
     Raises:
-        ExpectationFailed: a delivery is empty, or too much of it is broken or repeated.
+        ExpectationFailed: too much of a delivery is broken, or rows of it are unaccounted for.
     """
     return _check(settings, as_of, "delivery", profiles.deliveries)
 
@@ -74,8 +77,43 @@ def _check(
 ) -> dict[str, Any]:
     with runlog.step(settings, as_of, "validate", suite) as step:
         with warehouse.connect(settings) as connection:
+            verdicts.prepare(connection)
             frame = profile(connection, as_of)
-        outcome = require(settings, suite, frame, as_of.isoformat(), parameters)
+        outcome = validate(settings, suite, frame, as_of.isoformat(), parameters)
+        with warehouse.connect(settings) as connection:
+            _record(connection, as_of, frame, outcome)
+        stop_if_failed(settings, outcome, _advice(outcome))
         step.rows_out = len(frame)
         step.note = "; ".join(outcome.warnings) or None
     return {"rows": len(frame), "warnings": list(outcome.warnings)}
+
+
+def _record(
+    connection: "duckdb.DuckDBPyConnection",
+    as_of: date,
+    frame: "pd.DataFrame",
+    outcome: Validation,
+) -> None:
+    """Keep the verdict: on each delivery where the batch consists of deliveries."""
+    if outcome.suite not in _OF_DELIVERIES:
+        verdicts.record_night(connection, outcome.suite, as_of, passed=outcome.success)
+        return
+    is_broken = frame[suites.load(outcome.suite).row].isin(outcome.broken)
+    seqs = frame["delivery_seq"]
+    failed = {int(seq) for seq in seqs[is_broken].dropna()}
+    passed = {int(seq) for seq in seqs.dropna()} - failed
+    verdicts.record_deliveries(connection, outcome.suite, as_of, sorted(passed), sorted(failed))
+
+
+def _advice(outcome: Validation) -> str:
+    """Say what to do about broken deliveries; every night stops until that is done."""
+    if outcome.suite not in _OF_DELIVERIES:
+        return ""
+    deliveries = dict.fromkeys(name.partition(" / ")[0] for name in outcome.broken)
+    accept = "".join(
+        f'  firmpulse accept {delivery_id} --because "..."\n' for delivery_id in deliveries
+    )
+    return (
+        "Every night stops here until the cause is repaired or somebody answers for taking the "
+        f"delivery as it is:\n{accept}"
+    )

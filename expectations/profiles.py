@@ -14,8 +14,29 @@ if TYPE_CHECKING:
 
     from features.registry import Registry
 
+# The deliveries of the night, and earlier ones without a good verdict; never an accepted one.
+_OPEN = """(
+    select * from warehouse.ops.deliveries as delivery
+    where
+        (as_of = $as_of or (delivery_seq is not null and not exists (
+            select 1 from warehouse.ops.verdicts as verdict
+            where
+                verdict.suite = '{suite}'
+                and verdict.delivery_seq = delivery.delivery_seq
+                and verdict.passed
+        )))
+        and not exists (
+            select 1 from warehouse.ops.verdicts as verdict
+            where
+                verdict.suite = '{suite}'
+                and verdict.delivery_seq = delivery.delivery_seq
+                and verdict.accepted_because is not null
+        )
+)"""
+
 _DELIVERIES = """
 select
+    delivery_seq,
     delivery_id || coalesce(' / ' || table_name, '') as batch_table,
     source,
     status,
@@ -35,13 +56,25 @@ select
     rows_refused_by_gate / nullif(rows_read, 0) as refused_by_gate_share,
     rows_read - rows_landed - rows_duplicate - rows_refused_by_gate - rows_quarantined
         as unaccounted_rows
-from warehouse.ops.deliveries
-where as_of = $as_of
+from {open}
 order by batch_table
 """
 
 _MASKED = """
+with delivered as (
+    select
+        delivery_seq,
+        any_value(delivery_id) as delivery_id,
+        any_value(source) as source,
+        any_value(kind) as kind,
+        any_value(delivered_at)::date as delivered_on,
+        sum(rows_landed)::bigint as landed_rows
+    from {open}
+    where status = 'landed'
+    group by delivery_seq
+)
 select
+    tonight.delivery_seq,
     tonight.delivery_id as delivery,
     tonight.source,
     tonight.kind,
@@ -50,29 +83,14 @@ select
     tonight.landed_rows - coalesce(masked.masked_rows, 0) as lost_rows,
     case when tonight.kind = 'increment' then coalesce(masked.early_rows, 0) else 0 end
         as early_rows
-from (
-    select
-        delivery_seq,
-        any_value(delivery_id) as delivery_id,
-        any_value(source) as source,
-        any_value(kind) as kind,
-        any_value(delivered_at)::date as delivered_on,
-        sum(rows_landed)::bigint as landed_rows
-    from warehouse.ops.deliveries
-    where as_of = $as_of and status = 'landed'
-    group by delivery_seq
-) as tonight
+from delivered as tonight
 left join (
     select
         versions.delivery_seq,
         count(*) as masked_rows,
         count(*) filter (where versions.available_at < delivered.delivered_on) as early_rows
     from ({versions}) as versions
-    inner join (
-        select distinct delivery_seq, delivered_at::date as delivered_on
-        from warehouse.ops.deliveries
-        where as_of = $as_of and status = 'landed'
-    ) as delivered using (delivery_seq)
+    inner join delivered using (delivery_seq)
     group by versions.delivery_seq
 ) as masked using (delivery_seq)
 order by delivery
@@ -132,16 +150,18 @@ where as_of = $as_of
 
 
 def deliveries(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
-    """Return one row per table of the deliveries landed or refused for `as_of`."""
-    return connection.execute(_DELIVERIES, {"as_of": as_of}).df()
+    """Return one row per table of the night's deliveries and of earlier ones not yet passed."""
+    query = _DELIVERIES.format(open=_OPEN.format(suite="delivery"))
+    return connection.execute(query, {"as_of": as_of}).df()
 
 
 def masked(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
-    """Return one row per delivery landed for `as_of`: rows landed against rows masked."""
+    """Return one row per landed delivery to check: rows landed against rows masked."""
     tables = _tables(connection, "staging", {"delivery_seq", "available_at"})
     parts = [_MASKED_TABLE.format(table=table) for table in tables]
     versions = " union all ".join(parts) or _NO_VERSIONS
-    return connection.execute(_MASKED.format(versions=versions), {"as_of": as_of}).df()
+    query = _MASKED.format(versions=versions, open=_OPEN.format(suite="masked"))
+    return connection.execute(query, {"as_of": as_of}).df()
 
 
 def facts(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":

@@ -27,6 +27,8 @@ class Validation:
     failed: tuple[str, ...]
     # Failed expectations that do not stop a run.
     warnings: tuple[str, ...]
+    # Rows of the batch that broke a critical expectation, by their name.
+    broken: tuple[str, ...] = ()
 
     @property
     def success(self) -> bool:
@@ -52,16 +54,25 @@ def validate(
     """
     definition = suites.load(suite)
     results = _run(settings, definition, frame, batch, dict(parameters or {}))
-    broken = [
-        (expectation.severity, f"{expectation.says}; seen: {_seen(result, definition.row)}")
+    failed = [
+        (expectation, result)
         for expectation, result in zip(definition.expectations, results, strict=True)
         if not result["success"]
     ]
+    words: dict[str, list[str]] = {"critical": [], "warning": []}
+    broken: dict[str, None] = {}
+    for expectation, result in failed:
+        words[expectation.severity].append(
+            f"{expectation.says}; seen: {_seen(result, definition.row)}"
+        )
+        if definition.row is not None and expectation.severity == "critical":
+            broken |= dict.fromkeys(_rows(result, definition.row) or frame[definition.row])
     return Validation(
         suite=suite,
         batch=batch,
-        failed=tuple(text for severity, text in broken if severity == "critical"),
-        warnings=tuple(text for severity, text in broken if severity == "warning"),
+        failed=tuple(words["critical"]),
+        warnings=tuple(words["warning"]),
+        broken=tuple(broken),
     )
 
 
@@ -78,13 +89,24 @@ def require(
         ExpectationFailed: names the suite, the batch, and each failure with what was seen.
     """
     outcome = validate(settings, suite, frame, batch, parameters)
-    if not outcome.success:
-        lines = "".join(f"\n  - expected: {line}" for line in outcome.failed)
-        raise ExpectationFailed(
-            f"the {suite} batch of {batch} broke {len(outcome.failed)} of its expectations:"
-            f"{lines}\nSee {settings.data_docs / 'index.html'}"
-        )
+    stop_if_failed(settings, outcome)
     return outcome
+
+
+def stop_if_failed(settings: Settings, outcome: Validation, advice: str = "") -> None:
+    """Stop the run when a critical expectation failed.
+
+    Raises:
+        ExpectationFailed: names the suite, the batch, each failure with what was seen; then
+            the advice.
+    """
+    if outcome.success:
+        return
+    lines = "".join(f"\n  - expected: {line}" for line in outcome.failed)
+    raise ExpectationFailed(
+        f"the {outcome.suite} batch of {outcome.batch} broke {len(outcome.failed)} of its "
+        f"expectations:{lines}\n{advice}See {settings.data_docs / 'index.html'}"
+    )
 
 
 def _run(
@@ -147,6 +169,11 @@ def _seen(result: dict[str, Any], row: str | None) -> str:
         values = ", ".join(str(value) for value in detail["partial_unexpected_list"])
         return f"{detail['unexpected_count']} of {detail['element_count']} rows, such as {values}"
     return str(detail.get("observed_value"))
+
+
+def _rows(result: dict[str, Any], row: str) -> list[str]:
+    """Return the names of the rows that broke an expectation; none when it looks at a table."""
+    return [str(entry[row]) for entry in result["result"].get("unexpected_index_list") or ()]
 
 
 def _named(rows: list[dict[str, Any]], row: str) -> str:

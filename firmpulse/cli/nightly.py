@@ -54,7 +54,20 @@ def train(
     run_training(Settings(), as_of.date(), approver, Progress(make_console()))
 
 
+def accept(
+    delivery_id: str,
+    because: Annotated[str, typer.Option(help="Why it is right to take it as it is.")],
+) -> None:
+    """Take a delivery that failed its checks as it is; the next night goes on with it."""
+    from expectations import verdicts
+
+    suites = verdicts.accept(Settings(), delivery_id, because)
+    text = f"Accepted {delivery_id}, which had failed: {', '.join(suites)}"
+    make_console().print(text, markup=False)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(night)
     app.command()(train)
+    app.command()(accept)

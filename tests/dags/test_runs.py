@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import date, timedelta
 
 import duckdb
 import pytest
@@ -101,7 +101,7 @@ def test_a_source_that_crashes_leaves_the_others_and_fails_the_run(
     assert "summarise" not in ended
 
 
-def test_a_batch_that_breaks_its_suite_stops_the_run_before_masking(
+def test_a_batch_that_breaks_its_suite_stops_every_night_before_masking(
     simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
 ) -> None:
     settings, night = simulated
@@ -110,14 +110,16 @@ def test_a_batch_that_breaks_its_suite_stops_the_run_before_masking(
         connection.execute(set_read, [1])
     events: list[TaskEvent] = []
     try:
-        with pytest.raises(ExpectationFailed, match="every row read is landed, a duplicate"):
-            dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()}, events.append)
+        for as_of in (night, night + timedelta(days=1)):
+            with pytest.raises(ExpectationFailed, match="every row read is landed, a duplicate"):
+                dagrun.run_dag(settings, "run_nightly", {"as_of": as_of.isoformat()}, events.append)
     finally:
         with warehouse.connect(settings) as connection:
             connection.execute(set_read, [-1])
 
-    assert events[-1].task_id == "validate_deliveries"
-    assert not events[-1].succeeded
+    stopped = [event.task_id for event in events if not event.succeeded]
+    assert stopped == ["validate_deliveries"] * 2
+    assert "mask" not in {event.task_id for event in events}
 
 
 def test_an_unknown_dag_names_the_known_ones(settings: Settings) -> None:

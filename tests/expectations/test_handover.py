@@ -1,10 +1,14 @@
 """The checks of a night, on the warehouse's own record of deliveries."""
 
-from datetime import date
+from datetime import date, timedelta
 
-from expectations import handover
+import duckdb
+import pytest
+
+from expectations import handover, verdicts
 from extracts import vault
 from firmpulse import warehouse
+from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
 
 NIGHT = date(2026, 10, 31)
@@ -36,3 +40,85 @@ def test_refused_and_empty_deliveries_leave_the_others_alone(settings: Settings)
         "no delivery was refused; seen: tax-bad refused",
         "a landed delivery holds at least one row; seen: tax-empty / tax_invoice 0",
     ]
+
+
+def test_a_delivery_that_failed_stops_every_night_until_it_is_accepted(settings: Settings) -> None:
+    record(settings, "tax-rotten", delivery_seq=1, rows_read=100, rows_quarantined=100)
+    record(settings, "tax-good", delivery_seq=2, rows_read=10, rows_landed=10)
+    next_night = NIGHT + timedelta(days=1)
+    record(settings, "tax-next", next_night, delivery_seq=3, rows_read=5, rows_landed=5)
+
+    for night in (NIGHT, next_night, NIGHT):
+        with pytest.raises(ExpectationFailed, match="go to quarantine") as caught:
+            handover.deliveries(settings, night)
+        assert "tax-rotten / tax_invoice 1" in str(caught.value)
+        assert 'firmpulse accept tax-rotten --because "..."' in str(caught.value)
+        assert "accept tax-good" not in str(caught.value)
+    assert verdicts.accept(settings, "tax-rotten", "seen with the provider") == ("delivery",)
+
+    for night in (next_night, NIGHT):
+        assert handover.deliveries(settings, night)["rows"] == 1
+    with warehouse.connect(settings) as connection:
+        kept = connection.execute(
+            "select delivery_seq, passed, accepted_because from warehouse.ops.verdicts order by all"
+        ).fetchall()
+    assert kept == [(1, True, "seen with the provider"), (2, True, None), (3, True, None)]
+
+
+def test_only_what_failed_can_be_accepted(settings: Settings) -> None:
+    record(settings, "tax-good", delivery_seq=2, rows_read=10, rows_landed=10)
+    handover.deliveries(settings, NIGHT)
+
+    for delivery_id in ("tax-good", "tax-unknown"):
+        with pytest.raises(NotReadyError, match="has failed a check"):
+            verdicts.accept(settings, delivery_id, "why not")
+
+
+def test_rows_lost_on_the_way_to_the_warehouse_stop_the_next_night_too(settings: Settings) -> None:
+    record(settings, "tax-lost", delivery_seq=1, rows_read=10, rows_landed=10)
+    with warehouse.connect(settings) as connection:
+        connection.execute("create schema warehouse.staging")
+        connection.execute(
+            "create table warehouse.staging.stg_tax__invoice as "
+            "select 1 as delivery_seq, date '2026-10-31' as available_at from range(9)"
+        )
+    for night in (NIGHT, NIGHT + timedelta(days=1)):
+        with pytest.raises(ExpectationFailed, match="tax-lost 1"):
+            handover.features(settings, night)
+
+
+def test_the_scores_of_a_night_have_a_verdict(settings: Settings) -> None:
+    def verdict() -> list[tuple[object, ...]]:
+        with warehouse.connect(settings) as connection:
+            return connection.execute(
+                "select as_of, passed from warehouse.ops.verdicts where suite = 'scores'"
+            ).fetchall()
+
+    with warehouse.connect(settings) as connection:
+        _make_scores(connection)
+    with pytest.raises(ExpectationFailed, match="scores lie between 300 and 900"):
+        handover.scores(settings, NIGHT, "1")
+    assert verdict() == [(NIGHT, False)]
+
+    with warehouse.connect(settings) as connection:
+        connection.execute("update warehouse.scoring.scores set score = 560")
+    handover.scores(settings, NIGHT, "1")
+    assert verdict() == [(NIGHT, True)]
+
+
+def _make_scores(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make one firm with a score of 901."""
+    connection.execute("create schema warehouse.features")
+    connection.execute("create schema warehouse.scoring")
+    connection.execute(
+        "create table warehouse.features.firm_snapshots as "
+        "select gen_random_uuid() as firm_id, date '2026-10-31' as as_of"
+    )
+    connection.execute(
+        "create table warehouse.scoring.scores as select firm_id, as_of, 0.02 as default_prob, "
+        "901 as score, 'BBB' as grade from warehouse.features.firm_snapshots"
+    )
+    connection.execute(
+        "create table warehouse.scoring.unscored as "
+        "select firm_id, as_of from warehouse.features.firm_snapshots limit 0"
+    )

@@ -5,7 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from expectations import profiles
+from expectations import profiles, verdicts
 from features.registry import FeatureMeta, Registry
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -16,6 +16,7 @@ NIGHT = date(2026, 10, 31)
 @pytest.fixture
 def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     with warehouse.connect(settings) as session:
+        verdicts.prepare(session)
         session.execute(
             "create table warehouse.ops.deliveries ("
             "as_of date, delivery_seq bigint, delivery_id varchar, source varchar, "
@@ -33,6 +34,8 @@ def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
             "('2026-10-30', 6, 'bank-0', 'bank', 'bank_txn', 'history', "
             "'2026-10-30T22:00:00+08:00', 50, 50, 0, 0, 0, 0, 0, 'landed')"
         )
+        verdicts.record_deliveries(session, "delivery", NIGHT, [6], [])
+        verdicts.record_deliveries(session, "masked", NIGHT, [6], [])
         yield session
 
 

@@ -1,0 +1,106 @@
+"""Which deliveries and nights passed their checks: the warehouse's `ops.verdicts`.
+
+A delivery that failed is checked again every night until it passes or somebody accepts it.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+
+import duckdb
+
+from firmpulse import warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+
+_DDL = """
+create table if not exists warehouse.ops.verdicts (
+    suite varchar not null,
+    -- Night of the check.
+    as_of date not null,
+    -- Null where the suite looks at a night and not at deliveries.
+    delivery_seq bigint,
+    passed boolean not null,
+    checked_at timestamptz not null,
+    -- Null unless somebody accepted what had failed.
+    accepted_because varchar
+)
+"""
+
+_ACCEPT = """
+update warehouse.ops.verdicts
+set passed = true, accepted_because = $because
+where
+    not passed
+    and delivery_seq in (
+        select delivery_seq from warehouse.ops.deliveries where delivery_id = $delivery_id
+    )
+returning suite
+"""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the table where it is absent."""
+    connection.execute(_DDL)
+
+
+def record_night(
+    connection: duckdb.DuckDBPyConnection, suite: str, as_of: date, *, passed: bool
+) -> None:
+    """Replace the verdict of a suite on a night."""
+    connection.execute("begin")
+    connection.execute(
+        "delete from warehouse.ops.verdicts where suite = ? and as_of = ? and delivery_seq is null",
+        [suite, as_of],
+    )
+    _insert(connection, suite, as_of, None, passed)
+    connection.execute("commit")
+
+
+def record_deliveries(
+    connection: duckdb.DuckDBPyConnection,
+    suite: str,
+    as_of: date,
+    passed: Sequence[int],
+    failed: Sequence[int],
+) -> None:
+    """Replace the verdicts of a suite on deliveries, given by their delivery_seq."""
+    connection.execute("begin")
+    for delivery_seq in (*passed, *failed):
+        connection.execute(
+            "delete from warehouse.ops.verdicts where suite = ? and delivery_seq = ?",
+            [suite, delivery_seq],
+        )
+        _insert(connection, suite, as_of, delivery_seq, delivery_seq in passed)
+    connection.execute("commit")
+
+
+def accept(settings: Settings, delivery_id: str, because: str) -> tuple[str, ...]:
+    """Accept a delivery that failed its checks and return the suites it had failed.
+
+    Raises:
+        NotReadyError: no such delivery has failed.
+    """
+    with warehouse.connect(settings) as connection:
+        prepare(connection)
+        accepted = connection.execute(
+            _ACCEPT, {"delivery_id": delivery_id, "because": because}
+        ).fetchall()
+    if not accepted:
+        raise NotReadyError(
+            f"no delivery {delivery_id!r} has failed a check; "
+            f"the message of the night that stopped names those that have"
+        )
+    return tuple(suite for (suite,) in accepted)
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    suite: str,
+    as_of: date,
+    delivery_seq: int | None,
+    passed: bool,
+) -> None:
+    connection.execute(
+        "insert into warehouse.ops.verdicts values (?, ?, ?, ?, ?, null)",
+        [suite, as_of, delivery_seq, passed, datetime.now(UTC)],
+    )
