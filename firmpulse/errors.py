@@ -2,7 +2,8 @@
 
 FirmpulseError
 ├── ConfigurationError     a setting, a key or an installed part is wrong; fix it and run again
-│   └── WrongKeyError      a key does not open the file it belongs to
+│   ├── WrongKeyError      a key does not open the file it belongs to
+│   └── FileHeldError      another process holds a file or the home folder; wait and run again
 ├── ContractError          a data contract contradicts itself; a developer must fix the YAML
 ├── DeliveryRefused        a delivery or file cannot be read as a whole; the provider must re-send
 ├── GrantError             a grant is malformed or contradicts an earlier one
@@ -26,6 +27,10 @@ class ConfigurationError(FirmpulseError):
 
 class WrongKeyError(ConfigurationError):
     """A key does not open the file it belongs to."""
+
+
+class FileHeldError(ConfigurationError):
+    """Another process holds a file, or works on the same home folder."""
 
 
 class ContractError(FirmpulseError):

@@ -7,14 +7,14 @@ from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
 from firmpulse.airflow_env import WRITER_POOL
 from firmpulse.calendar import CHINA
-from firmpulse.errors import ConfigurationError, FirmpulseError
+from firmpulse.errors import FileHeldError, FirmpulseError
 from firmpulse.settings import Settings
 
 # A DuckDB file that another process holds is worth waiting for. Every other expected error comes
 # back the same however often the task runs.
 _RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
-        RetryRule(exception=ConfigurationError, action=RetryAction.RETRY),
+        RetryRule(exception=FileHeldError, action=RetryAction.RETRY),
         RetryRule(exception=FirmpulseError, action=RetryAction.FAIL),
     ]
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firmpulse import airflow_env
+from firmpulse import airflow_env, errors
 from firmpulse.settings import Settings
 
 HEAVY = ["catboost", "dbt", "duckdb", "great_expectations", "mlflow", "optbinning", "polars"]
@@ -40,6 +40,23 @@ def test_every_task_is_repeated_waits_for_the_writer_and_is_explained(
         assert task.pool == "duckdb_writer"
         assert task.retry_exponential_backoff
         assert task.retry_policy is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (errors.FileHeldError("held"), "retry"),
+        (errors.ConfigurationError("threads"), "fail"),
+        (errors.WrongKeyError("key"), "fail"),
+        (errors.ExpectationFailed("broken"), "fail"),
+    ],
+)
+def test_only_a_file_that_is_held_is_worth_another_try(
+    dags: dict[str, Any], error: Exception, action: str
+) -> None:
+    policy = dags["run_nightly"].get_task("mask").retry_policy
+
+    assert policy.evaluate(error, try_number=1, max_tries=3).action.value == action
 
 
 def test_the_nightly_run_has_these_edges(dags: dict[str, Any]) -> None:
