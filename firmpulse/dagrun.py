@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from firmpulse import airflow_env, services
+from firmpulse import airflow_env, homelock, services
 from firmpulse.errors import ConfigurationError, FirmpulseError, TaskFailed
 from firmpulse.settings import Settings
 from firmpulse.taskwatch import TaskEvent, TaskWatch
@@ -51,7 +51,7 @@ def run_dag(
         )
     started = time.perf_counter()
     watch = TaskWatch(on_task)
-    with airflow_env.activated(settings):
+    with homelock.alone(settings), airflow_env.activated(settings):
         dag = _load(dag_id)
         with _listening(watch):
             run = dag.test(run_conf=dict(conf))
