@@ -4,12 +4,14 @@ import json
 import sys
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from firmpulse import airflow_env, services
+from firmpulse import airflow_env, homelock, services, warehouse
 from firmpulse.airflow_env import HOST
 from firmpulse.calendar import CHINA
+from firmpulse.errors import NotReadyError
 from firmpulse.services import Service
 from firmpulse.settings import Settings
 
@@ -52,6 +54,7 @@ def up(settings: Settings, airflow_port: int, mlflow_port: int) -> Addresses:
 
     Raises:
         TaskFailed: a server did not come up; the message names its log.
+        FileHeldError: a run works on this home folder.
     """
     down(settings)  # half of them may be left from a crash
     airflow_port = services.free_port(airflow_port)
@@ -76,10 +79,19 @@ def down(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in NAMES if services.stop(settings, name))
 
 
-def trigger_lines(known: Addresses) -> tuple[str, str]:
+def newest_night(settings: Settings) -> date:
+    """Return the newest night whose scores are published; today where none is."""
+    with suppress(NotReadyError), warehouse.connect_published(settings) as connection:
+        ((newest,),) = connection.execute("select max(as_of) from run_steps").fetchall()
+        if newest is not None:
+            return date.fromisoformat(str(newest))
+    return datetime.now(CHINA).date()
+
+
+def trigger_lines(known: Addresses, as_of: date) -> tuple[str, str]:
     """Return the shell commands that get a token and trigger a nightly run."""
     login = json.dumps({"username": known.user, "password": known.password})
-    run = json.dumps({"logical_date": None, "conf": {"as_of": "2026-10-31"}})
+    run = json.dumps({"logical_date": None, "conf": {"as_of": as_of.isoformat()}})
     as_json = "-H 'Content-Type: application/json'"
     extract = "python3 -c 'import json, sys; print(json.load(sys.stdin)[\"access_token\"])'"
     return (
@@ -116,7 +128,8 @@ def _start_airflow(settings: Settings, port: int) -> list[Service]:
 
 
 def _prepare_airflow(settings: Settings) -> None:
-    with airflow_env.activated(settings):
+    # The scheduler would run beside it.
+    with homelock.alone(settings), airflow_env.activated(settings):
         from firmpulse import airflow_db
 
         airflow_db.ensure()

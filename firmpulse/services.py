@@ -50,6 +50,7 @@ def start(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
         )
     service = Service(name, process.pid, _created(process.pid) or 0.0, address)
     _pid_path(settings, name).write_text(json.dumps(asdict(service)), encoding="utf-8")

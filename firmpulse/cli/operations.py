@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from firmpulse import servers
+from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
 
@@ -14,7 +16,7 @@ def up(
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next free one.")] = 5000,
 ) -> None:
     """Start Airflow and MLflow on 127.0.0.1 and wait until they answer."""
-    settings, console = Settings(), Console(soft_wrap=True)
+    settings, console = Settings(), make_console()
     known = servers.running(settings)
     if known is None:
         console.print("Starting Airflow and MLflow; this takes about half a minute ...")
@@ -27,19 +29,20 @@ def up(
 
 def _show(known: servers.Addresses, settings: Settings, console: Console) -> None:
     console.print(
-        f"\n[bold]Airflow[/]  {known.airflow}  user {known.user}, password {known.password}"
+        f"\n[bold]Airflow[/]  {known.airflow}  "
+        f"user {escape(known.user)}, password {escape(known.password)}"
     )
     console.print(f"[bold]MLflow[/]   {known.mlflow}")
-    console.print(f"Logs in {settings.logs_dir}; stop both with: firmpulse down\n")
+    console.print(f"Logs in {escape(str(settings.logs_dir))}; stop both with: firmpulse down\n")
     console.print("Run a night (the schedule runs every night from now on by itself):")
-    print(*servers.trigger_lines(known), sep="\n")
+    print(*servers.trigger_lines(known, servers.newest_night(settings)), sep="\n")
 
 
 def down() -> None:
     """Stop Airflow and MLflow and every process they started."""
     stopped = servers.down(Settings())
     text = f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running."
-    Console(soft_wrap=True).print(text)
+    make_console().print(text, markup=False)
 
 
 def register(app: typer.Typer) -> None:

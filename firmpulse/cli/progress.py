@@ -3,13 +3,17 @@
 import time
 
 from rich.console import Console
+from rich.markup import escape
 
 _LEAST_WIDTH = 100
 
 
-def make_console() -> Console:
-    """Return the console to print to; where there is no terminal, wide enough for the tables."""
-    console = Console(soft_wrap=True, highlight=False)
+def make_console(*, stderr: bool = False) -> Console:
+    """Return the console to print to; where there is no terminal, wide enough for the tables.
+
+    Text that is not our own has to be escaped: brackets in it are no markup.
+    """
+    console = Console(soft_wrap=True, highlight=False, emoji=False, stderr=stderr)
     if not console.is_terminal:
         console.width = max(console.width, _LEAST_WIDTH)
     return console
@@ -31,11 +35,11 @@ class Progress:
 
     def heading(self, text: str) -> None:
         """Announce what begins now."""
-        self._console.print(f"[dim]{self.seconds:6.1f} s[/]  [bold]{text}[/]")
+        self._console.print(f"[dim]{self.seconds:6.1f} s[/]  [bold]{escape(text)}[/]")
 
     def say(self, text: str) -> None:
         """Print a line about what is going on."""
-        self._console.print(f"[dim]{self.seconds:6.1f} s    {text}[/]")
+        self._console.print(f"[dim]{self.seconds:6.1f} s    {escape(text)}[/]")
 
     def task(self, label: str, seconds: float, note: str, *, succeeded: bool) -> None:
         """Print a task that ended, well or not."""
@@ -43,13 +47,14 @@ class Progress:
             self.done(label, seconds, note)
         else:
             self._console.print(
-                f"[dim]{self.seconds:6.1f} s[/]    [red]failed[/] {label}: {note}", markup=True
+                f"[dim]{self.seconds:6.1f} s[/]    [red]failed[/] {escape(label)}: {escape(note)}"
             )
 
     def done(self, step: str, seconds: float, note: str = "") -> None:
         """Record and print a finished step."""
         self.steps.append((step, seconds))
-        tail = f"  [dim]{note}[/]" if note else ""
+        tail = f"  [dim]{escape(note)}[/]" if note else ""
         self._console.print(
-            f"[dim]{self.seconds:6.1f} s[/]    [green]done[/]  {step:<34} {seconds:6.1f} s{tail}"
+            f"[dim]{self.seconds:6.1f} s[/]    [green]done[/]  {escape(f'{step:<34}')} "
+            f"{seconds:6.1f} s{tail}"
         )

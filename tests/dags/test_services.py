@@ -104,3 +104,15 @@ def test_a_taken_port_gives_the_next_one(tmp_path: Path) -> None:
         assert services.free_port(port) > port
     assert services.free_port(port) == port
     assert services.free_port(port, taken=[port]) > port
+
+
+def test_what_a_server_writes_is_for_its_owner(settings: Settings) -> None:
+    written = settings.root / "written"
+    service = services.start(settings, "writer", ["touch", str(written)], {}, "")
+    for _ in range(100):
+        if written.exists():
+            break
+        time.sleep(0.1)
+    services.stop(settings, service.name)
+
+    assert written.stat().st_mode & 0o777 == 0o600
