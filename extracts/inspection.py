@@ -69,7 +69,9 @@ def inspect(
     """
     path = folder / file.name
     if not path.is_file():
-        raise DeliveryRefused("the file that the manifest names is not there; send it again")
+        raise DeliveryRefused("the file that the manifest names is not there")
+    if path.resolve() != folder.resolve() / file.name:
+        raise DeliveryRefused("the file is a link; hand over the file itself")
     if file.format == "parquet":
         _check_digest(_digest(path), file)
         names, types = _parquet_columns(path, file)
@@ -86,7 +88,7 @@ def _digest(path: Path) -> str:
 
 def _check_digest(found: str, file: DeliveredFile) -> None:
     if found != file.sha256:
-        raise DeliveryRefused("the file's sha256 is not the manifest's; send it again")
+        raise DeliveryRefused("the file's sha256 is not the manifest's")
 
 
 def _as_utf8(path: Path, file: DeliveredFile, copy: Path) -> tuple[str, Path]:
@@ -149,8 +151,8 @@ def _csv_header(path: Path) -> tuple[str, ...]:
 def _parquet_columns(path: Path, file: DeliveredFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
     try:
         opened = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowInvalid, OSError):
-        raise DeliveryRefused("the file is not Parquet; send it again") from None
+    except (pyarrow.ArrowException, OSError):
+        raise DeliveryRefused("the file is not Parquet") from None
     with opened:
         if opened.metadata.num_rows != file.rows:
             raise wrong_row_count(opened.metadata.num_rows, file.rows)

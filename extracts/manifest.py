@@ -1,20 +1,51 @@
 """What a provider says about a delivery: `manifest.json` beside its files."""
 
+import codecs
 import hashlib
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from extracts.contracts import Contract
 from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused
 
 NAME = "manifest.json"
+
+_DELIVERY_ID = re.compile(r"[a-z0-9_-]{1,64}")
+# An identifier of a firm, an account or an invoice has at least 15.
+_IDENTIFIER = re.compile(r"[A-Za-z0-9]{15}")
+_YEARS = range(2000, 2101)
+
+
+def _leaves_the_vault(text: str) -> str:
+    """Refuse text that could be an identifier: the warehouse and reports repeat it."""
+    if _IDENTIFIER.search(text):
+        raise ValueError("must not have 15 letters or digits in a row")
+    return text
+
+
+def _is_delivery_id(text: str) -> bool:
+    return bool(_DELIVERY_ID.fullmatch(text)) and not _IDENTIFIER.search(text)
+
+
+def _of_our_time(day: date) -> date:
+    if day.year not in _YEARS:
+        raise ValueError(f"must be between the years {_YEARS[0]} and {_YEARS[-1]}")
+    return day
 
 
 class DeliveredFile(BaseModel):
@@ -36,8 +67,10 @@ class DeliveredFile(BaseModel):
     @classmethod
     def _stays_inside(cls, name: str) -> str:
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or name in ("", "."):
-            raise ValueError("must be a path inside the delivery")
+        is_inside = not path.is_absolute() and ".." not in path.parts and name not in ("", ".")
+        # DuckDB would read a name with wildcards as a pattern.
+        if not is_inside or set(name) & set("\\*?[") or not name.isprintable():
+            raise ValueError("must be a path inside the delivery, without \\ * ? [ and line breaks")
         return name
 
 
@@ -47,13 +80,13 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     manifest_version: Literal[1]
-    delivery_id: str = Field(min_length=1)
+    delivery_id: str
     source: str
-    provider: str
+    provider: Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
     kind: Literal["history", "increment"]
-    period_start: date
-    period_end: date
-    delivered_at: AwareDatetime
+    period_start: Annotated[date, AfterValidator(_of_our_time)]
+    period_end: Annotated[date, AfterValidator(_of_our_time)]
+    delivered_at: Annotated[AwareDatetime, AfterValidator(_of_our_time)]
     # How the provider identifies firms; `uscc` codes are checked, others are taken as they are.
     id_scheme: str = Field(default="uscc", pattern="^[a-z][a-z0-9_]*$")
     # Empty when the night brought nothing.
@@ -70,6 +103,7 @@ class DeliveryRef:
     """A delivery that waits in the inbox."""
 
     source: str
+    # Name of its folder, or a stand-in for a name that the warehouse must not repeat.
     delivery_id: str
     folder: Path
     manifest_sha256: str
@@ -85,24 +119,42 @@ class DeliveryRef:
 
 def read(folder: Path, source: str, contracts: Mapping[str, Contract]) -> DeliveryRef:
     """Return the delivery in `folder`; a wrong manifest becomes its `problem`."""
-    content = (folder / NAME).read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
+    content, manifest, problem = b"", None, None
     try:
+        content = _content(folder)
         manifest = _checked(content, folder.name, source, contracts)
     except DeliveryRefused as refusal:
-        return DeliveryRef(source, folder.name, folder, digest, None, str(refusal))
-    return DeliveryRef(source, folder.name, folder, digest, manifest, None)
+        problem = str(refusal)
+    except OSError as error:
+        problem = f"{NAME} cannot be read ({type(error).__name__})"
+    digest = hashlib.sha256(content).hexdigest()
+    delivery_id = folder.name if _is_delivery_id(folder.name) else f"unnamed-{digest[:12]}"
+    return DeliveryRef(source, delivery_id, folder, digest, manifest, problem)
+
+
+def _content(folder: Path) -> bytes:
+    path = folder / NAME
+    if folder.is_symlink():
+        raise DeliveryRefused("the delivery is a link; hand over the files themselves")
+    if not path.exists() and not path.is_symlink():
+        raise DeliveryRefused(f"there is no {NAME}; a delivery counts once it has one")
+    if path.is_symlink() or not path.is_file():
+        raise DeliveryRefused(f"{NAME} is not a plain file")
+    return path.read_bytes()
 
 
 def _checked(
     content: bytes, folder_name: str, source: str, contracts: Mapping[str, Contract]
 ) -> Manifest:
+    if not _is_delivery_id(folder_name):
+        raise DeliveryRefused(
+            "the folder's name is no delivery_id: up to 64 of a-z, 0-9, - and _, "
+            "fewer than 15 letters or digits in a row"
+        )
     try:
-        manifest = Manifest.model_validate(json.loads(content.decode("utf-8-sig")))
+        manifest = Manifest.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        raise DeliveryRefused(f"the manifest is wrong: {_first(error)}") from None
-    except ValueError:
-        raise DeliveryRefused("the manifest is not JSON in UTF-8; send it again") from None
+        raise DeliveryRefused(_first(error)) from None
     if manifest.delivery_id != folder_name:
         raise DeliveryRefused("the manifest's delivery_id is not the name of its folder")
     if manifest.source != source:
@@ -121,5 +173,8 @@ def _checked(
 def _first(error: ValidationError) -> str:
     """Say where and what, without the value: a manifest may carry anything."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "manifest"
-    return f"{place}: {first['msg']}"
+    if first["type"] == "json_invalid":
+        return "the manifest is not JSON in UTF-8; send it again"
+    # A fourth part would be a header that the provider chose.
+    place = ".".join(str(part) for part in first["loc"][:3]) or "manifest"
+    return f"the manifest is wrong: {place}: {first['msg']}"

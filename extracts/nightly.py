@@ -56,6 +56,10 @@ def _land(
         report = land_delivery(connection, settings, contracts.load(), ref, as_of)
     except DeliveryRefused as refusal:
         return records.record_refused(connection, ref, as_of, str(refusal))
+    except (OSError, OverflowError, duckdb.Error) as error:
+        # The error's own text may quote a path or a cell.
+        reason = f"the delivery cannot be read ({type(error).__name__}); look at its files"
+        return records.record_refused(connection, ref, as_of, reason)
     records.forget_refusal(connection, ref)
     return report
 
@@ -65,8 +69,9 @@ def _pending(
 ) -> list[DeliveryRef]:
     known = contracts.load()
     found = [
-        manifest.read(path.parent, source, known)
-        for path in sorted((settings.inbox / source).glob(f"*/{manifest.NAME}"))
+        manifest.read(folder, source, known)
+        for folder in sorted((settings.inbox / source).glob("[!.]*"))
+        if folder.is_dir()
     ]
     due = [ref for ref in found if ref.manifest is None or ref.manifest.delivered_on <= as_of]
     waiting = [ref for ref in due if not is_landed(connection, ref)]

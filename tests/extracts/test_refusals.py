@@ -1,6 +1,8 @@
 """Deliveries and files that are not taken: the reason, the record, and who is not affected."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from extracts.landing import Counts
 from firmpulse.settings import Settings
 from tests.extracts.inbox import (
     AS_OF,
+    FIRM,
     PAYMENT_HEADER,
     csv,
     deliver,
@@ -69,6 +72,15 @@ def test_a_file_is_refused_and_the_other_lands(
         ({"files": [{"name": "a.csv"}]}, "files.0.table"),
         ({"entry": {"table": "bank_txn"}}, "for no table of tax; known are tax_invoice"),
         ({"entry": {"name": "../../secret.csv"}}, "must be a path inside the delivery"),
+        ({"entry": {"name": "pay*.csv"}}, "must be a path inside the delivery"),
+        ({"entry": {"name": "pay[1].csv"}}, "must be a path inside the delivery"),
+        ({"entry": {"name": "pay?.csv"}}, "must be a path inside the delivery"),
+        ({"entry": {"name": "pay\n.csv"}}, "must be a path inside the delivery"),
+        ({"delivered_at": "0001-01-01T00:00:00+14:00"}, "delivered_at"),
+        ({"delivered_at": "9999-12-31T23:00:00-10:00"}, "delivered_at"),
+        ({"delivered_at": "1999-12-31T12:00:00+08:00"}, "delivered_at"),
+        ({"period_start": "1899-12-31"}, "period_start"),
+        ({"period_end": "2101-01-01"}, "period_end"),
     ],
 )
 def test_a_wrong_manifest_is_refused_and_recorded(
@@ -94,12 +106,86 @@ def test_a_wrong_manifest_is_refused_and_recorded(
     assert found == [("tax-bad", None, "refused", 0), ("tax-good", 1, "landed", 1)]
 
 
-def test_a_manifest_that_is_no_json_is_refused(settings: Settings) -> None:
+@pytest.mark.parametrize("content", [b"\xff{", b"[" * 100_000, b'{"source": "\\ud800"}', b""])
+def test_a_manifest_that_is_no_json_is_refused(settings: Settings, content: bytes) -> None:
     folder = settings.inbox / "tax" / "tax-1"
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_bytes(b"\xff{")
+    (folder / "manifest.json").write_bytes(content)
     report = nightly.land(settings, "tax", AS_OF)
     assert "the manifest is not JSON" in report.problems[0]
+
+
+def _plain_file_is_a_folder(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+
+
+def _manifest_is_a_link(folder: Path) -> None:
+    (folder / "manifest.json").rename(folder / "elsewhere.json")
+    (folder / "manifest.json").symlink_to(folder / "elsewhere.json")
+
+
+def _manifest_is_missing(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def _folder_is_a_link(folder: Path) -> None:
+    elsewhere = folder.parents[1] / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+
+
+def _file_is_a_link(folder: Path) -> None:
+    (folder / "a.csv").rename(folder / "b.csv")
+    (folder / "a.csv").symlink_to(folder / "b.csv")
+
+
+@pytest.mark.parametrize(
+    ("oddity", "reason"),
+    [
+        (_plain_file_is_a_folder, "manifest.json is not a plain file"),
+        (_manifest_is_a_link, "manifest.json is not a plain file"),
+        (_manifest_is_missing, "there is no manifest.json"),
+        (_folder_is_a_link, "the delivery is a link"),
+        (_file_is_a_link, "the file is a link"),
+    ],
+)
+def test_an_odd_folder_is_refused_and_those_behind_it_land(
+    settings: Settings, oddity: Callable[[Path], None], reason: str
+) -> None:
+    permit(settings)
+    oddity(deliver(settings, {"a.csv": GOOD}, delivery_id="tax-0"))
+    deliver(settings, {"a.csv": GOOD}, delivery_id="tax-1")
+    (settings.inbox / "tax" / ".uploading").mkdir()
+    (settings.inbox / "tax" / "read-me.txt").touch()
+    report = nightly.land(settings, "tax", AS_OF)
+    assert [(d.delivery_id, d.status) for d in report.deliveries] == [
+        ("tax-0", "refused"),
+        ("tax-1", "landed"),
+    ]
+    assert reason in report.problems[0]
+
+
+def test_a_delivery_that_the_system_cannot_read_is_refused_and_the_next_lands(
+    settings: Settings,
+) -> None:
+    permit(settings)
+    too_long = {"name": "y" * 300}
+    deliver(settings, {"a.csv": GOOD}, delivery_id="tax-0", entry=too_long)
+    deliver(settings, {"a.csv": GOOD}, delivery_id="tax-1")
+    report = nightly.land(settings, "tax", AS_OF)
+    assert [d.status for d in report.deliveries] == ["refused", "landed"]
+    assert report.problems == ("tax-0: the delivery cannot be read (OSError); look at its files",)
+
+
+def test_a_query_that_fails_refuses_its_delivery_and_the_next_lands(settings: Settings) -> None:
+    permit(settings)
+    odd = {"constants": {"kind": f"{FIRM}\0"}}
+    deliver(settings, {"a.csv": GOOD}, delivery_id="tax-0", entry=odd)
+    deliver(settings, {"a.csv": GOOD}, delivery_id="tax-1")
+    report = nightly.land(settings, "tax", AS_OF)
+    assert [d.status for d in report.deliveries] == ["refused", "landed"]
+    assert FIRM not in report.problems[0]
 
 
 def test_a_changed_delivery_of_a_known_id_is_refused(settings: Settings) -> None:
