@@ -8,6 +8,7 @@ from expectations import profiles, verdicts
 from expectations import suite as suites
 from expectations.validation import Validation, stop_if_failed, validate
 from firmpulse import runlog, warehouse
+from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
     """Check what the providers delivered for a night, and earlier deliveries that failed.
 
     Raises:
+        NotReadyError: nothing has ever landed here.
         ExpectationFailed: too much of a delivery is broken, or rows of it are unaccounted for.
     """
+    with warehouse.connect(settings) as connection:
+        landed = profiles.has_landed(connection)
+    if not landed:
+        raise NotReadyError(_nothing_landed(settings, as_of))
     return _check(settings, as_of, "delivery", profiles.deliveries)
 
 
@@ -86,6 +92,18 @@ def _check(
         step.rows_out = len(frame)
         step.note = "; ".join(outcome.warnings) or None
     return {"rows": len(frame), "warnings": list(outcome.warnings)}
+
+
+def _nothing_landed(settings: Settings, as_of: date) -> str:
+    if not any(settings.inbox.glob("*/*/manifest.json")):
+        return (
+            f"the inbox is empty ({settings.inbox}); put deliveries with their manifests into it, "
+            f"or simulate some with: firmpulse simulate"
+        )
+    return (
+        f"nothing has landed yet: the deliveries in {settings.inbox} were refused, or were handed "
+        f"over after {as_of}"
+    )
 
 
 def _record(

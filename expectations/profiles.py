@@ -149,6 +149,12 @@ where as_of = $as_of
 """
 
 
+def has_landed(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether any delivery of any night has landed."""
+    query = "select 1 from warehouse.ops.deliveries where status = 'landed' limit 1"
+    return connection.execute(query).fetchone() is not None
+
+
 def deliveries(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
     """Return one row per table of the night's deliveries and of earlier ones not yet passed."""
     query = _DELIVERIES.format(open=_OPEN.format(suite="delivery"))

@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     # DuckDB, CatBoost and Polars threads; pinned because predictions depend on it.
     threads: int = Field(default=2, ge=1)
     # DuckDB spills to the home folder beyond this.
-    memory_limit: str = "8GB"
+    memory_limit: str = Field(default="8GB", pattern=r"(?i)^[0-9]+(\.[0-9]+)? *[kmgt]i?b$")
     # Keys; made in `home/keys` on a first local run where absent.
     vault_key: SecretStr | None = None
     warehouse_key: SecretStr | None = None

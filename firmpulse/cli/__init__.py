@@ -1,12 +1,21 @@
 """The `firmpulse` command; sits on top of all packages."""
 
+import os
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console
+from pydantic import ValidationError
+from rich.markup import escape
 
 from firmpulse.cli import catalogue, nightly, operations, query, real, run, simulate
+from firmpulse.cli.progress import make_console
 from firmpulse.errors import FirmpulseError
+from firmpulse.settings import Settings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,8 +29,29 @@ for module in (run, simulate, nightly, query, real, catalogue, operations):
 
 def main() -> None:
     """Run the command; an expected error is one sentence on standard error and exit code 1."""
+    # Nothing that this command or its servers write is for other users of the machine.
+    os.umask(0o077)
     try:
         app()
     except FirmpulseError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]firmpulse:[/] {error}")
-        sys.exit(1)
+        _fail(str(error))
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        _fail("; ".join(_wrong_setting(detail) for detail in error.errors()))
+    except OSError as error:
+        home = Settings().root
+        if not Path(str(error.filename)).is_relative_to(home):
+            raise
+        _fail(f"{error.filename}: {error.strerror}; FIRMPULSE_HOME must be a folder to write into")
+
+
+def _fail(text: str) -> NoReturn:
+    make_console(stderr=True).print(f"[bold red]firmpulse:[/] {escape(text)}")
+    sys.exit(1)
+
+
+def _wrong_setting(detail: "ErrorDetails") -> str:
+    """Name the variable and what is wrong with it; never its value, which may be a key."""
+    name = "_".join(str(part) for part in detail["loc"]).upper()
+    return f"FIRMPULSE_{name}: {detail['msg']}"

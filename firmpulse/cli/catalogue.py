@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from firmpulse.cli.progress import make_console
-from firmpulse.errors import NotReadyError
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 features_app = typer.Typer(no_args_is_help=True, help="The features and their definitions.")
@@ -20,7 +21,11 @@ def list_features(
     from features import registry
 
     table = Table("feature", "source", "dimension", "window", "unit", "sign", "名称")
-    for feature in registry.load(Settings()).features:
+    features = registry.load(Settings()).features
+    sources = sorted({feature.source for feature in features})
+    if source is not None and source not in sources:
+        raise ConfigurationError(f"no source {source!r}; there are {', '.join(sources)}")
+    for feature in features:
         if source in (None, feature.source):
             table.add_row(
                 feature.name, feature.source, feature.dimension, feature.window,
@@ -36,11 +41,11 @@ def show_feature(name: str) -> None:
 
     found = registry.load(Settings())
     if name not in found.names():
-        raise NotReadyError(f"no feature {name!r}; list them with: firmpulse features list")
+        raise ConfigurationError(f"no feature {name!r}; list them with: firmpulse features list")
     feature = found[name]
     table = Table(show_header=False)
     for field in feature.__dataclass_fields__:
-        table.add_row(field, str(getattr(feature, field)))
+        table.add_row(field, escape(str(getattr(feature, field))))
     make_console().print(table)
 
 

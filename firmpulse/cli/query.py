@@ -5,6 +5,7 @@ from typing import Annotated
 import duckdb
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from firmpulse import warehouse
 from firmpulse.cli.progress import make_console
@@ -48,12 +49,14 @@ def _table(names: list[str], rows: list[tuple[object, ...]], width: int) -> Tabl
         table = Table("column", "value")
         for row in texts:
             for name, text in zip(names, row, strict=True):
-                table.add_row(name, text)
+                table.add_row(Text(name), Text(text))
             table.add_section()
         return table
-    table = Table(*names)
+    table = Table()
+    for name in names:
+        table.add_column(Text(name))
     for row in texts:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     return table
 
 

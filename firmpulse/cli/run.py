@@ -2,24 +2,19 @@
 
 from dataclasses import replace
 from datetime import date
-from typing import Annotated
 
 import typer
 
 from firmpulse.cli import nightly, simulate, summary
 from firmpulse.cli.progress import Progress, make_console
-from firmpulse.cli.simulate import FIRMS, MONTHS, SEED
+from firmpulse.cli.simulate import Firms, Months, Seed
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
 
 _APPROVER = "firmpulse run (simulated data)"
 
 
-def run(
-    firms: Annotated[int, typer.Option(help="Number of simulated firms.")] = FIRMS,
-    months: Annotated[int, typer.Option(help="Months of history.")] = MONTHS,
-    seed: Annotated[int, typer.Option(help="Seed; the same seed gives the same firms.")] = SEED,
-) -> None:
+def run(firms: Firms = None, months: Months = None, seed: Seed = None) -> None:
     """Simulate firms and run the whole pipeline; called again, the next night only."""
     settings, console = Settings(), make_console()
     progress = Progress(console)
@@ -27,16 +22,11 @@ def run(
     night = simulation.next_night()
     is_first = simulation.completed_through is None
     progress.heading(
-        f"Simulating {firms:,} firms x {months} months"
+        f"Simulating {simulation.firms:,} firms x {simulation.months} months"
         if is_first
         else f"The next night, {night}: one more day of simulated news"
     )
-    counts = simulate.deliver(settings, simulation, night, progress)
-    progress.done(
-        "write the providers' deliveries", progress.seconds, f"{counts.total_rows:,} rows"
-    )
-    simulation = replace(simulation, delivered_through=night)
-    simulate.save(settings, simulation)
+    simulation = simulate.deliver(settings, simulation, night, progress)
     _run_dags(settings, night, progress)
     simulate.save(settings, replace(simulation, completed_through=night))
     summary.show(settings, night, progress, console)

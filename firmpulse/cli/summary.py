@@ -3,6 +3,7 @@
 from datetime import date
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from firmpulse import tracking, warehouse
@@ -59,7 +60,7 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
         table.add_row(source, *(f"{count or 0:,}" for count in counts))
     console.print(table)
     for source, delivery, reason in refusals:
-        console.print(f"[yellow]refused[/] {source} {delivery}: {reason}")
+        console.print(f"[yellow]refused[/] {escape(f'{source} {delivery}: {reason}')}")
 
 
 def show_scores(settings: Settings, as_of: date, console: Console) -> None:
@@ -123,4 +124,4 @@ def show_next(settings: Settings, console: Console, home: str = "") -> None:
         ("checks of each hand-over", str(settings.data_docs / "index.html")),
         ("Airflow and MLflow pages", f"{home}make up"),
     ):
-        console.print(f"  {what:<26} {command}", highlight=False, soft_wrap=True)
+        console.print(f"  {what:<26} {escape(command)}", highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from firmpulse import warehouse
@@ -60,6 +61,58 @@ def test_features_are_listed_and_shown(tmp_path: Path) -> None:
     missing = _firmpulse(tmp_path, "features", "show", "power_enrgy")
     assert missing.returncode == 1
     assert "firmpulse features list" in missing.stderr
+
+
+def test_features_of_an_unknown_source_are_an_error(tmp_path: Path) -> None:
+    result = _firmpulse(tmp_path, "features", "list", "--source", "nope")
+    assert result.returncode == 1
+    assert "no source 'nope'; there are " in result.stderr
+    assert "power" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "words"),
+    [
+        (["run", "--firms", "0"], {}, 2, "--firms"),
+        (["simulate", "--firms", "20", "--months", "0"], {}, 2, "--months"),
+        (["query"], {"FIRMPULSE_THREADS": "0"}, 1, "FIRMPULSE_THREADS: Input should be greater"),
+        (["query"], {"FIRMPULSE_SCHEDULE_FROM": "x"}, 1, "FIRMPULSE_SCHEDULE_FROM: Input should"),
+        (["query"], {"FIRMPULSE_MEMORY_LIMIT": "lots"}, 1, "FIRMPULSE_MEMORY_LIMIT: "),
+        (
+            ["night", "--as-of", "2026-01-31"],
+            {"FIRMPULSE_HOME": "/proc/nope"},
+            1,
+            "FIRMPULSE_HOME must be a folder to write into",
+        ),
+    ],
+)
+def test_a_wrong_option_or_setting_is_named(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], code: int, words: str
+) -> None:
+    result = _firmpulse(tmp_path, *arguments, **environment)
+    assert result.returncode == code
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_empty_home_says_that_its_inbox_is_empty(tmp_path: Path) -> None:
+    result = _firmpulse(tmp_path, "night", "--as-of", "2026-01-31")
+    assert result.returncode == 1
+    assert "the inbox is empty" in result.stderr
+    assert "firmpulse simulate" in result.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077]
+
+
+def test_query_shows_brackets_as_they_are(settings: Settings) -> None:
+    settings.scores_dir.mkdir(parents=True)
+    duckdb.connect(str(settings.scores_path)).close()
+    result = _firmpulse(settings.root, "query", "select '[red]a[/b] :key:' as \"[bold]\"")
+    assert result.returncode == 0
+    assert "[red]a[/b] :key:" in result.stdout
+    assert "[bold]" in result.stdout
+    broken = _firmpulse(settings.root, "query", "from [/nothing]")
+    assert broken.returncode == 1
+    assert "[/nothing]" in broken.stderr
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
