@@ -9,7 +9,7 @@ import duckdb
 from pydantic import SecretStr
 
 from firmpulse import keys, tokens
-from firmpulse.errors import ConfigurationError, NotReadyError, WrongKeyError
+from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError, WrongKeyError
 from firmpulse.settings import Settings
 
 _EXTENSIONS = ("httpfs",)
@@ -26,7 +26,7 @@ def connect(
 
     Raises:
         WrongKeyError: a key does not open its file.
-        ConfigurationError: another process holds a file.
+        FileHeldError: another process holds a file.
     """
     connection = duckdb.connect(":memory:")
     try:
@@ -96,12 +96,12 @@ def _attach(connection: duckdb.DuckDBPyConnection, alias: str, path: Path, key: 
                 f"{path.name}; restore the key that the file was made with"
             ) from None
         if "lock" in text.lower():
-            raise ConfigurationError(
+            raise FileHeldError(
                 f"{path.name} is held by another process; one process may open it at a time. "
                 f"Wait for the running task, or read the published scores instead"
             ) from None
         raise
-    if not path.stat().st_mode & 0o077 == 0:
+    if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 
 
