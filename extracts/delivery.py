@@ -67,7 +67,7 @@ def _require_new(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> Non
     if _landed_manifest(connection, ref) is not None:
         raise DeliveryRefused(
             "a delivery of this delivery_id has landed with another manifest; "
-            "send corrections as a delivery of their own"
+            "send corrections in a delivery with a new delivery_id"
         )
 
 

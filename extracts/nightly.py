@@ -60,7 +60,7 @@ def _land(
         # The error's own text may quote a path or a cell.
         reason = f"the delivery cannot be read ({type(error).__name__}); look at its files"
         return records.record_refused(connection, ref, as_of, reason)
-    records.forget_refusal(connection, ref)
+    records.forget_refusal(connection, ref, as_of)
     return report
 
 

@@ -12,6 +12,9 @@ from extracts.staging import RefusedFile
 
 LANDED, REFUSED = "landed", "refused"
 
+# What has landed is not read again.
+_NEW_ID = "send it in a delivery with a new delivery_id"
+
 
 @dataclass(frozen=True)
 class TableReport:
@@ -42,7 +45,7 @@ class DeliveryReport:
         if self.refusal is not None:
             return (f"{self.delivery_id}: {self.refusal}",)
         files = [
-            f"{self.delivery_id}: {file.name}: {file.reason}"
+            f"{self.delivery_id}: {file.name}: {file.reason}; {_NEW_ID}"
             for table in self.tables
             for file in table.refused_files
         ]
@@ -124,13 +127,9 @@ def record_landed(
 def record_refused(
     connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date, reason: str
 ) -> DeliveryReport:
-    """Record a delivery that was refused as a whole; a later try replaces the record."""
+    """Record a delivery that was refused as a whole, once for each night it waits."""
     connection.execute("begin")
-    connection.execute(
-        "delete from warehouse.ops.deliveries "
-        "where source = ? and delivery_id = ? and delivery_seq is null",
-        [ref.source, ref.delivery_id],
-    )
+    forget_refusal(connection, ref, as_of)
     connection.execute(
         _INSERT.format(database="warehouse"),
         [*_row(ref, None, as_of, None, Counts(), 0), REFUSED, reason, datetime.now(UTC)],
@@ -156,12 +155,12 @@ def publish(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("commit")
 
 
-def forget_refusal(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> None:
-    """Take back the record of an earlier refusal of a delivery that has landed now."""
+def forget_refusal(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date) -> None:
+    """Take back the record of an earlier try of the same night; other nights keep theirs."""
     connection.execute(
         "delete from warehouse.ops.deliveries "
-        "where source = ? and delivery_id = ? and delivery_seq is null",
-        [ref.source, ref.delivery_id],
+        "where source = ? and delivery_id = ? and as_of = ? and delivery_seq is null",
+        [ref.source, ref.delivery_id, as_of],
     )
 
 
@@ -196,4 +195,4 @@ def _partial(table: TableReport) -> str | None:
     """Say which files were refused by their ordinal: the warehouse keeps no names of files."""
     if not table.refused_files:
         return None
-    return "; ".join(f"file {file.number}: {file.reason}" for file in table.refused_files)
+    return "; ".join(f"file {f.number}: {f.reason}; {_NEW_ID}" for f in table.refused_files)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ def test_a_file_is_refused_and_the_other_lands(
     [
         ({"manifest_version": 2}, "manifest_version"),
         ({"kind": "later"}, "kind"),
+        ({"provider": f"branch {FIRM}"}, "provider"),
+        ({"files": [{"headers": {FIRM: 1}}]}, "files.0"),
         ({"delivered_at": "2024-03-31T22:00:00"}, "delivered_at"),
         ({"source": "bank"}, "source is not tax"),
         ({"delivery_id": "other"}, "delivery_id is not the name of its folder"),
@@ -98,6 +101,7 @@ def test_a_wrong_manifest_is_refused_and_recorded(
         ("tax-good", "landed"),
     ]
     assert reason in report.problems[0]
+    assert FIRM not in report.problems[0]
     found = query(
         settings,
         "select delivery_id, delivery_seq, status, rows_read from warehouse.ops.deliveries "
@@ -224,3 +228,53 @@ def test_copies_made_for_reading_are_gone(settings: Settings) -> None:
     deliver(settings, {"a.csv": csv([payment()], encoding="gb18030")})
     nightly.land(settings, "tax", AS_OF)
     assert sorted(path.name for path in settings.inbox.iterdir()) == ["tax"]
+
+
+@pytest.mark.parametrize("name", [f"tax-{FIRM}", "tax.1", "Tax-1", "税", "t" * 15, "t-" * 33])
+def test_a_name_that_could_hold_an_identifier_leaves_no_trace(
+    settings: Settings, name: str
+) -> None:
+    permit(settings)
+    deliver(settings, {"a.csv": GOOD}, delivery_id=name)
+    (refused,) = nightly.land(settings, "tax", AS_OF).deliveries
+    assert refused.status == "refused"
+    assert refused.delivery_id.startswith("unnamed-")
+    assert "the folder's name is no delivery_id" in refused.problems[0]
+    ((record,),) = query(settings, "select deliveries::varchar from warehouse.ops.deliveries")
+    assert name not in record
+    assert name not in refused.problems[0]
+
+
+def test_a_missing_file_of_a_landed_delivery_comes_under_a_new_id(settings: Settings) -> None:
+    permit(settings)
+    files = {"a.csv": csv([payment(item="a")]), "b.csv": csv([payment(item="b")])}
+    folder = deliver(settings, files)
+    (folder / "b.csv").unlink()
+    report = nightly.land(settings, "tax", AS_OF)
+    advice = "send it in a delivery with a new delivery_id"
+    assert report.problems == (
+        f"tax-1: b.csv: the file that the manifest names is not there; {advice}",
+    )
+    assert query(settings, "select refusal from warehouse.ops.deliveries") == [
+        (f"file 2: the file that the manifest names is not there; {advice}",)
+    ]
+    deliver(settings, {"b.csv": files["b.csv"]}, delivery_id="tax-2")
+    assert nightly.land(settings, "tax", AS_OF).totals == Counts(read=1, landed=1)
+
+
+def test_a_refusal_is_recorded_for_each_night_it_lasted(settings: Settings) -> None:
+    permit(settings)
+    folder = deliver(settings, {"a.csv": GOOD}, rows=7)
+    nights = [AS_OF, AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)]
+    for night in (nights[0], nights[1], nights[1]):
+        nightly.land(settings, "tax", night)
+    record = "select as_of, status from warehouse.ops.deliveries order by as_of"
+    assert query(settings, record) == [(nights[0], "refused"), (nights[1], "refused")]
+    (folder / "a.csv").write_bytes(GOOD)
+    deliver(settings, {"a.csv": GOOD})
+    nightly.land(settings, "tax", nights[2])
+    assert query(settings, record) == [
+        (nights[0], "refused"),
+        (nights[1], "refused"),
+        (nights[2], "landed"),
+    ]
