@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from consent.grants import Grant, parse
-from consent.ledger import Ledger
+from consent.ledger import Ledger, changed
 from firmpulse import warehouse
 from firmpulse.errors import GrantError, NotReadyError
 from firmpulse.settings import Settings
@@ -36,15 +36,23 @@ class IntakeReport:
 def import_grants(settings: Settings, path: Path) -> IntakeReport:
     """Record the grants of a JSON-lines file; a second import of it changes nothing.
 
+    A line that is no grant, or changes a known one, is refused; the others are recorded.
+
     Raises:
         NotReadyError: there is no such file.
-        GrantError: a grant contradicts an earlier one of the same authorization_id.
+        WrongKeyError: the token key is not the one that the ledger's tokens were made with.
     """
     if not path.is_file():
         raise NotReadyError(f"there is no file of grants at inbox/consent/{path.name}")
     grants, problems = _read(path)
-    recorded = admit(settings, grants)
-    return IntakeReport(recorded=recorded, refused=len(problems), problems=tuple(problems))
+    _check_token_key(settings)
+    lines = list(grants)
+    for index, name in Ledger(settings).contradictions(grants.values()).items():
+        del grants[lines[index]]
+        problems[lines[index]] = f"the grant {changed(name)}"
+    recorded = admit(settings, grants.values())
+    sentences = tuple(f"line {number}: {problems[number]}" for number in sorted(problems))
+    return IntakeReport(recorded=recorded, refused=len(problems), problems=sentences)
 
 
 def import_night(settings: Settings) -> dict[str, Any]:
@@ -81,14 +89,21 @@ def admit(settings: Settings, grants: Iterable[Grant]) -> int:
     return recorded
 
 
-def _read(path: Path) -> tuple[list[Grant], list[str]]:
-    grants, problems = [], []
+def _check_token_key(settings: Settings) -> None:
+    """Open the vault once: with a wrong key every grant would look like another firm's."""
+    with warehouse.connect(settings, vault=True, warehouse=False):
+        pass
+
+
+def _read(path: Path) -> tuple[dict[int, Grant], dict[int, str]]:
+    """Return the grants and the problems, by number of their line."""
+    grants, problems = {}, {}
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue
             try:
-                grants.append(parse(line))
+                grants[number] = parse(line)
             except GrantError as error:
-                problems.append(f"line {number}: {error}")
+                problems[number] = str(error)
     return grants, problems

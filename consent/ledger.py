@@ -1,6 +1,6 @@
 """The consent ledger: grants of firms, by token, in the control store."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import date
@@ -64,15 +64,31 @@ class Ledger:
         Raises:
             GrantError: an authorization_id is known with other terms.
         """
-        wanted = self._rows(grants)
+        grants = list(grants)
+        for index, name in self.contradictions(grants).items():
+            raise GrantError(f"grant {grants[index].authorization_id} {changed(name)}")
+        wanted = {row["authorization_id"]: {**row, "state": _GRANTED} for row in self._rows(grants)}
         with self._connection() as connection:
             known = _terms(connection, list(wanted))
-            for authorization_id, terms in known.items():
-                _require_same(authorization_id, terms, wanted[authorization_id])
             added = [row for key, row in wanted.items() if key not in known]
             if added:
                 connection.execute(sa.insert(_GRANTS), added)
         return len(added)
+
+    def contradictions(self, grants: Iterable[Grant]) -> dict[int, str]:
+        """Return the changed term of each grant that is known with other terms, by its position.
+
+        Known from the ledger, or from a grant before it that does not contradict the ledger.
+        """
+        rows = self._rows(grants)
+        with self._connection() as connection:
+            known = _terms(connection, [row["authorization_id"] for row in rows])
+        found = {}
+        for index, row in enumerate(rows):
+            earlier = known.setdefault(row["authorization_id"], row)
+            if others := [name for name in row if earlier[name] != row[name]]:
+                found[index] = others[0]
+        return found
 
     def live(self, as_of: date, source: str | None = None) -> pl.DataFrame:
         """Return one row per grant that is in force on `as_of`.
@@ -132,17 +148,12 @@ class Ledger:
         schema = {"source": pl.String, "purpose": pl.String, **counts}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
-    def _rows(self, grants: Iterable[Grant]) -> dict[str, dict[str, Any]]:
-        """Return the ledger's rows by authorization_id, the firm as its token."""
+    def _rows(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
+        """Return the terms of grants as the ledger keeps them, the firm as its token."""
         key = keys.load(self._settings, "token_key")
-        rows: dict[str, dict[str, Any]] = {}
-        for grant in grants:
-            row = asdict(grant)
+        rows = [asdict(grant) for grant in grants]
+        for row in rows:
             row["firm_id"] = str(tokens.firm_token(key, row.pop("firm")))
-            earlier = rows.setdefault(grant.authorization_id, row)
-            _require_same(grant.authorization_id, earlier, row)
-        for row in rows.values():
-            row["state"] = _GRANTED
         return rows
 
     @contextmanager
@@ -159,25 +170,22 @@ class Ledger:
             engine.dispose()
 
 
+def changed(name: str) -> str:
+    """Say what is wrong with a grant that contradicts an earlier one in a term."""
+    return (
+        f"is known with another {name}; a firm that changes its mind revokes the grant and "
+        f"gives a new one"
+    )
+
+
 def _terms(
     connection: sa.Connection, authorization_ids: Sequence[str]
-) -> dict[str, Mapping[str, Any]]:
+) -> dict[str, dict[str, Any]]:
     """Return the terms of the known among these grants."""
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(authorization_ids), _BATCH):
         batch = authorization_ids[start : start + _BATCH]
         query = sa.select(_GRANTS).where(_GRANTS.c.authorization_id.in_(batch))
         for row in connection.execute(query).mappings():
             found[row["authorization_id"]] = dict(row)
     return found
-
-
-def _require_same(
-    authorization_id: str, earlier: Mapping[str, Any], later: Mapping[str, Any]
-) -> None:
-    terms = [name for name in later if name != "state"]
-    if changed := [name for name in terms if earlier[name] != later[name]]:
-        raise GrantError(
-            f"grant {authorization_id} is known with another {changed[0]}; a firm that changes "
-            f"its mind revokes the grant and gives a new one"
-        )

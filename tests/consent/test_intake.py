@@ -10,7 +10,7 @@ import pytest
 from consent.intake import import_grants, import_night
 from consent.ledger import Ledger
 from firmpulse import keys, tokens, warehouse
-from firmpulse.errors import GrantError, NotReadyError
+from firmpulse.errors import NotReadyError, WrongKeyError
 from firmpulse.settings import Settings
 
 CODE = "914403001922038216"
@@ -79,10 +79,36 @@ def test_a_line_that_is_no_json_is_refused(settings: Settings) -> None:
     assert (report.recorded, report.refused) == (1, 1)
 
 
-def test_a_contradiction_stops_the_intake(settings: Settings) -> None:
-    import_grants(settings, write(settings, line(1)))
-    with pytest.raises(GrantError, match="A-1 is known with another recipient"):
-        import_grants(settings, write(settings, line(1, recipient="other-bank")))
+def test_a_changed_grant_is_refused_and_the_others_recorded(settings: Settings) -> None:
+    import_grants(settings, write(settings, line(1), line(2)))
+    changed = line(1, recipient="other-bank", firm="uscc:9152000071430580XT")
+    report = import_grants(
+        settings, write(settings, changed, line(2), line(3), line(3, source="bank"), line(4))
+    )
+    assert (report.recorded, report.refused) == (2, 2)
+    advice = "a firm that changes its mind revokes the grant and gives a new one"
+    assert report.problems == (
+        f"line 1: the grant is known with another recipient; {advice}",
+        f"line 4: the grant is known with another source; {advice}",
+    )
+    live = Ledger(settings).live(date(2024, 1, 1)).sort("authorization_id")
+    assert live["authorization_id"].to_list() == ["A-1", "A-2", "A-3", "A-4"]
+    assert live["source"].to_list() == ["tax"] * 4
+    with warehouse.connect(settings, vault=True) as connection:
+        firms = connection.execute("select firm from vault.ops.firm_directory").fetchall()
+    assert firms == [(f"uscc:{CODE}",)]
+
+
+def test_a_wrong_token_key_is_no_contradiction(settings: Settings) -> None:
+    path = write(settings, line(1))
+    import_grants(settings, path)
+    (settings.keys_dir / "token_key").write_text("ab" * 32, encoding="ascii")
+    with pytest.raises(WrongKeyError, match="the token_key file"):
+        import_grants(settings, path)
+    with pytest.raises(WrongKeyError), warehouse.connect(settings, vault=True):
+        pass
+    with warehouse.connect(settings, vault=False):
+        pass
 
 
 def test_a_missing_file_is_an_error_and_a_night_without_one_is_not(settings: Settings) -> None:
