@@ -14,6 +14,9 @@ from pydantic import SecretStr
 _BLOCK_BYTES = 64
 FIRM_DOMAIN = "firm"
 
+# Its token tells one key from another.
+_FIXED_TEXT = "firmpulse"
+
 _HMAC_MACRO = """
 create or replace temp macro token(domain, value) as
     case when value is not null then
@@ -45,3 +48,16 @@ def install(connection: duckdb.DuckDBPyConnection, key: SecretStr) -> None:
     connection.execute("set variable token_inner = $pad::blob", {"pad": inner})
     connection.execute("set variable token_outer = $pad::blob", {"pad": outer})
     connection.execute(_HMAC_MACRO)
+
+
+def is_key_of(connection: duckdb.DuckDBPyConnection, database: str) -> bool:
+    """Whether the installed key made the tokens of a database; the first key to come here did.
+
+    `{database}.ops.token_key` keeps the token of a fixed text, made on first use.
+    """
+    table = f"{database}.ops.token_key"
+    connection.execute(f"create table if not exists {table} (fixed_text_token uuid not null)")
+    fixed = f"token('key', '{_FIXED_TEXT}')"
+    connection.execute(f"insert into {table} select {fixed} where not exists (from {table})")
+    query = f"select fixed_text_token = {fixed} from {table}"  # noqa: S608 — our own names
+    return bool(connection.execute(query).fetchall()[0][0])

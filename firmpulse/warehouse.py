@@ -60,7 +60,11 @@ def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]
 def prepare(
     connection: duckdb.DuckDBPyConnection, settings: Settings, *, vault: bool, warehouse: bool
 ) -> None:
-    """Load the extensions and attach the encrypted files to an open connection."""
+    """Load the extensions and attach the encrypted files to an open connection.
+
+    Raises:
+        WrongKeyError: a key does not open its file, or is not the one the tokens were made with.
+    """
     for name in _EXTENSIONS:
         connection.execute(f"load '{_extension_path(name)}'")
     connection.execute(f"set threads = {settings.threads:d}")
@@ -77,6 +81,11 @@ def prepare(
         connection.execute("create schema if not exists vault.raw")
         connection.execute("create schema if not exists vault.ops")
         tokens.install(connection, token_key)
+        if not tokens.is_key_of(connection, "vault"):
+            raise WrongKeyError(
+                f"FIRMPULSE_TOKEN_KEY (or the token_key file) is not the key of the tokens in "
+                f"{settings.vault_path.name}; restore the key that they were made with"
+            )
     if warehouse:
         key = keys.load(settings, "warehouse_key")
         _attach(connection, "warehouse", settings.warehouse_path, key)
