@@ -10,7 +10,7 @@ from extracts import gate, staging
 from extracts.contracts import Contract
 from extracts.landing import Counts, land
 from extracts.manifest import DeliveryRef, Manifest
-from extracts.records import LANDED, DeliveryReport, TableReport, record_landed
+from extracts.records import LANDED, REFUSED, DeliveryReport, TableReport, record_landed
 from extracts.sql import ident
 from extracts.staging import Staged
 from extracts.versions import Place
@@ -128,9 +128,8 @@ def _store_table(
 ) -> TableReport:
     contract = staged.contract
     if not staged.files:
-        reason = f"none of its {len(staged.refused)} files can be taken"
         return TableReport(
-            contract.table, Counts(), staged.columns_dropped, staged.refused, refusal=reason
+            contract.table, Counts(), staged.columns_dropped, staged.refused, status=REFUSED
         )
     gate.open_gate(connection, settings, contract, staged.rows, as_of)
     counts = land(connection, staged, place)

@@ -26,8 +26,8 @@ class TableReport:
     refused_files: tuple[RefusedFile, ...]
     # Number of landed or repeated rows per warning of the contract.
     warnings: Mapping[str, int] = field(default_factory=dict)
-    # Null unless nothing of the table was taken.
-    refusal: str | None = None
+    # Refused when none of the table's files was taken.
+    status: str = LANDED
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,11 @@ class DeliveryReport:
         """One sentence per refusal, with the names of files: for the operator, not for a store."""
         if self.refusal is not None:
             return (f"{self.delivery_id}: {self.refusal}",)
-        files = [
+        return tuple(
             f"{self.delivery_id}: {file.name}: {file.reason}; {_NEW_ID}"
             for table in self.tables
             for file in table.refused_files
-        ]
-        tables = [
-            f"{self.delivery_id}: {table.table}: {table.refusal}"
-            for table in self.tables
-            if table.refusal and not table.refused_files
-        ]
-        return (*files, *tables)
+        )
 
 
 @dataclass(frozen=True)
@@ -111,11 +105,10 @@ def record_landed(
 ) -> None:
     """Write the vault's record of a landed delivery; part of the landing's transaction."""
     for table in tables:
-        refusal = table.refusal or _partial(table)
-        status = REFUSED if table.refusal else LANDED
         row = _row(ref, delivery_seq, as_of, table.table, table.counts, table.columns_dropped)
         connection.execute(
-            _INSERT.format(database="vault"), [*row, status, refusal, datetime.now(UTC)]
+            _INSERT.format(database="vault"),
+            [*row, table.status, _refusal(table), datetime.now(UTC)],
         )
         for file in table.refused_files:
             connection.execute(
@@ -191,7 +184,7 @@ def _row(
     ]
 
 
-def _partial(table: TableReport) -> str | None:
+def _refusal(table: TableReport) -> str | None:
     """Say which files were refused by their ordinal: the warehouse keeps no names of files."""
     if not table.refused_files:
         return None
