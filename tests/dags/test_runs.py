@@ -3,6 +3,7 @@ from datetime import date, timedelta
 import duckdb
 import pytest
 
+from extracts import nightly
 from firmpulse import dagrun, warehouse
 from firmpulse.errors import ConfigurationError, ExpectationFailed, TaskFailed
 from firmpulse.settings import Settings
@@ -82,17 +83,22 @@ def test_training_gives_a_champion_and_the_night_its_scores(
 
 
 def test_a_source_that_crashes_leaves_the_others_and_fails_the_run(
-    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+    simulated: Simulated,
+    first_night: tuple[dagrun.DagOutcome, list[TaskEvent]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings, night = simulated
-    broken = settings.inbox / "power" / "power-broken" / "manifest.json"
-    broken.mkdir(parents=True)
+    land = nightly.land
+
+    def land_or_crash(settings: Settings, source: str, as_of: date) -> nightly.LandingReport:
+        if source == "power":
+            raise RuntimeError("nobody foresaw this")
+        return land(settings, source, as_of)
+
+    monkeypatch.setattr(nightly, "land", land_or_crash)
     events: list[TaskEvent] = []
-    try:
-        with pytest.raises(TaskFailed, match="task land power of run_nightly failed"):
-            dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()}, events.append)
-    finally:
-        broken.rmdir()
+    with pytest.raises(TaskFailed, match="task land power of run_nightly failed: nobody foresaw"):
+        dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()}, events.append)
 
     ended = {event.label: event.succeeded for event in events}
     assert ended.pop("land power") is False
