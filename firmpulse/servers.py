@@ -25,6 +25,9 @@ _AIRFLOW_PARTS: dict[str, list[str]] = {
 _AIRFLOW = (sys.executable, "-m", "airflow")
 NAMES = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "mlflow")
 _WAIT_SECONDS = 180.0
+_NEWEST_NIGHT = """
+    select coalesce((select max(as_of) from scores), (select max(as_of) from run_steps))
+"""
 # Straight to this machine, whatever proxy the environment names.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -80,9 +83,9 @@ def down(settings: Settings) -> tuple[str, ...]:
 
 
 def newest_night(settings: Settings) -> date:
-    """Return the newest night whose scores are published; today where none is."""
+    """Return the newest night with published scores, else with any step; today where none is."""
     with suppress(NotReadyError), warehouse.connect_published(settings) as connection:
-        ((newest,),) = connection.execute("select max(as_of) from run_steps").fetchall()
+        ((newest,),) = connection.execute(_NEWEST_NIGHT).fetchall()
         if newest is not None:
             return date.fromisoformat(str(newest))
     return datetime.now(CHINA).date()
