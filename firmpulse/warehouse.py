@@ -45,8 +45,8 @@ def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]
     """
     if not settings.scores_path.exists():
         raise NotReadyError(
-            f"no scores are published in {settings.scores_dir}; run: make run, or for one date: "
-            f"firmpulse night --as-of 2026-10-31"
+            f"no scores are published in {settings.scores_dir}; run: make run for simulated "
+            f"firms; for your own deliveries firmpulse night, then firmpulse train"
         )
     connection = duckdb.connect(
         str(settings.scores_path), read_only=True, config={"enable_external_access": "false"}

@@ -82,7 +82,10 @@ def publish(settings: Settings, as_of: date) -> Path:
         _add_views(connection)
         # Detaching writes the log into the file: what is renamed is complete.
         connection.execute("detach published")
+    # Whoever may read the folder may read what is published in it.
+    mode = 0o600 | settings.scores_dir.stat().st_mode & 0o044
     for file in sorted(building.iterdir(), key=lambda file: file.suffix == ".duckdb"):
+        file.chmod(mode)
         file.replace(settings.scores_dir / file.name)
     building.rmdir()
     return settings.scores_path

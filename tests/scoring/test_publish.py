@@ -136,6 +136,17 @@ def test_scores_that_were_not_cleared_are_published_by_no_later_night(
         assert analyst.execute("select max(as_of) from scores").fetchone() == (FIRST,)
 
 
+def test_published_files_follow_the_mode_of_their_folder(
+    settings: Settings, published: Path
+) -> None:
+    settings.scores_dir.chmod(0o750)
+    publish(settings, FIRST)
+    assert published.stat().st_mode & 0o777 == 0o640
+    settings.scores_dir.chmod(0o700)
+    publish(settings, FIRST)
+    assert published.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_reader_keeps_the_old_rows_while_new_ones_are_swapped_in(
     settings: Settings, published: Path
 ) -> None:
