@@ -119,6 +119,6 @@ _MACROS = {
 
 
 def install(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the macros for this session."""
+    """Create the macros on this connection."""
     for signature, body in _MACROS.items():
         connection.execute(f"create or replace temp macro {signature} as ({body})")

@@ -57,14 +57,10 @@ class Registry:
 
     def __getitem__(self, name: str) -> FeatureMeta:
         """Return one feature; KeyError when there is none of that name."""
-        return next(f for f in self.features if f.name == name) if self._has(name) else _no(name)
-
-    def _has(self, name: str) -> bool:
-        return any(f.name == name for f in self.features)
-
-
-def _no(name: str) -> FeatureMeta:
-    raise KeyError(f"no feature {name!r}; list them with: firmpulse features list")
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise KeyError(f"no feature {name!r}; list them with: firmpulse features list")
 
 
 def load(settings: Settings) -> Registry:

@@ -1,7 +1,6 @@
 """Months, month ends and the Spring Festival."""
 
 import calendar as _calendar
-from collections.abc import Iterator
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -44,11 +43,3 @@ def add_months(day: date, months: int) -> date:
     year, month = divmod(index, 12)
     last = _calendar.monthrange(year, month + 1)[1]
     return date(year, month + 1, min(day.day, last))
-
-
-def month_ends(first: date, last: date) -> Iterator[date]:
-    """Yield every month end in [first, last]."""
-    current = month_end(first)
-    while current <= last:
-        yield current
-        current = month_end(add_months(month_start(current), 1))

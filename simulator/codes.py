@@ -45,12 +45,6 @@ def _organisation_check(body: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return digits.astype(np.uint8)
 
 
-def wrong_check(codes: Texts) -> Texts:
-    """Return the codes with another, wrong check character."""
-    swapped = [c[:17] + ("0" if c[17] != "0" else "1") for c in codes.tolist()]
-    return np.array(swapped, dtype=np.str_)
-
-
 def digit_strings(numbers: NDArray[np.int64], width: int, prefix: str = "") -> Texts:
     """Return `prefix` + zero-padded numbers; for lists of parties, not for event rows."""
     padded = np.char.zfill(numbers.astype(np.str_), width)
