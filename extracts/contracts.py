@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -37,6 +38,8 @@ class Column:
     name: str
     # Headers that providers use for it; the first is the usual one.
     headers: tuple[str, ...]
+    # Headers that announce another unit, such as 金额(万元), to the factor that leads to `unit`.
+    scaled_headers: Mapping[str, Decimal]
     kind: str
     # DuckDB type in the vault.
     physical_type: str
@@ -128,7 +131,7 @@ def _contract(document: dict[str, Any]) -> Contract:
     columns = tuple(_column(entry) for entry in table["properties"])
     names = [column.name for column in columns]
     _reject_repeated(names, "column")
-    _reject_repeated([header for column in columns for header in column.headers], "header")
+    _reject_repeated(_all_headers(columns), "header")
     version_order = own.get("versionOrder")
     if version_order is not None and version_order not in names:
         raise ValueError(f"versionOrder names no column: {version_order!r}")
@@ -152,11 +155,13 @@ def _contract(document: dict[str, Any]) -> Contract:
 def _column(entry: dict[str, Any]) -> Column:
     own = _custom(entry)
     name = entry["name"]
+    factors = own.get("scaledHeaders", {}).items()
     values = {normalise_header(text): value for text, value in own.get("values", {}).items()}
     values |= {value: value for value in values.values()}
     column = Column(
         name=name,
         headers=(entry["businessName"], *own.get("headers", [])),
+        scaled_headers=MappingProxyType({text: Decimal(str(factor)) for text, factor in factors}),
         kind=_kind(entry, own),
         physical_type=entry["physicalType"],
         required=entry["required"],
@@ -203,6 +208,10 @@ def _key(properties: list[dict[str, Any]]) -> tuple[str, ...]:
 
 def _custom(entry: dict[str, Any]) -> dict[str, Any]:
     return {item["property"]: item["value"] for item in entry["customProperties"]}
+
+
+def _all_headers(columns: Iterable[Column]) -> list[str]:
+    return [normalise_header(header) for c in columns for header in (*c.headers, *c.scaled_headers)]
 
 
 def _reject_repeated(names: Iterable[str], what: str) -> None:
