@@ -1,18 +1,58 @@
-"""Unified social credit code (GB 32100-2015): normalise and check."""
+"""Unified social credit code (GB 32100-2015): normalise, and check with one finding per fault."""
 
 import unicodedata
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+Severity = Literal["error", "warning"]
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUE = {character: value for value, character in enumerate(_ALPHABET)}
 _WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _LENGTH = 18
+# Which look alike on paper; a person decides.
 _SUGGESTION = {"O": "0", "I": "1", "Z": "2", "S": "5", "V": "U"}
+
+# GB 11714-1997: letters count from A = 10 in the full alphabet, unlike in the code around it.
+_ORGANISATION = slice(8, 17)
+_ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+
+_DEPARTMENTS = frozenset("123456789ANY")
+ENTERPRISE, HOUSEHOLD, COOPERATIVE = "91", "92", "93"
+ENTERPRISES = frozenset((ENTERPRISE, HOUSEHOLD, COOPERATIVE))
+
+# First two digits of GB/T 2260; 10 is the national registry.
+PROVINCES = {
+    "10": "全国", "11": "北京", "12": "天津", "13": "河北", "14": "山西", "15": "内蒙古",
+    "21": "辽宁", "22": "吉林", "23": "黑龙江", "31": "上海", "32": "江苏", "33": "浙江",
+    "34": "安徽", "35": "福建", "36": "江西", "37": "山东", "41": "河南", "42": "湖北",
+    "43": "湖南", "44": "广东", "45": "广西", "46": "海南", "50": "重庆", "51": "四川",
+    "52": "贵州", "53": "云南", "54": "西藏", "61": "陕西", "62": "甘肃", "63": "青海",
+    "64": "宁夏", "65": "新疆", "71": "台湾", "81": "香港", "82": "澳门",
+}  # fmt: skip
+
+
+class Finding(NamedTuple):
+    """One thing to tell about a code; the texts hold no more of it than one character."""
+
+    code: str
+    severity: Severity
+    zh: str
+    # Begins with "The code".
+    en: str
 
 
 def normalise(value: str) -> str:
-    """Return the code in half-width upper case without spaces, hyphens and zero-width marks."""
-    folded = unicodedata.normalize("NFKC", value).upper()
-    return "".join(c for c in folded if c not in "-\u200b\u200c\u200d\ufeff'" and not c.isspace())
+    """Return the code in half-width upper case without spaces, hyphens and invisible marks."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).upper())
+    return "".join(c for c in folded if not _is_decoration(c))
+
+
+def _is_decoration(character: str) -> bool:
+    # Pd: every kind of hyphen. Cf: zero-width marks. The apostrophe is an Excel guard.
+    return (
+        character.isspace() or character == "'" or unicodedata.category(character) in ("Pd", "Cf")
+    )
 
 
 def check_character(body: str) -> str:
@@ -21,19 +61,82 @@ def check_character(body: str) -> str:
     return _ALPHABET[(31 - total % 31) % 31]
 
 
-def problem(value: str) -> str | None:
-    """Return the first thing wrong with a normalised code, None when it is valid.
+def organisation_check(body: str) -> str:
+    """Return the 9th character of an organisation code; source: GB 11714-1997, mod 11."""
+    total = sum(int(c, 36) * w for c, w in zip(body, _ORGANISATION_WEIGHTS, strict=True))
+    return "0X987654321"[total % 11]
 
-    Checked in this order: length, characters, check character. The expected check character
-    is never told, so that a typing error is not turned into somebody else's code.
+
+def check(value: str) -> tuple[Finding, ...]:
+    """Return what is wrong or odd about a normalised code, in the order to tell it.
+
+    Length, then characters; only with these right: who registered it and where, the check
+    character, and as a warning the organisation code inside. The expected check character is
+    never told, so that a typing error is not turned into somebody else's code.
     """
     if len(value) != _LENGTH:
-        return f"has {len(value)} characters instead of {_LENGTH}"
-    for position, character in enumerate(value, 1):
-        if character not in _VALUE:
-            hint = _SUGGESTION.get(character)
-            meant = f"; is it {hint}?" if hint else ""
-            return f"has {character!r} at position {position}, which no code uses{meant}"
+        return (_length(value),)
+    illegal = tuple(_illegal(position, c) for position, c in enumerate(value, 1) if c not in _VALUE)
+    return illegal or tuple(_findings(value))
+
+
+def problem(value: str) -> str | None:
+    """Return the first error of a normalised code, to follow "the code"; None when it has none."""
+    errors = (finding.en for finding in check(value) if finding.severity == "error")
+    first = next(errors, None)
+    return None if first is None else first.removeprefix("The code ")
+
+
+def _findings(value: str) -> Iterator[Finding]:
+    if value[0] not in _DEPARTMENTS:
+        yield Finding(
+            "unknown_registration", "error",
+            "第 1 位不是任何登记管理部门的代码",
+            "The code begins with a character that stands for no registration department",
+        )  # fmt: skip
+    elif value[:2] not in ENTERPRISES:
+        yield Finding(
+            "not_enterprise", "warning",
+            "非企业主体：企业、个体工商户和农民专业合作社的代码以 91、92 或 93 开头",
+            "The code is not that of an enterprise: enterprises, households in business and "
+            "farmers' cooperatives begin with 91, 92 or 93",
+        )  # fmt: skip
+    if value[2:4] not in PROVINCES:
+        yield Finding(
+            "unknown_province", "error",
+            "第 3、4 位不是任何省级行政区划的代码",
+            "The code names no known province at positions 3 and 4",
+        )  # fmt: skip
     if check_character(value[:17]) != value[17]:
-        return "does not match its check character: one of the characters is mistyped"
-    return None
+        yield Finding(
+            "check_character", "error",
+            "校验码不符：至少有一位输错，请对照营业执照",
+            "The code does not match its check character: one of the characters is mistyped",
+        )  # fmt: skip
+    elif organisation_check(value[_ORGANISATION][:8]) != value[_ORGANISATION][8]:
+        yield Finding(
+            "organisation_code", "warning",
+            "第 9–17 位组织机构代码的校验位（第 17 位）不符，请对照营业执照",
+            "The code holds an organisation code (positions 9 to 17) that does not match its own "
+            "check character at position 17; compare it with the licence",
+        )  # fmt: skip
+
+
+def _length(value: str) -> Finding:
+    return Finding(
+        "length", "error",
+        f"应为 {_LENGTH} 位，实为 {len(value)} 位",
+        f"The code has {len(value)} characters instead of {_LENGTH}",
+    )  # fmt: skip
+
+
+def _illegal(position: int, character: str) -> Finding:
+    hint = _SUGGESTION.get(character)
+    shown = character if character.isprintable() else f"U+{ord(character):04X}"
+    return Finding(
+        "illegal_character", "error",
+        f"第 {position} 位的“{shown}”不用于统一社会信用代码"
+        + (f"，是否为“{hint}”？" if hint else ""),
+        f"The code has '{shown}' at position {position}, which no code uses"
+        + (f"; is it {hint}?" if hint else ""),
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""Sections and divisions of GB/T 4754-2017, the classification of industries."""
+
+from typing import NamedTuple
+
+
+class Section(NamedTuple):
+    """A section with its letter, its names and its first and last division."""
+
+    letter: str
+    zh: str
+    en: str
+    first: int
+    last: int
+
+
+SECTIONS = (
+    Section("A", "农林牧渔", "agriculture, forestry, fishery", 1, 5),
+    Section("B", "采矿", "mining", 6, 12),
+    Section("C", "制造", "manufacturing", 13, 43),
+    Section("D", "电热燃水", "electricity, heat, gas, water", 44, 46),
+    Section("E", "建筑", "construction", 47, 50),
+    Section("F", "批发零售", "wholesale and retail", 51, 52),
+    Section("G", "交运仓储邮政", "transport, storage, post", 53, 60),
+    Section("H", "住宿餐饮", "hotels and catering", 61, 62),
+    Section("I", "信息软件", "information and software", 63, 65),
+    Section("J", "金融", "finance", 66, 69),
+    Section("K", "房地产", "real estate", 70, 70),
+    Section("L", "租赁商务服务", "leasing and business services", 71, 72),
+    Section("M", "科研技术", "research and technical services", 73, 75),
+    Section("N", "水利环境公共设施", "water, environment, public facilities", 76, 79),
+    Section("O", "居民服务", "services to households", 80, 82),
+    Section("P", "教育", "education", 83, 83),
+    Section("Q", "卫生社会工作", "health and social work", 84, 85),
+    Section("R", "文体娱", "culture, sports, entertainment", 86, 90),
+    Section("S", "公共管理", "public administration", 91, 96),
+    Section("T", "国际组织", "international organisations", 97, 97),
+)
+BY_LETTER = {section.letter: section for section in SECTIONS}
+_BY_DIVISION = {
+    f"{number:02}": section
+    for section in SECTIONS
+    for number in range(section.first, section.last + 1)
+}
+
+
+def section_of(code: str) -> Section | None:
+    """Return the section of a division, group or class (two to four digits), None if unknown."""
+    return _BY_DIVISION.get(code[:2])
