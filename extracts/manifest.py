@@ -38,7 +38,8 @@ def _leaves_the_vault(text: str) -> str:
     return text
 
 
-def _is_delivery_id(text: str) -> bool:
+def is_delivery_id(text: str) -> bool:
+    """Whether a name may be a delivery's: it becomes a folder and leaves the vault."""
     return bool(_DELIVERY_ID.fullmatch(text)) and not _IDENTIFIER.search(text)
 
 
@@ -128,7 +129,7 @@ def read(folder: Path, source: str, contracts: Mapping[str, Contract]) -> Delive
     except OSError as error:
         problem = f"{NAME} cannot be read ({type(error).__name__})"
     digest = hashlib.sha256(content).hexdigest()
-    delivery_id = folder.name if _is_delivery_id(folder.name) else f"unnamed-{digest[:12]}"
+    delivery_id = folder.name if is_delivery_id(folder.name) else f"unnamed-{digest[:12]}"
     return DeliveryRef(source, delivery_id, folder, digest, manifest, problem)
 
 
@@ -146,7 +147,7 @@ def _content(folder: Path) -> bytes:
 def _checked(
     content: bytes, folder_name: str, source: str, contracts: Mapping[str, Contract]
 ) -> Manifest:
-    if not _is_delivery_id(folder_name):
+    if not is_delivery_id(folder_name):
         raise DeliveryRefused(
             "the folder's name is no delivery_id: up to 64 of a-z, 0-9, - and _, "
             "fewer than 15 letters or digits in a row"
