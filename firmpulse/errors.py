@@ -7,8 +7,10 @@ FirmpulseError
 ├── ContractError          a data contract contradicts itself; a developer must fix the YAML
 ├── DeliveryRefused        a delivery or file cannot be read as a whole; the provider must re-send
 ├── GrantError             a grant is malformed or contradicts an earlier one
+├── AuditError             an entry does not belong in the audit chain, or the chain is broken
 ├── NotReadyError          the input of a step is not there yet; the message names the command
 ├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
+├── RenewalFailed          a rewritten database is not the equal of the old one, which stays
 ├── TaskFailed             a task or a server ended unexpectedly; look at its log
 ├── BuildFailed            dbt could not build or a data test failed
 └── GateFailed             a model did not pass its promotion gates
@@ -45,12 +47,20 @@ class GrantError(FirmpulseError):
     """A grant is malformed or contradicts an earlier one."""
 
 
+class AuditError(FirmpulseError):
+    """An entry does not belong in the audit chain, or the chain is broken."""
+
+
 class NotReadyError(FirmpulseError):
     """The input of a step is not there yet."""
 
 
 class ExpectationFailed(FirmpulseError):
     """A batch broke its expectations."""
+
+
+class RenewalFailed(FirmpulseError):
+    """A rewritten database is not the equal of the old one, which stays in force."""
 
 
 class TaskFailed(FirmpulseError):

@@ -11,12 +11,13 @@ from pydantic import SecretStr
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
-_NAMES = ("vault_key", "warehouse_key", "token_key")
 _HEX_LENGTH = 64
 
 
 def load(settings: Settings, name: str) -> SecretStr:
-    """Return the key `name` (vault_key, warehouse_key, token_key) as 64 hexadecimal digits.
+    """Return the key `name` as 64 hexadecimal digits.
+
+    Names: vault_key, warehouse_key, token_key, audit_key.
 
     Raises:
         ConfigurationError: the key is not 64 hexadecimal digits, or a data file exists whose
@@ -42,7 +43,10 @@ def _make(settings: Settings, name: str) -> SecretStr:
 
 
 def _refuse_to_replace(settings: Settings, name: str) -> None:
-    guarded = settings.warehouse_path if name == "warehouse_key" else settings.vault_path
+    guarded = {
+        "warehouse_key": settings.warehouse_path,
+        "audit_key": settings.audit_head_path,
+    }.get(name, settings.vault_path)
     if guarded.exists():
         raise ConfigurationError(
             f"{guarded.name} exists but its {name} is gone; set FIRMPULSE_{name.upper()} "

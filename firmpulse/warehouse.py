@@ -6,13 +6,15 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
-from pydantic import SecretStr
 
-from firmpulse import keys, tokens
+from firmpulse import envelope, keys, tokens
+from firmpulse.envelope import DataKey
 from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError, WrongKeyError
 from firmpulse.settings import Settings
 
 _EXTENSIONS = ("httpfs",)
+# Headers of a DuckDB file without a block of rows.
+_EMPTY_BYTES = 12_288
 
 
 @contextmanager
@@ -65,19 +67,11 @@ def prepare(
     Raises:
         WrongKeyError: a key does not open its file, or is not the one the tokens were made with.
     """
-    for name in _EXTENSIONS:
-        connection.execute(f"load '{_extension_path(name)}'")
-    connection.execute(f"set threads = {settings.threads:d}")
-    connection.execute("set memory_limit = $limit", {"limit": settings.memory_limit})
-    connection.execute("set TimeZone = 'Asia/Shanghai'")
-    spill = settings.root / "spill"
-    spill.mkdir(parents=True, exist_ok=True)
-    connection.execute("set temp_directory = $folder", {"folder": str(spill)})
-    connection.execute("set temp_file_encryption = true")
+    configure(connection, settings)
     if vault:
-        # Both keys first: a missing one must not leave a half-made vault behind.
-        token_key, vault_key = keys.load(settings, "token_key"), keys.load(settings, "vault_key")
-        _attach(connection, "vault", settings.vault_path, vault_key)
+        # Before the vault: a missing key must not leave a half-made one behind.
+        token_key = keys.load(settings, "token_key")
+        attach(connection, settings, "vault")
         connection.execute("create schema if not exists vault.raw")
         connection.execute("create schema if not exists vault.ops")
         tokens.install(connection, token_key)
@@ -87,24 +81,70 @@ def prepare(
                 f"{settings.vault_path.name}; restore the key that they were made with"
             )
     if warehouse:
-        key = keys.load(settings, "warehouse_key")
-        _attach(connection, "warehouse", settings.warehouse_path, key)
+        attach(connection, settings, "warehouse")
         connection.execute("create schema if not exists warehouse.ops")
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, alias: str, path: Path, key: SecretStr) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secret = {"key": key.get_secret_value()}
+def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Load the extensions and set what every session has in common."""
+    for name in _EXTENSIONS:
+        connection.execute(f"load '{_extension_path(name)}'")
+    connection.execute(f"set threads = {settings.threads:d}")
+    connection.execute("set memory_limit = $limit", {"limit": settings.memory_limit})
+    connection.execute("set TimeZone = 'Asia/Shanghai'")
+    spill = settings.root / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    connection.execute("set temp_directory = $folder", {"folder": str(spill)})
+    connection.execute("set temp_file_encryption = true")
+
+
+def attach(connection: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> None:
+    """Attach the vault or the warehouse under its name; make it where there is none yet.
+
+    What an interrupted renewal left behind is cleared.
+
+    Raises:
+        WrongKeyError: the master key does not open the key file, or the key file not its database.
+        FileHeldError: another process holds the file.
+    """
+    path = envelope.database_path(settings, name)
+    seen = None
+    while seen != (found := envelope.read_or_make(settings, name)):
+        _drop_half_made(path, found)
+        for key in found.keys:
+            if opens(connection, name, path, key):
+                if not envelope.is_settled(settings, name, found):
+                    envelope.settle(settings, name, key.generation)
+                return
+        # A renewal may have ended since the keys were read: look again.
+        seen = found
+    raise WrongKeyError(
+        f"{path.stem}.key does not open {path.name}; restore both files from the same backup"
+    )
+
+
+def opens(
+    connection: duckdb.DuckDBPyConnection,
+    alias: str,
+    path: Path,
+    key: DataKey,
+    *,
+    read_only: bool = False,
+) -> bool:
+    """Attach a file if the data key is its key.
+
+    Raises:
+        FileHeldError: another process, or another session of this one, holds the file.
+    """
+    options = "encryption_key $key, read_only" if read_only else "encryption_key $key"
+    secret = {"key": key.secret.get_secret_value()}
     try:
-        connection.execute(f"attach '{_quoted(path)}' as {alias} (encryption_key $key)", secret)
+        connection.execute(f"attach '{_quoted(path)}' as {alias} ({options})", secret)
     except duckdb.Error as error:
-        text = str(error)
-        if "encryption key" in text.lower():
-            raise WrongKeyError(
-                f"FIRMPULSE_{alias.upper()}_KEY (or the {alias}_key file) does not open "
-                f"{path.name}; restore the key that the file was made with"
-            ) from None
-        if "lock" in text.lower():
+        text = str(error).lower()
+        if "encryption key" in text:
+            return False
+        if "lock" in text or "unique file handle conflict" in text:
             raise FileHeldError(
                 f"{path.name} is held by another process; one process may open it at a time. "
                 f"Wait for the running task, or read the published scores instead"
@@ -112,6 +152,13 @@ def _attach(connection: duckdb.DuckDBPyConnection, alias: str, path: Path, key: 
         raise
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
+    return True
+
+
+def _drop_half_made(path: Path, found: envelope.Envelope) -> None:
+    """Remove the first bytes of a database whose maker died; nothing was ever stored in it."""
+    if found.current is None and path.exists() and path.stat().st_size < _EMPTY_BYTES:
+        path.unlink()
 
 
 def _quoted(path: Path) -> str:
