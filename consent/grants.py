@@ -5,11 +5,20 @@ from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from consent import wording
 from firmpulse import uscc
+from firmpulse.calendar import add_months
 from firmpulse.errors import GrantError
 
 PURPOSES = ("CREDIT_EVAL", "POST_LOAN_MONITOR", "MODEL_TRAINING")
-SOURCES = ("tax", "bank", "supply_chain", "power")
+MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
+SUPPLEMENTS = ("founder_credit", "project_contracts")
+SOURCES = MAIN_SOURCES + SUPPLEMENTS
+ROLES = ("legal_representative", "authorised_agent", "proprietor", "founder")
+# Financial accounts and natural persons: consent to them is given by itself.
+SENSITIVE_SOURCES = ("bank", "founder_credit")
+
+_BANK_WINDOW_MONTHS, _WINDOW_MONTHS = 6, 36
 
 
 @dataclass(frozen=True)
@@ -29,12 +38,20 @@ class Grant:
     valid_to: date
     # Version of the text that the firm agreed to.
     text_version: str
+    # Whether results that the recipient has used may stay after the end.
+    keep_results: bool = False
+    # Who signed for the firm.
+    grantor_role: str = "legal_representative"
+    # Hash of the text; None stands for the text of that version in this package.
+    text_sha256: str | None = None
+    # Whether the source was agreed to by itself, as bank accounts and natural persons need.
+    separate_consent: bool = False
 
 
 class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    authorization_id: str = Field(min_length=1)
+    authorization_id: str = Field(min_length=1, max_length=128)
     firm: str = Field(pattern="^[a-z][a-z0-9_]*:.+$")
     source: str
     purpose: str
@@ -43,15 +60,25 @@ class _Line(BaseModel):
     valid_from: date
     valid_to: date
     text_version: str = Field(min_length=1)
+    keep_results: bool = False
+    grantor_role: str = ROLES[0]
+    text_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    separate_consent: bool = False
 
     @model_validator(mode="after")
     def _is_a_grant(self) -> "_Line":
-        if self.source not in SOURCES:
-            raise ValueError(f"source is none of {', '.join(SOURCES)}")
-        if self.purpose not in PURPOSES:
-            raise ValueError(f"purpose is none of {', '.join(PURPOSES)}")
+        for name, known in (("source", SOURCES), ("purpose", PURPOSES), ("grantor_role", ROLES)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is none of {', '.join(known)}")
         if self.valid_to < self.valid_from:
             raise ValueError("valid_to is before valid_from")
+        if self.source in SENSITIVE_SOURCES and not self.separate_consent:
+            raise ValueError(
+                f"{self.source} needs consent of its own; where the grantor gave it, say "
+                f"separate_consent: true"
+            )
+        if any(not uscc.problem(found) for found in _codes(self.authorization_id)):
+            raise ValueError("authorization_id holds a firm's code; number grants without it")
         return self
 
 
@@ -67,9 +94,39 @@ def parse(line: str | bytes) -> Grant:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "grant"
         raise GrantError(f"{place}: {first['msg']}") from None
-    scheme, _, value = fields.firm.partition(":")
+    return Grant(**{**fields.model_dump(), "firm": identifier(fields.firm)})
+
+
+def identifier(firm: str) -> str:
+    """Return an identifier `scheme:value` in its normal form; without a scheme it is a code.
+
+    Raises:
+        GrantError: the code cannot be right; the message holds no identifier.
+    """
+    scheme, _, value = firm.partition(":") if ":" in firm else ("uscc", "", firm)
     if scheme == "uscc":
         value = uscc.normalise(value)
         if problem := uscc.problem(value):
             raise GrantError(f"firm: the code {problem}")
-    return Grant(**{**fields.model_dump(), "firm": f"{scheme}:{value}"})
+    return f"{scheme}:{value}"
+
+
+def usual_window_start(source: str, valid_from: date) -> date:
+    """Return the first day of the history usually asked for: bank 6 months, others 36."""
+    months = _BANK_WINDOW_MONTHS if source == "bank" else _WINDOW_MONTHS
+    return add_months(valid_from, -months)
+
+
+def text_problem(grant: Grant) -> str | None:
+    """Return what is wrong with the text a grant refers to, None when it is known or hashed."""
+    ours = wording.sha256(grant.text_version)
+    if ours is None and grant.text_sha256 is None:
+        return f"refers to a text {grant.text_version} that is not known here; give its text_sha256"
+    if ours is not None and grant.text_sha256 not in (None, ours):
+        return f"has another text_sha256 than the text {grant.text_version}"
+    return None
+
+
+def _codes(text: str) -> list[str]:
+    upper = text.upper()
+    return [upper[start : start + 18] for start in range(len(upper) - 17)]

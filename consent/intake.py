@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from consent.grants import Grant, parse
-from consent.ledger import Ledger, changed
+from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.errors import GrantError, NotReadyError
 from firmpulse.settings import Settings
@@ -47,9 +47,9 @@ def import_grants(settings: Settings, path: Path) -> IntakeReport:
     grants, problems = _read(path)
     _check_token_key(settings)
     lines = list(grants)
-    for index, name in Ledger(settings).contradictions(grants.values()).items():
+    for index, problem in Ledger(settings).problems(grants.values()).items():
         del grants[lines[index]]
-        problems[lines[index]] = f"the grant {changed(name)}"
+        problems[lines[index]] = f"the grant {problem}"
     recorded = admit(settings, grants.values())
     sentences = tuple(f"line {number}: {problems[number]}" for number in sorted(problems))
     return IntakeReport(recorded=recorded, refused=len(problems), problems=sentences)

@@ -1,191 +1,297 @@
 """The consent ledger: grants of firms, by token, in the control store."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from datetime import date
-from pathlib import Path
+from datetime import UTC, date, datetime
 from typing import Any
 
-import polars as pl
 import sqlalchemy as sa
 
-from consent.grants import Grant
+from consent import audit, certificates, store, wording
+from consent.audit import Entry, Trail
+from consent.certificates import Certificate
+from consent.grants import Grant, text_problem
+from consent.register import Register
+from consent.states import CONSUMED, DRAFT, GRANTED, PURGED, REVOKED, end_of, is_over
+from consent.tables import EVENTS, GRANTS
 from firmpulse import keys, tokens
 from firmpulse.errors import GrantError
-from firmpulse.settings import Settings
 
-_GRANTED, _REVOKED = "granted", "revoked"
 # SQLite takes at most 32,766 parameters in a statement.
 _BATCH = 5_000
-
-_METADATA = sa.MetaData()
-_GRANTS = sa.Table(
-    "grants",
-    _METADATA,
-    sa.Column("authorization_id", sa.String, primary_key=True),
-    sa.Column("firm_id", sa.String(36), nullable=False, index=True),
-    sa.Column("source", sa.String, nullable=False),
-    sa.Column("purpose", sa.String, nullable=False),
-    sa.Column("recipient", sa.String, nullable=False),
-    sa.Column("window_start", sa.Date, nullable=False),
-    sa.Column("valid_from", sa.Date, nullable=False),
-    sa.Column("valid_to", sa.Date, nullable=False),
-    sa.Column("text_version", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("revoked_on", sa.Date),
-)
-_LIVE_COLUMNS = (
-    "authorization_id",
-    "firm_id",
-    "source",
-    "purpose",
-    "recipient",
-    "window_start",
-    "valid_from",
-    "valid_to",
-)
-_LIVE_SCHEMA = {
-    name: pl.Date if name in ("window_start", "valid_from", "valid_to") else pl.String
-    for name in _LIVE_COLUMNS
-}
+_LIKE_AN_IDENTIFIER = re.compile(r"[0-9]{5}|[0-9A-Za-z]{15}")
+_TOLD = (
+    "authorization_id", "source", "purpose", "recipient", "window_start", "valid_from", "valid_to",
+    "keep_results", "grantor_role", "separate_consent", "text_version", "text_sha256",
+)  # fmt: skip
 
 
-class Ledger:
-    """Grants in the control store; it holds tokens of firms and no identifier."""
+class Ledger(Register):
+    """Grants in the control store; it holds tokens of firms and no identifier.
 
-    def __init__(self, settings: Settings) -> None:
-        """Keep where the control store is; it is made on first use."""
-        self._settings = settings
+    Every change writes the state, the grant's history and the audit chain in one transaction.
+    """
 
-    def record(self, grants: Iterable[Grant]) -> int:
+    def record(self, grants: Iterable[Grant], *, actor: str = "intake", draft: bool = False) -> int:
         """Add the grants that are not there yet, all or none; return how many were added.
 
+        A draft is a grant that nobody has signed yet; it is in force on no day.
+
         Raises:
-            GrantError: an authorization_id is known with other terms.
+            GrantError: an authorization_id is known with other terms, or the text is not known.
         """
         grants = list(grants)
-        for index, name in self.contradictions(grants).items():
-            raise GrantError(f"grant {grants[index].authorization_id} {changed(name)}")
-        wanted = {row["authorization_id"]: {**row, "state": _GRANTED} for row in self._rows(grants)}
-        with self._connection() as connection:
-            known = _terms(connection, list(wanted))
-            added = [row for key, row in wanted.items() if key not in known]
-            if added:
-                connection.execute(sa.insert(_GRANTS), added)
+        with audit.recording(self._settings) as trail:
+            rows = self._terms_of(grants)
+            problems, known = _problems(trail.connection, grants, rows)
+            for index, problem in problems.items():
+                raise GrantError(f"grant {grants[index].authorization_id} {problem}")
+            wanted = {row["authorization_id"]: row for row in rows}
+            added = [row for name, row in wanted.items() if name not in known]
+            state = DRAFT if draft else GRANTED
+            _insert(trail.connection, GRANTS, [{**row, "state": state} for row in added])
+            today = datetime.now(UTC).date()
+            _remember(trail, "DRAFT" if draft else "GRANT", added, actor, today)
         return len(added)
 
-    def contradictions(self, grants: Iterable[Grant]) -> dict[int, str]:
-        """Return the changed term of each grant that is known with other terms, by its position.
+    def problems(self, grants: Iterable[Grant]) -> dict[int, str]:
+        """Return what is wrong with each grant that cannot be recorded, by its position.
 
-        Known from the ledger, or from a grant before it that does not contradict the ledger.
+        It is known with other terms, from the ledger or from an earlier one here, or refers to a
+        text that is not known or has another hash.
         """
-        rows = self._rows(grants)
-        with self._connection() as connection:
-            known = _terms(connection, [row["authorization_id"] for row in rows])
-        found = {}
-        for index, row in enumerate(rows):
-            earlier = known.setdefault(row["authorization_id"], row)
-            if others := [name for name in row if earlier[name] != row[name]]:
-                found[index] = others[0]
-        return found
+        grants = list(grants)
+        rows = self._terms_of(grants)
+        with store.reading(self._settings) as connection:
+            return _problems(connection, grants, rows)[0]
 
-    def live(self, as_of: date, source: str | None = None) -> pl.DataFrame:
-        """Return one row per grant that is in force on `as_of`.
+    def sign(self, authorization_ids: Iterable[str], *, actor: str) -> list[str]:
+        """Turn drafts into grants; return those that were drafts."""
+        with audit.recording(self._settings) as trail:
+            rows = [row for row in _known(trail, authorization_ids) if row.state == DRAFT]
+            _update(trail.connection, rows, {"state": GRANTED})
+            _remember(trail, "SIGN", [row._asdict() for row in rows], actor, _today())
+        return [row.authorization_id for row in rows]
 
-        Columns: authorization_id, firm_id (token as text), source, purpose, recipient,
-        window_start, valid_from, valid_to. A revoked grant is in force on no day.
-        """
-        query = sa.select(*(_GRANTS.c[name] for name in _LIVE_COLUMNS)).where(
-            _GRANTS.c.state == _GRANTED, _GRANTS.c.valid_from <= as_of, _GRANTS.c.valid_to >= as_of
-        )
-        if source is not None:
-            query = query.where(_GRANTS.c.source == source)
-        with self._connection() as connection:
-            rows = [tuple(row) for row in connection.execute(query)]
-        return pl.DataFrame(rows, schema=_LIVE_SCHEMA, orient="row")
+    def revoke(
+        self,
+        firm_id: str,
+        *,
+        on: date,
+        sources: Collection[str] | None = None,
+        purposes: Collection[str] | None = None,
+        authorization_id: str | None = None,
+        actor: str,
+        reason: str | None = None,
+    ) -> list[str]:
+        """End the grants of a firm at once, all or the chosen ones; return those that it ended.
 
-    def revoke(self, authorization_id: str, on: date) -> None:
-        """End a grant at once; a second call keeps the first day.
+        A second call ends nothing and keeps the first day.
 
         Raises:
-            GrantError: no such grant.
+            GrantError: the firm has no grant `authorization_id`, or the reason looks as if it held
+                an identifier.
         """
-        mine = _GRANTS.c.authorization_id == authorization_id
-        with self._connection() as connection:
-            if connection.execute(sa.select(_GRANTS.c.state).where(mine)).first() is None:
-                raise GrantError(f"there is no grant {authorization_id}")
-            connection.execute(
-                sa.update(_GRANTS)
-                .where(mine, _GRANTS.c.state == _GRANTED)
-                .values(state=_REVOKED, revoked_on=on)
-            )
+        checked_reason(reason)
+        mine = [GRANTS.c.firm_id == firm_id]
+        if sources is not None:
+            mine.append(GRANTS.c.source.in_(list(sources)))
+        if purposes is not None:
+            mine.append(GRANTS.c.purpose.in_(list(purposes)))
+        if authorization_id is not None:
+            mine.append(GRANTS.c.authorization_id == authorization_id)
+        with audit.recording(self._settings) as trail:
+            query = sa.select(GRANTS).where(*mine).order_by(GRANTS.c.authorization_id)
+            found = trail.connection.execute(query).all()
+            if authorization_id is not None and not found:
+                raise GrantError(f"there is no grant {authorization_id} of this firm")
+            rows = [row for row in found
+                    if row.state in (DRAFT, GRANTED) and row.valid_to >= on]  # fmt: skip
+            ended = {"state": REVOKED, "ended_as": REVOKED, "ended_on": on}
+            _update(trail.connection, rows, ended)
+            _remember(trail, "REVOKE", [row._asdict() for row in rows], actor, on, reason)
+        return [row.authorization_id for row in rows]
 
-    def summary(self, as_of: date) -> pl.DataFrame:
-        """Return one row per source and purpose: firms and grants in force, grants by end.
+    def consume(self, authorization_ids: Iterable[str], on: date, actor: str) -> list[str]:
+        """End one-off grants by their use; return those that it ended.
 
-        Columns: source, purpose, firms, live, not_yet, expired, revoked.
+        Raises:
+            GrantError: a grant is unknown or no CREDIT_EVAL.
         """
-        granted = _GRANTS.c.state == _GRANTED
-        begun, ended = _GRANTS.c.valid_from <= as_of, _GRANTS.c.valid_to < as_of
-        live = granted & begun & ~ended
-        query = (
-            sa.select(
-                _GRANTS.c.source,
-                _GRANTS.c.purpose,
-                sa.func.count(sa.distinct(sa.case((live, _GRANTS.c.firm_id)))),
-                *(
-                    sa.func.count(sa.case((condition, 1)))
-                    for condition in (live, granted & ~begun, granted & ended, ~granted)
-                ),
-            )
-            .group_by(_GRANTS.c.source, _GRANTS.c.purpose)
-            .order_by(_GRANTS.c.source, _GRANTS.c.purpose)
-        )
-        counts = {name: pl.Int64 for name in ("firms", "live", "not_yet", "expired", "revoked")}
-        with self._connection() as connection:
-            rows = [tuple(row) for row in connection.execute(query)]
-        schema = {"source": pl.String, "purpose": pl.String, **counts}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        with audit.recording(self._settings) as trail:
+            found = _known(trail, authorization_ids)
+            for row in found:
+                if row.purpose != "CREDIT_EVAL":
+                    raise GrantError(
+                        f"grant {row.authorization_id} is for {row.purpose}; only CREDIT_EVAL "
+                        f"ends with its use"
+                    )
+            rows = [row for row in found if row.state == GRANTED]
+            ended = {"state": CONSUMED, "ended_as": CONSUMED, "ended_on": on}
+            _update(trail.connection, rows, ended)
+            _remember(trail, "CONSUME", [row._asdict() for row in rows], actor, on)
+        return [row.authorization_id for row in rows]
 
-    def _rows(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
+    def purged(
+        self,
+        authorization_ids: Iterable[str],
+        *,
+        on: date,
+        certificate_id: str | None,
+        actor: str | None = None,
+    ) -> list[str]:
+        """Note that the data of ended grants are gone; return those it was noted for.
+
+        Raises:
+            GrantError: a grant is unknown or not over.
+        """
+        with audit.recording(self._settings) as trail:
+            found = _known(trail, authorization_ids)
+            over = sa.select(GRANTS.c.authorization_id).where(is_over(on))
+            ended: set[str] = set(trail.connection.scalars(over))
+            if early := [row for row in found if row.authorization_id not in ended]:
+                raise GrantError(f"grant {early[0].authorization_id} is not over on {on}")
+            rows = [row for row in found if row.state != PURGED]
+            by_end: dict[tuple[str, date], list[Any]] = {}
+            for row in rows:
+                by_end.setdefault(end_of(row), []).append(row)
+            for (ended_as, ended_on), group in by_end.items():
+                _update(trail.connection, group, {
+                    "state": PURGED, "ended_as": ended_as, "ended_on": ended_on,
+                    "purged_on": on, "certificate_id": certificate_id,
+                })  # fmt: skip
+            who = actor or audit.actor()
+            _remember(trail, "PURGE", [row._asdict() for row in rows], who, on)
+        return [row.authorization_id for row in rows]
+
+    def certify(self, certificate: Certificate, *, actor: str | None = None) -> str:
+        """Issue a deletion certificate with its ERASE entry; return its id.
+
+        The same firm and grants have one certificate: a second call changes nothing.
+        """
+        with audit.recording(self._settings) as trail:
+            return certificates.issue(trail, certificate, actor or audit.actor())
+
+    def _terms_of(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
         """Return the terms of grants as the ledger keeps them, the firm as its token."""
         key = keys.load(self._settings, "token_key")
         rows = [asdict(grant) for grant in grants]
         for row in rows:
             row["firm_id"] = str(tokens.firm_token(key, row.pop("firm")))
+            row["text_sha256"] = row["text_sha256"] or wording.sha256(row["text_version"])
         return rows
 
-    @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        url = sa.make_url(self._settings.control_db_url)
-        if url.get_backend_name() == "sqlite" and url.database:
-            Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = sa.create_engine(url)
-        try:
-            _METADATA.create_all(engine)
-            with engine.begin() as connection:
-                yield connection
-        finally:
-            engine.dispose()
+
+def checked_reason(reason: str | None) -> None:
+    """Refuse a reason that could name somebody: it is kept for years beside a token.
+
+    Raises:
+        GrantError: it holds long numbers or codes.
+    """
+    if reason is not None and (len(reason) > 200 or _LIKE_AN_IDENTIFIER.search(reason)):
+        raise GrantError("the reason holds a long number or code, or more than 200 characters; "
+                         "say it in words, without names and numbers")  # fmt: skip
 
 
-def changed(name: str) -> str:
-    """Say what is wrong with a grant that contradicts an earlier one in a term."""
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _problems(
+    connection: sa.Connection, grants: Sequence[Grant], rows: Sequence[dict[str, Any]]
+) -> tuple[dict[int, str], dict[str, dict[str, Any]]]:
+    """Return the problems by position, and the terms of the grants that are known."""
+    known = _terms(connection, [row["authorization_id"] for row in rows])
+    seen, texts = dict(known), _texts(connection, {row["text_version"] for row in rows})
+    found: dict[int, str] = {}
+    for index, (grant, row) in enumerate(zip(grants, rows, strict=True)):
+        earlier = seen.setdefault(row["authorization_id"], row)
+        if others := [name for name in row if earlier[name] != row[name]]:
+            found[index] = _changed(others[0])
+        elif problem := text_problem(grant):
+            found[index] = problem
+        elif texts.setdefault(row["text_version"], row["text_sha256"]) != row["text_sha256"]:
+            found[index] = f"has another text_sha256 than earlier grants by {grant.text_version}"
+    return found, known
+
+
+def _changed(name: str) -> str:
     return (
         f"is known with another {name}; a firm that changes its mind revokes the grant and "
         f"gives a new one"
     )
 
 
-def _terms(
-    connection: sa.Connection, authorization_ids: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+def _terms(connection: sa.Connection, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the terms of the known among these grants."""
-    found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(authorization_ids), _BATCH):
-        batch = authorization_ids[start : start + _BATCH]
-        query = sa.select(_GRANTS).where(_GRANTS.c.authorization_id.in_(batch))
-        for row in connection.execute(query).mappings():
-            found[row["authorization_id"]] = dict(row)
-    return found
+    return {row.authorization_id: row._asdict() for row in _select(connection, names)}
+
+
+def _select(connection: sa.Connection, names: Sequence[str]) -> list[Any]:
+    rows: list[Any] = []
+    for start in range(0, len(names), _BATCH):
+        batch = names[start : start + _BATCH]
+        query = sa.select(GRANTS).where(GRANTS.c.authorization_id.in_(batch))
+        rows += connection.execute(query).all()
+    return rows
+
+
+def _texts(connection: sa.Connection, versions: Collection[str]) -> dict[str, str]:
+    query = (
+        sa.select(GRANTS.c.text_version, sa.func.min(GRANTS.c.text_sha256))
+        .where(GRANTS.c.text_version.in_(sorted(versions)))
+        .group_by(GRANTS.c.text_version)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _known(trail: Trail, authorization_ids: Iterable[str]) -> list[Any]:
+    names = sorted(set(authorization_ids))
+    rows = _select(trail.connection, names)
+    if missing := set(names) - {row.authorization_id for row in rows}:
+        raise GrantError(f"there is no grant {min(missing)}")
+    return sorted(rows, key=lambda row: row.authorization_id)
+
+
+def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _update(connection: sa.Connection, rows: Sequence[Any], values: dict[str, Any]) -> None:
+    names = [row.authorization_id for row in rows]
+    for start in range(0, len(names), _BATCH):
+        mine = GRANTS.c.authorization_id.in_(names[start : start + _BATCH])
+        connection.execute(sa.update(GRANTS).where(mine).values(values))
+
+
+def _remember(
+    trail: Trail,
+    event: str,
+    rows: Sequence[dict[str, Any]],
+    actor: str,
+    day: date,
+    reason: str | None = None,
+) -> None:
+    """Write a change of grants to their history and to the audit chain."""
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    common = {"at": at, "day": day, "event": event, "actor": actor, "reason": reason}
+    _insert(trail.connection, EVENTS, [
+        {**common, "authorization_id": row["authorization_id"], "firm_id": row["firm_id"]}
+        for row in rows
+    ])  # fmt: skip
+    told = _TOLD if event in ("GRANT", "DRAFT") else _TOLD[:4]
+    because = {"reason": reason} if reason else {}
+    trail.append(
+        Entry(
+            event, actor, row["firm_id"], {"day": day.isoformat(), **because, **_plain(row, told)}
+        )
+        for row in rows
+    )
+
+
+def _plain(row: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value := row[name], date) else value for name in names
+    }

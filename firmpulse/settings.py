@@ -27,12 +27,15 @@ class Settings(BaseSettings):
     vault_key: SecretStr | None = None
     warehouse_key: SecretStr | None = None
     token_key: SecretStr | None = None
+    audit_key: SecretStr | None = None
     # SQLAlchemy URL of grants and certificates; SQLite under the home folder by default.
     control_url: str | None = None
     # MLflow tracking URI; SQLite under the home folder by default.
     mlflow_uri: str | None = None
     # SQLAlchemy URL of Airflow's database; SQLite under the home folder by default.
     airflow_db_url: str | None = None
+    # YAML file of the providers that are pulled from; `providers.yml` in the home folder by default.
+    providers: Path | None = None
     # First day that the schedule serves by itself; `firmpulse up` sets it to the day it is called.
     schedule_from: date = date(2023, 1, 1)
     # Recipient that tonight's scores are made for.
@@ -47,6 +50,11 @@ class Settings(BaseSettings):
     def inbox(self) -> Path:
         """What providers dropped, by source and delivery."""
         return self.root / "inbox"
+
+    @property
+    def providers_path(self) -> Path:
+        """The file of providers; where there is none, nothing is pulled and nothing requested."""
+        return (self.providers or self.root / "providers.yml").expanduser()
 
     @property
     def vault_path(self) -> Path:
@@ -102,6 +110,11 @@ class Settings(BaseSettings):
     def control_db_url(self) -> str:
         """SQLAlchemy URL of the control store."""
         return self.control_url or f"sqlite:///{self.root / 'control' / 'control.db'}"
+
+    @property
+    def audit_head_path(self) -> Path:
+        """Sealed newest entry of the audit chain, outside the control store."""
+        return self.root / "control" / "audit.head"
 
     @property
     def mlflow_tracking_uri(self) -> str:

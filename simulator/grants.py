@@ -17,6 +17,8 @@ _PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
 NEVER = 10**6  # days since 1970
 _SENT_TOO_EARLY = 60  # days before a later window that the bank hands over all the same
 _YEARS = 5
+# Three in five firms let the bank keep results it has used.
+_KEEPERS, _KEEP_CYCLE = 3, 5
 
 
 @dataclass(frozen=True)
@@ -97,5 +99,7 @@ def grant_lines(world: World, grants: Grants, through: date) -> str:
                     "valid_from": valid_from,
                     "valid_to": valid_to,
                     "text_version": "2026-01",
+                    "keep_results": firm % _KEEP_CYCLE < _KEEPERS,
+                    "separate_consent": source == "bank",
                 }))  # fmt: skip
     return "\n".join(lines) + "\n"

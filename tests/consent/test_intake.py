@@ -27,6 +27,7 @@ def line(number: int = 1, **changes: Any) -> dict[str, Any]:
         "valid_from": "2023-11-01",
         "valid_to": "2028-10-31",
         "text_version": "2026-01",
+        "separate_consent": changes.get("source") == "bank",
         **changes,
     }
 

@@ -32,6 +32,10 @@ def grant(number: int = 1, **changes: Any) -> Grant:
     return Grant(**(terms | changes))
 
 
+def token_of(settings: Settings, firm: str = FIRM) -> str:
+    return str(tokens.firm_token(keys.load(settings, "token_key"), firm))
+
+
 def test_recording_twice_adds_once(settings: Settings) -> None:
     ledger = Ledger(settings)
     assert ledger.record([grant(1), grant(2, source="bank")]) == 2
@@ -42,17 +46,17 @@ def test_recording_twice_adds_once(settings: Settings) -> None:
 def test_live_has_one_row_per_grant_in_force(settings: Settings) -> None:
     ledger = Ledger(settings)
     ledger.record([grant()])
-    token = tokens.firm_token(keys.load(settings, "token_key"), FIRM)
     expected = pl.DataFrame(
         {
             "authorization_id": ["A-1"],
-            "firm_id": [str(token)],
+            "firm_id": [token_of(settings)],
             "source": ["tax"],
             "purpose": ["CREDIT_EVAL"],
             "recipient": ["demo-bank"],
             "window_start": [date(2023, 1, 1)],
             "valid_from": [date(2024, 1, 1)],
             "valid_to": [date(2024, 12, 31)],
+            "keep_results": [False],
         }
     )
     assert ledger.live(DAY).equals(expected)
@@ -79,8 +83,11 @@ def test_first_and_last_day_are_in_force(settings: Settings, day: date, count: i
 def test_a_revoked_grant_is_in_force_on_no_day(settings: Settings) -> None:
     ledger = Ledger(settings)
     ledger.record([grant(1), grant(2)])
-    ledger.revoke("A-1", DAY)
-    ledger.revoke("A-1", date(2024, 7, 1))
+    firm_id = token_of(settings)
+    assert ledger.revoke(firm_id, on=DAY, authorization_id="A-1", actor="test") == ["A-1"]
+    later = date(2024, 7, 1)
+    assert ledger.revoke(firm_id, on=later, authorization_id="A-1", actor="test") == []
+    assert ledger.ended(later)["ended_on"].to_list() == [DAY]
     assert ledger.live(date(2024, 2, 1))["authorization_id"].to_list() == ["A-2"]
     assert ledger.record([grant(1)]) == 0
     assert ledger.live(DAY)["authorization_id"].to_list() == ["A-2"]
@@ -88,7 +95,7 @@ def test_a_revoked_grant_is_in_force_on_no_day(settings: Settings) -> None:
 
 def test_revoking_an_unknown_grant_is_an_error(settings: Settings) -> None:
     with pytest.raises(GrantError, match="there is no grant A-9"):
-        Ledger(settings).revoke("A-9", DAY)
+        Ledger(settings).revoke(token_of(settings), on=DAY, authorization_id="A-9", actor="test")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,7 @@ def test_summary_counts_by_source_and_purpose(settings: Settings) -> None:
             grant(7, source="bank"),
         ]
     )
-    ledger.revoke("A-6", DAY)
+    ledger.revoke(token_of(settings), on=DAY, authorization_id="A-6", actor="test")
     assert ledger.summary(DAY).rows() == [
         ("bank", "CREDIT_EVAL", 1, 1, 0, 0, 0),
         ("tax", "CREDIT_EVAL", 2, 3, 1, 1, 1),
@@ -152,4 +159,4 @@ def test_the_control_store_may_live_elsewhere(settings: Settings, tmp_path: Path
     url = f"sqlite:///{tmp_path / 'elsewhere' / 'ledger.db'}"
     Ledger(settings.model_copy(update={"control_url": url})).record([grant()])
     assert (tmp_path / "elsewhere" / "ledger.db").is_file()
-    assert not (settings.root / "control").exists()
+    assert not (settings.root / "control" / "control.db").exists()

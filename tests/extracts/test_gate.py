@@ -55,7 +55,9 @@ def test_the_widest_window_of_several_grants_counts(settings: Settings) -> None:
 
 def test_a_revoked_grant_opens_nothing(settings: Settings) -> None:
     permit(settings)
-    Ledger(settings).revoke(grant().authorization_id, AS_OF)
+    ledger = Ledger(settings)
+    firm_id = ledger.live(AS_OF)["firm_id"].item()
+    assert ledger.revoke(firm_id, on=AS_OF, actor="test") == [grant().authorization_id]
     deliver(settings, {"a.csv": csv([payment()])})
     assert nightly.land(settings, "tax", AS_OF).totals == Counts(read=1, refused_by_gate=1)
 

@@ -1,0 +1,165 @@
+"""How entries of the audit chain are bound to each other, and how a break is found."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from consent.heads import GENESIS, Head
+from consent.tables import AUDIT
+
+Scalar: TypeAlias = str | int | float | bool | None
+_PAGE = 5_000
+_MOST_FINDINGS = 20
+
+
+@dataclass(frozen=True)
+class Link:
+    """One entry as it is kept; `details` is canonical JSON."""
+
+    seq: int
+    at: str
+    actor: str
+    action: str
+    subject: str | None
+    details: str
+    prev_hash: str
+    hash: str
+
+    def row(self) -> dict[str, Any]:
+        """Return the columns of the table."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong at one entry; `seq` is the number of the entry."""
+
+    seq: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What checking the chain showed."""
+
+    entries: int
+    newest: Head
+    # Entries after the sealed head: intact, written by a process that ended before sealing them.
+    unsealed: int
+    # The first findings, by entry.
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was changed, removed, reordered or slipped in."""
+        return not self.findings
+
+
+def canonical(details: Mapping[str, Scalar]) -> str:
+    """Return details as JSON that is the same for the same details.
+
+    Raises:
+        TypeError: a value is no JSON scalar.
+        ValueError: a number is not finite.
+    """
+    if any(not isinstance(value, str | int | float | None) for value in details.values()):
+        raise TypeError("a detail is no scalar")
+    return json.dumps(dict(details), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def link(
+    key: SecretStr,
+    last: Head,
+    at: str,
+    actor: str,
+    action: str,
+    subject: str | None,
+    details: str,
+) -> Link:
+    """Return the entry that follows `last`."""
+    seq = last.seq + 1
+    content = (seq, at, actor, action, subject, details, last.hash)
+    return Link(*content, hash=_mac(key, list(content)))
+
+
+def fixed_text_hash(key: SecretStr) -> str:
+    """Return what the key makes of a fixed text."""
+    return _mac(key, ["firmpulse audit"])
+
+
+def holds(connection: sa.Connection, head: Head) -> bool:
+    """Whether the chain has the entry that was sealed."""
+    if head.seq == 0:
+        return True
+    query = sa.select(AUDIT.c.hash).where(AUDIT.c.seq == head.seq)
+    return connection.scalar(query) == head.hash
+
+
+def verify(
+    reading: Callable[[], AbstractContextManager[sa.Connection]],
+    key: SecretStr,
+    sealed: Head | None,
+    *,
+    head_exists: bool,
+) -> Verification:
+    """Walk the chain from its first entry and compare its end with the sealed head."""
+    findings: list[Finding] = []
+    newest, count, sealed_is_there = Head(0, GENESIS), 0, sealed is not None and sealed.seq == 0
+    for entry in _entries(reading):
+        findings += _findings(key, newest, entry)
+        newest, count = Head(entry.seq, entry.hash), count + 1
+        sealed_is_there = sealed_is_there or newest == sealed
+    if not sealed_is_there:
+        findings += _end_findings(newest, sealed, head_exists=head_exists)
+    unsealed = newest.seq - sealed.seq if sealed else 0
+    return Verification(count, newest, max(unsealed, 0), tuple(findings[:_MOST_FINDINGS]))
+
+
+def _findings(key: SecretStr, before: Head, entry: Link) -> Iterator[Finding]:
+    if entry.seq != before.seq + 1:
+        missing = f"{before.seq + 1}" + (
+            f" to {entry.seq - 1}" if entry.seq > before.seq + 2 else ""
+        )
+        yield Finding(before.seq + 1, f"missing: entry {missing} was removed")
+    elif entry.prev_hash != before.hash:
+        yield Finding(entry.seq, "does not follow the entry before it: one of them was exchanged")
+    content = [value for name, value in entry.row().items() if name != "hash"]
+    if not hmac.compare_digest(entry.hash, _mac(key, content)):
+        yield Finding(entry.seq, "changed, moved or slipped in: its hash is not of its content")
+
+
+def _end_findings(newest: Head, sealed: Head | None, *, head_exists: bool) -> Iterator[Finding]:
+    if sealed is None and (head_exists or newest.seq):
+        what = "was changed" if head_exists else "is not on this machine"
+        yield Finding(newest.seq, f"the sealed head {what}; entries after this one may be missing")
+    elif sealed is not None and sealed.seq > newest.seq:
+        yield Finding(newest.seq + 1, f"missing: the sealed head is entry {sealed.seq}")
+    elif sealed is not None:
+        yield Finding(sealed.seq, "is not the entry that was sealed")
+
+
+def _entries(reading: Callable[[], AbstractContextManager[sa.Connection]]) -> Iterator[Link]:
+    """Yield the chain in pages, so that nobody who writes waits for the whole of it."""
+    after = None
+    while True:
+        query = sa.select(AUDIT).order_by(AUDIT.c.seq).limit(_PAGE)
+        if after is not None:
+            query = query.where(AUDIT.c.seq > after)
+        with reading() as connection:
+            page = [Link(**row) for row in connection.execute(query).mappings()]
+        yield from page
+        if len(page) < _PAGE:
+            return
+        after = page[-1].seq
+
+
+def _mac(key: SecretStr, content: list[Any]) -> str:
+    message = json.dumps(content, separators=(",", ":")).encode("ascii")
+    return hmac.new(bytes.fromhex(key.get_secret_value()), message, hashlib.sha256).hexdigest()

@@ -1,0 +1,181 @@
+"""What the ledger can be asked, as frames; grants by token of their firm."""
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from consent import certificates, store
+from consent.certificates import Certificate
+from consent.states import DRAFT, GRANTED, end_of, in_force, is_over, state_on
+from consent.tables import CERTIFICATES, EVENTS, GRANTS
+from firmpulse.errors import GrantError
+from firmpulse.settings import Settings
+
+_DATES = ("window_start", "valid_from", "valid_to", "ended_on", "purged_on", "day")
+_FLAGS = ("keep_results", "separate_consent")
+_LIVE = (
+    "authorization_id", "firm_id", "source", "purpose", "recipient", "window_start", "valid_from",
+    "valid_to", "keep_results",
+)  # fmt: skip
+_ENDED = (
+    "authorization_id",
+    "firm_id",
+    "source",
+    "purpose",
+    "keep_results",
+    "ended_as",
+    "ended_on",
+)
+_STATUS = (
+    "authorization_id", "source", "purpose", "recipient", "state", "window_start", "valid_from",
+    "valid_to", "keep_results", "grantor_role", "separate_consent", "text_version", "text_sha256",
+    "ended_as", "ended_on", "purged_on", "certificate_id",
+)  # fmt: skip
+_HISTORY = (
+    "at", "day", "event", "authorization_id", "source", "purpose", "recipient", "actor", "reason",
+)  # fmt: skip
+
+
+class Register:
+    """The questions; `Ledger` adds what changes the answers."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Keep where the control store is; it is made on first use."""
+        self._settings = settings
+
+    def live(
+        self,
+        as_of: date,
+        source: str | None = None,
+        purposes: Collection[str] | None = None,
+        recipient: str | None = None,
+    ) -> pl.DataFrame:
+        """Return one row per grant that is in force on `as_of`.
+
+        Columns: authorization_id, firm_id (token as text), source, purpose, recipient,
+        window_start, valid_from, valid_to, keep_results. A grant that was revoked, consumed or
+        purged is in force on no day.
+        """
+        query = sa.select(*(GRANTS.c[name] for name in _LIVE)).where(in_force(as_of))
+        if source is not None:
+            query = query.where(GRANTS.c.source == source)
+        if purposes is not None:
+            query = query.where(GRANTS.c.purpose.in_(list(purposes)))
+        if recipient is not None:
+            query = query.where(GRANTS.c.recipient == recipient)
+        return _frame(self._rows_of(query), _LIVE)
+
+    def withdrawn(self, on: date) -> pl.Series:
+        """Return the firm_ids whose grants are all over on a day: nothing of theirs may be used."""
+        inside = sa.select(GRANTS.c.firm_id).where(in_force(on))
+        query = (
+            sa.select(GRANTS.c.firm_id)
+            .where(is_over(on), GRANTS.c.firm_id.not_in(inside))
+            .distinct()
+            .order_by(GRANTS.c.firm_id)
+        )
+        return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
+
+    def ended(self, on: date) -> pl.DataFrame:
+        """Return one row per grant that ended on or before a day and is not purged yet.
+
+        Columns: authorization_id, firm_id, source, purpose, keep_results, ended_as (REVOKED,
+        EXPIRED or CONSUMED), ended_on (first day without it).
+        """
+        query = (
+            sa.select(GRANTS)
+            .where(is_over(on), GRANTS.c.purged_on.is_(None))
+            .order_by(GRANTS.c.firm_id, GRANTS.c.authorization_id)
+        )
+        rows = [(*row[:2], row.source, row.purpose, row.keep_results, *end_of(row))
+                for row in self._rows_of(query)]  # fmt: skip
+        return _frame([row for row in rows if row[-1] <= on], _ENDED)
+
+    def status(self, firm_id: str, on: date) -> pl.DataFrame:
+        """Return every grant of a firm with its state on a day, by source and purpose."""
+        query = (
+            sa.select(*(GRANTS.c[name] for name in _STATUS))
+            .where(GRANTS.c.firm_id == firm_id)
+            .order_by(GRANTS.c.source, GRANTS.c.purpose, GRANTS.c.valid_from)
+        )
+        rows = []
+        for row in self._rows_of(query):
+            state = state_on(row.state, row.valid_from, row.valid_to, on)
+            rows.append(tuple(row._replace(state=state)))
+        return _frame(rows, _STATUS)
+
+    def history(self, firm_id: str) -> pl.DataFrame:
+        """Return what happened to the grants of a firm, oldest first.
+
+        Columns: at (UTC), day, event, authorization_id, source, purpose, recipient, actor, reason.
+        """
+        joined = EVENTS.join(GRANTS, EVENTS.c.authorization_id == GRANTS.c.authorization_id)
+        columns = [(EVENTS if name in EVENTS.c else GRANTS).c[name] for name in _HISTORY]
+        query = (
+            sa.select(*columns)
+            .select_from(joined)
+            .where(EVENTS.c.firm_id == firm_id)
+            .order_by(EVENTS.c.seq)
+        )
+        return _frame(self._rows_of(query), _HISTORY)
+
+    def summary(self, as_of: date) -> pl.DataFrame:
+        """Return one row per source and purpose: firms and grants in force, grants by end.
+
+        Columns: source, purpose, firms, live, not_yet, expired, ended (revoked, consumed, purged).
+        """
+        granted, begun = GRANTS.c.state == GRANTED, GRANTS.c.valid_from <= as_of
+        expired, waiting = GRANTS.c.valid_to < as_of, GRANTS.c.state == DRAFT
+        counted = (in_force(as_of), granted & ~begun, granted & expired, ~granted & ~waiting)
+        query = (
+            sa.select(
+                GRANTS.c.source,
+                GRANTS.c.purpose,
+                sa.func.count(sa.distinct(sa.case((counted[0], GRANTS.c.firm_id)))),
+                *(sa.func.count(sa.case((condition, 1))) for condition in counted),
+            )
+            .group_by(GRANTS.c.source, GRANTS.c.purpose)
+            .order_by(GRANTS.c.source, GRANTS.c.purpose)
+        )
+        counts = {name: pl.Int64 for name in ("firms", "live", "not_yet", "expired", "ended")}
+        schema = {"source": pl.String, "purpose": pl.String, **counts}
+        rows = [tuple(row) for row in self._rows_of(query)]
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def certificate(self, certificate_id: str) -> Certificate:
+        """Return a deletion certificate.
+
+        Raises:
+            GrantError: there is none with this id.
+        """
+        rows = self._rows_of(
+            sa.select(CERTIFICATES).where(CERTIFICATES.c.certificate_id == certificate_id)
+        )
+        if not rows:
+            raise GrantError(
+                f"there is no certificate {certificate_id}; see: firmpulse consent status FIRM"
+            )
+        return certificates.from_row(rows[0])
+
+    def certificates(self, firm_id: str) -> list[Certificate]:
+        """Return the deletion certificates of a firm, oldest first."""
+        query = (
+            sa.select(CERTIFICATES)
+            .where(CERTIFICATES.c.firm_id == firm_id)
+            .order_by(CERTIFICATES.c.issued_on, CERTIFICATES.c.certificate_id)
+        )
+        return [certificates.from_row(row) for row in self._rows_of(query)]
+
+    def _rows_of(self, query: sa.Select[Any]) -> list[Any]:
+        with store.reading(self._settings) as connection:
+            return list(connection.execute(query))
+
+
+def _frame(rows: list[Any], columns: tuple[str, ...]) -> pl.DataFrame:
+    types: dict[str, type[pl.DataType]] = dict.fromkeys(_DATES, pl.Date)
+    types |= dict.fromkeys(_FLAGS, pl.Boolean)
+    schema = {name: types.get(name, pl.String) for name in columns}
+    return pl.DataFrame([tuple(row) for row in rows], schema=schema, orient="row")

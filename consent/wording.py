@@ -1,0 +1,40 @@
+"""The authorisation texts: two files per version, never edited once they were in use.
+
+The Chinese file is the text that is signed and hashed; the English one translates it.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from firmpulse.errors import GrantError
+
+CURRENT = "2026-01"
+FOLDER = Path(__file__).resolve().parent / "texts"
+
+
+def versions() -> tuple[str, ...]:
+    """Return the versions that come with this package, oldest first."""
+    return tuple(path.name.removesuffix(".zh.md") for path in sorted(FOLDER.glob("*.zh.md")))
+
+
+def text(version: str, language: Literal["zh", "en"] = "zh") -> str:
+    """Return the wording of a version.
+
+    Raises:
+        GrantError: this package has no such version.
+    """
+    if version not in versions():
+        raise GrantError(
+            f"there is no authorisation text {version}; known are {', '.join(versions())}"
+        )
+    return (FOLDER / f"{version}.{language}.md").read_text(encoding="utf-8")
+
+
+@cache
+def sha256(version: str) -> str | None:
+    """Return the hash of the text that is signed, None for a text that is not ours."""
+    if version not in versions():
+        return None
+    return hashlib.sha256((FOLDER / f"{version}.zh.md").read_bytes()).hexdigest()
