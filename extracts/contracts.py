@@ -36,6 +36,8 @@ class Column:
     """One column of a contract."""
 
     name: str
+    # What it means, in English; the first header says it in Chinese.
+    description: str
     # Headers that providers use for it; the first is the usual one.
     headers: tuple[str, ...]
     # Headers that announce another unit, such as 金额(万元), to the factor that leads to `unit`.
@@ -57,12 +59,24 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Bilingual:
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True)
 class Contract:
     """What one table of a source looks like and when its rows could be known."""
 
     table: str
+    # Chinese name of the table.
+    name_zh: str
     source: str
-    grain: str
+    grain: Bilingual
+    # When a row can first be known; `available_at` is the formula.
+    publication_lag: Bilingual
     columns: tuple[Column, ...]
     # Natural key within one firm, in order.
     key: tuple[str, ...]
@@ -137,8 +151,10 @@ def _contract(document: dict[str, Any]) -> Contract:
         raise ValueError(f"versionOrder names no column: {version_order!r}")
     return Contract(
         table=table["name"],
+        name_zh=table["businessName"],
         source=document["domain"],
-        grain=table["dataGranularityDescription"],
+        grain=Bilingual(table["dataGranularityDescription"], own["grainZh"]),
+        publication_lag=Bilingual(**own["publicationLag"]),
         columns=columns,
         key=_key(table["properties"]),
         firm=own["firm"],
@@ -160,6 +176,7 @@ def _column(entry: dict[str, Any]) -> Column:
     values |= {value: value for value in values.values()}
     column = Column(
         name=name,
+        description=entry["description"],
         headers=(entry["businessName"], *own.get("headers", [])),
         scaled_headers=MappingProxyType({text: Decimal(str(factor)) for text, factor in factors}),
         kind=_kind(entry, own),
@@ -193,9 +210,11 @@ def _kind(entry: dict[str, Any], own: dict[str, Any]) -> str:
 
 def _bound(options: dict[str, Any]) -> str | None:
     if "exclusiveMinimum" in options:
-        return f"> {float(options['exclusiveMinimum']):g}"
+        return f"> {options['exclusiveMinimum']:d}"
+    if {"minimum", "maximum"} <= options.keys():
+        return f"between {options['minimum']:d} and {options['maximum']:d}"
     if "minimum" in options:
-        return f">= {float(options['minimum']):g}"
+        return f">= {options['minimum']:d}"
     return None
 
 

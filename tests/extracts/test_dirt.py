@@ -138,6 +138,7 @@ def test_quarantine_keeps_the_record_as_it_came(settings: Settings) -> None:
         "uscc": FIRM,
         "tax_item": "增值税",
         "period_start": "2024-01-01",
+        "period_end": None,
         "due_date": "2024-02-15",
         "paid_at": "２０２４-02-10",
         "amount": " abc ",

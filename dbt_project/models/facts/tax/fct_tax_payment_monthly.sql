@@ -22,6 +22,8 @@ final as (
         count(*) as payment_count,
         count(*) filter (where paid_on > due_date) as late_payment_count
     from news
+    -- Without a day of payment the tax is still due.
+    where month is not null
     group by all
 
 )

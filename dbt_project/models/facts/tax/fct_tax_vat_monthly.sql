@@ -25,6 +25,7 @@ amounts as (
         false as is_late,
         false as is_first
     from news
+    where form_column in ('MONTH', 'REFUND_MONTH')
 
 ),
 
@@ -44,7 +45,7 @@ filings as (
         filed_on > due_date as is_late,
         true as is_first
     from news
-    where record_version = 1
+    where record_version = 1 and form_column = 'MONTH'
 
 ),
 

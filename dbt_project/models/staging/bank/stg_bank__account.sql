@@ -11,41 +11,19 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
-        account_no,
+        firm as firm_id,
+        account_no as account_id,
         acct_type as account_type,
-        opened as opened_on
+        ccy as currency,
+        opened as opened_on,
+        status
     from source
-
-),
-
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
-
-),
-
-account_tokens as materialized (
-
-    {{ distinct_tokens('source', 'account', ['account_no']) }}
 
 ),
 
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        account_tokens.token_id as account_id,
-        renamed.account_type,
-        renamed.opened_on
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
-    left join account_tokens
-        on renamed.account_no = account_tokens.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm', 'account_id': 'account'}) }}
 
 )
 

@@ -4,6 +4,36 @@ with source as (
 
 ),
 
+categorised as (
+
+    select
+        *,
+        concat_ws(' ', summary, purpose) as stated,
+        case
+            when coalesce(reversal_flag, false) then 'reversal'
+            when cp_tax_no = uscc then 'self_transfer'
+            when stated like '%工资%' then 'payroll'
+            when stated like '%税%' then 'tax'
+            when stated like '%社保%' then 'social_security'
+            when stated like '%电费%' then 'utility'
+            when stated like '%放款%' or stated like '%贷款发放%' then 'loan_in'
+            when stated like '%还本%' or stated like '%还款%' then 'loan_repay'
+            when stated like '%息%' then 'interest'
+            when stated like '%内部转账%' then 'self_transfer'
+            when stated like '%理财%' then 'wealth'
+            when stated like '%取现%' or stated like '%存现%' then 'cash'
+            when stated like '%手续费%' then 'fee'
+            when stated like '%退汇%' then 'refund'
+            when stated like '%扣划%' or stated like '%冻结%' then 'seizure'
+            when stated like '%货款%' then case when dc = 'IN' then 'op_in' else 'op_out' end
+            else 'other'
+        end as category,
+        coalesce(ccy, 'CNY') as currency,
+        case when currency = 'CNY' then 1 else fx_rate end as cny_rate
+    from source
+
+),
+
 renamed as (
 
     select
@@ -11,67 +41,66 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
-        {{ with_scheme("cp_tax_no") }} as counterparty,
-        account_no,
+        firm as firm_id,
+        account_no as account_id,
+        -- Only where the other side does not say by itself who it is.
+        case when coalesce(cp_tax_no, '') = '' then cp_account end as other_account_id,
+        -- Wages go to persons.
+        case when category <> 'payroll' then {{ with_scheme('cp_tax_no') }} end as counterparty_id,
+        booked_at,
         cast(booked_at as date) as booked_on,
+        value_date as value_on,
         dc as direction,
-        amount as amount_cny,
-        balance as balance_cny,
-        case
-            when coalesce(reversal_flag, false) then 'reversal'
-            when summary like '%工资%' then 'payroll'
-            when summary like '%税%' then 'tax'
-            when summary like '%社保%' then 'social_security'
-            when summary like '%电费%' then 'utility'
-            when summary like '%放款%' or summary like '%贷款发放%' then 'loan_in'
-            when summary like '%还本%' or summary like '%还款%' then 'loan_repay'
-            when summary like '%息%' then 'interest'
-            when summary like '%内部转账%' then 'self_transfer'
-            when summary like '%取现%' or summary like '%存现%' then 'cash'
-            when summary like '%手续费%' then 'fee'
-            when summary like '%退汇%' then 'refund'
-            when summary like '%扣划%' or summary like '%冻结%' then 'seizure'
-            when summary like '%货款%' then case when dc = 'IN' then 'op_in' else 'op_out' end
-            else 'other'
-        end as category
-    from source
+        currency,
+        case when currency <> 'CNY' then amount end as original_amount,
+        cast(amount * cny_rate as decimal(18, 2)) as amount_cny,
+        cast(balance * cny_rate as decimal(18, 2)) as balance_cny,
+        category,
+        channel
+    from categorised
 
 ),
 
-tokens as materialized (
+masked as (
 
-    {{ distinct_tokens('renamed', 'firm', ['firm', 'counterparty']) }}
+    {{ tokenised('renamed', {
+        'firm_id': 'firm',
+        'counterparty_id': 'firm',
+        'account_id': 'account',
+        'other_account_id': 'account',
+    }) }}
 
 ),
 
-account_tokens as materialized (
+own_accounts as (
 
-    {{ distinct_tokens('source', 'account', ['account_no']) }}
+    select
+        firm_id,
+        account_id
+    from {{ ref('stg_bank__account') }}
+    union
+    select
+        firm_id,
+        account_id
+    from masked
 
 ),
 
 final as (
 
     select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        counterparty_tokens.token_id as counterparty_id,
-        account_tokens.token_id as account_id,
-        renamed.booked_on,
-        renamed.direction,
-        renamed.amount_cny,
-        renamed.balance_cny,
-        renamed.category
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
-    left join tokens as counterparty_tokens
-        on renamed.counterparty = counterparty_tokens.identifier
-    left join account_tokens
-        on renamed.account_no = account_tokens.identifier
+        masked.* exclude (other_account_id) replace (
+            case
+                when own_accounts.account_id is not null and masked.category <> 'reversal'
+                    then 'self_transfer'
+                else masked.category
+            end as category
+        )
+    from masked
+    left join own_accounts
+        on
+            masked.firm_id = own_accounts.firm_id
+            and masked.other_account_id = own_accounts.account_id
 
 )
 

@@ -11,8 +11,9 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
+        firm as firm_id,
         fiscal_year,
+        published_at as published_on,
         revenue as revenue_cny,
         profit as profit_cny,
         total_assets as total_assets_cny,
@@ -25,31 +26,9 @@ renamed as (
 
 ),
 
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
-
-),
-
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        renamed.fiscal_year,
-        renamed.revenue_cny,
-        renamed.profit_cny,
-        renamed.total_assets_cny,
-        renamed.total_liabilities_cny,
-        renamed.current_assets_cny,
-        renamed.current_liabilities_cny,
-        renamed.cash_cny,
-        renamed.staff_count
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm'}) }}
 
 )
 

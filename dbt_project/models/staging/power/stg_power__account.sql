@@ -11,45 +11,22 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
-        cons_no,
+        firm as firm_id,
+        cons_no as meter_id,
+        contract_cap_kva as contracted_capacity_kva,
         run_cap_kva as running_capacity_kva,
+        voltage,
         tariff,
+        trade_code as industry_code,
         status,
         opened as opened_on
     from source
 
 ),
 
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
-
-),
-
-meter_tokens as materialized (
-
-    {{ distinct_tokens('source', 'meter', ['cons_no']) }}
-
-),
-
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        meter_tokens.token_id as meter_id,
-        renamed.running_capacity_kva,
-        renamed.tariff,
-        renamed.status,
-        renamed.opened_on
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
-    left join meter_tokens
-        on renamed.cons_no = meter_tokens.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm', 'meter_id': 'meter'}) }}
 
 )
 

@@ -11,7 +11,8 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
+        firm as firm_id,
+        order_no as order_id,
         shipped_at as shipped_on,
         accepted_at as accepted_on,
         due_date,
@@ -21,27 +22,9 @@ renamed as (
 
 ),
 
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
-
-),
-
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        renamed.shipped_on,
-        renamed.accepted_on,
-        renamed.due_date,
-        renamed.quantity,
-        renamed.returned_quantity
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm', 'order_id': 'order'}) }}
 
 )
 

@@ -11,39 +11,21 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
-        {{ with_scheme("buyer_uscc") }} as buyer,
+        firm as firm_id,
+        order_no as order_id,
+        {{ with_scheme("buyer_uscc") }} as buyer_id,
         order_date as ordered_on,
-        due_date,
         amount as ordered_cny,
+        qty as ordered_quantity,
+        due_date,
         status
     from source
 
 ),
 
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm', 'buyer']) }}
-
-),
-
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        buyer_tokens.token_id as buyer_id,
-        renamed.ordered_on,
-        renamed.due_date,
-        renamed.ordered_cny,
-        renamed.status
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
-    left join tokens as buyer_tokens
-        on renamed.buyer = buyer_tokens.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm', 'order_id': 'order', 'buyer_id': 'firm'}) }}
 
 )
 

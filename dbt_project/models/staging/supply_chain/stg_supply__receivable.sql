@@ -11,45 +11,24 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
-        {{ with_scheme("buyer_uscc") }} as buyer,
+        firm as firm_id,
+        {{ with_scheme("buyer_uscc") }} as buyer_id,
+        amount as receivable_cny,
         issued_at as issued_on,
         due_date,
-        amount as receivable_cny,
         confirmed as is_confirmed,
+        confirmed_at as confirmed_on,
         paid_amount as paid_cny,
         paid_at as paid_on,
-        disputed as is_disputed
+        disputed as is_disputed,
+        updated_at as updated_on
     from source
-
-),
-
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm', 'buyer']) }}
 
 ),
 
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        buyer_tokens.token_id as buyer_id,
-        renamed.issued_on,
-        renamed.due_date,
-        renamed.receivable_cny,
-        renamed.is_confirmed,
-        renamed.paid_cny,
-        renamed.paid_on,
-        renamed.is_disputed
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
-    left join tokens as buyer_tokens
-        on renamed.buyer = buyer_tokens.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm', 'buyer_id': 'firm'}) }}
 
 )
 

@@ -11,42 +11,28 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
-        {{ with_scheme("case when direction = 'OUT' then buyer_tax_no else seller_tax_no end") }}
-            as counterparty,
+        firm as firm_id,
         direction,
+        invoice_kind,
+        issue_time as issued_at,
         cast(issue_time as date) as issued_on,
+        {{ with_scheme("case when direction = 'OUT' then buyer_tax_no else seller_tax_no end") }}
+            as counterparty_id,
         amount as net_cny,
         tax as tax_cny,
-        status
+        total as gross_cny,
+        status,
+        coalesce(is_red, amount < 0) as is_red,
+        red_reason,
+        void_time as voided_at,
+        deduct_period as deducted_month
     from source
-
-),
-
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm', 'counterparty']) }}
 
 ),
 
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        counterparty_tokens.token_id as counterparty_id,
-        renamed.direction,
-        renamed.issued_on,
-        renamed.net_cny,
-        renamed.tax_cny,
-        renamed.status
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
-    left join tokens as counterparty_tokens
-        on renamed.counterparty = counterparty_tokens.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm', 'counterparty_id': 'firm'}) }}
 
 )
 

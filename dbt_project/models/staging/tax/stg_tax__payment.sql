@@ -11,37 +11,21 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
+        firm as firm_id,
         tax_item,
-        kind,
+        period_start,
+        period_end,
         due_date,
         paid_at as paid_on,
-        amount as paid_cny
+        amount as paid_cny,
+        kind
     from source
-
-),
-
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
 
 ),
 
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        renamed.tax_item,
-        renamed.kind,
-        renamed.due_date,
-        renamed.paid_on,
-        renamed.paid_cny
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm'}) }}
 
 )
 

@@ -11,37 +11,20 @@ renamed as (
         record_version,
         delivery_seq,
         available_at,
-        firm,
+        firm as firm_id,
         status,
         taxpayer_type,
         industry_code,
+        reg_type as registration_type,
         reg_date as registered_on,
         updated_at as updated_on
     from source
 
 ),
 
-tokens as materialized (
-
-    {{ distinct_tokens('renamed', 'firm', ['firm']) }}
-
-),
-
 final as (
 
-    select
-        renamed.row_id,
-        renamed.record_version,
-        renamed.delivery_seq,
-        renamed.available_at,
-        firms.token_id as firm_id,
-        renamed.status,
-        renamed.taxpayer_type,
-        renamed.industry_code,
-        renamed.registered_on,
-        renamed.updated_on
-    from renamed
-    inner join tokens as firms on renamed.firm = firms.identifier
+    {{ tokenised('renamed', {'firm_id': 'firm'}) }}
 
 )
 
