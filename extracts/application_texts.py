@@ -57,7 +57,8 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
     ),
     "founded_in_future": ("error", "晚于申请日 {on}", "It is after the day of application, {on}"),
     "founded_early": (
-        "warning", "早于 {year} 年，请对照营业执照", "It is before {year}; compare it with the licence",
+        "warning", "早于 {year} 年，请对照营业执照",
+        "It is before {year}; compare it with the licence",
     ),
     "licence_length": (
         "error", "应为 15 位注册号或 18 位统一社会信用代码，实为 {length} 位",
@@ -91,7 +92,8 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
         "It is no section, division, group or class of GB/T 4754, such as C, 39 or 3921",
     ),
     "wrong_section": (
-        "error", "大类 {division} 属于门类 {right}", "Division {division} belongs to section {right}",
+        "error", "大类 {division} 属于门类 {right}",
+        "Division {division} belongs to section {right}",
     ),
     "unusual_industry": (
         "warning", "该类主体通常不从事{section}行业，请核对",

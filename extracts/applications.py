@@ -20,6 +20,7 @@ _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+?\d+")
 # Registration of private business began again with the registry that was founded then.
 _FIRST_YEAR = 1978
 _LONGEST_NAME = 100
+_CODE_LENGTH, _REGISTRATION_LENGTH = 18, 15
 # Sections that a kind of business does not work in; a person looks at it.
 _UNUSUAL = {uscc.ENTERPRISE: "ST", uscc.HOUSEHOLD: "DJST", uscc.COOPERATIVE: "BDEIJKPQST"}
 
@@ -128,12 +129,12 @@ def _check_licence(number: str, code: str) -> Iterator[FieldMessage]:
         yield _say("licence_no", "missing")
     elif _SCIENTIFIC.fullmatch(number):
         yield _say("licence_no", "scientific")
-    elif len(number) == len("914403001922038216"):
+    elif len(number) == _CODE_LENGTH:
         if code and number != code:
             yield _say("licence_no", "licence_differs")
         elif not code and uscc.problem(number):
             yield _say("licence_no", "licence_wrong")
-    elif len(number) != len("110108000000016"):
+    elif len(number) != _REGISTRATION_LENGTH:
         yield _say("licence_no", "licence_length", length=len(number))
     elif not (number.isascii() and number.isdigit()):
         if not _COOPERATIVE_LICENCE.fullmatch(number):
@@ -161,18 +162,23 @@ def _check_industry(text: str) -> Iterator[FieldMessage]:
     if section is None:
         yield _say("industry", "unknown_industry")
     elif text[0].isalpha() and text[0].isascii() and text[0] != section.letter:
-        yield _say("industry", "wrong_section", division=text[1:3], right=section.letter)
+        yield _say("industry", "wrong_section", division=text[1:].strip()[:2], right=section.letter)
 
 
 def _section(text: str) -> Section | None:
     """Return the section of a code such as C, 39, C39 or 3921, or of a section's Chinese name."""
+    text = text.replace(" ", "")
     found = _INDUSTRY.fullmatch(text)
     if found and found[2]:
         return industries.section_of(found[2])
     if found and found[1]:
         return industries.BY_LETTER.get(found[1])
-    named = (s for s in industries.SECTIONS if text.removesuffix("业") == s.zh)
-    return next(named, None)
+    names = {_plain(name): s for s in industries.SECTIONS for name in (s.official_zh, s.zh)}
+    return names.get(_plain(text))
+
+
+def _plain(name: str) -> str:
+    return re.sub("[、,]", "", name).removesuffix("业")
 
 
 def _check_together(name: str, code: str, section: Section | None) -> Iterator[FieldMessage]:

@@ -45,7 +45,9 @@ class Finding(NamedTuple):
 def normalise(value: str) -> str:
     """Return the code in half-width upper case without spaces, hyphens and invisible marks."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).upper())
-    return "".join(c for c in folded if not _is_decoration(c))
+    kept = "".join(c for c in folded if not _is_decoration(c))
+    # An accent may now follow a letter that a space kept it from.
+    return unicodedata.normalize("NFKC", kept)
 
 
 def _is_decoration(character: str) -> bool:
