@@ -91,7 +91,7 @@ def read(settings: Settings, name: str) -> Envelope:
                 f"opens it; put {path.name} back from the backup of that folder"
             )
         raise NotReadyError(f"there is no {name} yet; it is made when the first grants come in")
-    envelope = _unwrapped(path, database.name, keys.load(settings, f"{name}_key"))
+    envelope = _opened(settings, name)
     if envelope.current is not None and not database.exists():
         raise ConfigurationError(
             f"{path.name} exists but its database {database.name} is gone; put both back from one "
@@ -230,6 +230,18 @@ def _unwrapped(path: Path, database: str, master: SecretStr) -> Envelope:
         raise ConfigurationError(
             f"{path.name} is damaged; put it back from the backup of that folder"
         ) from None
+
+
+def _opened(settings: Settings, name: str) -> Envelope:
+    path, database = key_path(settings, name), database_path(settings, name).name
+    try:
+        return _unwrapped(path, database, keys.load(settings, f"{name}_key"))
+    except WrongKeyError:
+        # A change of the master key may have been interrupted after the file was wrapped anew.
+        following = keys.pending(settings, f"{name}_key")
+        if following is None:
+            raise
+        return _unwrapped(path, database, following)
 
 
 def _data_key(entry: Mapping[str, Any], database: str, master: SecretStr) -> DataKey:

@@ -48,14 +48,14 @@ def clear(path: Path) -> None:
     """Destroy what a writer left behind."""
     new, old = _companions(path)
     if new.exists():
-        _destroy(new)
+        destroy(new)
     if not old.exists():
         return
     if path.exists() and old.samefile(path):
         # Its writer died before the new text took the place: this is still the key in force.
         old.unlink()
     else:
-        _destroy(old)
+        destroy(old)
 
 
 def has_leftovers(path: Path) -> bool:
@@ -76,7 +76,8 @@ def _companions(path: Path) -> tuple[Path, Path]:
     return path.with_name(f"{path.name}.new"), path.with_name(f"{path.name}.old")
 
 
-def _destroy(path: Path) -> None:
+def destroy(path: Path) -> None:
+    """Overwrite a key file, then remove it."""
     with path.open("r+b") as file:
         file.write(bytes(path.stat().st_size))
         file.flush()

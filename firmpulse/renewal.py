@@ -26,8 +26,13 @@ from firmpulse.settings import Settings
 _NEW = "renewed"
 _TRIES = 20
 
-# Changes the rows of the new file (session, name of the new database) before it is verified.
-Change = Callable[[duckdb.DuckDBPyConnection, str], None]
+# Returns the query of a table's rows in the new file (session, database, schema, table).
+Rows = Callable[[duckdb.DuckDBPyConnection, str, str, str], str]
+
+
+def same_rows(_: duckdb.DuckDBPyConnection, database: str, schema: str, table: str) -> str:
+    """Return the query of the rows as they are."""
+    return f"from {database}.{quoted(schema)}.{quoted(table)}"
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,11 @@ class RenewalReport:
     generation: int
 
 
-def renew(settings: Settings, name: str, change: Change | None = None) -> RenewalReport:
+def renew(settings: Settings, name: str, rows: Rows = same_rows) -> RenewalReport:
     """Rewrite `vault` or `warehouse` under a new data key and destroy the old key.
 
     Schemas, tables with their constraints, defaults and comments, views, macros, sequences and
-    indexes are kept, and each table's number and order of rows.
+    indexes are kept, and each table's number and order of rows; `rows` may change their values.
 
     Raises:
         NotReadyError: there is no such database yet.
@@ -61,7 +66,7 @@ def renew(settings: Settings, name: str, change: Change | None = None) -> Renewa
         bytes_before = path.stat().st_size
         upcoming = envelope.propose(settings, name)
         try:
-            _build(connection, settings, name, upcoming, change)
+            _build(connection, settings, name, upcoming, rows)
         except BaseException:
             _give_up(connection, settings, name, upcoming)
             raise
@@ -99,22 +104,20 @@ def _build(
     settings: Settings,
     name: str,
     key: DataKey,
-    change: Change | None,
+    rows: Rows,
 ) -> None:
     """Write the new file beside the old one, complete and on the disk."""
     building = envelope.building_path(settings, name)
     envelope.discard_building(settings, name)
     warehouse.opens(connection, _NEW, building, key)
-    _copy(connection, name)
-    if change is not None:
-        change(connection, _NEW)
+    _copy(connection, name, rows)
     _verify(connection, name)
     connection.execute(f"checkpoint {_NEW}")
     connection.execute(f"detach {_NEW}")
     _sync(building)
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+def _copy(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
     connection.execute(f"copy from database {name} to {_NEW} (schema)")
     # In the order of their making: a table comes after those its foreign keys point to.
     tables = connection.execute(
@@ -123,8 +126,9 @@ def _copy(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         [name],
     ).fetchall()
     for schema, table in tables:
-        target = f"{_quoted(schema)}.{_quoted(table)}"
-        connection.execute(f"insert into {_NEW}.{target} from {name}.{target}")
+        target = f"{quoted(schema)}.{quoted(table)}"
+        query = rows(connection, name, schema, table)
+        connection.execute(f"insert into {_NEW}.{target} {query}")
     _copy_comments(connection, name)
 
 
@@ -138,7 +142,7 @@ def _copy_comments(connection: duckdb.DuckDBPyConnection, name: str) -> None:
         ).fetchall()
         for schema, member, comment in commented:
             text = comment.replace("'", "''")
-            target = f"{_NEW}.{_quoted(schema)}.{_quoted(member)}"
+            target = f"{_NEW}.{quoted(schema)}.{quoted(member)}"
             connection.execute(f"comment on {kind} {target} is '{text}'")
 
 
@@ -176,7 +180,7 @@ def _inventory(connection: duckdb.DuckDBPyConnection, name: str) -> set[tuple[ob
     }
     tables = [(row[1], row[2]) for row in found if row[0] == "table"]
     for schema, table in tables:
-        target = f"{name}.{_quoted(schema)}.{_quoted(table)}"
+        target = f"{name}.{quoted(schema)}.{quoted(table)}"
         (rows,) = connection.execute(f"select count(*) from {target}").fetchall()  # noqa: S608 - from the catalogue
         found.add(("rows", schema, table, *rows))
     return found
@@ -202,5 +206,6 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _quoted(identifier: str) -> str:
+def quoted(identifier: str) -> str:
+    """Return an identifier of the catalogue as it may stand in SQL."""
     return '"' + identifier.replace('"', '""') + '"'

@@ -1,5 +1,9 @@
 """Keyed tokens: HMAC-SHA-256 over `domain:value`, cut to 128 bits, kept as UUID.
 
+The token key has versions. The token of version 1 is made of the value, each later one of the token
+before it: a token is brought to the next version without the value it stands for, which may be
+purged by then, and a new value gets the same token by going through all versions.
+
 DuckDB has no HMAC function. HMAC is two nested hashes over padded keys (RFC 2104); the two pads
 are session variables, so that neither the key nor a pad appears in any SQL text.
 """
@@ -13,26 +17,20 @@ from pydantic import SecretStr
 
 _BLOCK_BYTES = 64
 FIRM_DOMAIN = "firm"
+# Domain of the tokens that later versions are made of.
+_TOKEN_DOMAIN = "token"  # noqa: S105 - a name
 
 # Its token tells one key from another.
 _FIXED_TEXT = "firmpulse"
 
-_HMAC_MACRO = """
-create or replace temp macro token(domain, value) as
-    case when value is not null then
-        cast(left(sha256(
-            getvariable('token_outer')
-            || unhex(sha256(getvariable('token_inner') || encode(domain || ':' || value)))
-        ), 32) as uuid)
-    end
-"""
-
 
 def token(key: SecretStr, domain: str, value: str) -> uuid.UUID:
     """Return the token of one value; equal to the SQL macro `token(domain, value)`."""
-    message = f"{domain}:{value}".encode()
-    digest = hmac.new(bytes.fromhex(key.get_secret_value()), message, hashlib.sha256)
-    return uuid.UUID(digest.hexdigest()[:32])
+    first, *later = versions(key)
+    made = _hmac(first, f"{domain}:{value}")
+    for secret in later:
+        made = _hmac(secret, f"{_TOKEN_DOMAIN}:{made}")
+    return made
 
 
 def firm_token(key: SecretStr, firm: str) -> uuid.UUID:
@@ -40,14 +38,35 @@ def firm_token(key: SecretStr, firm: str) -> uuid.UUID:
     return token(key, FIRM_DOMAIN, firm)
 
 
+def advance(key: SecretStr, made: uuid.UUID, version: int) -> uuid.UUID:
+    """Bring a token of a version to the newest one."""
+    for secret in versions(key)[version:]:
+        made = _hmac(secret, f"{_TOKEN_DOMAIN}:{made}")
+    return made
+
+
+def versions(key: SecretStr) -> tuple[bytes, ...]:
+    """Return the key of each version, oldest first."""
+    return tuple(bytes.fromhex(text) for text in key.get_secret_value().split(","))
+
+
 def install(connection: duckdb.DuckDBPyConnection, key: SecretStr) -> None:
     """Make `token(domain, value)` available on this connection."""
-    padded = bytes.fromhex(key.get_secret_value()).ljust(_BLOCK_BYTES, b"\0")
-    inner = bytes(b ^ 0x36 for b in padded)
-    outer = bytes(b ^ 0x5C for b in padded)
-    connection.execute("set variable token_inner = $pad::blob", {"pad": inner})
-    connection.execute("set variable token_outer = $pad::blob", {"pad": outer})
-    connection.execute(_HMAC_MACRO)
+    count = len(versions(key))
+    _set_pads(connection, key)
+    made = _hmac_sql(1, "domain || ':' || value")
+    for version in range(2, count + 1):
+        made = _step_sql(version, made)
+    _create(connection, "token(domain, value)", "value", made)
+
+
+def install_advance(connection: duckdb.DuckDBPyConnection, key: SecretStr, version: int) -> None:
+    """Make `advance(made)` available: it brings a token of `version` to the newest version."""
+    _set_pads(connection, key)
+    made = "made"
+    for later in range(version + 1, len(versions(key)) + 1):
+        made = _step_sql(later, made)
+    _create(connection, "advance(made)", "made", made)
 
 
 def is_key_of(connection: duckdb.DuckDBPyConnection, database: str) -> bool:
@@ -61,3 +80,55 @@ def is_key_of(connection: duckdb.DuckDBPyConnection, database: str) -> bool:
     connection.execute(f"insert into {table} select {fixed} where not exists (from {table})")
     query = f"select fixed_text_token = {fixed} from {table}"  # noqa: S608 — our own names
     return bool(connection.execute(query).fetchall()[0][0])
+
+
+def version_of(connection: duckdb.DuckDBPyConnection, database: str, key: SecretStr) -> int | None:
+    """Return the version of a database's tokens; 0 when another key made them, None without any."""
+    exists = (
+        "select 1 from duckdb_tables() where database_name = ? and schema_name = 'ops' "
+        "and table_name = 'token_key'"
+    )
+    if not connection.execute(exists, [database]).fetchall():
+        return None
+    found = connection.execute(f"from {database}.ops.token_key").fetchall()
+    return _version_by_token(key).get(found[0][0], 0) if found else None
+
+
+def _version_by_token(key: SecretStr) -> dict[uuid.UUID, int]:
+    parts = key.get_secret_value().split(",")
+    return {
+        token(SecretStr(",".join(parts[:count])), "key", _FIXED_TEXT): count
+        for count in range(1, len(parts) + 1)
+    }
+
+
+def _hmac(secret: bytes, message: str) -> uuid.UUID:
+    return uuid.UUID(hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()[:32])
+
+
+def _set_pads(connection: duckdb.DuckDBPyConnection, key: SecretStr) -> None:
+    for version, secret in enumerate(versions(key), 1):
+        padded = secret.ljust(_BLOCK_BYTES, b"\0")
+        for side, mask in (("inner", 0x36), ("outer", 0x5C)):
+            pad = bytes(byte ^ mask for byte in padded)
+            connection.execute(f"set variable token_{side}_{version} = $pad::blob", {"pad": pad})
+
+
+def _hmac_sql(version: int, message: str) -> str:
+    return (
+        f"cast(left(sha256(getvariable('token_outer_{version}') || unhex(sha256("
+        f"getvariable('token_inner_{version}') || encode({message})))), 32) as uuid)"
+    )
+
+
+def _step_sql(version: int, made: str) -> str:
+    return _hmac_sql(version, f"'{_TOKEN_DOMAIN}:' || cast({made} as varchar)")
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, signature: str, argument: str, made: str
+) -> None:
+    connection.execute(
+        f"create or replace temp macro {signature} as "
+        f"case when {argument} is not null then {made} end"
+    )

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import duckdb
+from pydantic import SecretStr
 
 from firmpulse import envelope, keys, tokens
 from firmpulse.envelope import DataKey
@@ -75,14 +76,12 @@ def prepare(
         connection.execute("create schema if not exists vault.raw")
         connection.execute("create schema if not exists vault.ops")
         tokens.install(connection, token_key)
-        if not tokens.is_key_of(connection, "vault"):
-            raise WrongKeyError(
-                f"FIRMPULSE_TOKEN_KEY (or the token_key file) is not the key of the tokens in "
-                f"{settings.vault_path.name}; restore the key that they were made with"
-            )
+        _check_tokens(connection, "vault", token_key)
     if warehouse:
         attach(connection, settings, "warehouse")
         connection.execute("create schema if not exists warehouse.ops")
+    if vault and warehouse:
+        _check_tokens(connection, "warehouse", token_key)
 
 
 def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
@@ -153,6 +152,21 @@ def opens(
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return True
+
+
+def _check_tokens(connection: duckdb.DuckDBPyConnection, name: str, key: SecretStr) -> None:
+    if tokens.is_key_of(connection, name):
+        return
+    version = tokens.version_of(connection, name, key)
+    if version:
+        raise WrongKeyError(
+            f"the tokens of the {name} are of version {version} and the token key has a newer "
+            f"one; bring them to it with: firmpulse vault rotate --tokens"
+        )
+    raise WrongKeyError(
+        f"FIRMPULSE_TOKEN_KEY (or the token_key file) is not the key of the tokens in "
+        f"{name}.duckdb; restore the key that they were made with"
+    )
 
 
 def _drop_half_made(path: Path, found: envelope.Envelope) -> None:
