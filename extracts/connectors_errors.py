@@ -1,0 +1,82 @@
+"""What can go wrong at a provider, by the reaction: try again, wait for it, put something right.
+
+The texts of the libraries' own errors may quote users, keys of objects and addresses that were
+signed; only the kind of an error is passed on.
+"""
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fsspec.exceptions import FSTimeoutError
+
+from firmpulse.errors import ConfigurationError, NotReadyError
+
+
+class Interrupted(Exception):
+    """The connection, not the provider's answer, failed; worth another try."""
+
+
+class Unreachable(NotReadyError):
+    """A provider did not answer however often it was tried."""
+
+
+class AccessRefused(ConfigurationError):
+    """A provider answered, and will answer the same again."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Errors of a library."""
+
+    # It may go better next time.
+    passing: tuple[type[Exception], ...] = ()
+    # It will not.
+    lasting: tuple[type[Exception], ...] = ()
+
+
+_PASSING = (ConnectionError, TimeoutError, FSTimeoutError, socket.gaierror)
+_PASSING_NUMBERS = {
+    errno.EBUSY,
+    errno.EREMOTEIO,
+    errno.ENETUNREACH,
+    errno.EHOSTUNREACH,
+    errno.ENETDOWN,
+    errno.EAGAIN,
+}
+
+
+@contextmanager
+def named(failures: Failures) -> Iterator[None]:
+    """Turn the errors of a library into ours, without their texts.
+
+    Raises:
+        FileNotFoundError: as it came.
+        Interrupted: worth another try.
+        AccessRefused: another try changes nothing.
+    """
+    passing: tuple[type[Exception], ...] = (*_PASSING, *failures.passing)
+    lasting: tuple[type[Exception], ...] = (OSError, *failures.lasting)
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, "no such file at the provider") from None
+    except passing as error:
+        raise Interrupted(type(error).__name__) from None
+    except PermissionError:
+        raise AccessRefused(
+            "the provider refuses the login or the access; check the connection's credentials "
+            "and its rights to list and read"
+        ) from None
+    except lasting as error:
+        if isinstance(error, OSError) and error.errno in _PASSING_NUMBERS:
+            raise Interrupted(type(error).__name__) from None
+        raise AccessRefused(f"the provider answers with an error ({_kind(error)})") from None
+
+
+def _kind(error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    name = errno.errorcode.get(number, "") if isinstance(number, int) else ""
+    return f"{type(error).__name__} {name}".strip()
