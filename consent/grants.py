@@ -10,7 +10,9 @@ from firmpulse import uscc
 from firmpulse.calendar import add_months
 from firmpulse.errors import GrantError
 
-PURPOSES = ("CREDIT_EVAL", "POST_LOAN_MONITOR", "MODEL_TRAINING")
+ASSESSMENT = ("CREDIT_EVAL", "POST_LOAN_MONITOR")
+TRAINING = "MODEL_TRAINING"
+PURPOSES = (*ASSESSMENT, TRAINING)
 MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
 SUPPLEMENTS = ("founder_credit", "project_contracts")
 SOURCES = MAIN_SOURCES + SUPPLEMENTS

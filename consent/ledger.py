@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from consent import audit, certificates, store, wording
+from consent import audit, certificates, retoken, store, wording
 from consent.audit import Entry, Trail
 from consent.certificates import Certificate
 from consent.grants import Grant, text_problem
@@ -16,7 +16,7 @@ from consent.register import Register
 from consent.states import CONSUMED, DRAFT, GRANTED, PURGED, REVOKED, end_of, is_over
 from consent.tables import EVENTS, GRANTS
 from firmpulse import keys, tokens
-from firmpulse.errors import GrantError
+from firmpulse.errors import GrantError, NotReadyError
 
 # SQLite takes at most 32,766 parameters in a statement.
 _BATCH = 5_000
@@ -43,6 +43,7 @@ class Ledger(Register):
         """
         grants = list(grants)
         with audit.recording(self._settings) as trail:
+            self._check_tokens(trail)
             rows = self._terms_of(grants)
             problems, known = _problems(trail.connection, grants, rows)
             for index, problem in problems.items():
@@ -172,6 +173,15 @@ class Ledger(Register):
         """
         with audit.recording(self._settings) as trail:
             return certificates.issue(trail, certificate, actor or audit.actor())
+
+    def _check_tokens(self, trail: Trail) -> None:
+        """Refuse grants whose tokens would be of another key or version than the others'."""
+        key = keys.load(self._settings, "token_key")
+        if retoken.check(trail.connection, key) != len(tokens.versions(key)):
+            raise NotReadyError(
+                "the grants have tokens of an earlier token key; finish with: "
+                "firmpulse vault rotate --tokens"
+            )
 
     def _terms_of(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
         """Return the terms of grants as the ledger keeps them, the firm as its token."""

@@ -1,7 +1,7 @@
 """What the ledger can be asked, as frames; grants by token of their firm."""
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from consent import certificates, store
 from consent.certificates import Certificate
-from consent.states import DRAFT, GRANTED, end_of, in_force, is_over, state_on
+from consent.states import CONSUMED, DRAFT, GRANTED, end_of, in_force, is_over, state_on
 from consent.tables import CERTIFICATES, EVENTS, GRANTS
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
@@ -79,8 +79,21 @@ class Register:
         )
         return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
 
+    def served(self, as_of: date) -> pl.Series:
+        """Return the firm_ids whose one-off assessment was the night of `as_of`."""
+        first_day_without = as_of + timedelta(days=1)
+        query = (
+            sa.select(GRANTS.c.firm_id)
+            .where(GRANTS.c.ended_as == CONSUMED, GRANTS.c.ended_on == first_day_without)
+            .distinct()
+            .order_by(GRANTS.c.firm_id)
+        )
+        return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
+
     def ended(self, on: date) -> pl.DataFrame:
-        """Return one row per grant that ended on or before a day and is not purged yet.
+        """Return one row per grant that has ended by a day and is not purged yet.
+
+        A grant that was revoked counts on every day: nights before the call run without it too.
 
         Columns: authorization_id, firm_id, source, purpose, keep_results, ended_as (REVOKED,
         EXPIRED or CONSUMED), ended_on (first day without it).
@@ -92,7 +105,7 @@ class Register:
         )
         rows = [(*row[:2], row.source, row.purpose, row.keep_results, *end_of(row))
                 for row in self._rows_of(query)]  # fmt: skip
-        return _frame([row for row in rows if row[-1] <= on], _ENDED)
+        return _frame(rows, _ENDED)
 
     def status(self, firm_id: str, on: date) -> pl.DataFrame:
         """Return every grant of a firm with its state on a day, by source and purpose."""
@@ -117,7 +130,7 @@ class Register:
         query = (
             sa.select(*columns)
             .select_from(joined)
-            .where(EVENTS.c.firm_id == firm_id)
+            .where(GRANTS.c.firm_id == firm_id)
             .order_by(EVENTS.c.seq)
         )
         return _frame(self._rows_of(query), _HISTORY)
@@ -162,9 +175,16 @@ class Register:
 
     def certificates(self, firm_id: str) -> list[Certificate]:
         """Return the deletion certificates of a firm, oldest first."""
+        # A certificate keeps the token of its day; the grants have the newest one.
+        named = sa.select(GRANTS.c.certificate_id).where(GRANTS.c.firm_id == firm_id)
         query = (
             sa.select(CERTIFICATES)
-            .where(CERTIFICATES.c.firm_id == firm_id)
+            .where(
+                sa.or_(
+                    CERTIFICATES.c.firm_id == firm_id,
+                    CERTIFICATES.c.certificate_id.in_(named.where(GRANTS.c.purged_on.is_not(None))),
+                )
+            )
             .order_by(CERTIFICATES.c.issued_on, CERTIFICATES.c.certificate_id)
         )
         return [certificates.from_row(row) for row in self._rows_of(query)]

@@ -23,14 +23,20 @@ def state_on(stored: str, valid_from: date, valid_to: date, on: date) -> str:
 
 
 def in_force(on: date) -> sa.ColumnElement[bool]:
-    """Return the condition that a grant is in force on a day; one that was ended never is."""
-    return sa.and_(GRANTS.c.state == GRANTED, GRANTS.c.valid_from <= on, GRANTS.c.valid_to >= on)
+    """Return the condition that a grant is in force on a day; one that was revoked never is.
+
+    A one-off grant that was used up stays in force for the day of its use, which may run again.
+    """
+    used_later = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.ended_on > on)
+    stands = sa.or_(GRANTS.c.state == GRANTED, used_later)
+    return sa.and_(stands, GRANTS.c.valid_from <= on, GRANTS.c.valid_to >= on)
 
 
 def is_over(on: date) -> sa.ColumnElement[bool]:
     """Return the condition that a grant was in force or could have been, and is no longer."""
     expired = sa.and_(GRANTS.c.state == GRANTED, GRANTS.c.valid_to < on)
-    return sa.or_(GRANTS.c.state.in_((REVOKED, CONSUMED, PURGED)), expired)
+    used = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.ended_on <= on)
+    return sa.or_(GRANTS.c.state.in_((REVOKED, PURGED)), used, expired)
 
 
 def end_of(row: Any) -> tuple[str, date]:

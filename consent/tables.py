@@ -45,8 +45,9 @@ EVENTS = sa.Table(
     sa.Column("seq", _SEQUENCE, primary_key=True),
     sa.Column("at", sa.String(32), nullable=False),
     sa.Column("day", sa.Date, nullable=False),
-    sa.Column("authorization_id", sa.String, nullable=False),
-    sa.Column("firm_id", sa.String(36), nullable=False, index=True),
+    sa.Column("authorization_id", sa.String, nullable=False, index=True),
+    # Token of that day; the grant has the newest one.
+    sa.Column("firm_id", sa.String(36), nullable=False),
     sa.Column("event", sa.String(16), nullable=False),
     sa.Column("actor", sa.String, nullable=False),
     sa.Column("reason", sa.String),
@@ -83,5 +84,11 @@ AUDIT_KEY = sa.Table(
     "audit_key",
     METADATA,
     sa.Column("fixed_text_hash", sa.String(64), primary_key=True),
+)
+# One row: what the token key made of a fixed text when the grants' tokens were made.
+TOKEN_KEY = sa.Table(
+    "token_key",
+    METADATA,
+    sa.Column("fixed_text_token", sa.String(36), primary_key=True),
 )
 APPEND_ONLY = ("events", "certificates", "audit", "audit_key")

@@ -60,7 +60,7 @@ def _records() -> None:
         sa.Column("reason", sa.String),
         sa.PrimaryKeyConstraint("seq", name="pk_events"),
     )
-    op.create_index("ix_events_firm_id", "events", ["firm_id"])
+    op.create_index("ix_events_authorization_id", "events", ["authorization_id"])
     op.create_table(
         "certificates",
         sa.Column("certificate_id", sa.String(32), nullable=False),
@@ -92,6 +92,11 @@ def _chain() -> None:
         "audit_key",
         sa.Column("fixed_text_hash", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("fixed_text_hash", name="pk_audit_key"),
+    )
+    op.create_table(
+        "token_key",
+        sa.Column("fixed_text_token", sa.String(36), nullable=False),
+        sa.PrimaryKeyConstraint("fixed_text_token", name="pk_token_key"),
     )
 
 
