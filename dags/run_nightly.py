@@ -1,8 +1,9 @@
 """From the night's deliveries to published scores.
 
-**Reads** the grants and deliveries that providers put into the inbox on or before `as_of`, and the
-champion model. **Writes** the vault, the masked rows, facts, features and scores of the warehouse,
-the published scores file and the Data Docs.
+**Reads** the grants in the inbox, the deliveries that providers put there or up for pulling on or
+before `as_of`, and the champion model. **Writes** the vault, the masked rows, facts, features and
+scores of the warehouse, the published scores file and the Data Docs. At the end raw rows that are
+past the correction window go, and what firms withdrew in the meantime is erased.
 
 **Date.** A scheduled run speaks for the day before it ends, in Chinese time. Any other run says it:
 trigger with `{"as_of": "2026-10-31"}`.
@@ -25,7 +26,9 @@ from firmpulse.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
 
 AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
-SOURCES = ["tax", "bank", "supply_chain", "power", "lender"]
+SOURCES = [
+    "tax", "bank", "supply_chain", "power", "founder_credit", "project_contracts", "lender",
+]  # fmt: skip
 
 
 @task
@@ -34,6 +37,14 @@ def import_grants() -> dict[str, Any]:
     from consent import intake
 
     return intake.import_night(Settings())
+
+
+@task
+def pull(as_of: str) -> dict[str, Any]:
+    """Ask providers for what is granted, and bring what they have put up into the inbox."""
+    from extracts import fetch
+
+    return fetch.fetch(Settings(), date.fromisoformat(as_of))
 
 
 @task(map_index_template="{{ task.op_kwargs['source'] }}")
@@ -87,10 +98,28 @@ def validate_scores(as_of: str, scored: dict[str, Any]) -> dict[str, Any]:
 
 @task(outlets=[Asset("scores")])
 def publish(as_of: str) -> str:
-    """Swap the published file in."""
+    """Swap the published file in, without firms that have withdrawn."""
+    from erasure import withdrawals
     from scoring import publish
 
-    return publish.publish(Settings(), date.fromisoformat(as_of)).name
+    settings, day = Settings(), date.fromisoformat(as_of)
+    return publish.publish(settings, day, withdrawals.withheld(settings, day)).name
+
+
+@task
+def purge_raw(as_of: str) -> dict[str, Any]:
+    """Delete raw rows that are masked and past the correction window."""
+    from extracts import purge
+
+    return purge.purge(Settings(), date.fromisoformat(as_of)).summary()
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def erase(as_of: str) -> dict[str, int]:
+    """Erase what firms withdrew, also when the night itself failed."""
+    from erasure import honour
+
+    return honour.honour(Settings(), date.fromisoformat(as_of)).summary()
 
 
 @task
@@ -121,10 +150,18 @@ def run_nightly() -> None:
         "features", AS_OF
     )
     scored = score(AS_OF)
-    import_grants() >> landed >> validate_deliveries(AS_OF) >> masked >> facts >> features
+    (
+        import_grants()
+        >> pull(AS_OF)
+        >> landed
+        >> validate_deliveries(AS_OF)
+        >> masked
+        >> facts
+        >> features
+    )
     features >> validate_features(AS_OF) >> scored
     published = publish(AS_OF)
-    validate_scores(AS_OF, scored) >> published
+    validate_scores(AS_OF, scored) >> published >> purge_raw(AS_OF) >> erase(AS_OF)
     [landed, published] >> summarise(AS_OF)
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from consent.grants import ASSESSMENT
+from consent.ledger import Ledger
 from expectations import profiles, verdicts
 from expectations import suite as suites
 from expectations.validation import Validation, stop_if_failed, validate
@@ -63,8 +65,9 @@ def scores(settings: Settings, as_of: date, champion: str | None) -> dict[str, A
     """
     if champion is None:
         return {"message": "no champion, no scores to check"}
+    live = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     with warehouse.connect(settings) as connection:
-        expected = profiles.expected_scores(connection, as_of)
+        expected = profiles.expected_scores(connection, as_of, live["firm_id"].unique().to_list())
     return _check(settings, as_of, "scores", profiles.scores, {"expected_rows": expected})
 
 

@@ -3,6 +3,7 @@
 Profiles hold no identifier of a firm, so that the Data Docs may be shown to anybody who works here.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,9 @@ with delivered as (
         any_value(source) as source,
         any_value(kind) as kind,
         any_value(delivered_at)::date as delivered_on,
-        sum(rows_landed)::bigint as landed_rows
-    from {open}
+        sum(rows_landed)::bigint - coalesce(any_value(erased.rows), 0) as landed_rows
+    from {open} as delivery
+    left join warehouse.ops.erased_deliveries as erased using (delivery_seq)
     where status = 'landed'
     group by delivery_seq
 )
@@ -123,18 +125,20 @@ from warehouse.scoring.scores
 where as_of = $as_of
 """
 
+# Firms with a score, and firms that should have one. A firm may withdraw while the night runs, so
+# what counts is the grant at the time of the check.
 _EXPECTED_SCORES = """
-select count(*)
-from warehouse.features.firm_snapshots as snapshots
-where
-    snapshots.as_of = $as_of
-    and not exists (
-        select 1
-        from warehouse.scoring.unscored
-        where
-            unscored.as_of = snapshots.as_of
-            and unscored.firm_id::varchar = snapshots.firm_id::varchar
+select count(*) from (
+    select firm_id from warehouse.scoring.scores where as_of = $as_of
+    union
+    (
+        select firm_id::varchar
+        from warehouse.features.firm_snapshots
+        where as_of = $as_of and list_contains($granted, firm_id::varchar)
+        except
+        select firm_id from warehouse.scoring.unscored where as_of = $as_of
     )
+)
 """
 
 _NIGHT = """
@@ -224,9 +228,15 @@ def spine(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pl.DataFrame":
     return connection.execute(query, {"as_of": as_of}).pl()
 
 
-def expected_scores(connection: duckdb.DuckDBPyConnection, as_of: date) -> int:
-    """Return the number of firms with a snapshot at `as_of` that are not listed as unscored."""
-    row = connection.execute(_EXPECTED_SCORES, {"as_of": as_of}).fetchone()
+def expected_scores(
+    connection: duckdb.DuckDBPyConnection, as_of: date, granted: Sequence[str]
+) -> int:
+    """Return the number of firms that have a score at `as_of` or should have one.
+
+    Should have: a snapshot, a grant in force (`granted`, firm_ids) and no place among the unscored.
+    """
+    values = {"as_of": as_of, "granted": list(granted)}
+    row = connection.execute(_EXPECTED_SCORES, values).fetchone()
     return int(row[0]) if row else 0
 
 

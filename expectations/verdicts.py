@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
-from firmpulse import warehouse
+from firmpulse import runlog, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
@@ -39,8 +39,9 @@ returning suite
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the table where it is absent."""
+    """Make the tables of a check where they are absent."""
     connection.execute(_DDL)
+    connection.execute(runlog.ERASED_DDL)
 
 
 def record_night(

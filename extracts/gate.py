@@ -39,6 +39,8 @@ def open_gate(
     )
     if contract.grant_required:
         _apply_grants(connection, settings, contract.source, as_of)
+    else:
+        _refuse_withdrawn(connection, settings, as_of)
 
 
 def is_valid(firm: str) -> bool:
@@ -61,6 +63,18 @@ def _apply_grants(
         where token('firm', firm_gate.firm) = granted.firm_id
     """)
     connection.unregister("live_grants")
+
+
+def _refuse_withdrawn(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date
+) -> None:
+    """Refuse what needs no grant for firms that have withdrawn all theirs: they are erased."""
+    gone = Ledger(settings).withdrawn(as_of).to_list()
+    connection.execute(
+        "update firm_gate set is_granted = false "
+        "where list_contains($gone, cast(token('firm', firm) as varchar))",
+        {"gone": gone},
+    )
 
 
 def verdict(contract: Contract) -> str:

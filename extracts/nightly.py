@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 import duckdb
 
+from consent.grants import SOURCES as GRANTED
 from extracts import contracts, macros, manifest, records, vault
 from extracts.delivery import is_landed, land_delivery
 from extracts.manifest import DeliveryRef
@@ -14,7 +15,7 @@ from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused
 from firmpulse.settings import Settings
 
-SOURCES = ("tax", "bank", "supply_chain", "power", "lender")
+SOURCES = (*GRANTED, "lender")
 
 __all__ = ["SOURCES", "DeliveryRef", "LandingReport", "land", "pending"]
 
@@ -32,7 +33,8 @@ def pending(settings: Settings, source: str, as_of: date) -> list[DeliveryRef]:
 def land(settings: Settings, source: str, as_of: date) -> LandingReport:
     """Land every pending delivery of a source, each in one transaction.
 
-    A delivery that cannot be taken is recorded and reported; the others land all the same.
+    A delivery that cannot be taken is recorded and reported; the others land all the same. The
+    files of a landed delivery leave the inbox; those that were refused stay, to be looked at.
     Run again, it changes nothing.
     """
     known = contracts.load()
@@ -46,6 +48,9 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
         for ref in _pending(connection, settings, source, as_of):
             reports.append(_land(connection, settings, ref, as_of))
         records.publish(connection)
+        for ref in _found(settings, source):
+            if is_landed(connection, ref):
+                _clear(connection, ref)
     return LandingReport(source=source, as_of=as_of, deliveries=tuple(reports))
 
 
@@ -67,15 +72,35 @@ def _land(
 def _pending(
     connection: duckdb.DuckDBPyConnection, settings: Settings, source: str, as_of: date
 ) -> list[DeliveryRef]:
+    found = _found(settings, source)
+    due = [ref for ref in found if ref.manifest is None or ref.manifest.delivered_on <= as_of]
+    waiting = [ref for ref in due if not is_landed(connection, ref)]
+    return sorted(waiting, key=lambda ref: (_hand_over(ref), ref.delivery_id))
+
+
+def _found(settings: Settings, source: str) -> list[DeliveryRef]:
     known = contracts.load()
-    found = [
+    return [
         manifest.read(folder, source, known)
         for folder in sorted((settings.inbox / source).glob("[!.]*"))
         if folder.is_dir()
     ]
-    due = [ref for ref in found if ref.manifest is None or ref.manifest.delivered_on <= as_of]
-    waiting = [ref for ref in due if not is_landed(connection, ref)]
-    return sorted(waiting, key=lambda ref: (_hand_over(ref), ref.delivery_id))
+
+
+def _clear(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> None:
+    """Remove what landed from the inbox; the vault has it."""
+    refused = connection.execute(
+        "select file from vault.ops.refused_files where delivery_seq = ("
+        "select delivery_seq from vault.ops.landed where source = ? and delivery_id = ?)",
+        [ref.source, ref.delivery_id],
+    ).fetchall()
+    kept = {ref.folder / name for (name,) in refused}
+    if not any(path.is_file() for path in kept):
+        shutil.rmtree(ref.folder)
+        return
+    for path in ref.folder.rglob("*"):
+        if path.is_file() and path not in kept and path.name != manifest.NAME:
+            path.unlink()
 
 
 def _hand_over(ref: DeliveryRef) -> datetime:

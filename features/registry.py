@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from consent.grants import SOURCES
 from firmpulse import dbt_runner
 from firmpulse.errors import ContractError
 from firmpulse.settings import Settings
@@ -29,6 +30,8 @@ class FeatureMeta:
     kind: Literal["number", "category"]
     name_zh: str
     name_en: str
+    # Sources that a firm must have granted; without one of them the feature is not observed.
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,10 +106,14 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
     if missing or meta.get("expected_sign") not in _SIGNS:
         wrong = ", ".join(missing) or f"expected_sign {meta['expected_sign']!r}"
         raise ContractError(f"{node['name']}.yml: {column['name']} lacks a valid {wrong}")
+    source = node["config"]["meta"]["feature_source"]
+    sources = meta.get("sources", [source] if source in SOURCES else [])
+    if not set(sources) <= set(SOURCES):
+        raise ContractError(f"{node['name']}.yml: {column['name']} rests on unknown {sources}")
     return FeatureMeta(
         name=column["name"],
         view=node["name"],
-        source=node["config"]["meta"]["feature_source"],
+        source=source,
         dimension=meta["dimension"],
         window=meta["window"],
         unit=meta["unit"],
@@ -115,4 +122,5 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         kind="category" if column["data_type"] == "varchar" else "number",
         name_zh=meta["name_zh"],
         name_en=column["description"],
+        sources=tuple(sources),
     )

@@ -27,3 +27,22 @@ def resolve(given: str | None, interval_end: datetime | None) -> str:
             'this run has no data interval; trigger it with {"as_of": "2026-10-31"}'
         )
     return (interval_end.astimezone(CHINA).date() - timedelta(days=1)).isoformat()
+
+
+def day_of(given: str | None, interval_end: datetime | None) -> str:
+    """Return the day of a run that acts at once, in ISO format: the date given, or its own day.
+
+    Args:
+        given: the run's parameter `on`, such as 2026-10-31.
+        interval_end: end of the run's data interval; its day in China counts.
+
+    Raises:
+        ConfigurationError: there is neither, or the given date is none.
+    """
+    if given:
+        return resolve(given, None)
+    if interval_end is None:
+        raise ConfigurationError(
+            'this run has no data interval; trigger it with {"on": "2026-10-31"}'
+        )
+    return interval_end.astimezone(CHINA).date().isoformat()

@@ -1,4 +1,4 @@
-"""What each step did: rows and seconds, in the warehouse's `ops.steps`."""
+"""What each step did: rows and seconds, in the warehouse's `ops.steps`; and what was erased."""
 
 import time
 from collections.abc import Iterator
@@ -18,6 +18,14 @@ create table if not exists warehouse.ops.steps (
     seconds double not null,
     rows_out bigint,
     note varchar
+)
+"""
+
+# Landed rows that were erased since; what is masked is less by as many.
+ERASED_DDL = """
+create table if not exists warehouse.ops.erased_deliveries (
+    delivery_seq bigint primary key,
+    rows bigint not null
 )
 """
 

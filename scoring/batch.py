@@ -9,9 +9,11 @@ from typing import Any
 
 import polars as pl
 
+from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from features import registry
 from features.frame import SNAPSHOTS, frame
+from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
 from firmpulse import bundle, digests, runlog, scale, tracking, warehouse
 from firmpulse.bundle import CreditModel
@@ -61,21 +63,23 @@ def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport
     loaded = time.perf_counter()
     known = registry.load(settings)
     metas = _metas(known, model)
-    firms = read_firms(settings, as_of, known, model)
+    granted = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
+    firms = read_firms(settings, as_of, known, model, granted)
     digest = digests.of_rows(firms)
     read = time.perf_counter()
     scores, why = score_firms(
         model, metas, firms.filter(pl.col("coverage") != coverage.INSUFFICIENT), as_of
     )
     computed = time.perf_counter()
-    unscored = _unscored(settings, firms, as_of)
+    unscored = _unscored(granted, firms, as_of)
     stamped = scores.with_columns(
         model_name=pl.lit(tracking.CREDIT_MODEL),
         model_version=pl.lit(str(champion.version)),
         feature_digest=pl.lit(digest),
     )
     entry = store.model_entry(settings, champion, model)
-    store.replace(settings, as_of, store.Night(stamped, why, unscored, entry))
+    standing = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
+    store.replace(settings, as_of, store.Night(stamped, why, unscored, entry), standing)
     grades = Counter(scores["grade"])
     return ScoringReport(
         as_of=as_of,
@@ -122,9 +126,17 @@ def score_firms(
 
 
 def read_firms(
-    settings: Settings, as_of: date, known: Registry, model: CreditModel
+    settings: Settings, as_of: date, known: Registry, model: CreditModel, granted: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return one row a firm with a snapshot at `as_of`: keys, the model's features, coverage.
+    """Return one row a firm with a grant and a snapshot at `as_of`: keys, features, coverage.
+
+    Args:
+        settings: home folder.
+        as_of: date of the scores.
+        known: definitions of the features.
+        model: the champion, whose features are read.
+        granted: firm_id and source of the grants that allow an assessment; what rests on another
+            source is null.
 
     Raises:
         NotReadyError: no firm has a snapshot at `as_of`.
@@ -140,8 +152,17 @@ def read_firms(
             raise NotReadyError(
                 f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
             )
-        rows = frame(connection, known, spine, list(names))
-    return rows.with_columns(coverage.tier())
+        permitted = spine.join(granted, on="firm_id", how="semi", maintain_order="left")
+        rows = frame(connection, known, permitted, list(names))
+    sources = granted.group_by("firm_id").agg(pl.col("source").n_unique().alias("granted"))
+    fewer = pl.min_horizontal(coverage.SOURCE_COUNT, pl.col("granted").cast(pl.Float64))
+    return (
+        withhold(rows, known.features, granted)
+        .join(sources, on="firm_id", maintain_order="left")
+        .with_columns(fewer.alias(coverage.SOURCE_COUNT))
+        .drop("granted")
+        .with_columns(coverage.tier())
+    )
 
 
 def _metas(known: Registry, model: CreditModel) -> tuple[FeatureMeta, ...]:
@@ -155,11 +176,11 @@ def _metas(known: Registry, model: CreditModel) -> tuple[FeatureMeta, ...]:
     return tuple(by_name[name] for name in model.bundle.features)
 
 
-def _unscored(settings: Settings, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Return one row a firm without a score: too little history, or granted and no rows."""
     short = firms.filter(pl.col("coverage") == coverage.INSUFFICIENT)
-    granted = Ledger(settings).live(as_of).select(pl.col("firm_id").cast(pl.String)).unique()
-    waiting = granted.join(firms, on="firm_id", how="anti").with_columns(as_of=pl.lit(as_of))
+    firm_ids = granted.select("firm_id").unique()
+    waiting = firm_ids.join(firms, on="firm_id", how="anti").with_columns(as_of=pl.lit(as_of))
     return pl.concat([coverage.insufficient(short), coverage.without_rows(waiting)]).sort("firm_id")
 
 

@@ -1,11 +1,13 @@
 """Publish the scores as one file that analysts open, swapped in while they read the old one."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Collection, Mapping
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
+from consent import audit
+from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from scoring import store
@@ -57,11 +59,27 @@ _VIEW_COLUMNS = {
 }
 
 
-def publish(settings: Settings, as_of: date) -> Path:
+def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> Path:
     """Clear the scores of `as_of`, publish those of every cleared night, return the file's path.
 
     The caller has checked the night's scores. A night whose check failed never comes here, so its
     scores stay unpublished, by this call and by those of later nights.
+
+    Args:
+        settings: home folder.
+        as_of: night whose scores were checked.
+        withheld: firms that have withdrawn; no row of theirs is published.
+    """
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        store.clear(connection, as_of)
+    path = publish_again(settings, withheld)
+    _use_up(settings, as_of, withheld)
+    return path
+
+
+def publish_again(settings: Settings, withheld: Collection[str] = ()) -> Path:
+    """Publish what every cleared night has now, return the file's path.
 
     The file is not encrypted: it holds tokens, never an identifier. It is built beside the old
     one and renamed over it; a reader that has the old file open keeps reading the old rows.
@@ -73,10 +91,9 @@ def publish(settings: Settings, as_of: date) -> Path:
         leftover.unlink()
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
-        store.clear(connection, as_of)
         connection.execute(f"attach '{_quoted(building / settings.scores_path.name)}' as published")
         for table in PUBLISHED:
-            _copy(connection, table)
+            _copy(connection, table, withheld)
             twin = _quoted(building / f"{table.name}.parquet")
             connection.execute(f"copy published.{table.name} to '{twin}' (format parquet)")
         _add_views(connection)
@@ -91,17 +108,43 @@ def publish(settings: Settings, as_of: date) -> Path:
     return settings.scores_path
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> None:
+    """End the one-off grants that these scores were made by, and note the publication."""
+    ledger = Ledger(settings)
+    one_off = ledger.live(as_of, purposes=["CREDIT_EVAL"], recipient=settings.recipient)
+    with warehouse.connect_published(settings) as connection:
+        scored = connection.execute(
+            "select firm_id from scores where as_of = ? order by firm_id", [as_of]
+        ).pl()
+    used = one_off.join(scored, on="firm_id", how="semi")
+    actor = audit.actor()
+    ledger.consume(used["authorization_id"], as_of + timedelta(days=1), actor)
+    audit.append(
+        settings,
+        "PUBLISH",
+        actor=actor,
+        as_of=as_of.isoformat(),
+        firms=scored.height,
+        withheld=len(withheld),
+        recipient=settings.recipient,
+    )
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collection[str]) -> None:
     target = f"published.{table.name}"
     connection.execute(table.create_sql(target))
     origin = _origin(table)
     if _exists(connection, origin):
         columns = ", ".join(table.columns)
-        cleared = "semi join warehouse.scoring.cleared_nights using (as_of)"
-        checked = cleared if table in CHECKED else ""
+        cleared = (
+            "semi join warehouse.scoring.cleared_nights using (as_of) "
+            "where not list_contains($withheld, firm_id)"
+        )
+        checked, values = (cleared, {"withheld": list(withheld)}) if table in CHECKED else ("", {})
         order = ", ".join(name for name in table.columns if name not in ("score", "log_odds"))
         connection.execute(
-            f"insert into {target} select {columns} from {origin} {checked} order by {order}"  # noqa: S608 - constants
+            f"insert into {target} select {columns} from {origin} {checked} order by {order}",  # noqa: S608 - constants
+            values,
         )
     connection.execute(f"comment on table {target} is '{_quoted(table.grain)}'")
     for name, (_, meaning) in table.columns.items():

@@ -1,5 +1,6 @@
 """Write one night's scores into the warehouse, replacing what an earlier run left."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,8 +24,12 @@ class Night:
     model_version: pl.DataFrame
 
 
-def replace(settings: Settings, as_of: date, night: Night) -> None:
-    """Replace the rows of `as_of` in one transaction; they wait to be cleared again."""
+def replace(settings: Settings, as_of: date, night: Night, standing: Collection[str] = ()) -> None:
+    """Replace the rows of `as_of` in one transaction; they wait to be cleared again.
+
+    Results of the firms in `standing` stay: what they granted was this one assessment, and their
+    data may be gone.
+    """
     with warehouse.connect(settings) as connection:
         prepare(connection)
         connection.execute("begin")
@@ -34,7 +39,8 @@ def replace(settings: Settings, as_of: date, night: Night) -> None:
             (REASONS, night.reasons),
             (UNSCORED, night.unscored),
         ):
-            _replace(connection, table, rows, "as_of = ?", [as_of])
+            others = "as_of = ? and not list_contains(?, firm_id)"
+            _replace(connection, table, rows, others, [as_of, list(standing)])
         version = night.model_version.row(0, named=True)
         _replace(
             connection,

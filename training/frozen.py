@@ -1,7 +1,6 @@
 """The frozen training frame: written once by sampling, read by every fit."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -15,6 +14,7 @@ from firmpulse import digests, origin, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from training import membership
 
 KEYS = ("firm_id", "as_of", "outcome", "split")
 
@@ -80,6 +80,7 @@ def write(
     )
     connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
     connection.execute("insert into warehouse.training.frames values (?, ?, ?, ?, ?, ?, ?)", entry)
+    membership.record(connection, digest, "frozen_rows")
     connection.execute("commit")
     connection.unregister("frozen_rows")
     return digest
@@ -121,5 +122,7 @@ def _catalogue_entry(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[
     return None if found is None else (found[0], found[1])
 
 
-def _metas(content: list[Mapping[str, Any]]) -> tuple[FeatureMeta, ...]:
-    return tuple(FeatureMeta(**feature) for feature in content)
+def _metas(content: list[dict[str, Any]]) -> tuple[FeatureMeta, ...]:
+    return tuple(
+        FeatureMeta(**(feature | {"sources": tuple(feature["sources"])})) for feature in content
+    )

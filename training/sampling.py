@@ -8,7 +8,10 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from consent.grants import TRAINING
+from consent.ledger import Ledger
 from features.frame import frame
+from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
@@ -38,14 +41,32 @@ def freeze(
         NotReadyError: labels are missing or too few; the message has the numbers.
     """
     with warehouse.connect(settings) as connection:
-        assigned = split.assign(_labels(connection, as_of), as_of, config)
+        granted = trainable(settings, as_of)
+        labels = _labels(connection, as_of).join(granted, on="firm_id", how="semi")
+        assigned = split.assign(labels, as_of, config)
         spine = assigned.select("firm_id", "as_of")
-        features = frame(connection, registry, spine, registry.names())
+        known = frame(connection, registry, spine, registry.names())
+        features = withhold(known, registry.features, granted)
         rows = pl.concat(
             [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
         )
         digest = frozen.write(connection, as_of, rows, registry.features, frozen.table_name(as_of))
     return _report(as_of, digest, rows)
+
+
+def trainable(settings: Settings, as_of: date) -> pl.DataFrame:
+    """Return firm_id and source of the grants that allow training.
+
+    Raises:
+        NotReadyError: no firm allows it.
+    """
+    live = Ledger(settings).live(as_of, purposes=[TRAINING])
+    if live.is_empty():
+        raise NotReadyError(
+            f"no firm has granted {TRAINING} for {as_of}; training uses no other data. "
+            f"Import such grants, or record one with: firmpulse consent grant"
+        )
+    return live.select("firm_id", "source").unique()
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:

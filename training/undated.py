@@ -13,13 +13,14 @@ import polars as pl
 
 from features import registry
 from features.frame import frame
+from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import origin, runlog, tracking, warehouse
 from firmpulse.bundle import Bundle, CreditModel
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import PlattCalibration
 from firmpulse.settings import Settings
-from training import boosted, frozen, logistic, recording, serving
+from training import boosted, frozen, logistic, recording, sampling, serving
 from training.calibration import fit_platt
 from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
 from training.cross_validation import OutOfFold, measure_out_of_fold, predict_out_of_fold
@@ -84,9 +85,11 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
     """Freeze one row a labelled firm with the features observed of any of them."""
     name = frozen.table_name(as_of, "undated")
     with warehouse.connect(settings) as connection:
-        labels = _labels(connection, as_of, folds)
+        granted = sampling.trainable(settings, as_of)
+        labels = _labels(connection, as_of, granted, folds)
         spine = labels.select("firm_id", "as_of")
-        values = frame(connection, known, spine, known.names(exclude_sources=("statement",)))
+        names = known.names(exclude_sources=("statement",))
+        values = withhold(frame(connection, known, spine, names), known.features, granted)
         observed = tuple(
             feature
             for feature in known.features
@@ -104,7 +107,9 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
     return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, whose)
 
 
-def _labels(connection: duckdb.DuckDBPyConnection, as_of: date, folds: int) -> pl.DataFrame:
+def _labels(
+    connection: duckdb.DuckDBPyConnection, as_of: date, granted: pl.DataFrame, folds: int
+) -> pl.DataFrame:
     try:
         labels = connection.execute(
             "select cast(firm_id as varchar) as firm_id, cast($as_of as date) as as_of, "
@@ -113,6 +118,7 @@ def _labels(connection: duckdb.DuckDBPyConnection, as_of: date, folds: int) -> p
             "where available_at <= $as_of and $as_of < superseded_at order by firm_id",
             {"as_of": as_of},
         ).pl()
+        labels = labels.join(granted, on="firm_id", how="semi", maintain_order="left")
     except duckdb.CatalogException:
         labels = pl.DataFrame(schema={"outcome": pl.String})
     bads = int((labels["outcome"] == "bad").sum())

@@ -1,0 +1,81 @@
+"""Erase what firms have withdrawn, what has expired and what is used up.
+
+**Reads** the consent ledger. **Writes** the vault, the warehouse and the published scores: rows of
+firms and sources without a grant in force go, both database files are renewed under new keys, and
+the control store gets a certificate for each firm.
+
+A withdrawal stops the use of a firm's data at once: landing, scoring and publishing ask the ledger
+at every task. This run does the erasing; it takes the writer's slot between two tasks of a night.
+
+**Date.** A scheduled run speaks for its own day in China. Any other run says it: trigger with
+`{"on": "2026-10-31"}`.
+
+**Re-run.** Clear the failed task. A firm is done when its certificate is written; until then every
+run takes it up again.
+"""
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, task
+
+from firmpulse.asof import day_of
+from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.settings import Settings
+
+ON = "{{ day_of(params.on, data_interval_end | default(none)) }}"
+SOURCES = [
+    "tax", "bank", "supply_chain", "power", "founder_credit", "project_contracts", "lender",
+]  # fmt: skip
+
+
+@task.short_circuit(pool="default_pool")
+def is_anything_due(on: str) -> bool:
+    """Ask the ledger; without an ended grant the run is over."""
+    from erasure import withdrawals
+
+    return bool(withdrawals.due(Settings(), date.fromisoformat(on)))
+
+
+@task(map_index_template="{{ task.op_kwargs['source'] }}")
+def land(source: str, on: str) -> dict[str, int]:
+    """Let what waits in the inbox pass the gate, which drops the rows of withdrawn firms."""
+    from extracts import nightly
+
+    return nightly.land(Settings(), source, date.fromisoformat(on)).summary()
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+def erase(on: str) -> dict[str, int]:
+    """Erase, publish anew and certify."""
+    from erasure import honour
+
+    return honour.honour(Settings(), date.fromisoformat(on)).summary()
+
+
+@task
+def validate_deliveries(on: str) -> dict[str, Any]:
+    """Check what landed, as a night does."""
+    from expectations import handover
+
+    return handover.deliveries(Settings(), date.fromisoformat(on))
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("*/5 * * * *", timezone="Asia/Shanghai"),
+    start_date=first_day(Settings()),
+    catchup=False,
+    max_active_runs=1,
+    params={"on": Param(None, type=["string", "null"], format="date")},
+    default_args=TASK_DEFAULTS,
+    user_defined_macros={"day_of": day_of},
+    doc_md=__doc__,
+    tags=["firmpulse"],
+)
+def honour_revocations() -> None:
+    """Chain the tasks."""
+    landed = land.partial(on=ON).expand(source=SOURCES)
+    is_anything_due(ON) >> landed >> erase(ON) >> validate_deliveries(ON)
+
+
+honour_revocations()

@@ -1,0 +1,1 @@
+"""Erasure: what becomes of a firm's data once its authorisation has ended."""

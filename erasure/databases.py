@@ -1,0 +1,244 @@
+"""Erase firms from the vault and the warehouse, and count what went.
+
+Every table that holds rows of firms says so by a column: `firm` in the vault, `firm_id` in the
+warehouse. What a statement removes is counted in the same transaction, in `ops.erased` of the same
+file, so that an erasure that was killed and runs again certifies the same numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from erasure.withdrawals import Withdrawal
+from firmpulse import runlog
+
+_ERASED = """
+create table if not exists {database}.ops.erased (
+    on_date date not null,
+    -- Null once the certificate is written; the counts of deliveries stay.
+    firm_id uuid,
+    place varchar not null,
+    delivery_seq bigint,
+    rows bigint not null
+)
+"""
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the records of both files where they are absent."""
+    for database in ("vault", "warehouse"):
+        connection.execute(_ERASED.format(database=database))
+
+
+def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> dict[str, str]:
+    """Keep the withdrawals as temp table `going`; return firm_id → identifier where known."""
+    rows = pl.DataFrame(
+        [(w.firm_id, sorted(w.sources), w.training, w.results, w.whole) for w in going],
+        schema={
+            "firm_id": pl.String,
+            "sources": pl.List(pl.String),
+            "training": pl.Boolean,
+            "results": pl.Boolean,
+            "whole": pl.Boolean,
+        },
+        orient="row",
+    )
+    connection.register("withdrawals", rows)
+    connection.execute("""
+        create or replace temp table going as
+        select w.* replace (cast(w.firm_id as uuid) as firm_id), d.firm
+        from withdrawals as w
+        left join vault.ops.firm_directory as d on d.firm_id = cast(w.firm_id as uuid)
+    """)
+    connection.unregister("withdrawals")
+    named = connection.execute("select firm_id, firm from going where firm is not null").fetchall()
+    return {str(firm_id): firm for firm_id, firm in named}
+
+
+def erase_vault(
+    connection: duckdb.DuckDBPyConnection, on: date, sources: Mapping[str, str]
+) -> None:
+    """Erase raw rows, known keys, quarantine, names of files and the directory.
+
+    Args:
+        connection: a session with the vault attached and the withdrawals loaded.
+        on: day of the erasure.
+        sources: source of each raw table.
+    """
+    connection.execute("begin")
+    for table, source in sources.items():
+        _erase_table(connection, on, table, source)
+    _erase_quarantine(connection, on, sources)
+    _blank_file_names(connection)
+    _count_and_delete(
+        connection, on, "vault.ops.firm_directory", "t.firm_id = going.firm_id and going.whole"
+    )
+    connection.execute("commit")
+
+
+def erase_warehouse(
+    connection: duckdb.DuckDBPyConnection, on: date, sources: Mapping[str, str]
+) -> None:
+    """Erase masked rows, facts, features, labels, scores and rows of training frames.
+
+    Features of a firm go as a whole: the next build computes them again from the sources that
+    are left.
+
+    Args:
+        connection: a session with the warehouse attached and the withdrawals loaded.
+        on: day of the erasure.
+        sources: source of each masked table and fact, as `schema.table`.
+    """
+    connection.execute("begin")
+    for schema, table, kind in tables_of_firms(connection):
+        is_reached = _scope(schema, sources.get(f"{schema}.{table}"))
+        condition = f"t.firm_id = cast(going.firm_id as {kind}) and {is_reached}"
+        _count_and_delete(connection, on, f"warehouse.{schema}.{_quoted(table)}", condition)
+    connection.execute("commit")
+
+
+def tables_of_firms(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Return schema, name and type of `firm_id` of each warehouse table with rows of firms."""
+    return connection.execute("""
+        select columns.schema_name, columns.table_name, columns.data_type
+        from duckdb_columns() as columns
+        inner join duckdb_tables() as tables using (database_name, schema_name, table_name)
+        where columns.database_name = 'warehouse' and columns.column_name = 'firm_id'
+            and columns.table_name <> 'erased'
+        order by all
+    """).fetchall()
+
+
+def counts(
+    connection: duckdb.DuckDBPyConnection, firm_ids: Iterable[str]
+) -> dict[str, dict[str, int]]:
+    """Return firm_id → place → rows erased, over both files, not yet certified."""
+    found: dict[str, dict[str, int]] = {firm_id: {} for firm_id in firm_ids}
+    for database in ("vault", "warehouse"):
+        rows = connection.execute(
+            f"select cast(firm_id as varchar), place, sum(rows)::bigint from {database}.ops.erased "  # noqa: S608 - our own names
+            "where list_contains($firms, cast(firm_id as varchar)) group by all order by all",
+            {"firms": list(found)},
+        ).fetchall()
+        for firm_id, place, count in rows:
+            found[firm_id][place] = count
+    return found
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection, on: date, firm_id: str, place: str, rows: int
+) -> None:
+    """Count what was erased outside the two files, in the vault's record."""
+    connection.execute(
+        "insert into vault.ops.erased values (?, ?, ?, null, ?)", [on, firm_id, place, rows]
+    )
+
+
+def forget(connection: duckdb.DuckDBPyConnection, keep: Iterable[str]) -> None:
+    """Take the tokens out of the records of erasures that are certified; `keep` are not yet."""
+    for database in ("vault", "warehouse"):
+        connection.execute(
+            f"update {database}.ops.erased set firm_id = null "  # noqa: S608 - our own names
+            "where firm_id is not null and not list_contains($keep, cast(firm_id as varchar))",
+            {"keep": list(keep)},
+        )
+
+
+def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell the warehouse how many landed rows of each delivery were erased from the vault.
+
+    The check of masked rows against landed ones counts them.
+    """
+    connection.execute("begin")
+    connection.execute(runlog.ERASED_DDL)
+    connection.execute("delete from warehouse.ops.erased_deliveries")
+    connection.execute(
+        "insert into warehouse.ops.erased_deliveries "
+        "select delivery_seq, sum(rows) from vault.ops.erased "
+        "where starts_with(place, 'vault.raw.') and delivery_seq is not null group by delivery_seq"
+    )
+    connection.execute("commit")
+
+
+def _erase_table(connection: duckdb.DuckDBPyConnection, on: date, table: str, source: str) -> None:
+    condition = f"t.firm = going.firm and ({_of_source(source)})"
+    connection.execute(
+        f"""
+        delete from vault.ops.repeated
+        where table_name = $table and row_key in (
+            select t.row_key from vault.raw.{_quoted(table)} as t, going where {condition}
+            union all
+            select t.row_key from vault.known.{_quoted(table)} as t, going where {condition}
+        )
+        """,  # noqa: S608 - contract's names
+        {"table": table},
+    )
+    for schema in ("raw", "known"):
+        _count_and_delete(connection, on, f"vault.{schema}.{_quoted(table)}", condition)
+
+
+def _erase_quarantine(
+    connection: duckdb.DuckDBPyConnection, on: date, sources: Mapping[str, str]
+) -> None:
+    """Erase bad rows; one whose firm could not be read goes if any cell names the firm."""
+    cases = " ".join(
+        f"when '{table}' then {_of_source(source)}" for table, source in sources.items()
+    )
+    condition = f"""
+        (case t.table_name {cases} else true end) and (
+            t.firm = going.firm
+            or (t.firm is null and contains(
+                upper(t.record), upper(split_part(going.firm, ':', 2))))
+        )"""
+    _count_and_delete(connection, on, "vault.ops.quarantine", condition)
+
+
+def _blank_file_names(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take out the names of files that a provider named after a firm."""
+    for table in ("files", "refused_files"):
+        connection.execute(f"""
+            update vault.ops.{table} as t set file = '(erased)'
+            from going
+            where contains(upper(t.file), upper(split_part(going.firm, ':', 2)))
+        """)  # noqa: S608 - our own names
+
+
+def _count_and_delete(
+    connection: duckdb.DuckDBPyConnection, on: date, table: str, condition: str
+) -> None:
+    database = table.partition(".")[0]
+    place = table.replace('"', "")
+    columns = {name for name, *_ in connection.execute(f"describe {table}").fetchall()}
+    seq = "t.delivery_seq" if "delivery_seq" in columns else "null"
+    connection.execute(
+        f"""
+        insert into {database}.ops.erased
+        select $on, going.firm_id, $place, {seq}, count(*)
+        from {table} as t, going where {condition} group by all
+        """,  # noqa: S608 - our own and the catalogue's names
+        {"on": on, "place": place},
+    )
+    connection.execute(
+        f"delete from {table} as t using going where {condition}"  # noqa: S608 - as above
+    )
+
+
+def _scope(schema: str, source: str | None) -> str:
+    """Return SQL of whether a withdrawal reaches the rows of a warehouse table."""
+    if schema == "features":
+        return "(going.whole or len(going.sources) > 0)"
+    if schema == "scoring":
+        return "going.results"
+    if schema == "training":
+        return "going.training"
+    return f"({_of_source(source)})" if source else "going.whole"
+
+
+def _of_source(source: str) -> str:
+    return f"going.whole or list_contains(going.sources, '{source}')"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

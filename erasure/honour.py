@@ -1,0 +1,105 @@
+"""Honour what firms have withdrawn: erase, make the erased unreadable, publish anew, certify.
+
+Every step may run again. A firm counts as erased when its certificate is written, which is the
+last step; until then the next run finds it due and goes through all steps once more.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from consent.certificates import Certificate
+from consent.ledger import Ledger
+from erasure import databases, inbox, places, withdrawals
+from erasure.withdrawals import Withdrawal
+from firmpulse import renewal, runlog, warehouse
+from firmpulse.settings import Settings
+from scoring import publish
+from training import membership
+
+
+@dataclass(frozen=True)
+class ErasureReport:
+    """What a run erased."""
+
+    on: date
+    # Certificate by firm_id.
+    certificates: Mapping[str, str]
+    rows: int
+    files: int
+
+    def summary(self) -> dict[str, int]:
+        """Return the report's numbers for a task's result; no token and no identifier."""
+        return {"firms": len(self.certificates), "rows": self.rows, "inbox_files": self.files}
+
+
+def honour(settings: Settings, on: date) -> ErasureReport:
+    """Erase every firm and source whose authorisation has ended by `on`, and certify it.
+
+    Raises:
+        FileHeldError: another process holds the vault or the warehouse; wait and run again.
+    """
+    going = withdrawals.due(settings, on)
+    if not going:
+        return ErasureReport(on, {}, 0, 0)
+    with runlog.step(settings, on, "erase") as step:
+        files = _erase(settings, on, going)
+        for name in ("vault", "warehouse"):
+            renewal.renew(settings, name)
+        shutil.rmtree(settings.root / "spill", ignore_errors=True)
+        _publish_again(settings)
+        report = _certify(settings, on, going, files)
+        step.rows_out = report.rows
+    return report
+
+
+def _erase(settings: Settings, on: date, going: Sequence[Withdrawal]) -> int:
+    masked = places.masked_tables(settings)
+    with warehouse.connect(settings, vault=True) as connection:
+        databases.prepare(connection)
+        databases.forget(connection, (firm.firm_id for firm in going))
+        identifiers = databases.load(connection, going)
+        destroyed = inbox.erase(settings, identifiers)
+        for file in destroyed:
+            for firm_id in file.firm_ids:
+                databases.record(connection, on, firm_id, file.place, 1)
+        databases.erase_vault(connection, on, places.raw_tables())
+        databases.erase_warehouse(connection, on, masked)
+        databases.publish_counts(connection)
+    return len(destroyed)
+
+
+def _publish_again(settings: Settings) -> None:
+    """Swap in a published file without the erased firms, where anything is published."""
+    if settings.scores_path.exists():
+        publish.publish_again(settings)
+
+
+def _certify(
+    settings: Settings, on: date, going: Sequence[Withdrawal], files: int
+) -> ErasureReport:
+    ledger = Ledger(settings)
+    firm_ids = [firm.firm_id for firm in going]
+    with warehouse.connect(settings, vault=True) as connection:
+        counts = databases.counts(connection, firm_ids)
+        seen = membership.versions(settings, connection, firm_ids)
+    certificates = {}
+    for firm in going:
+        deleted = counts[firm.firm_id]
+        certificate = Certificate(
+            firm_id=firm.firm_id,
+            on=on,
+            authorization_ids=firm.authorization_ids,
+            sources=tuple(sorted(firm.sources)),
+            scope=firm.scope,
+            deleted=deleted,
+            model_versions=seen.get(firm.firm_id, ()),
+        )
+        issued = ledger.certify(certificate)
+        ledger.purged(firm.authorization_ids, on=on, certificate_id=issued)
+        certificates[firm.firm_id] = issued
+    with warehouse.connect(settings, vault=True) as connection:
+        databases.forget(connection, ())
+    rows = sum(sum(deleted.values()) for deleted in counts.values())
+    return ErasureReport(on, certificates, rows, files)

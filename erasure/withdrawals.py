@@ -1,0 +1,85 @@
+"""What the grants that have ended oblige us to erase, firm by firm."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from consent.grants import ASSESSMENT, TRAINING
+from consent.ledger import Ledger
+from firmpulse.settings import Settings
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """One firm whose authorisation has ended in part or as a whole."""
+
+    firm_id: str
+    # The grants that have ended and whose erasure is not certified yet.
+    authorization_ids: tuple[str, ...]
+    # Sources of which no grant is in force any more: their rows go.
+    sources: frozenset[str]
+    # Rows of training frames go.
+    training: bool
+    # Scores that were computed and published go too.
+    results: bool
+    # No grant is in force: everything goes, the firm's name in the directory included.
+    whole: bool
+
+    @property
+    def scope(self) -> str:
+        """Say in one line what is erased."""
+        if self.whole:
+            return "all data; results stay as granted" if not self.results else "all data"
+        parts = [f"source {source}" for source in sorted(self.sources)]
+        parts += ["training frames"] if self.training else []
+        parts += ["results"] if self.results else []
+        return ", ".join(parts) or "nothing: other grants cover the same data"
+
+
+def due(settings: Settings, on: date) -> tuple[Withdrawal, ...]:
+    """Return the firms with ended grants whose data is not erased yet, in the order of firm_id."""
+    ledger = Ledger(settings)
+    ended = ledger.ended(on)
+    if ended.is_empty():
+        return ()
+    live = ledger.live(on).join(ended.select("firm_id").unique(), on="firm_id", how="semi")
+    standing = live.partition_by("firm_id", as_dict=True)
+    return tuple(
+        _withdrawal(str(firm_id), gone.to_dicts(), standing.get((firm_id,)))
+        for (firm_id,), gone in sorted(ended.partition_by("firm_id", as_dict=True).items())
+    )
+
+
+def withheld(settings: Settings, on: date) -> list[str]:
+    """Return the firms whose scores must not be published any more."""
+    return [firm.firm_id for firm in due(settings, on) if firm.results]
+
+
+def _withdrawal(firm_id: str, gone: list[dict[str, Any]], live: pl.DataFrame | None) -> Withdrawal:
+    standing: list[dict[str, Any]] = [] if live is None else live.to_dicts()
+    live_sources = {grant["source"] for grant in standing}
+    live_purposes = {grant["purpose"] for grant in standing}
+    trained = _sources(gone, TRAINING) - _sources(standing, TRAINING)
+    assessments = [grant for grant in gone if grant["purpose"] in ASSESSMENT]
+    return Withdrawal(
+        firm_id=firm_id,
+        authorization_ids=tuple(sorted(grant["authorization_id"] for grant in gone)),
+        sources=frozenset({grant["source"] for grant in gone} - live_sources),
+        training=bool(trained) or not standing,
+        results=bool(assessments)
+        and live_purposes.isdisjoint(ASSESSMENT)
+        and not all(_keeps_results(grant) for grant in assessments),
+        whole=not standing,
+    )
+
+
+def _sources(grants: Iterable[dict[str, Any]], purpose: str) -> set[str]:
+    return {grant["source"] for grant in grants if grant["purpose"] == purpose}
+
+
+def _keeps_results(grant: dict[str, Any]) -> bool:
+    """Tell whether results may stay: as granted, or what a one-off assessment was for."""
+    return bool(grant["keep_results"]) or grant["ended_as"] == "CONSUMED"

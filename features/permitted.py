@@ -1,0 +1,36 @@
+"""Features know their grant: without a live one their source counts as not observed."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from features.registry import FeatureMeta
+
+
+def withhold(
+    rows: pl.DataFrame, features: Sequence[FeatureMeta], granted: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the rows with null for each feature that rests on a source the firm did not grant.
+
+    Args:
+        rows: firm_id (String) and feature columns; features that it lacks are passed over.
+        features: definitions, with the sources that each rests on.
+        granted: firm_id and source of the grants in force; further columns are not read.
+    """
+    wanted = sorted({source for feature in features for source in feature.sources})
+    known = granted.group_by("firm_id").agg(
+        pl.col("source").eq(source).any().alias(_flag(source)) for source in wanted
+    )
+    flagged = rows.join(known, on="firm_id", how="left", maintain_order="left")
+    kept = [
+        pl.when(pl.all_horizontal(pl.col(_flag(s)).fill_null(value=False) for s in feature.sources))
+        .then(pl.col(feature.name))
+        .alias(feature.name)
+        for feature in features
+        if feature.name in rows.columns and feature.sources
+    ]
+    return flagged.with_columns(kept).select(rows.columns)
+
+
+def _flag(source: str) -> str:
+    return f"granted {source}"

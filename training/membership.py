@@ -1,0 +1,57 @@
+"""Which firms a frozen training frame held, so that a firm can be told which models saw it.
+
+The record outlives the frame's rows: what a model has learnt is not unlearnt by erasing them.
+"""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from firmpulse import tracking
+from firmpulse.settings import Settings
+
+_DDL = """
+create table if not exists warehouse.ops.training_members (
+    -- Digest of the frozen frame; the tag `frame_digest` of the runs that were fitted on it.
+    digest varchar not null,
+    member uuid not null,
+    primary key (digest, member)
+)
+"""
+
+
+def record(connection: duckdb.DuckDBPyConnection, digest: str, relation: str) -> None:
+    """Note the firms of a relation with a column `firm_id` as members of a frame."""
+    connection.execute(_DDL)
+    connection.execute(
+        "insert into warehouse.ops.training_members "  # noqa: S608 - our own name
+        f"select distinct $digest, cast(firm_id as uuid) from {relation} on conflict do nothing",
+        {"digest": digest},
+    )
+
+
+def versions(
+    settings: Settings, connection: duckdb.DuckDBPyConnection, firm_ids: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return firm_id → model versions, such as `firmpulse-credit/3`, that were fitted on it."""
+    connection.execute(_DDL)
+    rows = connection.execute(
+        "select cast(member as varchar), digest from warehouse.ops.training_members "
+        "where list_contains($firms, cast(member as varchar)) order by all",
+        {"firms": list(firm_ids)},
+    ).fetchall()
+    fitted = _versions_by_digest(settings) if rows else {}
+    seen: dict[str, list[str]] = {}
+    for firm_id, digest in rows:
+        seen.setdefault(firm_id, []).extend(fitted.get(digest, ()))
+    return {firm_id: tuple(sorted(found)) for firm_id, found in seen.items()}
+
+
+def _versions_by_digest(settings: Settings) -> dict[str, list[str]]:
+    client = tracking.client(settings)
+    found: dict[str, list[str]] = {}
+    for name in (tracking.CREDIT_MODEL, tracking.STATEMENTS_MODEL):
+        for version in client.search_model_versions(f"name='{name}'"):
+            digest = client.get_run(version.run_id).data.tags.get("frame_digest")
+            found.setdefault(digest, []).append(f"{name}/{version.version}")
+    return found
