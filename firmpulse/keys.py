@@ -29,10 +29,10 @@ def load(settings: Settings, name: str) -> SecretStr:
     """
     given: SecretStr | None = getattr(settings, name)
     if given is not None:
-        return _checked(name, given.get_secret_value(), f"FIRMPULSE_{name.upper()}")
+        return checked(name, given.get_secret_value(), f"FIRMPULSE_{name.upper()}")
     path = settings.keys_dir / name
     if path.exists():
-        return _checked(name, path.read_text(encoding="ascii"), f"the key file {name}")
+        return checked(name, path.read_text(encoding="ascii"), f"the key file {name}")
     _refuse_to_replace(settings, name)
     return _make(settings, name)
 
@@ -42,7 +42,7 @@ def pending(settings: Settings, name: str) -> SecretStr | None:
     path = settings.keys_dir / f"{name}.next"
     if getattr(settings, name) is not None or not path.exists():
         return None
-    return _checked(name, path.read_text(encoding="ascii"), f"the key file {path.name}")
+    return checked(name, path.read_text(encoding="ascii"), f"the key file {path.name}")
 
 
 def propose(settings: Settings, name: str) -> SecretStr:
@@ -51,7 +51,7 @@ def propose(settings: Settings, name: str) -> SecretStr:
     with keyfiles.locked(settings.keys_dir):
         if not path.exists():
             keyfiles.replace(path, secrets.token_hex(_HEX_LENGTH // 2))
-        return _checked(name, path.read_text(encoding="ascii"), f"the key file {path.name}")
+        return checked(name, path.read_text(encoding="ascii"), f"the key file {path.name}")
 
 
 def settle(settings: Settings, name: str) -> None:
@@ -93,7 +93,7 @@ def _make(settings: Settings, name: str) -> SecretStr:
         pass
     finally:
         Path(waiting).unlink()
-    return _checked(name, path.read_text(encoding="ascii"), f"the key file {name}")
+    return checked(name, path.read_text(encoding="ascii"), f"the key file {name}")
 
 
 def _refuse_to_replace(settings: Settings, name: str) -> None:
@@ -108,7 +108,12 @@ def _refuse_to_replace(settings: Settings, name: str) -> None:
         )
 
 
-def _checked(name: str, value: str, origin: str) -> SecretStr:
+def checked(name: str, value: str, origin: str) -> SecretStr:
+    """Return a key in its one form.
+
+    Raises:
+        ConfigurationError: it is no key; the message names its origin and not the value.
+    """
     parts = value.strip().lower().replace("\n", ",").split(",")
     versions = [part.strip() for part in parts]
     if not all(map(_is_key, versions)) or (len(versions) > 1 and name != "token_key"):

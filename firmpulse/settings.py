@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     warehouse_key: SecretStr | None = None
     token_key: SecretStr | None = None
     audit_key: SecretStr | None = None
+    # Master keys before the present ones; `firmpulse vault rotate --master` alone reads them.
+    old_vault_key: SecretStr | None = None
+    old_warehouse_key: SecretStr | None = None
     # SQLAlchemy URL of grants and certificates; SQLite under the home folder by default.
     control_url: str | None = None
     # MLflow tracking URI; SQLite under the home folder by default.

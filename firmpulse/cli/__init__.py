@@ -9,7 +9,19 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from firmpulse.cli import catalogue, nightly, operations, query, real, run, simulate
+from firmpulse.cli import (
+    applications,
+    catalogue,
+    export,
+    nightly,
+    operations,
+    pull,
+    query,
+    real,
+    run,
+    simulate,
+    vault,
+)
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import FirmpulseError
 from firmpulse.settings import Settings
@@ -23,7 +35,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Credit assessment of small firms from authorised extracts.",
 )
-for module in (run, simulate, nightly, query, real, catalogue, operations):
+for module in (
+    run,
+    simulate,
+    nightly,
+    pull,
+    query,
+    real,
+    catalogue,
+    operations,
+    applications,
+    vault,
+):
     module.register(app)
 
 
