@@ -96,7 +96,8 @@ def _client_keys(credentials: Credentials) -> list[Any] | None:
         raise credentials.wrong(f"key_file cannot be read ({type(error).__name__})") from None
     except ValueError:
         raise credentials.wrong(
-            "its private key is in no OpenSSH or PEM form, or private_key_passphrase is wrong"
+            "its private key is in no OpenSSH or PEM form, or private_key_passphrase is wrong; "
+            "a key with a passphrase must be in PEM form (PKCS8)"
         ) from None
 
 
