@@ -11,7 +11,9 @@ from rich.markup import escape
 
 from firmpulse.cli import (
     applications,
+    audit,
     catalogue,
+    consent,
     export,
     nightly,
     operations,
@@ -45,6 +47,7 @@ for module in (
     catalogue,
     operations,
     applications,
+    export,
     vault,
 ):
     module.register(app)

@@ -1,0 +1,158 @@
+"""What analysts may take away: firms nobody can pick out, and counts without small cells."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from consent.ledger import Ledger
+from firmpulse import industries, warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from scoring.disclosure import ANY, Anonymised, QuasiIdentifier, anonymise
+from scoring.suppression import count_firms
+
+# Bounds of the revenue bands that most industries are sized by, in CNY a year.
+_BANDS = (3e6, 20e6, 400e6)
+_BAND_NAMES = ("under 3m", "3m to 20m", "20m to 400m", "over 400m")
+_SCORE_STEP = 50
+_TERTIARY = "FGHIJKLMNOPQRST"
+
+_NEWEST = "select max(as_of) from warehouse.scoring.cleared_nights"
+# Nothing of it names a firm, but the token, which is left behind before a row is handed out.
+_FIRMS = """
+    select
+        cast(scores.firm_id as varchar) as firm_id,
+        profile.profile_industry as division,
+        year(scores.as_of - to_months(cast(profile.profile_firm_age_months as integer)))
+            as founded,
+        profile.profile_taxpayer_type as taxpayer_type,
+        12 * tax.tax_sales_mean_12m as sales_cny,
+        scores.grade,
+        scores.score
+    from warehouse.scoring.scores as scores
+    inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
+    left join warehouse.features.feat_profile_monthly as profile
+        on scores.firm_id = cast(profile.firm_id as varchar) and scores.as_of = profile.as_of
+    left join warehouse.features.feat_tax_monthly as tax
+        on scores.firm_id = cast(tax.firm_id as varchar) and scores.as_of = tax.as_of
+    where scores.as_of = $as_of
+"""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scored firms of a night that may be told of."""
+
+    as_of: date
+    rows: pl.DataFrame
+    withdrawn: int
+
+
+def read(settings: Settings, as_of: date | None = None) -> Scored:
+    """Read a night that was cleared for publishing, without firms whose grants are all over.
+
+    Raises:
+        NotReadyError: no such night.
+    """
+    if not settings.warehouse_path.exists():
+        raise NotReadyError(f"no warehouse is in {settings.root}; run: make run")
+    with warehouse.connect(settings) as connection:
+        try:
+            night = as_of or connection.execute(_NEWEST).fetchall()[0][0]
+            rows = connection.execute(_FIRMS, {"as_of": night}).pl()
+        except duckdb.CatalogException:
+            night, rows = as_of, pl.DataFrame()
+    if night is None or rows.is_empty():
+        raise NotReadyError(
+            f"no scores are published{f' for {night}' if night else ''}; "
+            f"run: firmpulse night --as-of {night or 'YYYY-MM-DD'}"
+        )
+    withdrawn = Ledger(settings).withdrawn(night)
+    inside = rows.filter(~pl.col("firm_id").is_in(withdrawn.implode()))
+    return Scored(night, _described(inside), len(rows) - len(inside))
+
+
+def firms(scored: Scored, *, with_ids: bool = False) -> Anonymised:
+    """Return one row per firm, k-anonymous in what others know and diverse in the grade.
+
+    An export id is random and new in every file: files do not join on it.
+    """
+    columns = [*(one.column for one in quasi_identifiers()), "grade", "score_band"]
+    rows = scored.rows.select(*columns, "_founded", "_section")
+    done = anonymise(rows, quasi_identifiers(), "grade")
+    # In order of their values: the order in which they lay tells nothing.
+    out = done.rows.select(columns).sort(columns)
+    if with_ids:
+        ids = pl.Series("export_id", [uuid.uuid4().hex for _ in range(len(out))], dtype=pl.String)
+        out = out.insert_column(0, ids).sort("export_id")
+    return Anonymised(out, done.levels, done.rows_left_out, done.classes, done.smallest_class)
+
+
+def grades(scored: Scored, by: Sequence[str]) -> pl.DataFrame:
+    """Return counts of firms by groups and grade, small cells left empty."""
+    return count_firms(scored.rows, by, "grade")
+
+
+# What `grades` can be counted by → what it is.
+GROUPS: Mapping[str, str] = {
+    "industry": "GB/T 4754 division",
+    "section": "GB/T 4754 section",
+    "founded": "years of founding, five together",
+    "taxpayer_type": "general or small-scale VAT payer",
+    "sales_band": "invoiced sales a year, CNY",
+    "score_band": "score, 50 points together",
+}
+
+
+def quasi_identifiers() -> list[QuasiIdentifier]:
+    """Return what others may know of a firm, finest first; the warehouse knows no place."""
+    year = pl.col("_founded")
+    anything = {"any": pl.lit(ANY)}
+    section = pl.col("_section")
+    economy = (
+        pl.when(section.is_null()).then(None).when(section == "A").then(pl.lit("primary"))
+        .when(section.is_in(list(_TERTIARY))).then(pl.lit("tertiary")).otherwise(pl.lit("secondary"))
+    )  # fmt: skip
+    return [
+        QuasiIdentifier("industry", {
+            "division": pl.col("industry"), "section": section, "economy": economy, **anything,
+        }),
+        QuasiIdentifier("founded", {
+            "year": year.cast(pl.String), **{f"{n} years": _years(year, n) for n in (3, 5, 10)},
+            **anything,
+        }),
+        QuasiIdentifier("taxpayer_type", {"type": pl.col("taxpayer_type"), **anything}),
+        QuasiIdentifier("sales_band", {"band": pl.col("sales_band"), **anything}),
+    ]  # fmt: skip
+
+
+def _years(year: pl.Expr, width: int) -> pl.Expr:
+    first = year // width * width
+    return pl.format("{}–{}", first, first + (width - 1))
+
+
+def _described(rows: pl.DataFrame) -> pl.DataFrame:
+    letters = {
+        f"{n:02}": section.letter
+        for section in industries.SECTIONS
+        for n in range(section.first, section.last + 1)
+    }
+    section = pl.col("division").replace_strict(letters, default=None, return_dtype=pl.String)
+    low = pl.col("score").cast(pl.Int64) // _SCORE_STEP * _SCORE_STEP
+    year = pl.col("founded").cast(pl.Int64)
+    band = pl.col("sales_cny").cut(_BANDS, labels=list(_BAND_NAMES), left_closed=True)
+    return rows.select(
+        (section + pl.col("division")).alias("industry"),
+        section.alias("section"),
+        section.alias("_section"),
+        _years(year, 5).alias("founded"),
+        year.alias("_founded"),
+        "taxpayer_type",
+        band.cast(pl.String).alias("sales_band"),
+        "grade",
+        pl.format("{}–{}", low, low + (_SCORE_STEP - 1)).alias("score_band"),
+    )
