@@ -72,7 +72,7 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
         f"""
         insert into vault.ops.quarantine
         with bad as (
-            select s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2) as line,
+            select s.firm, s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2) as line,
                 case when not coalesce(g.is_valid, true) then {wrong_code}
                     else cast(s.finding as json) end as finding
             from {ident(staged.rows)} as s
@@ -80,10 +80,10 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
             left join {ident(staged.starts)} as f using (file_no)
             where {verdict(staged.contract)} = 'quarantined'
             union all
-            select file_no, line, cast(finding as json) from {ident(staged.broken)}
+            select null, file_no, line, cast(finding as json) from {ident(staged.broken)}
         )
         select $seq, $id, $table, $files[file_no], line, finding ->> 'column', finding ->> 'rule',
-            finding ->> 'value_class', cast(finding -> 'record' as varchar)
+            finding ->> 'value_class', cast(finding -> 'record' as varchar), firm
         from bad order by file_no, line
         """,  # noqa: S608 — quoted identifiers and literals
         {

@@ -54,7 +54,9 @@ _VAULT = (
         column_name varchar,
         rule varchar not null,
         value_class varchar not null,
-        record varchar not null
+        record varchar not null,
+        -- Null where it could not be read.
+        firm varchar
     )
     """,
     """
