@@ -15,8 +15,8 @@ from firmpulse.settings import Settings
 from scoring.disclosure import ANY, Anonymised, QuasiIdentifier, anonymise
 from scoring.suppression import count_firms
 
-# Bounds of the revenue bands that most industries are sized by, in CNY a year.
-_BANDS = (3e6, 20e6, 400e6)
+# Where the bands of revenue begin that industry is sized by, in CNY a year.
+_BANDS_FROM = (float("-inf"), 3e6, 20e6, 400e6)
 _BAND_NAMES = ("under 3m", "3m to 20m", "20m to 400m", "over 400m")
 _SCORE_STEP = 50
 _TERTIARY = "FGHIJKLMNOPQRST"
@@ -144,7 +144,9 @@ def _described(rows: pl.DataFrame) -> pl.DataFrame:
     section = pl.col("division").replace_strict(letters, default=None, return_dtype=pl.String)
     low = pl.col("score").cast(pl.Int64) // _SCORE_STEP * _SCORE_STEP
     year = pl.col("founded").cast(pl.Int64)
-    band = pl.col("sales_cny").cut(_BANDS, labels=list(_BAND_NAMES), left_closed=True)
+    band = pl.lit(None, pl.String)
+    for least, name in zip(_BANDS_FROM, _BAND_NAMES, strict=True):
+        band = pl.when(pl.col("sales_cny") >= least).then(pl.lit(name)).otherwise(band)
     return rows.select(
         (section + pl.col("division")).alias("industry"),
         section.alias("section"),
@@ -152,7 +154,7 @@ def _described(rows: pl.DataFrame) -> pl.DataFrame:
         _years(year, 5).alias("founded"),
         year.alias("_founded"),
         "taxpayer_type",
-        band.cast(pl.String).alias("sales_band"),
+        band.alias("sales_band"),
         "grade",
         pl.format("{}–{}", low, low + (_SCORE_STEP - 1)).alias("score_band"),
     )

@@ -22,7 +22,7 @@ GRADES = ("A", "B", "C")
 @pytest.fixture
 def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return a home with 400 scored firms of one cleared night."""
-    draw = random.Random(7)
+    draw = random.Random(7)  # noqa: S311 - rows of a test
     firms = pl.DataFrame({
         "firm_id": [str(uuid.UUID(int=draw.getrandbits(128))) for _ in range(400)],
         "grade": [draw.choice(GRADES) for _ in range(400)],
