@@ -101,7 +101,7 @@ def _refuse_to_replace(settings: Settings, name: str) -> None:
         "warehouse_key": settings.warehouse_path,
         "audit_key": settings.audit_head_path,
     }.get(name, settings.vault_path)
-    if guarded.exists():
+    if guarded.exists() or guarded.with_suffix(".key").exists():
         raise ConfigurationError(
             f"{guarded.name} exists but its {name} is gone; set FIRMPULSE_{name.upper()} "
             f"or put the key file back into the keys folder"
