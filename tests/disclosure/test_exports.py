@@ -110,6 +110,7 @@ def test_a_firm_that_withdrew_is_in_no_export(home: Settings, tmp_path: Path) ->
     grant = Grant(
         "g-1", firm, "tax", "CREDIT_EVAL", "demo-bank", NIGHT - timedelta(900),
         NIGHT - timedelta(30), NIGHT + timedelta(30), "v1",
+        text_sha256="0" * 64,
     )  # fmt: skip
     token = str(tokens.firm_token(keys.load(home, "token_key"), firm))
     with warehouse.connect(home) as connection:
@@ -124,7 +125,7 @@ def test_a_firm_that_withdrew_is_in_no_export(home: Settings, tmp_path: Path) ->
             )
     ledger = Ledger(home)
     ledger.record([grant])
-    assert "withdrew" not in _run("grades", "--to", str(tmp_path / "a.csv"))
+    assert "firms withdrew" not in _run("grades", "--to", str(tmp_path / "a.csv"))
     ledger.revoke(token, on=NIGHT, actor="test", reason="asked")
     assert "1 firms withdrew" in _run("grades", "--to", str(tmp_path / "b.csv"))
     total = pl.read_csv(tmp_path / "b.csv").filter(
