@@ -30,6 +30,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the records of both files where they are absent."""
     for database in ("vault", "warehouse"):
         connection.execute(_ERASED.format(database=database))
+    connection.execute(runlog.ERASED_DDL)
 
 
 def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> dict[str, str]:
@@ -68,8 +69,8 @@ def erase_vault(
         sources: source of each raw table.
     """
     connection.execute("begin")
-    for table, source in sources.items():
-        _erase_table(connection, on, table, source)
+    for schema, table in _tables_by_row(connection):
+        _erase_table(connection, on, schema, table, sources[table])
     _erase_quarantine(connection, on, sources)
     _blank_file_names(connection)
     _count_and_delete(
@@ -152,7 +153,6 @@ def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
     The check of masked rows against landed ones counts them.
     """
     connection.execute("begin")
-    connection.execute(runlog.ERASED_DDL)
     connection.execute("delete from warehouse.ops.erased_deliveries")
     connection.execute(
         "insert into warehouse.ops.erased_deliveries "
@@ -162,21 +162,26 @@ def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("commit")
 
 
-def _erase_table(connection: duckdb.DuckDBPyConnection, on: date, table: str, source: str) -> None:
+def _tables_by_row(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    """Return schema and name of the vault's tables of raw rows and of their keys."""
+    return connection.execute("""
+        select schema_name, table_name from duckdb_tables()
+        where database_name = 'vault' and schema_name in ('raw', 'known')
+        order by all
+    """).fetchall()
+
+
+def _erase_table(
+    connection: duckdb.DuckDBPyConnection, on: date, schema: str, table: str, source: str
+) -> None:
+    name = f"vault.{schema}.{_quoted(table)}"
     condition = f"t.firm = going.firm and ({_of_source(source)})"
     connection.execute(
-        f"""
-        delete from vault.ops.repeated
-        where table_name = $table and row_key in (
-            select t.row_key from vault.raw.{_quoted(table)} as t, going where {condition}
-            union all
-            select t.row_key from vault.known.{_quoted(table)} as t, going where {condition}
-        )
-        """,  # noqa: S608 - contract's names
+        "delete from vault.ops.repeated where table_name = $table and row_key in "  # noqa: S608 - the catalogue's names
+        f"(select t.row_key from {name} as t, going where {condition})",
         {"table": table},
     )
-    for schema in ("raw", "known"):
-        _count_and_delete(connection, on, f"vault.{schema}.{_quoted(table)}", condition)
+    _count_and_delete(connection, on, name, condition)
 
 
 def _erase_quarantine(

@@ -63,7 +63,7 @@ def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport
     loaded = time.perf_counter()
     known = registry.load(settings)
     metas = _metas(known, model)
-    granted = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
+    granted = assessable(settings, as_of)
     firms = read_firms(settings, as_of, known, model, granted)
     digest = digests.of_rows(firms)
     read = time.perf_counter()
@@ -123,6 +123,11 @@ def score_firms(
         pl.col(coverage.SOURCE_COUNT).fill_null(0).cast(pl.Int32).alias("source_count"),
     )
     return scores, reasons.top_reasons(explained, firms, as_of)
+
+
+def assessable(settings: Settings, as_of: date) -> pl.DataFrame:
+    """Return the grants in force that let this recipient assess a firm, one row a grant."""
+    return Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
 
 
 def read_firms(

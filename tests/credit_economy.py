@@ -14,8 +14,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import polars as pl
+import sqlalchemy as sa
 
-from consent.grants import Grant
+from consent import store, wording
+from consent.grants import MAIN_SOURCES, PURPOSES, Grant
+from consent.tables import GRANTS
 from features.registry import FeatureMeta, Registry
 from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
@@ -63,6 +66,7 @@ def _meta(name: str, source: str, dimension: str, sign: str, kind: str) -> Featu
         kind=kind,
         name_zh=f"指标 {name}",
         name_en=name.replace("_", " "),
+        sources=(source,) if source in MAIN_SOURCES else (),
     )
 
 
@@ -104,6 +108,32 @@ def build_warehouse(settings: Settings) -> None:
         _create(connection, "features.firm_snapshots", "", "features_rows")
         _create(connection, "labels.default_12m", _LABEL_COLUMNS, "label_rows")
     _write_manifest(settings)
+    _write_grants(settings)
+
+
+def _write_grants(settings: Settings) -> None:
+    """Grant everything; the firms of this economy have tokens and no identifiers."""
+    terms = {
+        "recipient": "demo-bank", "window_start": date(2023, 1, 1), "valid_from": date(2023, 1, 1),
+        "valid_to": date(2028, 10, 31), "keep_results": False, "separate_consent": True,
+        "grantor_role": "legal_representative", "text_version": "2026-01",
+        "text_sha256": wording.sha256("2026-01"), "state": "GRANTED",
+    }  # fmt: skip
+    rows = [
+        {
+            "authorization_id": f"A-{position:04d}-{source}-{purpose}",
+            "firm_id": firm_id(position),
+            "source": source,
+            "purpose": purpose,
+            **terms,
+        }
+        for position in range(FIRMS)
+        for source in MAIN_SOURCES
+        for purpose in PURPOSES
+        if purpose != "CREDIT_EVAL"
+    ]
+    with store.writing(settings) as connection:
+        connection.execute(sa.insert(GRANTS), rows)
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows: str) -> None:

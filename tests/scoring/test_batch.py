@@ -40,6 +40,16 @@ def _table(settings: Settings, name: str) -> pl.DataFrame:
         return connection.execute(f"from warehouse.scoring.{name} order by all").pl()
 
 
+def _firms(trained: Trained, as_of: date) -> pl.DataFrame:
+    champion = tracking.version_by_alias(trained.settings, "firmpulse-credit", "champion")
+    assert champion is not None
+    folder = tracking.model_folder(trained.settings, "firmpulse-credit", champion.version)
+    model = bundle.load(folder / "artifacts" / "bundle")
+    granted = batch.assessable(trained.settings, as_of)
+    known = registry.load(trained.settings)
+    return batch.read_firms(trained.settings, as_of, known, model, granted)
+
+
 def test_no_champion_tells_the_next_command(settings: Settings) -> None:
     report = batch.score(settings, AS_OF)
     assert report.champion is None
@@ -65,11 +75,7 @@ def test_scores_are_those_of_the_served_model(trained: Trained, report: ScoringR
     scores = _table(trained.settings, "scores").sort("firm_id")
     tracking.client(trained.settings)
     served = mlflow.pyfunc.load_model("models:/firmpulse-credit@champion")
-    known = registry.load(trained.settings)
-    folder = tracking.model_folder(trained.settings, "firmpulse-credit", report.champion or "")
-    model = bundle.load(folder / "artifacts" / "bundle")
-    firms = batch.read_firms(trained.settings, AS_OF, known, model)
-    firms = firms.filter(pl.col("coverage") != "insufficient").sort("firm_id")
+    firms = _firms(trained, AS_OF).filter(pl.col("coverage") != "insufficient").sort("firm_id")
     expected = served.predict(firms.to_pandas())
     assert scores["default_prob"].to_list() == expected["default_prob"].to_list()
     assert scores["grade"].to_list() == expected["grade"].to_list()
@@ -94,9 +100,7 @@ def test_reasons_add_up_to_catboost_shap(trained: Trained, report: ScoringReport
     trees = CatBoost().load_model(str(folder / "artifacts" / "bundle" / "model.cbm"))
     known = registry.load(trained.settings)
     model = bundle.load(folder / "artifacts" / "bundle")
-    firm = batch.read_firms(trained.settings, AS_OF, known, model).filter(
-        pl.col("firm_id") == firm_id(17)
-    )
+    firm = _firms(trained, AS_OF).filter(pl.col("firm_id") == firm_id(17))
     names = list(model.bundle.features)
     shap = trees.get_feature_importance(
         Pool(firm.select(names).to_pandas(), cat_features=["profile_industry"]), type="ShapValues"
@@ -129,9 +133,9 @@ def test_training_and_scoring_read_the_same_features(
     folder = tracking.model_folder(trained.settings, "firmpulse-credit", report.champion or "")
     model = bundle.load(folder / "artifacts" / "bundle")
     trained_on = frozen.read(trained.settings, AS_OF).rows.filter(pl.col("as_of") == snapshot)
-    scored_on = batch.read_firms(
-        trained.settings, snapshot, registry.load(trained.settings), model
-    ).filter(pl.col("firm_id").is_in(trained_on["firm_id"].to_list()))
+    scored_on = _firms(trained, snapshot).filter(
+        pl.col("firm_id").is_in(trained_on["firm_id"].to_list())
+    )
     names = ["firm_id", *model.bundle.features]
     assert trained_on.height > 500
     assert scored_on.select(names).equals(trained_on.sort("firm_id").select(names))

@@ -1,0 +1,70 @@
+"""A home folder after one night of a small economy, and copies of it to erase firms from."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from consent import intake
+from consent.grants import parse
+from extracts import nightly
+from features.build import build
+from firmpulse import keys, tokens
+from firmpulse.settings import Settings
+from simulator import Economy, deliver
+
+ECONOMY = Economy(firms=40, months=13)
+STAGES = ("mask", "facts", "features")
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home folder, the day of its last night, and its firms."""
+
+    settings: Settings
+    night: date
+    # Identifier by token, of firms with grants for all four sources.
+    firms: dict[str, str]
+
+    @property
+    def next_day(self) -> date:
+        """The day on which firms withdraw in these tests."""
+        return self.night + timedelta(days=1)
+
+
+def run_night(settings: Settings, as_of: date) -> None:
+    """Import grants, land and build, as the DAG does up to the features."""
+    intake.import_night(settings)
+    for source in nightly.SOURCES:
+        nightly.land(settings, source, as_of)
+    for stage in STAGES:
+        build(settings, as_of, stage)  # type: ignore[arg-type] # one of the stages
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Return the home folder that the others are copied from."""
+    settings = Settings(home=tmp_path_factory.mktemp("erasure") / "home", memory_limit="2GB")
+    deliver(ECONOMY, settings.inbox, through=ECONOMY.last_day)
+    lines = (settings.inbox / "consent" / "grants.jsonl").read_text("utf-8").splitlines()
+    run_night(settings, ECONOMY.last_day)
+    return Home(settings, ECONOMY.last_day, _fully_granted(settings, lines))
+
+
+def _fully_granted(settings: Settings, lines: list[str]) -> dict[str, str]:
+    sources: dict[str, set[str]] = {}
+    for grant in map(parse, lines):
+        sources.setdefault(grant.firm, set()).add(grant.source)
+    key = keys.load(settings, "token_key")
+    complete = [firm for firm in sorted(sources) if len(sources[firm]) == 4]
+    return {str(tokens.firm_token(key, firm)): firm for firm in complete}
+
+
+@pytest.fixture
+def home(origin: Home, tmp_path: Path) -> Home:
+    """Return a copy of the home folder."""
+    shutil.copytree(origin.settings.root, tmp_path / "home")
+    settings = Settings(home=tmp_path / "home", memory_limit="2GB")
+    return Home(settings, origin.night, origin.firms)

@@ -1,0 +1,292 @@
+"""What is left of a firm once its withdrawal has been honoured."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from polars.testing import assert_frame_equal
+
+from consent import audit, store
+from consent.ledger import Ledger
+from consent.tables import AUDIT
+from erasure import databases, honour, withdrawals
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+from simulator import deliver
+from tests.erasure.conftest import ECONOMY, Home, run_night
+from training import membership
+
+pytestmark = pytest.mark.slow
+
+
+def _revoke(home: Home, firm_id: str, **what: object) -> list[str]:
+    ledger = Ledger(home.settings)
+    return ledger.revoke(firm_id, on=home.next_day, actor="test", **what)  # type: ignore[arg-type]
+
+
+def _rows_of(settings: Settings, firm_id: str, firm: str) -> dict[str, int]:
+    """Count the rows of a firm in every table of both files, by place."""
+    found = {}
+    with warehouse.connect(settings, vault=True) as connection:
+        for database, schema, table, column in connection.execute(
+            "select database_name, schema_name, table_name, column_name from duckdb_columns() "
+            "where database_name in ('vault', 'warehouse') and column_name in ('firm', 'firm_id') "
+            "order by all"
+        ).fetchall():
+            value = firm if column == "firm" else firm_id
+            count = connection.execute(
+                f'select count(*) from {database}.{schema}."{table}" '
+                f"where cast({column} as varchar) = ?",
+                [value],
+            ).fetchall()[0][0]
+            if count:
+                found[f"{database}.{schema}.{table}"] = count
+    return found
+
+
+def _features(settings: Settings, *without: str) -> dict[str, pl.DataFrame]:
+    frames = {}
+    with warehouse.connect(settings) as connection:
+        views = connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'features' "
+            "and table_name like 'feat_%' order by 1"
+        ).fetchall()
+        for (view,) in views:
+            frames[view] = connection.execute(
+                f"select * exclude (through_seq) replace (cast(firm_id as varchar) as firm_id) "
+                f"from warehouse.features.{view} "
+                f"where not list_contains(?, cast(firm_id as varchar)) order by firm_id, as_of",
+                [list(without)],
+            ).pl()
+    return frames
+
+
+def _named_in_any_table(settings: Settings, firm: str) -> list[str]:
+    """Return the tables with a cell, of any column, that holds the firm's code as its own."""
+    code = firm.partition(":")[2]
+    found = []
+    with warehouse.connect(settings, vault=True) as connection:
+        for database, schema, table in connection.execute(
+            "select database_name, schema_name, table_name from duckdb_tables() "
+            "where database_name in ('vault', 'warehouse')"
+        ).fetchall():
+            name = f'{database}.{schema}."{table}"'
+            columns = {c for c, *_ in connection.execute(f"describe {name}").fetchall()}
+            others = f"and t.firm is distinct from '{firm}'" if "firm" in columns else ""
+            query = f"select 1 from {name} as t where cast(t as varchar) like '%{code}%'"
+            own = connection.execute(f"{query} {others.replace('is distinct from', '=')} limit 1")
+            if own.fetchone() and ("firm" in columns or table == "firm_directory"):
+                found.append(name)
+    return found
+
+
+def test_a_firm_that_withdraws_everything_is_nowhere(home: Home) -> None:
+    (firm_id, firm), *_ = home.firms.items()
+    before = _rows_of(home.settings, firm_id, firm)
+    assert len(before) > 25
+    ended = _revoke(home, firm_id)
+    assert len(ended) == 8
+
+    report = honour.honour(home.settings, home.next_day)
+
+    assert list(report.certificates) == [firm_id]
+    assert _rows_of(home.settings, firm_id, firm) == {}
+    assert _named_in_any_table(home.settings, firm) == []
+    certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
+    assert dict(certificate.deleted) == before
+    assert set(certificate.authorization_ids) == set(ended)
+    assert report.rows == sum(before.values())
+    states = Ledger(home.settings).status(firm_id, home.next_day)["state"].unique().to_list()
+    assert states == ["PURGED"]
+
+
+def test_a_second_call_finds_nothing_to_do(home: Home) -> None:
+    firm_id = next(iter(home.firms))
+    _revoke(home, firm_id)
+    honour.honour(home.settings, home.next_day)
+    again = honour.honour(home.settings, home.next_day)
+    assert again.certificates == {}
+    assert again.rows == 0
+
+
+def test_what_is_delivered_later_stays_out(home: Home) -> None:
+    """Providers go on sending; without a grant nothing of it is stored, the lender's neither."""
+    (firm_id, firm), *_ = home.firms.items()
+    _revoke(home, firm_id)
+    honour.honour(home.settings, home.next_day)
+    deliver(ECONOMY, home.settings.inbox, through=home.next_day, since=home.night)
+    run_night(home.settings, home.next_day)
+    assert _rows_of(home.settings, firm_id, firm) == {}
+
+
+def test_features_of_other_firms_do_not_change(home: Home) -> None:
+    gone = list(home.firms)[:5]
+    before = _features(home.settings, *gone)
+    assert len(before) == 7
+    for firm_id in gone:
+        _revoke(home, firm_id)
+    report = honour.honour(home.settings, home.next_day)
+    assert set(report.certificates) == set(gone)
+    run_night(home.settings, home.night)
+    after = _features(home.settings)
+    for view, frame in before.items():
+        assert_frame_equal(after[view], frame)
+
+
+def test_one_source_withdrawn_leaves_the_others(home: Home) -> None:
+    (firm_id, firm), *_ = home.firms.items()
+    before = _features(home.settings)
+    _revoke(home, firm_id, sources=["bank"])
+    report = honour.honour(home.settings, home.next_day)
+    left = _rows_of(home.settings, firm_id, firm)
+    assert not [place for place in left if "bank" in place]
+    assert left["vault.raw.tax_invoice"] > 100
+    assert left["vault.ops.firm_directory"] == 1
+    certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
+    assert certificate.scope == "source bank, training frames"
+    assert certificate.sources == ("bank",)
+
+    run_night(home.settings, home.night)
+    after = _features(home.settings)
+    mine = pl.col("firm_id") == firm_id
+    bank = after["feat_bank_monthly"].filter(mine).drop("firm_id", "as_of")
+    assert all(column.null_count() == len(column) for column in bank if column.dtype.is_float())
+    assert_frame_equal(
+        after["feat_tax_monthly"].filter(mine), before["feat_tax_monthly"].filter(mine)
+    )
+
+
+def test_training_withdrawn_takes_the_firm_out_of_frozen_frames_and_names_the_models(
+    home: Home,
+) -> None:
+    firm_id, other = list(home.firms)[:2]
+    frame = pl.DataFrame({"firm_id": [firm_id, other], "as_of": [home.night] * 2})
+    with warehouse.connect(home.settings) as connection:
+        connection.execute("create schema if not exists warehouse.training")
+        connection.register("frozen_rows", frame)
+        connection.execute(
+            "create table warehouse.training.frame_20260131 as "
+            "select * replace (cast(firm_id as uuid) as firm_id) from frozen_rows"
+        )
+        membership.record(connection, "d1", "frozen_rows")
+    _register_version(home.settings, "d1")
+    _revoke(home, firm_id, purposes=["MODEL_TRAINING"])
+    report = honour.honour(home.settings, home.next_day)
+    certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
+    assert dict(certificate.deleted) == {"warehouse.training.frame_20260131": 1}
+    assert certificate.model_versions == ("firmpulse-credit/1",)
+    with warehouse.connect(home.settings) as connection:
+        left = connection.execute(
+            "select cast(firm_id as varchar) from warehouse.training.frame_20260131"
+        ).fetchall()
+    assert left == [(other,)]
+
+
+def _register_version(settings: Settings, digest: str) -> None:
+    from firmpulse import tracking
+
+    client = tracking.client(settings)
+    tracking.use_experiment(settings, "test")
+    import mlflow
+
+    with mlflow.start_run() as run:
+        mlflow.set_tag("frame_digest", digest)
+    client.create_registered_model("firmpulse-credit")
+    client.create_model_version("firmpulse-credit", "file:///nowhere", run_id=run.info.run_id)
+
+
+@pytest.mark.parametrize(
+    ("purposes", "expected"),
+    [
+        pytest.param(["POST_LOAN_MONITOR"], False, id="training goes on"),
+        pytest.param(None, True, id="nothing is left"),
+    ],
+)
+def test_sources_go_when_no_purpose_covers_them(
+    home: Home, purposes: list[str] | None, *, expected: bool
+) -> None:
+    firm_id = next(iter(home.firms))
+    _revoke(home, firm_id, purposes=purposes)
+    (due,) = withdrawals.due(home.settings, home.next_day)
+    assert due.whole is expected
+    assert bool(due.sources) is expected
+
+
+def test_a_grant_that_expires_is_honoured_without_a_call(home: Home) -> None:
+    end = Ledger(home.settings).live(home.night)["valid_to"].max()
+    assert isinstance(end, date)
+    assert withdrawals.due(home.settings, end) == ()
+    day_after = date.fromordinal(end.toordinal() + 1)
+    due = withdrawals.due(home.settings, day_after)
+    assert len(due) >= len(home.firms)
+    assert all(firm.whole for firm in due)
+
+
+def test_files_left_in_the_inbox_that_name_the_firm_are_destroyed(home: Home) -> None:
+    (firm_id, firm), (_, other), *_ = home.firms.items()
+    code, stranger = firm.partition(":")[2], other.partition(":")[2]
+    folder = home.settings.inbox / "tax" / "tax-broken"
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    files = {
+        "plain.csv": code.encode(),
+        "wide.csv": "".join(chr(ord(c) + 0xFEE0) for c in code).encode("gb18030"),
+        "hyphens.csv": f"{code[:8]}-{code[8:]}".encode(),
+        "stranger.csv": f"纳税人识别号\n{stranger}\n".encode("gb18030"),
+        "opaque.xlsx": b"PK\x03\x04 not to be searched",
+        f"{code}.csv": b"named after the firm",
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    pulling = home.settings.inbox / "tax" / ".pulling" / "tax-2"
+    pulling.mkdir(parents=True)
+    (pulling / "half.csv").write_bytes(b"half")
+    _revoke(home, firm_id)
+    report = honour.honour(home.settings, home.next_day)
+    assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "stranger.csv"]
+    assert not pulling.exists()
+    assert report.files == 5
+    certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
+    assert certificate.deleted["inbox/tax/tax-broken"] == 5
+
+
+def test_no_file_of_the_home_folder_holds_the_code(home: Home) -> None:
+    (firm_id, firm), *_ = home.firms.items()
+    code = firm.partition(":")[2].encode()
+    _revoke(home, firm_id)
+    honour.honour(home.settings, home.next_day)
+    holders = [path for path in _files(home.settings.root) if code in path.read_bytes()]
+    assert holders == []
+
+
+def _files(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+def test_every_table_with_rows_of_firms_can_be_erased_from(home: Home) -> None:
+    """A table without a column `firm_id` or `firm` may hold counts, never rows of firms."""
+    with warehouse.connect(home.settings, vault=True) as connection:
+        databases.prepare(connection)
+        held = {table for _, table, _ in databases.tables_of_firms(connection)}
+        every = connection.execute(
+            "select schema_name, table_name from duckdb_tables() where database_name = 'warehouse'"
+        ).fetchall()
+    without = {f"{schema}.{table}" for schema, table in every if table not in held}
+    assert without == {
+        "ops.deliveries", "ops.erased", "ops.erased_deliveries", "ops.nights", "ops.steps",
+        "ops.token_key",
+    }  # fmt: skip
+
+
+def test_the_audit_chain_tells_of_the_erasure(home: Home) -> None:
+    firm_id = next(iter(home.firms))
+    _revoke(home, firm_id)
+    honour.honour(home.settings, home.next_day)
+    assert audit.verify(home.settings).problems == ()
+    with store.reading(home.settings) as connection:
+        query = sa.select(AUDIT.c.action).where(AUDIT.c.subject == firm_id)
+        actions = list(connection.scalars(query))
+    assert actions.count("ERASE") == 1
+    assert actions.count("PURGE") == 8

@@ -1,0 +1,101 @@
+"""An erasure that is killed at any moment ends, when it runs again, as if nothing had happened."""
+
+import os
+import random
+import shutil
+import signal
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from consent.ledger import Ledger
+from erasure import honour
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+from tests.erasure.conftest import Home
+
+pytestmark = pytest.mark.slow
+
+_MOMENTS = 30
+_GONE = 5
+# Differ from run to run: when it happened, and how long it took.
+_CLOCKS = ("at", "started_at", "seconds", "landed_at", "checked_at")
+
+
+def _state(home: Home) -> dict[str, pl.DataFrame | str]:
+    """Return the content of both files and the certificates, without clocks."""
+    found: dict[str, pl.DataFrame | str] = {}
+    with warehouse.connect(home.settings, vault=True) as connection:
+        for database, schema, table in connection.execute(
+            "select database_name, schema_name, table_name from duckdb_tables() "
+            "where database_name in ('vault', 'warehouse') and table_name <> 'steps' order by all"
+        ).fetchall():
+            name = f'{database}.{schema}."{table}"'
+            found[name] = str(
+                connection.execute(
+                    f"select count(*), bit_xor(hash(t)) from "
+                    f"(select columns(c -> not list_contains(?, c)) from {name}) as t",
+                    [list(_CLOCKS)],
+                ).fetchall()
+            )
+    ledger = Ledger(home.settings)
+    for firm_id in list(home.firms)[:_GONE]:
+        for certificate in ledger.certificates(firm_id):
+            found[f"certificate of {firm_id}"] = str(
+                (certificate.certificate_id, sorted(certificate.deleted.items()))
+            )
+    return found
+
+
+def _honour(settings: Settings, home: Home) -> None:
+    honour.honour(settings, home.next_day)
+
+
+def _start(home: Home) -> "object":
+    process = get_context("fork").Process(target=_honour, args=(home.settings, home))
+    process.start()
+    return process
+
+
+def _copy(home: Home, folder: Path) -> Home:
+    shutil.copytree(home.settings.root, folder)
+    return Home(Settings(home=folder, memory_limit="2GB"), home.night, home.firms)
+
+
+@pytest.fixture(scope="module")
+def revoked(origin: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Return a home folder in which five firms have withdrawn and nothing is erased yet."""
+    home = _copy(origin, tmp_path_factory.mktemp("kill") / "home")
+    for firm_id in list(home.firms)[:_GONE]:
+        Ledger(home.settings).revoke(firm_id, on=home.next_day, actor="test")
+    return home
+
+
+def test_killed_at_thirty_moments(revoked: Home, tmp_path: Path) -> None:
+    undisturbed = _copy(revoked, tmp_path / "undisturbed")
+    began = time.monotonic()
+    process = _start(undisturbed)
+    process.join()  # type: ignore[attr-defined]
+    seconds = time.monotonic() - began
+    assert process.exitcode == 0  # type: ignore[attr-defined]
+    expected = _state(undisturbed)
+    assert len([name for name in expected if name.startswith("certificate")]) == _GONE
+
+    draw = random.Random(20261123)  # noqa: S311 - moments, not secrets
+    killed = 0
+    for number in range(_MOMENTS):
+        home = _copy(revoked, tmp_path / "killed")
+        process = _start(home)
+        time.sleep(draw.uniform(0, seconds))
+        os.kill(process.pid, signal.SIGKILL)  # type: ignore[attr-defined]
+        process.join()  # type: ignore[attr-defined]
+        killed += process.exitcode == -signal.SIGKILL  # type: ignore[attr-defined]
+        honour.honour(home.settings, home.next_day)
+        assert _state(home) == expected, f"kill {number}"
+        leftovers = [path.name for path in home.settings.root.rglob("*.next*")]
+        assert leftovers == []
+        shutil.rmtree(tmp_path / "killed")
+    assert killed > _MOMENTS / 2
