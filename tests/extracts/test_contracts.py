@@ -10,6 +10,13 @@ from open_data_contract_standard.model import OpenDataContractStandard
 from extracts import contracts, sql
 from firmpulse.errors import ContractError
 
+FACTORS = {
+    "万元)": 10_000,
+    "万千瓦时)": 10_000,
+    "万kWh)": 10_000,
+    "MVA)": 1_000,
+    "%)": Decimal("0.01"),
+}
 FILES = sorted(contracts.FOLDER.glob("*.yml"))
 
 
@@ -76,8 +83,11 @@ def test_money_energy_and_rates_are_also_read_in_larger_units() -> None:
     assert tables["tax_invoice_line"].column("rate").scaled_headers == {"税率(%)": Decimal("0.01")}
     for contract in tables.values():
         for column in contract.columns:
-            is_money = column.physical_type == "decimal(18,2)" and column.unit == "CNY"
-            assert is_money <= any("万元" in text for text in column.scaled_headers), column.name
+            is_money = column.unit == "CNY"
+            assert is_money == any("万元" in text for text in column.scaled_headers), column.name
+            for text, factor in column.scaled_headers.items():
+                unit = text.rpartition("(")[2]
+                assert factor == FACTORS[unit], text
 
 
 def test_every_contract_says_what_a_provider_has_to_know() -> None:
