@@ -24,6 +24,8 @@ from firmpulse.settings import Settings
 
 _LONGEST_WAIT_SECONDS = 60
 _PIECE_BYTES = 4 << 20
+# SFTP asks for all of a piece at once, however small the file is.
+_SMALL_PIECE_BYTES = 1 << 18
 _LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -78,7 +80,7 @@ class Store:
 
         def content(filesystem: AbstractFileSystem) -> bytes:
             found = bytearray()
-            for piece in self._pieces(filesystem, name, 0):
+            for piece in self._pieces(filesystem, name, 0, _SMALL_PIECE_BYTES):
                 found += piece
                 if len(found) > limit_bytes:
                     break
@@ -149,13 +151,19 @@ class Store:
     def _path(self, name: str) -> str:
         return f"{self._place.root.rstrip('/')}/{name}"
 
-    def _pieces(self, filesystem: AbstractFileSystem, name: str, offset: int) -> Iterator[bytes]:
+    def _pieces(
+        self,
+        filesystem: AbstractFileSystem,
+        name: str,
+        offset: int,
+        piece_bytes: int = _PIECE_BYTES,
+    ) -> Iterator[bytes]:
         """Yield a file from an offset on; errors of whoever takes the pieces stay what they are."""
         options = {"cache_type": "none"} if self._place.scheme == "s3" else {}
         with self._named(), filesystem.open(self._path(name), "rb", **options) as remote:
             if offset:
                 remote.seek(offset)
-            while piece := remote.read(_PIECE_BYTES):
+            while piece := remote.read(piece_bytes):
                 yield piece
 
     def _persistently(self, operation: Callable[[AbstractFileSystem], T]) -> T:
