@@ -48,7 +48,7 @@ def test_a_wrong_vault_key_is_one_clear_sentence(settings: Settings) -> None:
     )
     assert result.returncode == 1
     sentences = [line for line in result.stderr.splitlines() if line.strip()]
-    assert "does not open vault.duckdb" in result.stderr
+    assert "does not open vault.key" in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
     assert len(sentences) <= 2
 
