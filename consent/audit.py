@@ -9,7 +9,7 @@ import getpass
 import logging
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -129,8 +129,8 @@ class Trail:
         return last
 
 
-def verify(settings: Settings) -> Verification:
-    """Check every entry and the sealed head.
+def verify(settings: Settings, *, noted: tuple[int, str] | None = None) -> Verification:
+    """Check every entry, the sealed head, and an entry that was noted earlier.
 
     Raises:
         WrongKeyError: the audit key is not the one of this chain.
@@ -143,7 +143,13 @@ def verify(settings: Settings) -> Verification:
         known = connection.scalar(sa.select(AUDIT_KEY.c.fixed_text_hash))
         if known is not None and known != chain.fixed_text_hash(key):
             raise WrongKeyError(_WRONG_KEY)
-    return chain.verify(lambda: store.reading(settings), key, sealed, head_exists=is_there)
+    return chain.verify(
+        lambda: store.reading(settings),
+        key,
+        sealed,
+        head_exists=is_there,
+        noted=Head(*noted) if noted else None,
+    )
 
 
 def seal(settings: Settings, *, actor: str, reason: str) -> str:
@@ -220,12 +226,16 @@ def _without_codes(value: Scalar) -> Scalar:
 
 
 def entries(
-    settings: Settings, *, subject: str | None = None, action: str | None = None, limit: int = 100
+    settings: Settings,
+    *,
+    subjects: Collection[str] | None = None,
+    action: str | None = None,
+    limit: int = 100,
 ) -> Sequence[Link]:
     """Return the newest entries, oldest first, of a firm or an action if given."""
     query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
-    if subject is not None:
-        query = query.where(AUDIT.c.subject == subject)
+    if subjects is not None:
+        query = query.where(AUDIT.c.subject.in_(list(subjects)))
     if action is not None:
         query = query.where(AUDIT.c.action == action)
     with store.reading(settings) as connection:

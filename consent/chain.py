@@ -108,16 +108,20 @@ def verify(
     sealed: Head | None,
     *,
     head_exists: bool,
+    noted: Head | None = None,
 ) -> Verification:
-    """Walk the chain from its first entry and compare its end with the sealed head."""
+    """Walk the chain from its first entry and compare it with the sealed and the noted one."""
     findings: list[Finding] = []
-    newest, count, sealed_is_there = Head(0, GENESIS), 0, sealed is not None and sealed.seq == 0
+    newest, count = Head(0, GENESIS), 0
+    found = {newest} & {sealed, noted}
     for entry in _entries(reading):
         findings += _findings(key, newest, entry)
         newest, count = Head(entry.seq, entry.hash), count + 1
-        sealed_is_there = sealed_is_there or newest == sealed
-    if not sealed_is_there:
+        found |= {newest} & {sealed, noted}
+    if sealed not in found:
         findings += _end_findings(newest, sealed, head_exists=head_exists)
+    if noted is not None and noted not in found:
+        findings.append(Finding(noted.seq, "is not the entry that was noted"))
     unsealed = newest.seq - sealed.seq if sealed else 0
     return Verification(count, newest, max(unsealed, 0), tuple(findings[:_MOST_FINDINGS]))
 

@@ -70,17 +70,22 @@ def import_night(settings: Settings) -> dict[str, Any]:
     }
 
 
-def admit(settings: Settings, grants: Iterable[Grant]) -> int:
+def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake") -> int:
     """Write checked grants to the ledger and their firms to the vault's directory.
+
+    A firm whose data are gone does not come back into the directory with its old grants.
 
     Returns:
         How many grants were new.
     """
-    grants = list(grants)
-    recorded = Ledger(settings).record(grants)
-    firms = sorted({grant.firm for grant in grants})
+    grants, ledger = list(grants), Ledger(settings)
+    if not grants:
+        return 0
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
         connection.execute(_DIRECTORY_DDL)
+        recorded = ledger.record(grants, actor=actor)
+        present = ledger.unpurged([grant.authorization_id for grant in grants])
+        firms = sorted({grant.firm for grant in grants if grant.authorization_id in present})
         connection.execute(
             "insert or ignore into vault.ops.firm_directory "
             "select token('firm', firm), firm from (select unnest($firms) as firm)",

@@ -8,18 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from consent import audit, certificates, retoken, store, wording
+from consent import audit, certificates, retoken, store, terms, wording
 from consent.audit import Entry, Trail
 from consent.certificates import Certificate
-from consent.grants import Grant, text_problem
+from consent.grants import Grant
 from consent.register import Register
 from consent.states import CONSUMED, DRAFT, GRANTED, PURGED, REVOKED, end_of, is_over
 from consent.tables import EVENTS, GRANTS
 from firmpulse import keys, tokens
+from firmpulse.calendar import CHINA
 from firmpulse.errors import GrantError, NotReadyError
 
-# SQLite takes at most 32,766 parameters in a statement.
-_BATCH = 5_000
 _LIKE_AN_IDENTIFIER = re.compile(r"[0-9]{5}|[0-9A-Za-z]{15}")
 _TOLD = (
     "authorization_id", "source", "purpose", "recipient", "window_start", "valid_from", "valid_to",
@@ -45,15 +44,14 @@ class Ledger(Register):
         with audit.recording(self._settings) as trail:
             self._check_tokens(trail)
             rows = self._terms_of(grants)
-            problems, known = _problems(trail.connection, grants, rows)
+            problems, known = terms.problems_of(trail.connection, grants, rows)
             for index, problem in problems.items():
                 raise GrantError(f"grant {grants[index].authorization_id} {problem}")
             wanted = {row["authorization_id"]: row for row in rows}
             added = [row for name, row in wanted.items() if name not in known]
             state = DRAFT if draft else GRANTED
             _insert(trail.connection, GRANTS, [{**row, "state": state} for row in added])
-            today = datetime.now(UTC).date()
-            _remember(trail, "DRAFT" if draft else "GRANT", added, actor, today)
+            _remember(trail, "DRAFT" if draft else "GRANT", added, actor, _today())
         return len(added)
 
     def problems(self, grants: Iterable[Grant]) -> dict[int, str]:
@@ -65,7 +63,13 @@ class Ledger(Register):
         grants = list(grants)
         rows = self._terms_of(grants)
         with store.reading(self._settings) as connection:
-            return _problems(connection, grants, rows)[0]
+            return terms.problems_of(connection, grants, rows)[0]
+
+    def unpurged(self, authorization_ids: Sequence[str]) -> set[str]:
+        """Return those of these grants that are known and whose data are not gone."""
+        with store.reading(self._settings) as connection:
+            rows = terms.rows_of(connection, authorization_ids)
+        return {row.authorization_id for row in rows if row.state != PURGED}
 
     def sign(self, authorization_ids: Iterable[str], *, actor: str) -> list[str]:
         """Turn drafts into grants; return those that were drafts."""
@@ -205,60 +209,12 @@ def checked_reason(reason: str | None) -> None:
 
 
 def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-def _problems(
-    connection: sa.Connection, grants: Sequence[Grant], rows: Sequence[dict[str, Any]]
-) -> tuple[dict[int, str], dict[str, dict[str, Any]]]:
-    """Return the problems by position, and the terms of the grants that are known."""
-    known = _terms(connection, [row["authorization_id"] for row in rows])
-    seen, texts = dict(known), _texts(connection, {row["text_version"] for row in rows})
-    found: dict[int, str] = {}
-    for index, (grant, row) in enumerate(zip(grants, rows, strict=True)):
-        earlier = seen.setdefault(row["authorization_id"], row)
-        if others := [name for name in row if earlier[name] != row[name]]:
-            found[index] = _changed(others[0])
-        elif problem := text_problem(grant):
-            found[index] = problem
-        elif texts.setdefault(row["text_version"], row["text_sha256"]) != row["text_sha256"]:
-            found[index] = f"has another text_sha256 than earlier grants by {grant.text_version}"
-    return found, known
-
-
-def _changed(name: str) -> str:
-    return (
-        f"is known with another {name}; a firm that changes its mind revokes the grant and "
-        f"gives a new one"
-    )
-
-
-def _terms(connection: sa.Connection, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the terms of the known among these grants."""
-    return {row.authorization_id: row._asdict() for row in _select(connection, names)}
-
-
-def _select(connection: sa.Connection, names: Sequence[str]) -> list[Any]:
-    rows: list[Any] = []
-    for start in range(0, len(names), _BATCH):
-        batch = names[start : start + _BATCH]
-        query = sa.select(GRANTS).where(GRANTS.c.authorization_id.in_(batch))
-        rows += connection.execute(query).all()
-    return rows
-
-
-def _texts(connection: sa.Connection, versions: Collection[str]) -> dict[str, str]:
-    query = (
-        sa.select(GRANTS.c.text_version, sa.func.min(GRANTS.c.text_sha256))
-        .where(GRANTS.c.text_version.in_(sorted(versions)))
-        .group_by(GRANTS.c.text_version)
-    )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return datetime.now(CHINA).date()
 
 
 def _known(trail: Trail, authorization_ids: Iterable[str]) -> list[Any]:
     names = sorted(set(authorization_ids))
-    rows = _select(trail.connection, names)
+    rows = terms.rows_of(trail.connection, names)
     if missing := set(names) - {row.authorization_id for row in rows}:
         raise GrantError(f"there is no grant {min(missing)}")
     return sorted(rows, key=lambda row: row.authorization_id)
@@ -271,8 +227,8 @@ def _insert(connection: sa.Connection, table: sa.Table, rows: Sequence[dict[str,
 
 def _update(connection: sa.Connection, rows: Sequence[Any], values: dict[str, Any]) -> None:
     names = [row.authorization_id for row in rows]
-    for start in range(0, len(names), _BATCH):
-        mine = GRANTS.c.authorization_id.in_(names[start : start + _BATCH])
+    for start in range(0, len(names), terms.BATCH):
+        mine = GRANTS.c.authorization_id.in_(names[start : start + terms.BATCH])
         connection.execute(sa.update(GRANTS).where(mine).values(values))
 
 

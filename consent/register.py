@@ -117,7 +117,7 @@ class Register:
         rows = []
         for row in self._rows_of(query):
             state = state_on(row.state, row.valid_from, row.valid_to, on)
-            rows.append(tuple(row._replace(state=state)))
+            rows.append(tuple({**row._mapping, "state": state}.values()))
         return _frame(rows, _STATUS)
 
     def history(self, firm_id: str) -> pl.DataFrame:

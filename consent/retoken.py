@@ -1,67 +1,97 @@
-"""Bring the tokens of the ledger to the newest version of the token key.
+"""Grants under a new version of the token key: their tokens are brought to it."""
 
-Events, certificates and the audit chain are never changed: each keeps the token of its day, and the
-chain says from when on a version was in force.
-"""
-
-import json
 import uuid
+from collections.abc import Sequence
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from consent import audit
-from consent.audit import Entry
+from consent.audit import Entry, Trail
 from consent.chain import Scalar
-from consent.tables import AUDIT, GRANTS
+from consent.tables import GRANTS, TOKEN_KEY
 from firmpulse import keys, tokens
+from firmpulse.errors import WrongKeyError
 from firmpulse.settings import Settings
 
-_WHAT = "tokens"
+_FIXED_TEXT = "firmpulse"
 
 
-def advance(settings: Settings, present: int, *, actor: str) -> int:
-    """Bring the grants to the newest version in one transaction with its entry in the chain.
+def advance(settings: Settings, *, actor: str) -> int:
+    """Bring the grants' tokens to the newest version of the token key; return how many firms.
 
-    Args:
-        settings: of the home folder.
-        present: version of the grants where the chain names none.
-        actor: who asked for it.
+    One transaction: a crash leaves the old tokens, a second call changes nothing. History,
+    certificates and audit entries keep the tokens of their day; they are found by their grants.
 
-    Returns:
-        How many firms got a new token; 0 where the grants are in the newest version already.
+    Raises:
+        WrongKeyError: another token key made the tokens.
     """
     key = keys.load(settings, "token_key")
-    newest = len(tokens.versions(key))
     with audit.recording(settings) as trail:
-        version = _recorded(trail.connection) or present
-        if version >= newest:
+        version = check(trail.connection, key)
+        if version == len(tokens.versions(key)):
             return 0
-        firms: list[str] = list(
-            trail.connection.scalars(sa.select(GRANTS.c.firm_id).distinct()).all()
-        )
-        if firms:
-            trail.connection.execute(
-                sa.update(GRANTS)
-                .where(GRANTS.c.firm_id == sa.bindparam("former"))
-                .values(firm_id=sa.bindparam("advanced")),
-                [
-                    {
-                        "former": firm,
-                        "advanced": str(tokens.advance(key, uuid.UUID(firm), version)),
-                    }
-                    for firm in firms
-                ],
-            )
-        details: dict[str, Scalar] = {"what": _WHAT, "token_version": newest, "firms": len(firms)}
-        trail.append([Entry("ROTATE", actor, None, details)])
-    return len(firms)
+        return _advance(trail, key, version, actor)
 
 
-def _recorded(connection: sa.Connection) -> int | None:
-    """Return the version that the chain says the grants are in."""
-    query = sa.select(AUDIT.c.details).where(AUDIT.c.action == "ROTATE")
-    found = [
-        json.loads(str(details))
-        for (details,) in connection.execute(query.order_by(AUDIT.c.seq.desc()))
+def firm_tokens(settings: Settings, firm: str) -> list[str]:
+    """Return the tokens of a firm under every version of the token key, oldest first."""
+    parts = keys.load(settings, "token_key").get_secret_value().split(",")
+    return [
+        str(tokens.firm_token(SecretStr(",".join(parts[:count])), firm))
+        for count in range(1, len(parts) + 1)
     ]
-    return next((int(d["token_version"]) for d in found if d.get("what") == _WHAT), None)
+
+
+def check(connection: sa.Connection, key: SecretStr) -> int:
+    """Return the version that made the grants' tokens; an empty store takes the newest.
+
+    Raises:
+        WrongKeyError: another token key made them.
+    """
+    known = connection.scalar(sa.select(TOKEN_KEY.c.fixed_text_token))
+    by_token = _versions_by_token(key)
+    if known is None:
+        version = max(by_token.values())
+        _remember(connection, by_token, version)
+        return version
+    if known not in by_token:
+        raise WrongKeyError(
+            "FIRMPULSE_TOKEN_KEY (or the token_key file) is not the key of the grants in the "
+            "control store; restore the key that they were made with"
+        )
+    return by_token[known]
+
+
+def _advance(trail: Trail, key: SecretStr, version: int, actor: str) -> int:
+    connection = trail.connection
+    firms: Sequence[str] = connection.scalars(sa.select(GRANTS.c.firm_id).distinct()).all()
+    pairs = [
+        {"old": firm, "new": str(tokens.advance(key, uuid.UUID(firm), version))} for firm in firms
+    ]
+    if pairs:
+        statement = sa.update(GRANTS).where(GRANTS.c.firm_id == sa.bindparam("old"))
+        connection.execute(statement.values(firm_id=sa.bindparam("new")), pairs)
+    by_token = _versions_by_token(key)
+    connection.execute(sa.delete(TOKEN_KEY))
+    _remember(connection, by_token, len(by_token))
+    rotated: dict[str, Scalar] = {
+        "what": "tokens",
+        "token_version": len(by_token),
+        "firms": len(pairs),
+    }
+    trail.append([Entry("ROTATE", actor, None, rotated)])
+    return len(pairs)
+
+
+def _remember(connection: sa.Connection, by_token: dict[str, int], version: int) -> None:
+    (fixed,) = [token for token, number in by_token.items() if number == version]
+    connection.execute(sa.insert(TOKEN_KEY).values(fixed_text_token=fixed))
+
+
+def _versions_by_token(key: SecretStr) -> dict[str, int]:
+    parts = key.get_secret_value().split(",")
+    return {
+        str(tokens.token(SecretStr(",".join(parts[:count])), "key", _FIXED_TEXT)): count
+        for count in range(1, len(parts) + 1)
+    }

@@ -38,3 +38,33 @@ def sha256(version: str) -> str | None:
     if version not in versions():
         return None
     return hashlib.sha256((FOLDER / f"{version}.zh.md").read_bytes()).hexdigest()
+
+
+ZH = {
+    "tax": "税务",
+    "bank": "银行流水",
+    "supply_chain": "供应链",
+    "power": "电力",
+    "founder_credit": "创业者信用",
+    "project_contracts": "项目合同",
+    "CREDIT_EVAL": "一次信用评估",
+    "POST_LOAN_MONITOR": "贷后持续监测",
+    "MODEL_TRAINING": "模型训练",
+    "DRAFT": "待签署",
+    "GRANTED": "尚未生效",
+    "ACTIVE": "生效中",
+    "EXPIRED": "已到期",
+    "REVOKED": "已撤回",
+    "CONSUMED": "已使用完毕",
+    "PURGED": "数据已删除",
+    "GRANT": "授权",
+    "SIGN": "签署",
+    "REVOKE": "撤回",
+    "CONSUME": "使用完毕",
+    "PURGE": "删除数据",
+}
+
+
+def bilingual(word: str, between: str = " ") -> str:
+    """Return a word of the ledger with its Chinese name."""
+    return f"{word}{between}{ZH[word]}" if word in ZH else word

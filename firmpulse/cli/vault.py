@@ -110,7 +110,7 @@ def _rotate_tokens(settings: Settings) -> None:
         raise NotReadyError("there are no tokens yet; they are made when the first grants come in")
     if present == len(tokens.versions(keys.load(settings, "token_key"))):
         keys.add_token_version(settings)
-    firms = ledger.advance(settings, present, actor=audit.actor())
+    firms = ledger.advance(settings, actor=audit.actor())
     moved = {"warehouse": retoken.advance(settings, "warehouse")}
     _publish_again(settings)
     moved["vault"] = retoken.advance(settings, "vault")

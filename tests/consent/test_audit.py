@@ -64,7 +64,7 @@ def test_an_empty_chain_is_whole(store_settings: Settings) -> None:
 def test_entries_are_found_by_firm_and_action(settings: Settings) -> None:
     fill(settings, 3)
     audit.append(settings, "QUERY", actor="test")
-    assert [entry.seq for entry in audit.entries(settings, subject=FIRM)] == [1, 2, 3]
+    assert [entry.seq for entry in audit.entries(settings, subjects=[FIRM])] == [1, 2, 3]
     assert [entry.seq for entry in audit.entries(settings, action="QUERY")] == [4]
     assert [entry.seq for entry in audit.entries(settings, limit=2)] == [3, 4]
 
@@ -162,6 +162,16 @@ def test_a_head_that_is_gone_or_changed_is_found_and_can_be_sealed_again(
     fill(store_settings, 2)
     tamper(store_settings, "delete from audit where seq = 10")
     assert found(store_settings) == {10: "missing: the sealed head is entry 10"}
+
+
+def test_a_noted_entry_shows_a_chain_made_anew(settings: Settings) -> None:
+    noted = (6, fill(settings)[-1])
+    assert audit.verify(settings, noted=noted).ok
+    tamper(settings, "delete from audit")
+    heads.path_of(settings).unlink()
+    fill(settings, 8)
+    assert audit.verify(settings).ok
+    assert [found.seq for found in audit.verify(settings, noted=noted).findings] == [6]
 
 
 def test_sealing_again_hides_no_change(settings: Settings) -> None:
