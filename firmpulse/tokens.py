@@ -38,13 +38,6 @@ def firm_token(key: SecretStr, firm: str) -> uuid.UUID:
     return token(key, FIRM_DOMAIN, firm)
 
 
-def firm_tokens(key: SecretStr, firm: str) -> list[str]:
-    """Return the firm_id of an identifier in every version of the key, oldest first."""
-    parts = key.get_secret_value().split(",")
-    prefixes = (SecretStr(",".join(parts[:count])) for count in range(1, len(parts) + 1))
-    return [str(firm_token(prefix, firm)) for prefix in prefixes]
-
-
 def advance(key: SecretStr, made: uuid.UUID, version: int) -> uuid.UUID:
     """Bring a token of a version to the newest one."""
     for secret in versions(key)[version:]:
