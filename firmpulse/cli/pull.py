@@ -7,6 +7,7 @@ from rich.console import Console
 
 from firmpulse.cli.nightly import AsOf
 from firmpulse.cli.progress import make_console
+from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 Source = Annotated[
@@ -60,8 +61,9 @@ def _sources(settings: Settings, source: str | None) -> list[str]:
     found = dict.fromkeys(one.source for one in providers.load(settings, source))
     if not found:
         whom = f" of {source}" if source else ""
-        raise typer.BadParameter(
-            f"{settings.providers_path} names no provider{whom}; docs/connectors.md shows how"
+        raise NotReadyError(
+            f"no provider{whom} is configured in {settings.providers_path}; docs/connectors.md "
+            f"shows how"
         )
     return list(found)
 
