@@ -49,6 +49,8 @@ for module in (
     applications,
     export,
     vault,
+    consent,
+    audit,
 ):
     module.register(app)
 
