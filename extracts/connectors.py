@@ -63,7 +63,7 @@ class Store:
         return sorted(name.rstrip("/").rpartition("/")[2] for name in folders)
 
     def size(self, name: str) -> int | None:
-        """Return the bytes of a file, null where there is none."""
+        """Return the bytes of a file, null where there is none; a link or a device is none."""
 
         def info(filesystem: AbstractFileSystem) -> dict[str, str]:
             with self._named():
@@ -73,7 +73,8 @@ class Store:
             found = self._persistently(info)
         except FileNotFoundError:
             return None
-        return None if found["type"] == "directory" else int(found["size"])
+        is_plain = found["type"] == "file" and not found.get("islink")
+        return int(found["size"]) if is_plain else None
 
     def read(self, name: str, limit_bytes: int) -> bytes | None:
         """Return a small file, null where there is none; what exceeds the limit is cut off."""
@@ -86,6 +87,9 @@ class Store:
                     break
             return bytes(found[:limit_bytes])
 
+        # To open a pipe would wait for ever.
+        if self._place.scheme == "file" and self.size(name) is None:
+            return None
         try:
             return self._persistently(content)
         except FileNotFoundError:
@@ -127,6 +131,8 @@ class Store:
                 folder, _, last = path.rpartition("/")
                 filesystem.makedirs(folder, exist_ok=True)
                 filesystem.pipe_file(f"{folder}/.{last}.part", content)
+                if self._place.scheme == "file":
+                    _open_as(Path(self._place.root), Path(folder), Path(f"{folder}/.{last}.part"))
                 filesystem.mv(f"{folder}/.{last}.part", path)
 
         try:
@@ -218,6 +224,15 @@ _FAILURES: dict[str, Callable[[], Failures]] = {
     "s3": connectors_s3.failures,
     "sftp": connectors_sftp.failures,
 }
+
+
+def _open_as(root: Path, folder: Path, file: Path) -> None:
+    """Let whoever may read a local folder read what was put below it."""
+    mode = root.stat().st_mode & 0o777
+    while folder != root:
+        folder.chmod(mode)
+        folder = folder.parent
+    file.chmod(0o600 | mode & 0o044)
 
 
 def _size(path: Path) -> int:

@@ -10,7 +10,7 @@ from extracts import providers
 from extracts.pull import pull
 from extracts.requests import request
 from firmpulse.errors import ConfigurationError
-from firmpulse.settings import Settings
+from firmpulse.settings import PROJECT_ROOT, Settings
 from tests.extracts.inbox import AS_OF
 
 ONE = {"name": "test", "source": "tax", "uri": "file:///drop/tax"}
@@ -106,3 +106,13 @@ def test_a_name_is_used_once_for_a_source(settings: Settings) -> None:
     _write(settings, {"version": 1, "providers": [ONE, ONE | {"uri": "file:///elsewhere"}]})
     with pytest.raises(ConfigurationError, match="provider 2 has the name and source"):
         providers.load(settings)
+
+
+def test_the_documented_file_and_fields_are_the_real_ones(settings: Settings) -> None:
+    page = (PROJECT_ROOT / "docs" / "connectors.md").read_text(encoding="utf-8")
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    settings.root.mkdir(parents=True)
+    settings.providers_path.write_text(example, encoding="utf-8")
+    assert [one.source for one in providers.load(settings)] == ["tax", "bank", "power"]
+    for name in providers.Provider.model_fields:
+        assert f"| `{name}` |" in page

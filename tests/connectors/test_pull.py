@@ -1,6 +1,7 @@
 """Deliveries come from a folder, an SFTP server and an S3 server, whole or not at all."""
 
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -235,3 +236,18 @@ def test_every_pull_is_in_the_audit_chain(
     (entry,) = audit.entries(settings, action="PULL")
     details = json.loads(entry.details)
     assert (details["source"], details["delivery_id"], details["files"]) == ("tax", "tax-1", 1)
+
+
+def test_links_and_pipes_of_a_local_provider_are_no_files(
+    settings: Settings, there: There, configure: Configure, tmp_path: Path
+) -> None:
+    piped = deliver(there.settings, {"a.csv": csv([payment()])}, delivery_id="piped")
+    (piped / "manifest.json").unlink()
+    os.mkfifo(piped / "manifest.json")
+    linked = deliver(there.settings, {"a.csv": csv([payment()])}, delivery_id="linked")
+    (linked / "a.csv").rename(tmp_path / "elsewhere.csv")
+    (linked / "a.csv").symlink_to(tmp_path / "elsewhere.csv")
+    configure({"uri": there.root.as_uri()})
+    report = pull(settings, "tax", AS_OF)
+    assert (report.incomplete, report.pulled) == (1, ())
+    assert "linked: file 1 of the manifest is not there" in report.problems[0]

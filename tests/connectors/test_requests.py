@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -188,3 +189,19 @@ def test_a_source_without_grants_takes_no_requests(
     configure({"source": "lender", "uri": "file:///out", "request_uri": "file:///in"})
     with pytest.raises(ConfigurationError, match="lender needs no grants"):
         request(settings, "lender", AS_OF)
+
+
+def test_whoever_may_read_a_local_folder_may_read_the_request(
+    settings: Settings, configure: Configure, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in").chmod(0o2750)
+    configure({"uri": "file:///out", "request_uri": (tmp_path / "in").as_uri()})
+    permit(settings, grant())
+    before = os.umask(0o077)
+    try:
+        assert request(settings, "tax", AS_OF).put == 1
+    finally:
+        os.umask(before)
+    assert (tmp_path / "in" / "2024-03-31").stat().st_mode & 0o777 == 0o750
+    assert (tmp_path / "in" / "2024-03-31" / "request.jsonl").stat().st_mode & 0o777 == 0o640
