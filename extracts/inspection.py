@@ -1,42 +1,58 @@
 """First look at a delivered file: is it the promised one, how is it encoded, what is in it."""
 
-import codecs
-import csv
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
 import pyarrow
-import pyarrow.parquet
+from pyarrow import types
 
-from extracts.contracts import Contract, normalise_header
+from extracts import formats, json_lines, workbooks
+from extracts.contracts import Column, Contract, normalise_header
+from extracts.formats import BrokenLine, Readable
 from extracts.manifest import DeliveredFile
 from firmpulse.errors import DeliveryRefused
 
-_CHUNK_BYTES = 8 << 20
-_HEADER_BYTES = 1 << 16
+# A header that announces a unit, half-width: 金额(万元), 余额(千元), 发生额 单位:万元.
+_OTHER_UNIT = re.compile(r"[十百千万亿]+元|[(:\[/][十百千万亿]+[)\]]?$")
+_LINE_COLUMN = "the delivered line"
+_AS_TEXT = "string"
 
 
 @dataclass(frozen=True)
 class Layout:
     """How the rows of a file are laid out; files that share it are read together."""
 
+    # What DuckDB reads: csv, or parquet.
     format: str
     # Contract column to its position (CSV) or name (Parquet) in the file.
     positions: Mapping[str, int]
     names: tuple[str, ...]
-    # Physical type of each name, Parquet only.
+    # Physical type of each name, Parquet only; string where a cell is read by its text.
     types: tuple[str, ...]
     constants: Mapping[str, str]
+    # Contract column to the factor that leads from the header's unit to the contract's.
+    factors: Mapping[str, Decimal]
+    # Position of the column that holds the delivered line, null where the order of rows tells it.
+    line_position: int | None
     dropped: tuple[str, ...]
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What two files must share to be read by one statement."""
-        constants = tuple(sorted(self.constants.items()))
-        return (self.format, tuple(self.positions.items()), self.names, self.types, constants)
+        return (
+            self.format,
+            tuple(self.positions.items()),
+            self.names,
+            self.types,
+            tuple(sorted(self.constants.items())),
+            tuple(sorted(self.factors.items())),
+            self.line_position,
+        )
 
 
 @dataclass(frozen=True)
@@ -46,10 +62,13 @@ class Inspected:
     file: DeliveredFile
     # Ordinal in the manifest, from 1.
     number: int
-    # A UTF-8 or Parquet file; a transcoded copy for GB18030.
+    # A UTF-8 CSV or Parquet file; a copy where the delivered file is neither.
     path: Path
     encoding: str
     layout: Layout
+    # Lines of a CSV file that are blank, and lines of any file that are no rows.
+    blank_lines: tuple[int, ...] = ()
+    broken_lines: tuple[BrokenLine, ...] = ()
 
 
 def inspect(
@@ -62,23 +81,53 @@ def inspect(
         file: what the manifest says about the file.
         number: its ordinal in the manifest, from 1.
         contract: the table it is for.
-        scratch: where a transcoded copy may be kept until the delivery has been read.
+        scratch: where a copy may be kept until the delivery has been read.
 
     Raises:
-        DeliveryRefused: the file is missing, changed, in no known encoding, or lacks a column.
+        DeliveryRefused: the file is missing, changed, in no known form, or lacks a column.
     """
     path = folder / file.name
     if not path.is_file():
         raise DeliveryRefused("the file that the manifest names is not there")
     if path.resolve() != folder.resolve() / file.name:
         raise DeliveryRefused("the file is a link; hand over the file itself")
+    if _digest(path) != file.sha256:
+        raise DeliveryRefused("the file's sha256 is not the manifest's")
+    readable = _readable(path, file, contract, scratch / str(number))
+    return Inspected(
+        file=file,
+        number=number,
+        path=readable.path,
+        encoding=readable.encoding,
+        layout=_layout(file, contract, readable),
+        blank_lines=readable.blank_lines,
+        broken_lines=readable.broken_lines,
+    )
+
+
+def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
     if file.format == "parquet":
-        _check_digest(_digest(path), file)
-        names, types = _parquet_columns(path, file)
-        return Inspected(file, number, path, "parquet", _layout(file, contract, names, types))
-    encoding, path = _as_utf8(path, file, scratch / f"{number}.csv")
-    layout = _layout(file, contract, _csv_header(path), ())
-    return Inspected(file, number, path, encoding, layout)
+        return formats.read_parquet(path, file.rows)
+    if file.format == "csv":
+        return formats.read_csv(path, copy.with_suffix(".utf8"))
+    if file.format == "jsonl":
+        return json_lines.read(path, copy.with_suffix(".utf8"), copy.with_suffix(".csv"))
+    return _read_workbook(path, file, contract, copy.with_suffix(".csv"))
+
+
+def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
+    """Convert a sheet; once more where identifiers stand as numbers, to mark them as such."""
+    workbooks.check(path)
+    sheet = workbooks.convert(path, copy, file.sheet)
+    positions = _positions(file, contract, sheet.header)
+    codes = {
+        position
+        for name, position in positions.items()
+        if contract.column(name).kind in ("code", "tax_no")
+    }
+    if codes & sheet.numeric:
+        workbooks.convert(path, copy, file.sheet, codes & sheet.numeric)
+    return Readable(copy, "xlsx", sheet.header, has_lines=True)
 
 
 def _digest(path: Path) -> str:
@@ -86,113 +135,98 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check_digest(found: str, file: DeliveredFile) -> None:
-    if found != file.sha256:
-        raise DeliveryRefused("the file's sha256 is not the manifest's")
+def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layout:
+    positions = _positions(file, contract, readable.header)
+    kinds = [_AS_TEXT] * len(readable.types)
+    for name, position in positions.items():
+        if readable.types:
+            kinds[position] = _physical_type(contract.column(name), readable.types[position])
+    factors = {
+        name: factor
+        for name, position in positions.items()
+        if (factor := _factor(contract.column(name), readable.header[position])) != 1
+    }
+    shift = 1 if readable.has_lines else 0
+    taken = set(positions.values())
+    return Layout(
+        format="parquet" if readable.types else "csv",
+        positions=MappingProxyType({name: at + shift for name, at in positions.items()}),
+        names=(_LINE_COLUMN,) * shift + readable.header,
+        types=tuple(kinds),
+        constants=MappingProxyType(dict(file.constants)),
+        factors=MappingProxyType(factors),
+        line_position=0 if readable.has_lines else None,
+        dropped=tuple(name for at, name in enumerate(readable.header) if at not in taken),
+    )
 
 
-def _as_utf8(path: Path, file: DeliveredFile, copy: Path) -> tuple[str, Path]:
-    """Return the encoding and a UTF-8 file: the delivered one, or a copy made from GB18030.
+def _positions(
+    file: DeliveredFile, contract: Contract, header: tuple[str, ...]
+) -> Mapping[str, int]:
+    """Return where in the file each contract column is.
 
-    DuckDB reads GB18030 through its encodings extension at 40,000 rows a second and loses
-    rows where a character straddles two buffers; Python's codec does neither.
+    Raises:
+        DeliveryRefused: a required column is missing, or one is there twice.
     """
-    digest = hashlib.sha256()
-    decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
-    is_utf8 = True
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            if is_utf8:
-                is_utf8 = _decodes(decoder, chunk)
-    is_utf8 = is_utf8 and _decodes(decoder, b"", final=True)
-    _check_digest(digest.hexdigest(), file)
-    if is_utf8:
-        return "utf-8", path
-    try:
-        _transcode(path, copy)
-    except UnicodeDecodeError as error:
-        raise DeliveryRefused(
-            f"the file is neither UTF-8 nor GB18030 (byte {error.start} of a block); "
-            f"export it in one of them"
-        ) from None
-    return "gb18030", copy
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool = False) -> bool:
-    try:
-        decoder.decode(chunk, final)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _transcode(path: Path, copy: Path) -> None:
-    copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    decoder = codecs.getincrementaldecoder("gb18030")("strict")
-    with path.open("rb") as stream, copy.open("wb") as target:
-        while chunk := stream.read(_CHUNK_BYTES):
-            target.write(decoder.decode(chunk).encode("utf-8"))
-        target.write(decoder.decode(b"", True).encode("utf-8"))
-
-
-def _csv_header(path: Path) -> tuple[str, ...]:
-    with path.open("rb") as stream:
-        start = stream.read(_HEADER_BYTES)
-    # A cut character at the end of the block belongs to a later row.
-    text = start.decode("utf-8-sig", errors="ignore")
-    rows = csv.reader(text.splitlines(keepends=True))
-    header = next(rows, None)
-    if not header:
-        raise DeliveryRefused("the file has no header row")
-    return tuple(header)
-
-
-def _parquet_columns(path: Path, file: DeliveredFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    try:
-        opened = pyarrow.parquet.ParquetFile(path)
-    except (pyarrow.ArrowException, OSError):
-        raise DeliveryRefused("the file is not Parquet") from None
-    with opened:
-        if opened.metadata.num_rows != file.rows:
-            raise wrong_row_count(opened.metadata.num_rows, file.rows)
-        schema = opened.schema_arrow
-        return tuple(schema.names), tuple(str(field.type) for field in schema)
-
-
-def wrong_row_count(found: int, promised: int) -> DeliveryRefused:
-    """Return the refusal of a file that holds another number of rows than promised."""
-    return DeliveryRefused(f"the file has {found} rows and the manifest says {promised}")
-
-
-def _layout(
-    file: DeliveredFile, contract: Contract, names: tuple[str, ...], types: tuple[str, ...]
-) -> Layout:
-    lookup = {normalise_header(h): c.name for c in contract.columns for h in (c.name, *c.headers)}
-    lookup |= {normalise_header(header): column for header, column in file.headers.items()}
+    lookup = {
+        normalise_header(text): column.name
+        for column in contract.columns
+        for text in (column.name, *column.headers, *column.scaled_headers)
+    }
+    lookup |= {normalise_header(text): column for text, column in file.headers.items()}
     known = {column.name for column in contract.columns}
     if not {*file.headers.values(), *file.constants} <= known:
         raise DeliveryRefused("the manifest's headers or constants name no contract column")
     positions: dict[str, int] = {}
-    dropped = []
-    for position, name in enumerate(names):
-        column = lookup.get(normalise_header(name))
-        if column is None or column in file.constants:
-            dropped.append(name)
-        elif column in positions:
+    for position, text in enumerate(header):
+        column = lookup.get(normalise_header(text))
+        if column is not None and column in positions:
             raise DeliveryRefused(f"two columns of the file are both {column}")
-        else:
+        if column is not None and column not in file.constants:
             positions[column] = position
     for needed in contract.columns:
         if needed.required and needed.name not in positions and needed.name not in file.constants:
             raise DeliveryRefused(
                 f"the file lacks the required column {needed.name} ({needed.headers[0]})"
             )
-    return Layout(
-        format=file.format,
-        positions=MappingProxyType(positions),
-        names=names,
-        types=types,
-        constants=MappingProxyType(dict(file.constants)),
-        dropped=tuple(dropped),
-    )
+    return positions
+
+
+def _factor(column: Column, header: str) -> Decimal:
+    """Return what a value under this header is multiplied with.
+
+    Raises:
+        DeliveryRefused: the header announces a unit that the contract does not know.
+    """
+    text = normalise_header(header)
+    for scaled, factor in column.scaled_headers.items():
+        if normalise_header(scaled) == text:
+            return factor
+    if column.unit is not None and _OTHER_UNIT.search(text):
+        raise DeliveryRefused(
+            f"the header of {column.name} announces another unit than {column.unit} and the "
+            f"contract does not know it; send the column in {column.unit}"
+        )
+    return Decimal(1)
+
+
+def _physical_type(column: Column, found: pyarrow.DataType) -> str:
+    """Return how a Parquet column is read: by its own type, or by its text.
+
+    Raises:
+        DeliveryRefused: a cell of it is no single value.
+    """
+    if not formats.is_scalar(found):
+        raise DeliveryRefused(
+            f"the column {column.name} is no plain text, number, date or truth value; "
+            f"write it as one"
+        )
+    fitting = {
+        "decimal": (types.is_integer, types.is_floating, types.is_decimal),
+        "integer": (types.is_integer,),
+        "boolean": (types.is_boolean,),
+        "date": (types.is_date, types.is_timestamp),
+        "month": (types.is_date, types.is_timestamp),
+        "timestamp": (types.is_date, types.is_timestamp),
+    }.get(column.kind, ())
+    return str(found) if any(fits(found) for fits in fitting) else _AS_TEXT

@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,6 +21,7 @@ from pydantic import (
 )
 
 from extracts.contracts import Contract
+from firmpulse import uscc
 from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused
 
@@ -28,19 +30,36 @@ NAME = "manifest.json"
 _DELIVERY_ID = re.compile(r"[a-z0-9_-]{1,64}")
 # An identifier of a firm, an account or an invoice has at least 15.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{15}")
+_SEPARATORS = re.compile(r"[^A-Za-z0-9]")
+# However they are split: a night and a number have less, an account or an invoice has more.
+_MAX_DIGITS = 14
+_USCC_LENGTH = 18
 _YEARS = range(2000, 2101)
 
 
 def _leaves_the_vault(text: str) -> str:
     """Refuse text that could be an identifier: the warehouse and reports repeat it."""
-    if _IDENTIFIER.search(text):
-        raise ValueError("must not have 15 letters or digits in a row")
+    if _could_identify(text):
+        raise ValueError(
+            "must not have 15 letters or digits in a row, 15 digits, or a firm's code in pieces"
+        )
     return text
 
 
 def is_delivery_id(text: str) -> bool:
     """Whether a name may be a delivery's: it becomes a folder and leaves the vault."""
-    return bool(_DELIVERY_ID.fullmatch(text)) and not _IDENTIFIER.search(text)
+    return bool(_DELIVERY_ID.fullmatch(text)) and not _could_identify(text)
+
+
+def _could_identify(text: str) -> bool:
+    """Whether a text could hold an identifier, in one piece or split by hyphens and the like."""
+    joined = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+    windows = range(len(joined) - _USCC_LENGTH + 1)
+    return (
+        bool(_IDENTIFIER.search(text))
+        or sum(character.isdigit() for character in joined) > _MAX_DIGITS
+        or any(uscc.problem(joined[at : at + _USCC_LENGTH]) is None for at in windows)
+    )
 
 
 def _of_our_time(day: date) -> date:
@@ -56,9 +75,11 @@ class DeliveredFile(BaseModel):
 
     name: str
     table: str
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "parquet", "xlsx", "jsonl"]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: int = Field(ge=0)
+    # Sheet of a workbook; the first visible one if none is named.
+    sheet: str | None = Field(default=None, min_length=1, max_length=31)
     # Header in this file to contract column, where it is none of the contract's aliases.
     headers: Mapping[str, str] = {}
     # Contract columns that the file does not carry, as text.
@@ -150,7 +171,8 @@ def _checked(
     if not is_delivery_id(folder_name):
         raise DeliveryRefused(
             "the folder's name is no delivery_id: up to 64 of a-z, 0-9, - and _, "
-            "fewer than 15 letters or digits in a row"
+            "fewer than 15 letters or digits in a row, fewer than 15 digits, "
+            "and no firm's code in pieces"
         )
     try:
         manifest = Manifest.model_validate_json(content.removeprefix(codecs.BOM_UTF8))

@@ -23,6 +23,7 @@ from tests.extracts.inbox import (
 )
 
 GOOD = csv([payment()])
+IN_GB18030 = csv([payment()], encoding="gb18030")
 LACKING = csv(["x,1"], "征收项目,已缴")
 
 
@@ -33,11 +34,23 @@ LACKING = csv(["x,1"], "征收项目,已缴")
         (GOOD, {"rows": 7}, "the file has 1 rows and the manifest says 7"),
         (GOOD, {"entry": {"name": "gone.csv"}}, "the file that the manifest names is not there"),
         (LACKING, {}, "lacks the required column uscc (纳税人识别号)"),
-        (GOOD[:60] + b"\xff\xff\xff" + GOOD[60:], {}, "neither UTF-8 nor GB18030"),
+        (GOOD[:60] + b"\xff\xff\xff" + GOOD[60:], {}, "UTF-8 with broken bytes"),
+        (GOOD[3:60] + b"\xff" + GOOD[60:], {}, "UTF-8 with broken bytes"),
+        (IN_GB18030[:90] + b"\xff" + IN_GB18030[90:], {}, "neither UTF-8 nor GB18030"),
+        (IN_GB18030[:-2], {"rows": 1}, "neither UTF-8 nor GB18030"),
+        (GOOD[:-4] + b"\0" + GOOD[-4:], {}, "holds NUL bytes"),
+        (b"x" * 70_000, {"rows": 0}, "header row is longer than 65536 bytes"),
+        (b"," * 5_000 + b"\n", {"rows": 0}, "has 5001 columns; at most 1000"),
+        (b'"' + GOOD, {}, "header row cannot be read; its quotes are broken"),
         (csv([payment()], PAYMENT_HEADER + ",已缴税额"), {}, "two columns of the file are both"),
         (b"", {"rows": 0}, "the file has no header row"),
         (GOOD, {"entry": {"format": "parquet"}}, "the file is not Parquet"),
         (GOOD, {"entry": {"headers": {"已缴": "money"}}}, "name no contract column"),
+        (
+            csv([payment()], PAYMENT_HEADER.replace("已缴", "实缴(百万元)")),
+            {"entry": {"headers": {"实缴(百万元)": "amount"}}},
+            "the header of amount announces another unit than CNY",
+        ),
     ],
 )
 def test_a_file_is_refused_and_the_other_lands(
@@ -68,6 +81,7 @@ def test_a_file_is_refused_and_the_other_lands(
         ({"manifest_version": 2}, "manifest_version"),
         ({"kind": "later"}, "kind"),
         ({"provider": f"branch {FIRM}"}, "provider"),
+        ({"provider": f"branch {FIRM[:6]} {FIRM[6:12]} {FIRM[12:]}"}, "provider"),
         ({"files": [{"headers": {FIRM: 1}}]}, "files.0"),
         ({"delivered_at": "2024-03-31T22:00:00"}, "delivered_at"),
         ({"source": "bank"}, "source is not tax"),
@@ -230,7 +244,22 @@ def test_copies_made_for_reading_are_gone(settings: Settings) -> None:
     assert sorted(path.name for path in settings.inbox.iterdir()) == ["tax"]
 
 
-@pytest.mark.parametrize("name", [f"tax-{FIRM}", "tax.1", "Tax-1", "税", "t" * 15, "t-" * 33])
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"tax-{FIRM}",
+        "tax.1",
+        "Tax-1",
+        "税",
+        "t" * 15,
+        "t-" * 33,
+        "9144-0300-1922-0382-16",
+        "tax-9144_0300_192203_8216",
+        "6222-0212-3456-789",
+        "91-35-01-00-m0-00-10-0y-43",
+        "tax-1101-0119-9003-0717-7x",
+    ],
+)
 def test_a_name_that_could_hold_an_identifier_leaves_no_trace(
     settings: Settings, name: str
 ) -> None:
@@ -243,6 +272,13 @@ def test_a_name_that_could_hold_an_identifier_leaves_no_trace(
     ((record,),) = query(settings, "select deliveries::varchar from warehouse.ops.deliveries")
     assert name not in record
     assert name not in refused.problems[0]
+
+
+@pytest.mark.parametrize("name", ["tax-20240131-02", "bank-history-of-2024-part-3-a"])
+def test_a_long_name_that_holds_no_identifier_is_taken(settings: Settings, name: str) -> None:
+    permit(settings)
+    deliver(settings, {"a.csv": GOOD}, delivery_id=name)
+    assert nightly.land(settings, "tax", AS_OF).problems == ()
 
 
 def test_a_missing_file_of_a_landed_delivery_comes_under_a_new_id(settings: Settings) -> None:
