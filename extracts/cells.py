@@ -71,7 +71,7 @@ def tidied(column: Column) -> str:
 def typed_value(column: Column, layout: Layout) -> str:
     """Return SQL of the typed value over `raw_<name>` or `text_<name>`; null if unreadable."""
     if is_typed(column, layout):
-        return _cast(column, raw(column))
+        return _cast(column, layout, raw(column))
     cell = text(column)
     if column.kind == "enum":
         choices = " ".join(
@@ -79,7 +79,7 @@ def typed_value(column: Column, layout: Layout) -> str:
         )
         return f"case {cell} {choices} end"
     if column.kind in ("decimal", "integer"):
-        return f"try_cast(read_{column.kind}_text({cell}) as {column.physical_type})"
+        return _number(column, layout, f"read_{column.kind}_text({cell})")
     return f"read_{column.kind}({cell})"
 
 
@@ -102,7 +102,17 @@ def checks(column: Column, layout: Layout) -> Sequence[Check]:
     return found
 
 
-def _cast(column: Column, cell: str) -> str:
+def _cast(column: Column, layout: Layout, cell: str) -> str:
     if column.kind == "month":
         return f"cast(date_trunc('month', try_cast({cell} as date)) as date)"
-    return f"try_cast({cell} as {column.physical_type})"
+    return _number(column, layout, cell)
+
+
+def _number(column: Column, layout: Layout, cell: str) -> str:
+    """Return SQL of a value in the contract's unit; one too large for its type is null."""
+    factor = layout.factors.get(column.name)
+    if factor is None:
+        return f"try_cast({cell} as {column.physical_type})"
+    # Decimals all the way, so that 1.1 of ten thousand yuan is 11000.00 and no cent off.
+    scaled = f"try_cast({cell} as decimal(28,10)) * cast({factor:f} as decimal(10,4))"
+    return f"try(cast({scaled} as {column.physical_type}))"

@@ -1,18 +1,19 @@
-"""Land one delivery: read its tables, judge them, store them in one transaction."""
+"""Land one delivery: read its tables chunk by chunk, judge them, store them."""
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 import duckdb
 
-from extracts import gate, staging
+from extracts import chunks, gate, landing, staging, vault, versions
+from extracts.chunks import Delivered
 from extracts.contracts import Contract
-from extracts.landing import Counts, land
+from extracts.landing import Verdicts
 from extracts.manifest import DeliveryRef, Manifest
 from extracts.records import LANDED, REFUSED, DeliveryReport, TableReport, record_landed
 from extracts.sql import ident
-from extracts.staging import Staged
 from extracts.versions import Place
 from firmpulse.errors import DeliveryRefused
 from firmpulse.settings import Settings
@@ -27,6 +28,9 @@ def land_delivery(
 ) -> DeliveryReport:
     """Read, gate and store one delivery.
 
+    It is stored chunk by chunk and counts once its row is in `ops.landed`; what was stored of a
+    delivery that fails is taken back.
+
     Raises:
         DeliveryRefused: nothing of it can be taken; nothing was stored.
     """
@@ -34,19 +38,24 @@ def land_delivery(
     if ref.manifest is None:
         raise DeliveryRefused(ref.problem or "the manifest cannot be read")
     scratch = settings.inbox / ".reading"
-    tables = dict.fromkeys(file.table for file in ref.manifest.files)
+    names = dict.fromkeys(file.table for file in ref.manifest.files)
     try:
-        staged = [
-            staging.stage(connection, ref, ref.manifest, contracts[table], scratch)
-            for table in tables
-        ]
+        tables = [chunks.inspect(ref, ref.manifest, contracts[name], scratch) for name in names]
+        landing = _Landing(connection, settings, ref, ref.manifest, as_of)
+        reports = None
+        while reports is None:
+            try:
+                reports = landing.store(tables)
+            except staging.UnreadableFiles as found:
+                vault.take_back(connection, contracts)
+                tables = [table.without(found.files) for table in tables]
+            except BaseException:
+                vault.take_back(connection, contracts)
+                raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    _require_rows(staged, ref.manifest)
-    try:
-        reports = _store(connection, settings, ref, ref.manifest, staged, as_of)
-    finally:
-        _drop(connection, staged)
+        staging.drop(connection)
+        versions.drop(connection)
     return DeliveryReport(delivery_id=ref.delivery_id, status=LANDED, tables=tuple(reports))
 
 
@@ -71,105 +80,108 @@ def _require_new(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> Non
         )
 
 
-def _require_rows(staged: Sequence[Staged], manifest: Manifest) -> None:
-    """Refuse a delivery of which no file could be taken."""
-    if not staged or any(table.files for table in staged):
-        return
-    first = min((file for t in staged for file in t.refused), key=lambda file: file.number)
-    raise DeliveryRefused(
-        f"none of its {len(manifest.files)} files can be taken; file {first.number}: {first.reason}"
-    )
+@dataclass(frozen=True)
+class _Landing:
+    """One attempt to store a delivery."""
 
+    connection: duckdb.DuckDBPyConnection
+    settings: Settings
+    ref: DeliveryRef
+    manifest: Manifest
+    as_of: date
 
-def _store(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    ref: DeliveryRef,
-    manifest: Manifest,
-    staged: Sequence[Staged],
-    as_of: date,
-) -> list[TableReport]:
-    connection.execute("begin")
-    try:
-        seq, last_row_id = connection.execute(
+    def store(self, tables: Sequence[Delivered]) -> list[TableReport]:
+        """Store every table, then the record that makes the delivery count."""
+        seq, last_row_id = self.connection.execute(
             "select coalesce(max(delivery_seq), 0) + 1, coalesce(max(last_row_id), 0) "
             "from vault.ops.landed"
         ).fetchall()[0]
+        place = Place(
+            delivery_id=self.ref.delivery_id,
+            delivery_seq=seq,
+            last_row_id=last_row_id,
+            delivered_at=self.manifest.delivered_at,
+            delivered_on=self.manifest.delivered_on,
+            is_increment=self.manifest.kind == "increment",
+        )
         reports = []
-        for table in staged:
-            place = Place(
-                delivery_id=ref.delivery_id,
-                delivery_seq=seq,
-                last_row_id=last_row_id,
-                delivered_at=manifest.delivered_at,
-                delivered_on=manifest.delivered_on,
-                is_increment=manifest.kind == "increment",
-            )
-            reports.append(_store_table(connection, settings, table, place, as_of))
-            last_row_id += _size(connection, table)
-        record_landed(connection, ref, seq, as_of, reports)
+        for table in tables:
+            report, place = self._store_table(table, place)
+            reports.append(report)
+        self._require_rows(reports)
+        self._record(reports, place)
+        return reports
+
+    def _store_table(self, table: Delivered, place: Place) -> tuple[TableReport, Place]:
+        connection, contract = self.connection, table.contract
+        refused = list(table.refused)
+        verdicts = Verdicts()
+        versions.begin(connection, contract)
+        for chunk in table.chunks:
+            staged = staging.read(connection, self.manifest, table, chunk)
+            refused += staged.refused
+            gate.open_gate(connection, self.settings, contract, staging.ROWS, self.as_of)
+            verdicts = verdicts.plus(landing.store(connection, staged, place))
+            place = replace(place, last_row_id=place.last_row_id + staging.size(connection))
+        counts = landing.finish(connection, contract, place, verdicts)
+        numbers = {file.number for file in refused}
+        report = TableReport(
+            table=contract.table,
+            counts=counts,
+            columns_dropped=table.columns_dropped,
+            refused_files=tuple(sorted(refused, key=lambda file: file.number)),
+            rows_delivered=sum(table.rows.values()),
+            rows_in_refused_files=sum(table.rows[number] for number in numbers),
+            warnings=_warnings(connection, contract, place),
+            status=LANDED if set(table.rows) - numbers else REFUSED,
+        )
+        return report, place
+
+    def _require_rows(self, reports: Sequence[TableReport]) -> None:
+        """Refuse a delivery of which no file could be taken."""
+        if not reports or any(report.status == LANDED for report in reports):
+            return
+        first = min((f for r in reports for f in r.refused_files), key=lambda file: file.number)
+        raise DeliveryRefused(
+            f"none of its {len(self.manifest.files)} files can be taken; "
+            f"file {first.number}: {first.reason}"
+        )
+
+    def _record(self, reports: Sequence[TableReport], place: Place) -> None:
+        connection, ref = self.connection, self.ref
+        refused = {file.number for report in reports for file in report.refused_files}
+        files = {n: f.name for n, f in enumerate(self.manifest.files, 1) if n not in refused}
+        connection.execute("begin")
+        connection.execute(
+            "insert into vault.ops.files select $seq, unnest($numbers), unnest($names)",
+            {
+                "seq": place.delivery_seq,
+                "numbers": list(files),
+                "names": list(files.values()),
+            },
+        )
+        record_landed(connection, ref, place.delivery_seq, self.as_of, reports)
         connection.execute(
             "insert into vault.ops.landed values (?, ?, ?, ?, ?)",
-            [ref.delivery_id, ref.source, ref.manifest_sha256, seq, last_row_id],
+            [
+                ref.delivery_id,
+                ref.source,
+                ref.manifest_sha256,
+                place.delivery_seq,
+                place.last_row_id,
+            ],
         )
         connection.execute("commit")
-    except BaseException:
-        connection.execute("rollback")
-        raise
-    return reports
-
-
-def _store_table(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    staged: Staged,
-    place: Place,
-    as_of: date,
-) -> TableReport:
-    contract = staged.contract
-    if not staged.files:
-        return TableReport(
-            contract.table, Counts(), staged.columns_dropped, staged.refused, status=REFUSED
-        )
-    gate.open_gate(connection, settings, contract, staged.rows, as_of)
-    counts = land(connection, staged, place)
-    connection.execute(
-        "insert into vault.ops.files select $seq, unnest($numbers), unnest($names)",
-        {
-            "seq": place.delivery_seq,
-            "numbers": list(staged.files),
-            "names": list(staged.files.values()),
-        },
-    )
-    return TableReport(
-        table=contract.table,
-        counts=counts,
-        columns_dropped=staged.columns_dropped,
-        refused_files=staged.refused,
-        warnings=_warnings(connection, staged, place),
-    )
 
 
 def _warnings(
-    connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place
+    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
 ) -> dict[str, int]:
-    table = ident(staged.contract.table)
     counts = {}
-    for name, condition in staged.contract.warnings.items():
+    for name, condition in contract.warnings.items():
         query = (
-            f"select count(*) from vault.raw.{table} where delivery_seq = $seq and ({condition})"  # noqa: S608 — our own contract's SQL
+            f"select count(*) from vault.raw.{ident(contract.table)} "  # noqa: S608 — our own contract's SQL
+            f"where delivery_seq = $seq and ({condition})"
         )
         counts[name] = connection.execute(query, {"seq": place.delivery_seq}).fetchall()[0][0]
     return counts
-
-
-def _size(connection: duckdb.DuckDBPyConnection, staged: Staged) -> int:
-    """Return the number of row ids that a staging table may have used up."""
-    query = f"select coalesce(max(rowid), -1) + 1 from {ident(staged.rows)}"  # noqa: S608 — quoted
-    return int(connection.execute(query).fetchall()[0][0])
-
-
-def _drop(connection: duckdb.DuckDBPyConnection, staged: Sequence[Staged]) -> None:
-    for table in staged:
-        for name in (table.rows, table.broken, table.starts):
-            connection.execute(f"drop table if exists {ident(name)}")

@@ -1,16 +1,14 @@
-"""Move the good rows of a staging table into the vault as versions, and count every row's fate.
-
-Runs inside one transaction over the vault; the caller begins and ends it.
-"""
+"""Store the good rows of a chunk in the vault, keep the bad ones, and count every row's fate."""
 
 from dataclasses import dataclass
 
 import duckdb
 
 from extracts import versions
+from extracts.contracts import Contract
 from extracts.gate import verdict
 from extracts.sql import ident, literal
-from extracts.staging import Staged
+from extracts.staging import BROKEN, ROWS, STARTS, Staged
 from extracts.versions import Place
 
 
@@ -26,38 +24,76 @@ class Counts:
     quarantined: int = 0
 
 
-def count_verdicts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> dict[str, int]:
-    """Return the number of rows per verdict: good, refused, and, with broken lines, quarantined."""
-    rows = connection.execute(f"""
-        select {verdict(staged.contract)} as verdict, count(*)
-        from {ident(staged.rows)} as s left join firm_gate as g using (firm) group by verdict
-    """).fetchall()  # noqa: S608 — quoted identifiers
-    counts: dict[str, int] = {"good": 0, "refused": 0, "quarantined": 0, **dict(rows)}
-    (broken,) = connection.execute(
-        f"select count(*) from {ident(staged.broken)}"  # noqa: S608 — quoted
-    ).fetchall()[0]
-    counts["quarantined"] += broken
-    return counts
+@dataclass(frozen=True)
+class Verdicts:
+    """Rows of a chunk, or of a table, per verdict; broken lines are quarantined."""
+
+    good: int = 0
+    refused: int = 0
+    quarantined: int = 0
+
+    def plus(self, other: "Verdicts") -> "Verdicts":
+        """Return the sums."""
+        return Verdicts(
+            self.good + other.good,
+            self.refused + other.refused,
+            self.quarantined + other.quarantined,
+        )
 
 
-def land(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> Counts:
-    """Store a judged table; return what became of its rows."""
-    verdicts = count_verdicts(connection, staged)
-    _quarantine(connection, staged, place)
-    versions.store(connection, staged, place)
+def store(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> Verdicts:
+    """Store a judged chunk in one transaction; return the number of rows per verdict."""
+    connection.execute("begin")
+    try:
+        verdicts = _count_verdicts(connection, staged)
+        if verdicts.quarantined:
+            _quarantine(connection, staged, place)
+        if verdicts.good:
+            versions.store(connection, staged.contract, place)
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    return verdicts
+
+
+def finish(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, verdicts: Verdicts
+) -> Counts:
+    """Store what the last chunk of a table decides; return what became of all its rows."""
+    connection.execute("begin")
+    try:
+        versions.finish(connection, contract, place)
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
     landed, restated = connection.execute(
         f"select count(*), count(*) filter (where record_version > 1) "  # noqa: S608 — quoted
-        f"from vault.raw.{ident(staged.contract.table)} where delivery_seq = $seq",
+        f"from vault.raw.{ident(contract.table)} where delivery_seq = $seq",
         {"seq": place.delivery_seq},
     ).fetchall()[0]
     return Counts(
-        read=sum(verdicts.values()),
+        read=verdicts.good + verdicts.refused + verdicts.quarantined,
         landed=landed,
         restated=restated,
-        duplicate=verdicts["good"] - landed,
-        refused_by_gate=verdicts["refused"],
-        quarantined=verdicts["quarantined"],
+        duplicate=verdicts.good - landed,
+        refused_by_gate=verdicts.refused,
+        quarantined=verdicts.quarantined,
     )
+
+
+def _count_verdicts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> Verdicts:
+    rows = connection.execute(f"""
+        select {verdict(staged.contract)} as verdict, count(*)
+        from {ROWS} as s left join firm_gate as g using (firm) group by verdict
+        union all
+        select 'quarantined', count(*) from {BROKEN}
+    """).fetchall()  # noqa: S608 — our own names
+    counts = Verdicts()
+    for name, count in rows:
+        counts = counts.plus(Verdicts(**{name: count}))
+    return counts
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> None:
@@ -72,15 +108,16 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
         f"""
         insert into vault.ops.quarantine
         with bad as (
-            select s.firm, s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2) as line,
+            select s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2) as line,
+                case when g.is_valid then s.firm end as firm,
                 case when not coalesce(g.is_valid, true) then {wrong_code}
                     else cast(s.finding as json) end as finding
-            from {ident(staged.rows)} as s
+            from {ROWS} as s
             left join firm_gate as g using (firm)
-            left join {ident(staged.starts)} as f using (file_no)
+            left join {STARTS} as f using (file_no)
             where {verdict(staged.contract)} = 'quarantined'
             union all
-            select null, file_no, line, cast(finding as json) from {ident(staged.broken)}
+            select file_no, line, null, cast(finding as json) from {BROKEN}
         )
         select $seq, $id, $table, $files[file_no], line, finding ->> 'column', finding ->> 'rule',
             finding ->> 'value_class', cast(finding -> 'record' as varchar), firm
@@ -90,6 +127,6 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
             "seq": place.delivery_seq,
             "id": place.delivery_id,
             "table": staged.contract.table,
-            "files": [staged.files.get(n) for n in range(1, max(staged.files, default=0) + 1)],
+            "files": [staged.names.get(n) for n in range(1, max(staged.names) + 1)],
         },
     )

@@ -43,7 +43,8 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
         vault.create_tables(connection, known)
         vault.create_warehouse_tables(connection)
         macros.install(connection)
-        # A run that was killed may have left copies of files here.
+        # A run that was killed may have left a part of a delivery, and copies of files.
+        vault.take_back(connection, known)
         shutil.rmtree(settings.inbox / ".reading", ignore_errors=True)
         for ref in _pending(connection, settings, source, as_of):
             reports.append(_land(connection, settings, ref, as_of))

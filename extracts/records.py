@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
+from extracts.chunks import RefusedFile
 from extracts.landing import Counts
 from extracts.manifest import DeliveryRef
-from extracts.staging import RefusedFile
 
 LANDED, REFUSED = "landed", "refused"
 
@@ -18,12 +18,15 @@ _NEW_ID = "send it in a delivery with a new delivery_id"
 
 @dataclass(frozen=True)
 class TableReport:
-    """One table of a delivery."""
+    """One table of a delivery, or a delivery that was refused as a whole."""
 
-    table: str
+    table: str | None
     counts: Counts
     columns_dropped: int
     refused_files: tuple[RefusedFile, ...]
+    # What the manifest promised, and the part of it in refused files.
+    rows_delivered: int
+    rows_in_refused_files: int
     # Number of landed or repeated rows per warning of the contract.
     warnings: Mapping[str, int] = field(default_factory=dict)
     # Refused when none of the table's files was taken.
@@ -93,7 +96,7 @@ class LandingReport:
         return tuple(problem for delivery in self.deliveries for problem in delivery.problems)
 
 
-_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 18)})"  # noqa: S608 — question marks
+_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 20)})"  # noqa: S608 — question marks
 
 
 def record_landed(
@@ -105,7 +108,7 @@ def record_landed(
 ) -> None:
     """Write the vault's record of a landed delivery; part of the landing's transaction."""
     for table in tables:
-        row = _row(ref, delivery_seq, as_of, table.table, table.counts, table.columns_dropped)
+        row = _row(ref, delivery_seq, as_of, table)
         connection.execute(
             _INSERT.format(database="vault"),
             [*row, table.status, _refusal(table), datetime.now(UTC)],
@@ -121,11 +124,13 @@ def record_refused(
     connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date, reason: str
 ) -> DeliveryReport:
     """Record a delivery that was refused as a whole, once for each night it waits."""
+    promised = sum(file.rows for file in ref.manifest.files) if ref.manifest else 0
+    whole = TableReport(None, Counts(), 0, (), promised, promised)
     connection.execute("begin")
     forget_refusal(connection, ref, as_of)
     connection.execute(
         _INSERT.format(database="warehouse"),
-        [*_row(ref, None, as_of, None, Counts(), 0), REFUSED, reason, datetime.now(UTC)],
+        [*_row(ref, None, as_of, whole), REFUSED, reason, datetime.now(UTC)],
     )
     connection.execute("commit")
     return DeliveryReport(delivery_id=ref.delivery_id, status=REFUSED, refusal=reason)
@@ -161,26 +166,27 @@ def _row(
     ref: DeliveryRef,
     delivery_seq: int | None,
     as_of: date,
-    table: str | None,
-    counts: Counts,
-    columns_dropped: int,
+    table: TableReport,
 ) -> list[object]:
+    counts = table.counts
     return [
         as_of,
         delivery_seq,
         ref.delivery_id,
         ref.source,
         ref.manifest.provider if ref.manifest else None,
-        table,
+        table.table,
         ref.manifest.kind if ref.manifest else None,
         ref.delivered_at,
+        table.rows_delivered,
+        table.rows_in_refused_files,
         counts.read,
         counts.landed,
         counts.restated,
         counts.duplicate,
         counts.refused_by_gate,
         counts.quarantined,
-        columns_dropped,
+        table.columns_dropped,
     ]
 
 

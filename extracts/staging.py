@@ -1,17 +1,22 @@
-"""Read a delivery's files into staging tables, one per contract."""
+"""Read a chunk of a delivery into staging tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
-from extracts import inspection, statements
+from extracts import formats, statements
+from extracts.chunks import Chunk, Delivered, RefusedFile
 from extracts.contracts import Contract
 from extracts.inspection import Inspected
-from extracts.manifest import DeliveryRef, Manifest
+from extracts.manifest import Manifest
 from extracts.sql import ident
-from firmpulse.errors import DeliveryRefused
+
+# Temp tables of the chunk that is being landed: one row per row read, with the columns of
+# `statements.staging_table`; lines of the wrong shape (file_no, line, finding); and the place of
+# each CSV file's first row (file_no, first_rowid).
+ROWS, BROKEN, STARTS = "staged", "broken", "starts"
 
 # Lines that DuckDB could not split into columns: one row per line of a delivered file.
 _BROKEN_DDL = """
@@ -20,98 +25,109 @@ create or replace temp table {name} (file_no integer, line bigint, finding varch
 
 
 @dataclass(frozen=True)
-class RefusedFile:
-    """A file that is not taken: its ordinal in the manifest, its name, the reason."""
-
-    number: int
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Staged:
-    """One table of a delivery, read but not yet judged."""
+    """One chunk, read but not yet judged; its tables live until the next chunk is read."""
 
     contract: Contract
-    # Temp table with one row per row read; `statements.staging_table` has its columns.
-    rows: str
-    # Temp table of lines that have the wrong shape: file_no, line, finding.
-    broken: str
-    # Temp table of the place of each CSV file's first row: file_no, first_rowid.
-    starts: str
-    # Name of each file that was read, by ordinal.
-    files: Mapping[int, str]
+    # Name of each file of the table, by ordinal.
+    names: Mapping[int, str]
+    # Files that hold another number of rows than promised; nothing of them is staged.
     refused: tuple[RefusedFile, ...]
-    columns_dropped: int
 
 
-def stage(
+class UnreadableFiles(Exception):
+    """Files of a chunk that turn out to be unreadable; all else must be read without them."""
+
+    def __init__(self, files: Sequence[RefusedFile]) -> None:
+        self.files = tuple(files)
+        super().__init__(f"{len(files)} files cannot be read")
+
+
+def read(
     connection: duckdb.DuckDBPyConnection,
-    ref: DeliveryRef,
     manifest: Manifest,
-    contract: Contract,
-    scratch: Path,
+    delivered: Delivered,
+    chunk: Chunk,
 ) -> Staged:
-    """Read the files of one table; a file that cannot be taken is among the refused."""
-    rows, broken, starts = (f"{part}_{contract.table}" for part in ("staged", "broken", "starts"))
-    connection.execute(statements.staging_table(rows, contract))
-    connection.execute(_BROKEN_DDL.format(name=ident(broken)))
-    good: list[Inspected] = []
-    refused: list[RefusedFile] = []
-    for number, file in enumerate(manifest.files, 1):
-        if file.table == contract.table:
-            try:
-                good.append(inspection.inspect(ref.folder, file, number, contract, scratch))
-            except DeliveryRefused as refusal:
-                refused.append(RefusedFile(number, file.name, str(refusal)))
-    for group in _groups(good):
-        refused += _read(connection, rows, broken, contract, manifest, group)
-    refused += _check_counts(connection, rows, broken, good, {file.number for file in refused})
-    taken = {file.number for file in good} - {file.number for file in refused}
-    connection.execute(statements.first_rows(starts, rows))
-    _number_lines(connection, rows, broken, starts)
-    return Staged(
-        contract=contract,
-        rows=rows,
-        broken=broken,
-        starts=starts,
-        files={file.number: file.file.name for file in good if file.number in taken},
-        refused=tuple(sorted(refused, key=lambda file: file.number)),
-        columns_dropped=len({name for file in good for name in file.layout.dropped}),
+    """Read a chunk into the tables ROWS, BROKEN and STARTS.
+
+    Raises:
+        UnreadableFiles: some of its files are damaged; nothing of the chunk is to be used.
+    """
+    contract = delivered.contract
+    connection.execute(statements.staging_table(ROWS, contract))
+    connection.execute(_BROKEN_DDL.format(name=BROKEN))
+    _note_lines(connection, BROKEN, chunk.files)
+    unreadable = _read(connection, contract, manifest, chunk)
+    if unreadable:
+        raise UnreadableFiles(unreadable)
+    refused = _check_counts(connection, delivered.names, chunk.counts)
+    connection.execute(statements.first_rows(STARTS, ROWS))
+    _number_lines(connection, ROWS, BROKEN, STARTS)
+    return Staged(contract, delivered.names, tuple(refused))
+
+
+def size(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of row ids that the staged chunk may use up."""
+    query = f"select coalesce(max(rowid), -1) + 1 from {ROWS}"  # noqa: S608 — our own name
+    return int(connection.execute(query).fetchall()[0][0])
+
+
+def drop(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what is staged."""
+    for name in (ROWS, BROKEN, STARTS):
+        connection.execute(f"drop table if exists {name}")
+
+
+def _note_lines(
+    connection: duckdb.DuckDBPyConnection, broken: str, files: Sequence[Inspected]
+) -> None:
+    """Take up the lines that inspection found to be no rows: broken ones and blank ones."""
+    lines = [(file.number, line) for file in files for line in file.broken_lines]
+    records = {
+        "numbers": [number for number, _ in lines],
+        "lines": [line.line for _, line in lines],
+        "findings": [
+            json.dumps({
+                "column": None,
+                "rule": "structure",
+                "value_class": line.value_class,
+                "record": {"line": line.record},
+            })
+            for _, line in lines
+        ],
+    }  # fmt: skip
+    connection.execute(
+        f"insert into {ident(broken)} select unnest($numbers), unnest($lines), unnest($findings)",
+        records,
+    )
+    blank = [(file.number, line) for file in files for line in file.blank_lines]
+    connection.execute(
+        "create or replace temp table blank_lines as "
+        "select unnest($numbers::integer[]) as file_no, unnest($lines::bigint[]) as line",
+        {"numbers": [number for number, _ in blank], "lines": [line for _, line in blank]},
     )
 
 
-def _groups(files: Iterable[Inspected]) -> list[list[Inspected]]:
-    """Put files of one layout together, so that hundreds of small files cost one statement."""
-    groups: dict[tuple[object, ...], list[Inspected]] = {}
-    for file in files:
-        groups.setdefault(file.layout.identity, []).append(file)
-    return list(groups.values())
-
-
 def _read(
-    connection: duckdb.DuckDBPyConnection,
-    rows: str,
-    broken: str,
-    contract: Contract,
-    manifest: Manifest,
-    group: Sequence[Inspected],
+    connection: duckdb.DuckDBPyConnection, contract: Contract, manifest: Manifest, chunk: Chunk
 ) -> list[RefusedFile]:
+    """Read a chunk; return the files of it that DuckDB cannot read."""
     connection.execute("drop table if exists broken_lines")
     connection.execute("drop table if exists broken_scans")
+    files = chunk.files
     try:
-        connection.execute(statements.stage(rows, contract, manifest, group))
+        connection.execute(statements.stage(ROWS, contract, manifest, files, chunk.rows))
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        if len(group) > 1:
-            singly = ([file] for file in group)
-            parts = (_read(connection, rows, broken, contract, manifest, g) for g in singly)
-            return [file for part in parts for file in part]
+        if len(files) > 1:
+            singly = (_read(connection, contract, manifest, Chunk((file,))) for file in files)
+            return [file for part in singly for file in part]
         # DuckDB's own text may quote the file's content.
-        reason = f"the file cannot be read as {group[0].file.format} ({type(error).__name__})"
-        return [RefusedFile(group[0].number, group[0].file.name, reason)]
-    if group[0].file.format == "csv":
-        found = {"numbers": [file.number for file in group], "paths": [str(f.path) for f in group]}
-        connection.execute(_KEEP_BROKEN.format(broken=ident(broken)), found)
+        reason = f"the file cannot be read as {files[0].file.format} ({type(error).__name__})"
+        return [RefusedFile(files[0].number, files[0].file.name, reason)]
+    if files[0].layout.format == "csv":
+        found = {"numbers": [file.number for file in files], "paths": [str(f.path) for f in files]}
+        connection.execute(_KEEP_BROKEN.format(broken=BROKEN), found)
     return []
 
 
@@ -134,29 +150,23 @@ group by s.file_path, e.line
 
 
 def _check_counts(
-    connection: duckdb.DuckDBPyConnection,
-    rows: str,
-    broken: str,
-    files: Sequence[Inspected],
-    refused: set[int],
+    connection: duckdb.DuckDBPyConnection, names: Mapping[int, str], promised: Mapping[int, int]
 ) -> list[RefusedFile]:
-    """Drop what was read of CSV files that hold another number of rows than promised."""
+    """Drop what was read of files that hold another number of rows than promised."""
     query = f"""
         select file_no, count(*) from (
-            select file_no from {ident(rows)} union all select file_no from {ident(broken)}
-        ) group by file_no"""  # noqa: S608 — quoted identifiers
+            select file_no from {ROWS} union all select file_no from {BROKEN}
+        ) group by file_no"""  # noqa: S608 — our own names
     found: dict[int, int] = dict(connection.execute(query).fetchall())
-    wrong = []
-    for file in files:
-        count = found.get(file.number, 0)
-        if file.number not in refused and count != file.file.rows:
-            reason = str(inspection.wrong_row_count(count, file.file.rows))
-            wrong.append(RefusedFile(file.number, file.file.name, reason))
-    numbers = [file.number for file in wrong]
-    for table in (rows, broken) if numbers else ():
+    wrong = [
+        RefusedFile(n, names[n], str(formats.wrong_row_count(found.get(n, 0), rows)))
+        for n, rows in promised.items()
+        if found.get(n, 0) != rows
+    ]
+    for table in (ROWS, BROKEN) if wrong else ():
         connection.execute(
-            f"delete from {ident(table)} where list_contains($numbers, file_no)",  # noqa: S608 — quoted
-            {"numbers": numbers},
+            f"delete from {table} where list_contains($numbers, file_no)",  # noqa: S608 — our own names
+            {"numbers": [file.number for file in wrong]},
         )
     return wrong
 
@@ -164,9 +174,9 @@ def _check_counts(
 def _number_lines(
     connection: duckdb.DuckDBPyConnection, rows: str, broken: str, starts: str
 ) -> None:
-    """Give the rows of CSV files with broken lines their line; elsewhere a row's place tells it.
+    """Give the rows of CSV files with broken or blank lines their line; elsewhere place tells it.
 
-    A broken line that has `k` broken ones before it has `line - 2 - k` good rows before it.
+    Such a line that has `k` of them before it has `line - 2 - k` good rows before it.
     """
     connection.execute(f"""
         update {ident(rows)} as r set line = place.line
@@ -178,7 +188,11 @@ def _number_lines(
                         file_no,
                         row_number() over (partition by file_no order by line) as broken_lines,
                         line - 1 - broken_lines as rows_before
-                    from {ident(broken)}
+                    from (
+                        select file_no, line from {ident(broken)}
+                        union all
+                        select file_no, line from blank_lines
+                    )
                 ) group by file_no, rows_before
             ),
             places as (

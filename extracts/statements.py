@@ -33,16 +33,23 @@ def staging_table(name: str, contract: Contract) -> str:
     return f"create or replace temp table {ident(name)} ({', '.join([*own, *added])})"
 
 
-def stage(name: str, contract: Contract, manifest: Manifest, files: Sequence[Inspected]) -> str:
+def stage(
+    name: str,
+    contract: Contract,
+    manifest: Manifest,
+    files: Sequence[Inspected],
+    rows: range | None = None,
+) -> str:
     """Return the statement that reads files of one layout in one pass, in file order.
 
-    `line` stays null for CSV, where the order of the rows gives it.
+    With `rows`, only these rows of a Parquet file, counted from 0. `line` stays null for a
+    delivered CSV file, where the order of the rows gives it.
     """
     layout = files[0].layout
     columns = contract.columns
     readable = [column for column in columns if not cells.is_typed(column, layout)]
     numbers = "[" + ", ".join(str(file.number) for file in files) + "]"
-    line = "file_row_number + 1" if layout.format == "parquet" else "null::bigint"
+    line = _line(layout)
     raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
     emptied = ", ".join(f"nullif({cells.text(c)}, '') as {cells.text(c)}" for c in readable)
@@ -51,7 +58,7 @@ def stage(name: str, contract: Contract, manifest: Manifest, files: Sequence[Ins
 insert into {ident(name)}
 with cells as (
     select {numbers}[cast(file_index as bigint) + 1] as file_no, {line} as line, {raw}
-    from {_scan(layout, files)}
+    from {_scan(layout, files)}{_only(rows)}
 ),
 tidied as (select *{_more(tidied)} from cells),
 texts as (select * {f"replace ({emptied})" if emptied else ""} from tidied),
@@ -89,6 +96,20 @@ def _more(expressions: str) -> str:
     return f", {expressions}" if expressions else ""
 
 
+def _only(rows: range | None) -> str:
+    if rows is None:
+        return ""
+    return f" where file_row_number >= {rows.start} and file_row_number < {rows.stop}"
+
+
+def _line(layout: Layout) -> str:
+    if layout.format == "parquet":
+        return "file_row_number + 1"
+    if layout.line_position is None:
+        return "null::bigint"
+    return f"cast({ident(f'c{layout.line_position}')} as bigint)"
+
+
 def _scan(layout: Layout, files: Sequence[Inspected]) -> str:
     paths = literals(str(file.path) for file in files)
     if layout.format == "parquet":
@@ -102,6 +123,12 @@ def _scan(layout: Layout, files: Sequence[Inspected]) -> str:
 
 
 def _row_hash(columns: Sequence[Column]) -> str:
+    """Return SQL of the digest that tells two contents of a row apart, today and in years.
+
+    MD5 over the typed values as text: DuckDB's own `hash` may change with its version and MD5
+    may not; decimals, dates and timestamps have one spelling each. Anybody who has an identifier
+    could find it by such a digest, so it is kept in the encrypted vault only.
+    """
     parts = ", ".join(f"coalesce(cast({ident(c.name)} as varchar), '')" for c in columns)
     return f"md5_number(concat_ws({_SEPARATOR}, firm, {parts}))"
 

@@ -20,6 +20,9 @@ create table if not exists {database}.ops.deliveries (
     table_name varchar,
     kind varchar,
     delivered_at timestamptz,
+    -- What the manifest promised, and the part of it in files that were refused.
+    rows_delivered bigint not null,
+    rows_in_refused_files bigint not null,
     rows_read bigint not null,
     rows_landed bigint not null,
     rows_restated bigint not null,
@@ -55,7 +58,7 @@ _VAULT = (
         rule varchar not null,
         value_class varchar not null,
         record varchar not null,
-        -- Null where it could not be read.
+        -- scheme:value, null where it could not be read.
         firm varchar
     )
     """,
@@ -86,13 +89,39 @@ _VAULT = (
 )
 
 
+# Tables beside the raw ones that a landing writes before `ops.landed`.
+_BY_DELIVERY = (
+    "ops.quarantine", "ops.refused_files", "ops.repeated", "ops.files", "ops.deliveries",
+)  # fmt: skip
+
+
 def create_tables(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract]) -> None:
     """Create whatever is missing, all contracts included, so that later steps find every table."""
+    connection.execute("create schema if not exists vault.known")
     for statement in _VAULT:
         connection.execute(statement)
     connection.execute(_DELIVERIES.format(database="vault"))
     for contract in contracts.values():
         connection.execute(raw_table(contract))
+        connection.execute(known_table(contract))
+
+
+def take_back(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract]) -> None:
+    """Delete what a delivery brought that was cut short: it is in no row of `ops.landed`.
+
+    A delivery is stored chunk by chunk and counts once `ops.landed` has it. Numbers of deliveries
+    rise, so that whatever has a higher one than all that landed belongs to none.
+    """
+    (landed,) = connection.execute(
+        "select coalesce(max(delivery_seq), 0) from vault.ops.landed"
+    ).fetchall()[0]
+    connection.execute("begin")
+    for table in (*(f"raw.{ident(name)}" for name in contracts), *_BY_DELIVERY):
+        # A literal, so that DuckDB passes over whole row groups.
+        connection.execute(
+            f"delete from vault.{table} where delivery_seq > {landed:d}"  # noqa: S608 — our own names
+        )
+    connection.execute("commit")
 
 
 def create_warehouse_tables(connection: duckdb.DuckDBPyConnection) -> None:
@@ -118,4 +147,22 @@ create table if not exists vault.raw.{ident(contract.table)} (
     line bigint not null,
     row_key uhugeint not null,
     row_hash uhugeint not null
+)"""
+
+
+def known_table(contract: Contract) -> str:
+    """Return the DDL of what is kept of purged raw rows: the newest version of each natural key."""
+    order = contract.version_order
+    order_type = contract.column(order).physical_type if order else "integer"
+    return f"""
+create table if not exists vault.known.{ident(contract.table)} (
+    firm varchar not null,
+    row_key uhugeint not null,
+    row_hash uhugeint not null,
+    row_id bigint not null,
+    record_version integer not null,
+    available_at date not null,
+    -- Value of the contract's versionOrder, null without one.
+    version_order {order_type},
+    delivery_seq bigint not null
 )"""

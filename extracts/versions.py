@@ -8,6 +8,11 @@ Within one delivery, equal rows are one, and rows are ordered by versionOrder, t
 the contract says they could be known, and their place.
 A new version has the row_id of its key and the next record_version; it is available no earlier than
 its delivery and the version before, so that no correction reaches back behind its hand-over.
+
+A table is stored chunk by chunk. Rows whose key comes once in their chunk and in no earlier
+delivery, nearly all of a first one, go to the vault at once. The others wait: rows that repeat the
+newest version in `echoes`, which keeps their place only, and the rest in `contested`. When the last
+chunk has been read, rows in the vault whose key came again join them, and versions are numbered.
 """
 
 from dataclasses import dataclass
@@ -18,8 +23,12 @@ import duckdb
 from extracts.contracts import Contract
 from extracts.gate import verdict
 from extracts.sql import ident, idents, literal
-from extracts.staging import Staged
+from extracts.staging import ROWS, STARTS
 from extracts.statements import as_date
+
+# Keys that one pass looks for repetitions in; bounds the memory of that search.
+_KEYS_PER_PASS = 8_000_000
+_KEY_SPACE = 1 << 128
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Place:
 
     delivery_id: str
     delivery_seq: int
-    # Highest row_id given out before this table.
+    # Highest row_id given out before this chunk.
     last_row_id: int
     delivered_at: datetime
     delivered_on: date
@@ -36,23 +45,66 @@ class Place:
     is_increment: bool
 
 
-def store(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> None:
-    """Insert the rows of a judged table that are first or new versions; leave the others out."""
-    _find_known(connection, staged.contract, staged.rows, place)
-    _find_contested(connection, staged)
-    connection.execute(_insert_first_versions(staged, place))
-    connection.execute(_insert_contested(staged, place))
-    connection.execute(_remember_repeated(staged, place))
+def begin(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Make the tables in which rows of a table wait for its last chunk."""
+    own = ", ".join(f"{ident(c.name)} {c.physical_type}" for c in contract.columns)
+    connection.execute(f"""
+        create or replace temp table contested (
+            {own}, firm varchar, available_at date, row_key uhugeint, row_hash uhugeint,
+            file_no integer, line bigint, place bigint)
+    """)
+    position = f"struct_pack({_position(contract, 's')})"
+    connection.execute(f"""
+        create or replace temp table echoes as
+        select s.row_key, 0::integer as record_version, false as is_later, {position} as position
+        from contested as s
+    """)  # noqa: S608 — quoted identifiers
+
+
+def drop(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what `begin` made and the steps between."""
+    for name in ("contested", "echoes", "known_keys", "contested_keys", "again"):
+        connection.execute(f"drop table if exists {name}")
+
+
+def store(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
+    """Insert the good rows of the staged chunk that are first versions; let the others wait."""
+    _find_known(connection, contract, place, "select row_key from staged")
+    connection.execute(f"""
+        create or replace temp table contested_keys as
+        select row_key from known_keys
+        union
+        select row_key from {ROWS} group by row_key having count(*) > 1
+    """)  # noqa: S608 — our own names
+    connection.execute(_insert_first_versions(contract, place))
+    connection.execute(_keep_echoes(contract, place))
+    connection.execute(_keep_contested(contract, place))
+
+
+def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
+    """Insert the rows that waited, numbered."""
+    _take_repeated_keys(connection, contract, place)
+    (contested,) = connection.execute("select count(*) from contested").fetchall()[0]
+    if contested:
+        _find_known(connection, contract, place, "select row_key from contested")
+        connection.execute(_insert_contested(contract, place))
+    connection.execute(f"""
+        insert into vault.ops.repeated
+        select distinct {literal(contract.table)}, row_key, record_version, {place.delivery_seq}
+        from echoes where not is_later
+    """)  # noqa: S608 — quoted literal
 
 
 def _find_known(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, rows: str, place: Place
+    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, keys: str
 ) -> None:
-    """Collect the newest version of each key of a staging table that is in the vault already.
+    """Collect the newest version of each of `keys` that an earlier delivery brought.
 
     `is_later` says that a delivery handed over after this one brought or repeated that version.
     """
-    order = ident(contract.version_order) if contract.version_order else "null"
+    order = ident(contract.version_order) if contract.version_order else "null::integer"
+    columns = "row_key, row_id, record_version, available_at, row_hash, delivery_seq"
+    table = ident(contract.table)
     connection.execute(
         f"""
         create or replace temp table known_keys as
@@ -60,15 +112,19 @@ def _find_known(
             select distinct delivery_seq from vault.ops.deliveries
             where delivered_at > $delivered_at
         ),
+        seen as (
+            select {columns}, {order} as version_order from vault.raw.{table}
+            where delivery_seq < $seq and row_key in ({keys})
+            union all by name
+            select {columns}, version_order from vault.known.{table} where row_key in ({keys})
+        ),
         newest as (
             select row_key, any_value(row_id) as row_id, max(record_version) as record_version,
                 max(available_at) as available_at,
                 arg_max(row_hash, record_version) as row_hash,
-                arg_max({order}, record_version) as version_order,
+                arg_max(version_order, record_version) as version_order,
                 arg_max(delivery_seq, record_version) as delivery_seq
-            from vault.raw.{ident(contract.table)}
-            where row_key in (select row_key from {ident(rows)})
-            group by row_key
+            from seen group by row_key
         )
         select * replace (greatest(available_at, $delivered_on) as available_at),
             delivery_seq in (from later) or (row_key, record_version) in (
@@ -76,26 +132,61 @@ def _find_known(
                 where table_name = $table and delivery_seq in (from later)
             ) as is_later
         from newest
-        """,  # noqa: S608 — quoted identifiers
+        """,  # noqa: S608 — quoted identifiers and our own SQL
         {
             "delivered_at": place.delivered_at,
             "delivered_on": place.delivered_on,
+            "seq": place.delivery_seq,
             "table": contract.table,
         },
     )
 
 
-def _find_contested(connection: duckdb.DuckDBPyConnection, staged: Staged) -> None:
-    """Collect the keys that come more than once or are in the vault already.
-
-    All other rows, nearly the whole of a first delivery, need neither sort nor window.
-    """
+def _take_repeated_keys(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
+) -> None:
+    """Move rows that a chunk stored and whose key came again from the vault to the waiting ones."""
+    table = f"vault.raw.{ident(contract.table)}"
     connection.execute(f"""
-        create or replace temp table contested_keys as
-        select row_key from known_keys
-        union
-        select row_key from {ident(staged.rows)} group by row_key having count(*) > 1
+        create or replace temp table again as
+        select row_key from {table}
+        where delivery_seq = {place.delivery_seq} and row_key in (select row_key from contested)
     """)  # noqa: S608 — quoted identifiers
+    (stored,) = connection.execute(
+        f"select count(*) from {table} where delivery_seq = {place.delivery_seq}"  # noqa: S608
+    ).fetchall()[0]
+    passes = 1 + stored // _KEYS_PER_PASS
+    for number in range(passes):
+        low, high = (_KEY_SPACE * n // passes for n in (number, number + 1))
+        connection.execute(f"""
+            insert into again
+            select row_key from {table}
+            where delivery_seq = {place.delivery_seq} and row_key >= {low}::uhugeint
+                and row_key <= {high - 1}::uhugeint
+            group by row_key having count(*) > 1
+        """)  # noqa: S608 — quoted identifiers and integers
+    (moved,) = connection.execute("select count(*) from again").fetchall()[0]
+    if moved:
+        connection.execute(_take_out(contract, place))
+        connection.execute(
+            f"delete from {table} where delivery_seq = {place.delivery_seq} "  # noqa: S608 — quoted
+            "and row_key in (select row_key from again)"
+        )
+
+
+def _take_out(contract: Contract, place: Place) -> str:
+    """Return the insert that brings stored rows back, with the day of the contract's formula."""
+    own = idents(c.name for c in contract.columns)
+    return f"""
+insert into contested
+with stored as (
+    select * exclude (available_at), {as_date(place.delivered_on)} as delivered_on
+    from vault.raw.{ident(contract.table)}
+    where delivery_seq = {place.delivery_seq} and row_key in (select row_key from again)
+)
+select {own}, firm, cast({contract.available_at} as date), row_key, row_hash, file_no, line, row_id
+from stored
+"""  # noqa: S608 — quoted identifiers and our own SQL
 
 
 def _target(contract: Contract) -> str:
@@ -106,24 +197,64 @@ def _target(contract: Contract) -> str:
     )
 
 
-def _insert_first_versions(staged: Staged, place: Place) -> str:
-    contract = staged.contract
+def _insert_first_versions(contract: Contract, place: Place) -> str:
     return f"""
 {_target(contract)}
 select {idents((c.name for c in contract.columns), "s.")}, s.firm,
     {place.last_row_id + 1} + s.rowid, 1, {_no_earlier("s.available_at", place)},
     {place.delivery_seq}, s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2), s.row_key,
     s.row_hash
-from {ident(staged.rows)} as s
+from {ROWS} as s
 left join firm_gate as g using (firm)
-left join {ident(staged.starts)} as f using (file_no)
+left join {STARTS} as f using (file_no)
 where {verdict(contract)} = 'good' and s.row_key not in (select row_key from contested_keys)
 """  # noqa: S608 — quoted identifiers, integers and our own SQL
 
 
-def _insert_contested(staged: Staged, place: Place) -> str:
+def _waiting(contract: Contract, place: Place) -> str:
+    """Return the start of a statement over the good rows of the chunk that have to wait."""
+    return f"""
+with good as (
+    select s.*, {place.last_row_id + 1} + s.rowid as place,
+        coalesce(s.line, s.rowid - f.first_rowid + 2) as line_no
+    from {ROWS} as s
+    left join firm_gate as g using (firm)
+    left join {STARTS} as f using (file_no)
+    where {verdict(contract)} = 'good' and s.row_key in (select row_key from contested_keys)
+)"""  # noqa: S608 — quoted identifiers, integers and our own SQL
+
+
+def _keep_echoes(contract: Contract, place: Place) -> str:
+    return f"""
+insert into echoes
+{_waiting(contract, place)}
+select s.row_key, k.record_version, k.is_later, struct_pack({_position(contract, "s")})
+from good as s
+inner join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
+"""  # noqa: S608 — quoted identifiers
+
+
+def _keep_contested(contract: Contract, place: Place) -> str:
+    return f"""
+insert into contested
+{_waiting(contract, place)}
+select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.available_at, s.row_key,
+    s.row_hash, s.file_no, s.line_no, s.place
+from good as s
+left join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
+where k.row_key is null
+"""  # noqa: S608 — quoted identifiers
+
+
+def _position(contract: Contract, alias: str) -> str:
+    """Return SQL of the fields that order the rows of one key within a delivery."""
+    parts = [contract.version_order] if contract.version_order else []
+    names = [*parts, "available_at", "file_no", "place"]
+    return ", ".join(f"o{n} := {alias}.{ident(name)}" for n, name in enumerate(names))
+
+
+def _insert_contested(contract: Contract, place: Place) -> str:
     """Return the insert of rows that repeat or restate others, in the order of their versions."""
-    contract = staged.contract
     order, superseded = "s.available_at, s.file_no, s.place", "k.is_later"
     if contract.version_order:
         version = f"s.{ident(contract.version_order)}"
@@ -131,30 +262,25 @@ def _insert_contested(staged: Staged, place: Place) -> str:
         superseded = f"{version} < k.version_order or {version} = k.version_order and k.is_later"
     return f"""
 {_target(contract)}
-with good as (
-    select s.*, s.rowid as place, coalesce(s.line, s.rowid - f.first_rowid + 2) as line_no
-    from {ident(staged.rows)} as s
-    left join firm_gate as g using (firm)
-    left join {ident(staged.starts)} as f using (file_no)
-    where {verdict(contract)} = 'good' and s.row_key in (select row_key from contested_keys)
-),
-distinct_rows as (
-    select s.* from good as s
+with distinct_rows as (
+    select s.* from contested as s
     qualify row_number() over (partition by s.row_key, s.row_hash order by {order}) = 1
+),
+first_echoes as (
+    select row_key, min(position) as position from echoes
+    where row_key in (select row_key from contested) group by row_key
 ),
 fresh as (
     select s.* from distinct_rows as s
     left join known_keys as k using (row_key)
+    left join first_echoes as e using (row_key)
+    -- After the known version, and after its repetition in this delivery.
     where not coalesce({superseded}, false)
-    -- Neither the known version nor what this delivery has before it.
-    qualify not coalesce(bool_or(s.row_hash = k.row_hash) over (
-        partition by s.row_key order by {order}
-        rows between current row and unbounded following
-    ), false)
+        and (e.position is null or struct_pack({_position(contract, "s")}) > e.position)
 ),
 numbered as (
     select s.*,
-        coalesce(k.row_id, {place.last_row_id + 1} + min(s.place) over keys) as row_id,
+        coalesce(k.row_id, min(s.place) over keys) as row_id,
         coalesce(k.record_version, 0) + row_number() over versions as record_version,
         greatest(max(s.available_at) over versions, k.available_at) as known_at
     from fresh as s
@@ -164,25 +290,9 @@ numbered as (
         versions as (partition by s.row_key order by {order})
 )
 select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.row_id, s.record_version,
-    {_no_earlier("s.known_at", place)}, {place.delivery_seq}, s.file_no, s.line_no, s.row_key,
+    {_no_earlier("s.known_at", place)}, {place.delivery_seq}, s.file_no, s.line, s.row_key,
     s.row_hash
 from numbered as s
-"""  # noqa: S608 — quoted identifiers, integers and our own SQL
-
-
-def _remember_repeated(staged: Staged, place: Place) -> str:
-    """Return the insert of keys whose newest version this delivery repeats.
-
-    What an older delivery says about them is superseded, even if it lands later.
-    """
-    return f"""
-insert into vault.ops.repeated
-select distinct {literal(staged.contract.table)}, k.row_key, k.record_version,
-    {place.delivery_seq}
-from {ident(staged.rows)} as s
-inner join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
-left join firm_gate as g on s.firm = g.firm
-where {verdict(staged.contract)} = 'good' and not k.is_later
 """  # noqa: S608 — quoted identifiers, integers and our own SQL
 
 

@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     threads: int = Field(default=2, ge=1)
     # DuckDB spills to the home folder beyond this.
     memory_limit: str = Field(default="8GB", pattern=r"(?i)^[0-9]+(\.[0-9]+)? *[kmgt]i?b$")
+    # Days after landing for which raw and quarantined rows stay in the vault; then masked ones go.
+    raw_days: int = Field(default=30, ge=1)
     # Keys; made in `home/keys` on a first local run where absent.
     vault_key: SecretStr | None = None
     warehouse_key: SecretStr | None = None

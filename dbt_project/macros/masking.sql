@@ -2,9 +2,12 @@
 {% macro unmasked(table) -%}
     select *
     from {{ source('vault', table) }}
-    {%- if is_incremental() %}
-    where delivery_seq > (select coalesce(max(delivery_seq), 0) from {{ this }})
-    {%- endif %}
+    where
+        -- A delivery that was cut short has rows and does not count.
+        delivery_seq <= (select coalesce(max(landed.delivery_seq), 0) from vault.ops.landed)
+        {%- if is_incremental() %}
+        and delivery_seq > (select coalesce(max(delivery_seq), 0) from {{ this }})
+        {%- endif %}
 {%- endmacro %}
 
 
