@@ -64,6 +64,13 @@ def test_grants_and_directory_are_written_once(settings: Settings) -> None:
         ({"valid_to": "2020-01-01"}, "valid_to is before valid_from"),
         ({"window_start": "soon"}, "line 2: window_start: "),
         ({"extra": 1}, "line 2: extra: "),
+        ({"grantor_role": "cousin"}, "grantor_role is none of legal_representative"),
+        ({"text_sha256": "short"}, "line 2: text_sha256: "),
+        ({"text_version": "ours"}, "the grant refers to a text ours that is not known here"),
+        ({"text_sha256": "a" * 64}, "the grant has another text_sha256 than the text 2026-01"),
+        ({"source": "bank", "separate_consent": False}, "bank needs consent of its own"),
+        ({"source": "founder_credit"}, "founder_credit needs consent of its own"),
+        ({"authorization_id": f"A-{CODE}"}, "authorization_id holds a firm's code"),
     ],
 )
 def test_a_malformed_grant_is_refused_without_its_identifier(
@@ -119,3 +126,35 @@ def test_a_missing_file_is_an_error_and_a_night_without_one_is_not(settings: Set
     assert import_night(settings) == {"recorded": 0, "refused": 0, "problems": []}
     write(settings, line())
     assert import_night(settings)["recorded"] == 1
+
+
+def test_new_fields_and_supplements_come_in(settings: Settings) -> None:
+    own = {"text_version": "our-bank-7", "text_sha256": "b" * 64}
+    founder = line(1, source="founder_credit", separate_consent=True, grantor_role="founder", **own)
+    projects = line(2, source="project_contracts", keep_results=True)
+    report = import_grants(settings, write(settings, founder, projects))
+    assert (report.recorded, report.problems) == (2, ())
+    firm_id = Ledger(settings).live(date(2024, 1, 1))["firm_id"][0]
+    rows = Ledger(settings).status(firm_id, date(2024, 1, 1)).rows(named=True)
+    assert [
+        (row["source"], row["keep_results"], row["separate_consent"], row["grantor_role"])
+        for row in rows
+    ] == [
+        ("founder_credit", False, True, "founder"),
+        ("project_contracts", True, False, "legal_representative"),
+    ]
+
+
+def test_a_firm_that_was_erased_does_not_come_back_with_its_old_grants(settings: Settings) -> None:
+    path = write(settings, line(1), line(2, firm="uscc:9152000071430580XT"))
+    import_grants(settings, path)
+    ledger = Ledger(settings)
+    firm_id = str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{CODE}"))
+    ledger.revoke(firm_id, on=date(2024, 1, 1), actor="test")
+    ledger.purged(["A-1"], on=date(2024, 1, 1), certificate_id=None)
+    with warehouse.connect(settings, vault=True) as connection:
+        connection.execute("delete from vault.ops.firm_directory where firm_id = ?", [firm_id])
+    assert import_grants(settings, path).recorded == 0
+    with warehouse.connect(settings, vault=True) as connection:
+        firms = connection.execute("select firm from vault.ops.firm_directory").fetchall()
+    assert firms == [("uscc:9152000071430580XT",)]
