@@ -73,6 +73,7 @@ class Contract:
     table: str
     # Chinese name of the table.
     name_zh: str
+    version: str
     source: str
     grain: Bilingual
     # When a row can first be known; `available_at` is the formula.
@@ -152,6 +153,7 @@ def _contract(document: dict[str, Any]) -> Contract:
     return Contract(
         table=table["name"],
         name_zh=table["businessName"],
+        version=document["version"],
         source=document["domain"],
         grain=Bilingual(table["dataGranularityDescription"], own["grainZh"]),
         publication_lag=Bilingual(**own["publicationLag"]),

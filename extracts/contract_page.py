@@ -1,0 +1,150 @@
+"""The contracts as one page for a provider's engineer: Chinese and English, no network needed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from extracts.contracts import Bilingual, Column, Contract
+from extracts.manifest import DeliveredFile
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+SOURCES = {
+    "tax": Bilingual("Tax", "税务"),
+    "bank": Bilingual("Bank", "银行"),
+    "supply_chain": Bilingual("Supply chain", "供应链"),
+    "power": Bilingual("Power", "电力"),
+    "project_contracts": Bilingual("Project contracts", "项目合同"),
+    "founder_credit": Bilingual("Founder's credit", "创始人信用"),
+    "lender": Bilingual("Lender", "贷款机构"),
+}
+_KINDS = {
+    "text": Bilingual("Text", "文本"),
+    "code": Bilingual("Code, as text", "编码（文本）"),
+    "tax_no": Bilingual("Taxpayer number", "税号"),
+    "enum": Bilingual("One of the values", "枚举"),
+    "date": Bilingual("Date", "日期"),
+    "month": Bilingual("Month", "月份"),
+    "timestamp": Bilingual("Time in China", "北京时间"),
+    "decimal": Bilingual("Number", "数值"),
+    "integer": Bilingual("Whole number", "整数"),
+    "boolean": Bilingual("Yes or no", "是/否"),
+}
+_FATES = {
+    "keep": Bilingual("kept", "保留"),
+    "drop": Bilingual("dropped", "删除"),
+    "category": Bilingual("category only", "仅留类别"),
+    "token": Bilingual("tokenised", "换成代号"),
+}
+_UNITS = {
+    "CNY": "元", "kWh": "千瓦时", "kVA": "千伏安", "days": "天", "persons": "人",
+    "pieces": "件", "share": "比例",
+}  # fmt: skip
+
+# Two made-up files; the second says which sheet to take and which header stands for a column.
+EXAMPLE: Mapping[str, Any] = {
+    "manifest_version": 1,
+    "delivery_id": "tax-20260331",
+    "source": "tax",
+    "provider": "your-company",
+    "kind": "increment",
+    "period_start": "2026-03-31",
+    "period_end": "2026-03-31",
+    "delivered_at": "2026-04-01T01:30:00+08:00",
+    "id_scheme": "uscc",
+    "files": [
+        {
+            "name": "invoices-20260331.csv",
+            "table": "tax_invoice",
+            "format": "csv",
+            "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "rows": 1842,
+            "constants": {"direction": "销项"},
+        },
+        {
+            "name": "returns.xlsx",
+            "table": "tax_vat_return",
+            "format": "xlsx",
+            "sheet": "申报表",
+            "sha256": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+            "rows": 37,
+            "headers": {"本期应纳税额": "payable"},
+        },
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """The tables of one source."""
+
+    source: str
+    name: Bilingual
+    contracts: tuple[Contract, ...]
+
+
+def render(contracts: Mapping[str, Contract]) -> str:
+    """Return the page of all contracts as HTML; the same contracts give the same page."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "fate": fate, "kind": kind, "unit": unit, "choices": choices, "bound": bound,
+    }  # fmt: skip
+    return environment.get_template("contracts.html.j2").render(
+        sections=sections(contracts),
+        formats=formats(),
+        manifest=json.dumps(EXAMPLE, ensure_ascii=False, indent=2),
+    )
+
+
+def sections(contracts: Mapping[str, Contract]) -> Sequence[Section]:
+    """Return the contracts by source, in the order in which a reader meets the sources."""
+    return [
+        Section(source, name, tuple(c for c in contracts.values() if c.source == source))
+        for source, name in SOURCES.items()
+    ]
+
+
+def fate(column: Column) -> Bilingual:
+    """Say what masking makes of a column."""
+    return _FATES[column.mask.partition(":")[0]]
+
+
+def kind(column: Column) -> Bilingual:
+    """Say what stands in the cells of a column."""
+    return _KINDS[column.kind]
+
+
+def unit(column: Column) -> Bilingual | None:
+    """Name the unit of a column."""
+    return Bilingual(column.unit, _UNITS[column.unit]) if column.unit else None
+
+
+def bound(column: Column) -> str:
+    """Return the bound of a column as people write it."""
+    text = column.bound or ""
+    return text.replace(">=", "≥").replace("between ", "").replace(" and ", "–")
+
+
+def choices(column: Column) -> Mapping[str, Sequence[str]]:
+    """Return the texts that a file may hold by the value they stand for."""
+    texts: dict[str, list[str]] = {}
+    for text, value in column.values.items():
+        texts.setdefault(value, [])
+        if text != value:
+            texts[value].append(text)
+    return texts
+
+
+def formats() -> tuple[str, ...]:
+    """Return the formats that a manifest may name."""
+    return get_args(DeliveredFile.model_fields["format"].annotation)
