@@ -58,7 +58,7 @@ def _erase(settings: Settings, on: date, going: Sequence[Withdrawal]) -> int:
     masked = places.masked_tables(settings)
     with warehouse.connect(settings, vault=True) as connection:
         databases.prepare(connection)
-        databases.forget(connection, (firm.firm_id for firm in going))
+        databases.forget(connection, [firm.firm_id for firm in going])
         identifiers = databases.load(connection, going)
         destroyed = inbox.erase(settings, identifiers)
         for file in destroyed:
@@ -100,6 +100,6 @@ def _certify(
         ledger.purged(firm.authorization_ids, on=on, certificate_id=issued)
         certificates[firm.firm_id] = issued
     with warehouse.connect(settings, vault=True) as connection:
-        databases.forget(connection, ())
+        databases.forget(connection, [])
     rows = sum(sum(deleted.values()) for deleted in counts.values())
     return ErasureReport(on, certificates, rows, files)
