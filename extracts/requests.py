@@ -108,7 +108,7 @@ def request(settings: Settings, source: str, as_of: date) -> RequestReport:
 
 def _make(settings: Settings, source: str, as_of: date) -> tuple[_Request, int]:
     """Return the request, and how many granted firms are missing from the directory."""
-    live = Ledger(settings).live(as_of, source).filter(pl.col("recipient") == settings.recipient)
+    live = Ledger(settings).live(as_of, source, recipient=settings.recipient)
     granted = (
         live.group_by("firm_id")
         .agg(
