@@ -72,6 +72,21 @@ masked as (
 
 ),
 
+accounts as (
+
+    select distinct
+        firm_id,
+        account_id
+    from renamed
+
+),
+
+masked_accounts as (
+
+    {{ tokenised('accounts', {'firm_id': 'firm', 'account_id': 'account'}) }}
+
+),
+
 own_accounts as (
 
     select
@@ -82,7 +97,7 @@ own_accounts as (
     select
         firm_id,
         account_id
-    from masked
+    from masked_accounts
 
 ),
 
