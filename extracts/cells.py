@@ -62,10 +62,9 @@ def raw_cell(column: Column, layout: Layout) -> str:
 
 def tidied(column: Column) -> str:
     """Return SQL of the tidied text over `raw_<name>`; empty text may remain."""
-    if column.kind != "enum":
-        return f"tidy({raw(column)})"
-    known = ", ".join(literal(found) for found in column.values)
-    return f"case when {raw(column)} in ({known}) then {raw(column)} else tidy({raw(column)}) end"
+    if column.kind == "text":
+        return f"tidy_text({raw(column)})"
+    return f"tidy({raw(column)})"
 
 
 def typed_value(column: Column, layout: Layout) -> str:

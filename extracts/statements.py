@@ -129,12 +129,20 @@ def _row_hash(columns: Sequence[Column]) -> str:
     may not; decimals, dates and timestamps have one spelling each. Anybody who has an identifier
     could find it by such a digest, so it is kept in the encrypted vault only.
     """
-    parts = ", ".join(f"coalesce(cast({ident(c.name)} as varchar), '')" for c in columns)
-    return f"md5_number(concat_ws({_SEPARATOR}, firm, {parts}))"
+    return f"md5_number(concat_ws({_SEPARATOR}, firm, {', '.join(_parts(columns))}))"
+
+
+def _parts(columns: Sequence[Column]) -> list[str]:
+    """Return SQL of the columns' texts; a row that lacks a required one is stored nowhere."""
+    texts = (f"cast({ident(column.name)} as varchar)" for column in columns)
+    return [
+        text if column.required else f"coalesce({text}, '')"
+        for column, text in zip(columns, texts, strict=True)
+    ]
 
 
 def _row_key(contract: Contract) -> str:
-    parts = ", ".join(f"coalesce(cast({ident(name)} as varchar), '')" for name in contract.key)
+    parts = ", ".join(_parts([contract.column(name) for name in contract.key]))
     key = f"md5_number(concat_ws({_SEPARATOR}, firm, {parts}))"
     if contract.key_when is None:
         return key

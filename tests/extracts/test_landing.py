@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from extracts import nightly
+from extracts import chunks, nightly
 from extracts.landing import Counts
 from firmpulse import warehouse
 from firmpulse.errors import WrongKeyError
@@ -254,3 +254,78 @@ def test_a_wrong_vault_key_is_one_sentence(settings: Settings, tmp_path: Path) -
         nightly.land(other, "tax", AS_OF)
     assert "does not open vault.duckdb" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_header_in_ten_thousand_yuan_is_multiplied_to_the_cent(settings: Settings) -> None:
+    permit(settings, grant(source="bank"))
+    header = "客户证件号,流水号,账号,交易时间,借贷标志,发生额(万元),余额(万元)"
+    lines = [
+        f"{FIRM},{n},621,2024-02-01 10:00:00,借,{amount},0"
+        for n, amount in enumerate(("1.1", "0.000001", "1.00005", "1e30", "99999999999999"), 1)
+    ]
+    deliver(settings, {"a.csv": csv(lines, header)}, table="bank_txn", source="bank")
+    report = nightly.land(settings, "bank", AS_OF)
+    assert report.totals == Counts(read=5, landed=3, quarantined=2)
+    found = query(settings, "select amount::varchar from vault.raw.bank_txn order by txn_no")
+    assert found == [("11000.00",), ("0.01",), ("10000.50",)]
+
+
+def test_promised_rows_are_all_accounted_for(settings: Settings) -> None:
+    permit(settings)
+    lines = [payment(), payment(), payment("9152000071430580XT"), payment(amount="x")]
+    deliver(settings, {"a.csv": csv(lines), "b.csv": csv([payment()] * 3, "nothing")})
+    deliver(settings, {"a.csv": csv([payment()] * 2, "nothing")}, delivery_id="tax-2")
+    nightly.land(settings, "tax", AS_OF)
+    assert query(
+        settings,
+        "select delivery_id, status, rows_delivered, rows_in_refused_files, rows_landed, "
+        "rows_duplicate, rows_refused_by_gate, rows_quarantined "
+        "from warehouse.ops.deliveries order by delivery_id",
+    ) == [
+        ("tax-1", "landed", 7, 3, 1, 1, 1, 1),
+        ("tax-2", "refused", 2, 2, 0, 0, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_small_chunks_end_as_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    permit(settings)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 2)
+    rows = [("a", 1), ("b", 1), ("a", 1), ("c", 1), ("b", 2), ("d", 1), ("a", 3)]
+    for night, day in enumerate((date(2024, 3, 30), AS_OF)):
+        frame = pl.DataFrame(
+            {
+                "uscc": [FIRM] * 7,
+                "tax_item": [item for item, _ in rows],
+                "period_start": [date(2024, 1, 1)] * 7,
+                "due_date": [date(2024, 2, 15)] * 7,
+                "paid_at": [date(2024, 2, 10)] * 7,
+                "amount": [amount + 10.0 * night * (item == "d") for item, amount in rows],
+                "kind": ["TAX"] * 7,
+            }
+        )
+        files = {f"{n}.csv": frame[n : n + 2].write_csv().encode() for n in range(0, 7, 2)}
+        if form == "parquet":
+            content = io.BytesIO()
+            frame.write_parquet(content, row_group_size=2)
+            files = {"a.parquet": content.getvalue()}
+        changes = {"rows": 7} if form == "parquet" else {}
+        deliver(settings, files, delivery_id=f"tax-{night}", delivered=day, **changes)
+    report = nightly.land(settings, "tax", AS_OF)
+    assert report.problems == ()
+    assert report.totals == Counts(read=14, landed=7, restated=3, duplicate=7)
+    assert query(
+        settings,
+        "select tax_item, record_version, amount::int, delivery_seq from vault.raw.tax_payment "
+        "order by all",
+    ) == [
+        ("a", 1, 1, 1),
+        ("a", 2, 3, 1),
+        ("b", 1, 1, 1),
+        ("b", 2, 2, 1),
+        ("c", 1, 1, 1),
+        ("d", 1, 1, 1),
+        ("d", 2, 11, 2),
+    ]
