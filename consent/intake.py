@@ -1,6 +1,6 @@
 """Take grants in: check them, remember who the tokens stand for, write the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ class IntakeReport:
     refused: int
     # One sentence per refused line; no identifiers.
     problems: tuple[str, ...]
+    # Numbers of the refused lines, from 1.
+    refused_lines: tuple[int, ...] = ()
 
 
 def import_grants(settings: Settings, path: Path) -> IntakeReport:
@@ -52,22 +54,38 @@ def import_grants(settings: Settings, path: Path) -> IntakeReport:
         problems[lines[index]] = f"the grant {problem}"
     recorded = admit(settings, grants.values())
     sentences = tuple(f"line {number}: {problems[number]}" for number in sorted(problems))
-    return IntakeReport(recorded=recorded, refused=len(problems), problems=sentences)
+    return IntakeReport(recorded, len(problems), sentences, tuple(sorted(problems)))
 
 
 def import_night(settings: Settings) -> dict[str, Any]:
-    """Record the night's grants where a file of them lies in the inbox.
+    """Record the night's grants where a file of them lies in the inbox, and remove it.
+
+    Lines that were refused stay beside it as `grants.refused.jsonl`, to be looked at.
 
     Returns:
         recorded, refused and the first problems, for a task's result.
     """
     path = settings.inbox / "consent" / "grants.jsonl"
-    report = import_grants(settings, path) if path.is_file() else IntakeReport(0, 0, ())
+    report = IntakeReport(0, 0, ())
+    if path.is_file():
+        report = import_grants(settings, path)
+        _clear(path, report.refused_lines)
     return {
         "recorded": report.recorded,
         "refused": report.refused,
         "problems": list(report.problems[:_SHOWN]),
     }
+
+
+def _clear(path: Path, refused: Collection[int]) -> None:
+    """Leave only the refused lines of a file of grants behind; it names firms."""
+    if refused:
+        lines = path.read_bytes().split(b"\n")
+        kept = b"".join(lines[number - 1] + b"\n" for number in refused)
+        part = path.with_suffix(".part")
+        part.write_bytes(kept)
+        part.replace(path.with_suffix(".refused.jsonl"))
+    path.unlink()
 
 
 def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake") -> int:

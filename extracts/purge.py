@@ -14,8 +14,11 @@ import duckdb
 from extracts import contracts, vault
 from extracts.contracts import Contract
 from extracts.sql import ident
-from firmpulse import runlog, warehouse
+from firmpulse import renewal, runlog, warehouse
 from firmpulse.settings import Settings
+
+# A file is rewritten for more than a quarter of it, and more than 64 MiB in blocks of 256 KiB.
+_FREE_SHARE, _FREE_BLOCKS = 0.25, 256
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,24 @@ class PurgeReport:
     # Raw rows by table; tables without any are left out.
     raw_rows: Mapping[str, int]
     quarantined_rows: int
+    # Whether the vault was rewritten, because much of it was free.
+    renewed: bool = False
+
+    def summary(self) -> dict[str, int | bool]:
+        """Return the report's numbers for a task's result."""
+        return {
+            "deliveries": self.deliveries,
+            "raw_rows": sum(self.raw_rows.values()),
+            "quarantined_rows": self.quarantined_rows,
+            "renewed": self.renewed,
+        }
 
 
 def purge(settings: Settings, as_of: date) -> PurgeReport:
     """Delete raw and quarantined rows that landed `raw_days` or more before `as_of` and are masked.
 
     One transaction; run again, it deletes nothing more. The blocks that held the rows are free
-    and are overwritten or renewed later.
+    and overwritten by later rows; once they are much of the file, the vault is renewed.
     """
     known = contracts.load()
     with warehouse.connect(settings, vault=True) as connection:
@@ -47,9 +61,22 @@ def purge(settings: Settings, as_of: date) -> PurgeReport:
         except BaseException:
             connection.execute("rollback")
             raise
+        is_holey = _is_holey(connection)
     left = {table: count for table, count in rows.items() if count}
     touched = len(due) if left or quarantined else 0
-    return PurgeReport(deliveries=touched, raw_rows=left, quarantined_rows=quarantined)
+    is_renewed = bool(touched) and is_holey
+    if is_renewed:
+        renewal.renew(settings, "vault")
+    return PurgeReport(touched, left, quarantined, is_renewed)
+
+
+def _is_holey(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether much of the vault's file holds nothing."""
+    connection.execute("checkpoint vault")
+    free, total = connection.execute(
+        "select free_blocks, total_blocks from pragma_database_size() where database_name = 'vault'"
+    ).fetchall()[0]
+    return bool(free > _FREE_BLOCKS and free > _FREE_SHARE * total)
 
 
 def _due(connection: duckdb.DuckDBPyConnection, landed_by: date) -> list[int]:

@@ -155,15 +155,29 @@ def revoke(
         console.print("Nothing in force to revoke 没有可撤回的授权.")
         return
     console.print(f"[yellow]revoked 已撤回[/] {len(ended)}: {escape(', '.join(ended))}")
-    console.print(erase_now(settings, _day(on)))
+    console.print(erase_now(settings, token, _day(on)))
 
 
-def erase_now(settings: Settings, on: date) -> str:
-    """Return what becomes of the data of grants that have just ended."""
-    return (
-        "blocked from this moment, erased by the DAG honour_revocations "
-        "即刻停止查询和使用，数据由 honour_revocations 删除并出具证明"
-    )
+def erase_now(settings: Settings, token: str, on: date) -> str:
+    """Erase what has just been withdrawn; return one sentence for the firm.
+
+    Where a scheduler or another run works on the home folder, it does the erasing.
+    """
+    from consent.ledger import Ledger
+    from firmpulse import dagrun, services
+    from firmpulse.errors import FileHeldError
+
+    try:
+        if services.is_running(settings, "airflow-scheduler"):
+            raise FileHeldError("Airflow owns the runs of this home folder")
+        dagrun.run_dag(settings, "honour_revocations", {"on": on.isoformat()})
+    except FileHeldError:
+        return (
+            "blocked from this moment; the running night or the DAG honour_revocations erases the "
+            "data and writes the certificate 即刻停止使用，数据随后删除并出具证明"
+        )
+    issued = Ledger(settings).certificates(token)
+    return f"erased, certificate 已删除，证明编号 {issued[-1].certificate_id}"
 
 
 def _show_status(settings: Settings, token: str, on: date, console: Console) -> None:

@@ -158,3 +158,13 @@ def test_a_firm_that_was_erased_does_not_come_back_with_its_old_grants(settings:
     with warehouse.connect(settings, vault=True) as connection:
         firms = connection.execute("select firm from vault.ops.firm_directory").fetchall()
     assert firms == [("uscc:9152000071430580XT",)]
+
+
+def test_the_file_of_a_night_leaves_the_inbox_but_for_refused_lines(settings: Settings) -> None:
+    folder = write(settings, line(), "not a grant").parent
+    assert import_night(settings)["refused"] == 1
+    assert [path.name for path in folder.iterdir()] == ["grants.refused.jsonl"]
+    assert (folder / "grants.refused.jsonl").read_bytes() == b"not a grant\n"
+    write(settings, line())
+    assert import_night(settings) == {"recorded": 0, "refused": 0, "problems": []}
+    assert not (folder / "grants.jsonl").exists()

@@ -22,7 +22,7 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 
 def test_there_are_exactly_these_dags(dags: dict[str, Any]) -> None:
-    assert set(dags) == {"run_nightly", "train_model"}
+    assert set(dags) == {"honour_revocations", "run_nightly", "train_model"}
 
 
 @pytest.mark.parametrize("dag_id", ["run_nightly", "train_model"])
@@ -63,7 +63,8 @@ def test_the_nightly_run_has_these_edges(dags: dict[str, Any]) -> None:
     edges = {task.task_id: task.downstream_task_ids for task in dags["run_nightly"].tasks}
 
     assert edges == {
-        "import_grants": {"land"},
+        "import_grants": {"pull"},
+        "pull": {"land"},
         "land": {"validate_deliveries", "summarise"},
         "validate_deliveries": {"mask"},
         "mask": {"build_facts"},
@@ -72,9 +73,26 @@ def test_the_nightly_run_has_these_edges(dags: dict[str, Any]) -> None:
         "validate_features": {"score"},
         "score": {"validate_scores"},
         "validate_scores": {"publish"},
-        "publish": {"summarise"},
+        "publish": {"purge_raw", "summarise"},
+        "purge_raw": {"erase"},
+        "erase": set(),
         "summarise": set(),
     }
+
+
+def test_the_erasure_has_these_edges(dags: dict[str, Any]) -> None:
+    edges = {task.task_id: task.downstream_task_ids for task in dags["honour_revocations"].tasks}
+
+    assert edges == {
+        "is_anything_due": {"land"},
+        "land": {"erase"},
+        "erase": {"validate_deliveries"},
+        "validate_deliveries": set(),
+    }
+
+
+def test_what_is_withdrawn_is_erased_also_when_the_night_fails(dags: dict[str, Any]) -> None:
+    assert dags["run_nightly"].get_task("erase").trigger_rule == "all_done"
 
 
 def test_the_training_has_these_edges(dags: dict[str, Any]) -> None:
@@ -112,9 +130,9 @@ def test_the_outlets_are_these_assets(dags: dict[str, Any]) -> None:
 def test_the_dag_lands_every_source_that_extracts_knows(dags: dict[str, Any]) -> None:
     from extracts import nightly
 
-    expanded = dags["run_nightly"].get_task("land").op_kwargs_expand_input.value
-
-    assert expanded == {"source": list(nightly.SOURCES)}
+    for dag_id in ("run_nightly", "honour_revocations"):
+        expanded = dags[dag_id].get_task("land").op_kwargs_expand_input.value
+        assert expanded == {"source": list(nightly.SOURCES)}
 
 
 @pytest.mark.parametrize("dag_id", ["run_nightly", "train_model"])

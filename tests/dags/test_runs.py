@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 Simulated = tuple[Settings, date]
 NIGHTLY = [
     "import_grants",
-    *["land"] * 5,
+    "pull",
+    *["land"] * 7,
     "validate_deliveries",
     "mask",
     "build_facts",
@@ -23,7 +24,9 @@ NIGHTLY = [
     "score",
     "validate_scores",
     "publish",
+    "purge_raw",
     "summarise",
+    "erase",
 ]
 
 
@@ -43,8 +46,10 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(
     assert [event.task_id for event in events] == NIGHTLY
     assert sorted(event.label for event in events if event.task_id == "land") == [
         "land bank",
+        "land founder_credit",
         "land lender",
         "land power",
+        "land project_contracts",
         "land supply_chain",
         "land tax",
     ]

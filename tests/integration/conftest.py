@@ -19,6 +19,8 @@ class Nights:
     first: date
     second: date
     counts: DeliveryCounts
+    # Lines of the file of grants, which leaves the inbox.
+    grants: tuple[str, ...]
 
 
 @pytest.fixture(scope="session")
@@ -28,10 +30,11 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
     economy = Economy(firms=60, months=16)
     first, second = economy.last_day, economy.last_day + timedelta(days=1)
     counts = deliver(economy, settings.inbox, through=first)
+    lines = (settings.inbox / "consent" / "grants.jsonl").read_text("utf-8").splitlines()
     run_night(settings, first)
     deliver(economy, settings.inbox, through=second, since=first)
     run_night(settings, second)
-    return Nights(settings, first, second, counts)
+    return Nights(settings, first, second, counts, tuple(lines))
 
 
 def run_night(settings: Settings, as_of: date) -> str:

@@ -61,7 +61,7 @@ def test_firms_without_a_grant_are_stored_nowhere(nights: Nights) -> None:
         (grant["firm"], grant["source"])
         for grant in map(
             json.loads,
-            (nights.settings.inbox / "consent" / "grants.jsonl").read_text("utf-8").splitlines(),
+            nights.grants,
         )
     }
     with warehouse.connect(nights.settings, vault=True) as connection:
