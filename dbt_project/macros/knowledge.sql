@@ -26,9 +26,10 @@
 
 {#- The rows of the firm-months that news touched: all versions of the months where a row is new,
     or was replaced. On a full refresh: every row. `rows_cte` has firm_id, month, row_id.
+    `months_around`: how many months before and after a new row may change with it.
     Versions are never removed, so each touched month still has rows and the delete+insert by
     (firm_id, month) leaves nothing stale; for that, facts keep rows that count in no snapshot. -#}
-{% macro touched(rows_cte) -%}
+{% macro touched(rows_cte, months_around=0) -%}
     select {{ rows_cte }}.*
     from {{ rows_cte }}
     {%- if is_incremental() %}
@@ -48,7 +49,13 @@
     ) as touched_months
         on
             {{ rows_cte }}.firm_id = touched_months.firm_id
-            and {{ rows_cte }}.month = touched_months.month
+            and {{ rows_cte }}.month
+            {%- if months_around %}
+            between touched_months.month - interval {{ months_around }} month
+            and touched_months.month + interval {{ months_around }} month
+            {%- else %}
+            = touched_months.month
+            {%- endif %}
     {%- endif %}
 {%- endmacro %}
 

@@ -23,3 +23,17 @@
             )) / ({{ total }} / {{ months }})
     end
 {%- endmacro %}
+
+
+{#- Sum of a measure over a month of which bills cover at least half of the days, as if they
+    covered all of them; null below. Groups are months of `facts`. -#}
+{% macro whole_month(measure) -%}
+    case
+        when bit_count(bit_or(facts.covered_days)) * 2 >= day(last_day(facts.month))
+            then cast(
+                    sum({{ measure }}) * day(last_day(facts.month))
+                    / bit_count(bit_or(facts.covered_days))
+                    as decimal(18, 2)
+                )
+    end
+{%- endmacro %}

@@ -31,6 +31,8 @@ def make(seed: int) -> dict[str, list[dict[str, Any]]]:
             known = day + timedelta(days=draw.choice((1, 1, 1, 4, 40)))
             first = {"firm": f"uscc:{firm}", "row_id": row_id, "record_version": 1} | row
             rows[table].append(first | {"available_at": known})
+            if table == "bank_txn" and draw.random() < 0.3:
+                rows[table].append(_taken_back(draw, first, day))
             if draw.random() < 0.25:
                 later = known + timedelta(days=draw.choice((0, 3, 35)))
                 rows[table].append(_corrected(draw, first) | {"available_at": later})
@@ -85,9 +87,18 @@ def _invoice(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
 def _txn(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     return {
         "account_no": f"6222{firm}", "booked_at": day, "dc": draw.choice(("IN", "OUT")),
-        "amount": draw.randrange(1, 900), "balance": draw.randrange(-50, 5000),
+        "amount": draw.choice((100, draw.randrange(1, 900))), "balance": draw.randrange(-50, 5000),
         "summary": draw.choice(_SUMMARIES),
         "reversal_flag": False, "cp_tax_no": draw.choice(("C1", None)),
+    }  # fmt: skip
+
+
+def _taken_back(draw: random.Random, txn: dict[str, Any], day: date) -> dict[str, Any]:
+    later = day + timedelta(days=draw.randrange(8))
+    return txn | {
+        "row_id": 1_000 + txn["row_id"], "booked_at": later,
+        "dc": "IN" if txn["dc"] == "OUT" else "OUT", "reversal_flag": True,
+        "available_at": later + timedelta(days=draw.choice((1, 1, 40))),
     }  # fmt: skip
 
 
@@ -111,7 +122,9 @@ def _receivable(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
 def _bill(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     month = day.replace(day=1)
     return {
-        "cons_no": f"P{firm}", "bill_month": month, "kwh_total": draw.randrange(1, 900),
+        "cons_no": f"P{firm}", "bill_month": month,
+        "read_date": month + timedelta(days=draw.randrange(40)),
+        "kwh_total": draw.randrange(1, 900),
         "kwh_valley": 1, "amount": 10, "due_date": add_months(month, 1), "penalty": 0,
         "paid_at": add_months(month, 1) + timedelta(days=draw.randrange(-9, 9)), "arrears": 0,
     }  # fmt: skip

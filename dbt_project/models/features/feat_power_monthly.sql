@@ -4,19 +4,20 @@ with snapshots as (
 
 ),
 
+-- A month is observed once bills cover half of its days; what they cover stands for all of it.
 bills as (
 
     select
         snapshots.firm_id,
         snapshots.as_of,
         datediff('month', facts.month, snapshots.last_month) as age,
-        cast(sum(facts.energy_kwh) as double) as energy_kwh,
-        cast(sum(facts.valley_kwh) as double) as valley_kwh,
+        {{ whole_month('facts.energy_kwh') }} as energy_kwh,
+        {{ whole_month('facts.valley_kwh') }} as valley_kwh,
         sum(facts.late_payment_count) as late_payment_count,
         sum(facts.bill_count) as bill_count
     from snapshots
     {{ join_known(ref('fct_power_bill_monthly'), months=24) }}
-    group by all
+    group by snapshots.firm_id, snapshots.as_of, snapshots.last_month, facts.month
 
 ),
 
@@ -26,8 +27,8 @@ readings as (
         snapshots.firm_id,
         snapshots.as_of,
         datediff('month', facts.month, snapshots.last_month) as age,
-        cast(sum(facts.energy_kwh) as double) as energy_kwh,
-        cast(null as double) as valley_kwh,
+        cast(sum(facts.energy_kwh) as decimal(18, 2)) as energy_kwh,
+        cast(null as decimal(18, 2)) as valley_kwh,
         cast(null as bigint) as late_payment_count,
         cast(null as bigint) as bill_count
     from snapshots
@@ -52,15 +53,16 @@ windows as (
     select
         firm_id,
         as_of,
-        least(max(age) + 1, 12) as window_months,
-        {{ window_sum('energy_kwh', 12) }} as energy_12m,
-        {{ window_sum('energy_kwh * energy_kwh', 12) }} as energy_squared_12m,
-        sum(energy_kwh) filter (where age < 3) as energy_3m,
-        sum(energy_kwh) filter (where age between 12 and 14) as energy_3m_year_before,
-        max(age) >= 14 as has_year_before,
+        least(max(age) filter (where energy_kwh is not null) + 1, 12) as window_months,
+        cast({{ window_sum('energy_kwh', 12) }} as double) as energy_12m,
+        cast({{ window_sum('energy_kwh * energy_kwh', 12) }} as double) as energy_squared_12m,
+        cast(sum(energy_kwh) filter (where age < 3) as double) as energy_3m,
+        cast(sum(energy_kwh) filter (where age between 12 and 14) as double)
+            as energy_3m_year_before,
+        max(age) filter (where energy_kwh is not null) >= 14 as has_year_before,
         median(energy_kwh) filter (where age < 12) as median_12m,
-        list(energy_kwh) filter (where age < 12) as energies_12m,
-        sum(valley_kwh) filter (where age < 12) as valley_12m,
+        list(energy_kwh) filter (where age < 12 and energy_kwh is not null) as energies_12m,
+        cast(sum(valley_kwh) filter (where age < 12) as double) as valley_12m,
         sum(late_payment_count) filter (where age < 12)
         / sum(bill_count) filter (where age < 12) as late_payment_share
     from months
