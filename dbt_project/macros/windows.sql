@@ -37,3 +37,9 @@
                 )
     end
 {%- endmacro %}
+
+
+{#- Bit mask of the days of one month from `first` to `last`; bit 0 is the 1st. -#}
+{% macro day_mask(first, last) -%}
+    (1::bigint << day({{ last }})::integer) - (1::bigint << (day({{ first }})::integer - 1))
+{%- endmacro %}

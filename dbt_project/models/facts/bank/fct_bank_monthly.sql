@@ -77,8 +77,8 @@ first_originals as (
     select *
     from pairs
     qualify row_number() over (
-        partition by return_id order by known_at, days_apart, original_id
-    ) = 1
+            partition by return_id order by known_at, days_apart, original_id
+        ) = 1
 
 ),
 
@@ -89,8 +89,8 @@ chosen as (
         original_id
     from first_originals
     qualify row_number() over (
-        partition by original_id order by known_at, days_apart, return_id
-    ) = 1
+            partition by original_id order by known_at, days_apart, return_id
+        ) = 1
 
 ),
 
@@ -158,7 +158,7 @@ final as (
         min(balance_cny) filter (where category not in ('reversal', 'self_transfer'))
             as lowest_balance_cny,
         coalesce(
-            bit_or(1::integer << (day(booked_on)::integer - 1)) filter (
+            bit_or(cast(1 as integer) << (cast(day(booked_on) as integer) - 1)) filter (
                 where category not in ('reversal', 'self_transfer')
             ),
             0

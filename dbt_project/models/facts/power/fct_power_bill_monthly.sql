@@ -54,37 +54,35 @@ pieces as (
     union all
     select
         firm_id,
-        cast(date_trunc('month', starts_on) as date),
+        cast(date_trunc('month', starts_on) as date) as month,
         available_at,
         superseded_at,
         delivery_seq,
         row_id,
-        earlier_energy_kwh,
-        earlier_valley_kwh,
-        (1::bigint << day(last_day(starts_on))::integer)
-        - (1::bigint << (day(starts_on)::integer - 1)),
-        0,
-        0,
-        0,
-        0
+        earlier_energy_kwh as energy_kwh,
+        earlier_valley_kwh as valley_kwh,
+        {{ day_mask('starts_on', 'last_day(starts_on)') }} as covered_days,
+        0 as billed_cny,
+        0 as arrears_cny,
+        0 as bill_count,
+        0 as late_payment_count
     from shares
     where earlier_days > 0
     union all
     select
         firm_id,
-        last_month_start,
-        greatest(available_at, last_day(last_month_start)),
-        greatest(superseded_at, last_day(last_month_start)),
+        last_month_start as month,
+        greatest(available_at, last_day(last_month_start)) as available_at,
+        greatest(superseded_at, last_day(last_month_start)) as superseded_at,
         delivery_seq,
         row_id,
-        energy_kwh - earlier_energy_kwh,
-        valley_kwh - earlier_valley_kwh,
-        (1::bigint << day(ends_on)::integer)
-        - (1::bigint << (day(greatest(starts_on, last_month_start))::integer - 1)),
-        0,
-        0,
-        0,
-        0
+        energy_kwh - earlier_energy_kwh as energy_kwh,
+        valley_kwh - earlier_valley_kwh as valley_kwh,
+        {{ day_mask('greatest(starts_on, last_month_start)', 'ends_on') }} as covered_days,
+        0 as billed_cny,
+        0 as arrears_cny,
+        0 as bill_count,
+        0 as late_payment_count
     from shares
 
 ),
