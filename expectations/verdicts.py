@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
+from consent import audit
 from firmpulse import runlog, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
@@ -91,6 +92,7 @@ def accept(settings: Settings, delivery_id: str, because: str) -> tuple[str, ...
             f"no delivery {delivery_id!r} has failed a check; "
             f"the message of the night that stopped names those that have"
         )
+    audit.append(settings, "ACCEPT", actor=audit.actor(), delivery_id=delivery_id, because=because)
     return tuple(suite for (suite,) in accepted)
 
 

@@ -97,7 +97,11 @@ def _count_verdicts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> Ve
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> None:
-    """Keep the bad rows; a row without a finding is there for its firm's wrong code."""
+    """Keep the bad rows; a row without a finding is there for its firm's wrong code.
+
+    Nobody can tell whether a row without a readable firm was granted: its place and its rule are
+    kept, and not its content.
+    """
     columns = staged.contract.columns
     record = ", ".join(f"{literal(c.name)}, cast({ident(c.name)} as varchar)" for c in columns)
     wrong_code = (
@@ -120,7 +124,8 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
             select file_no, line, null, cast(finding as json) from {BROKEN}
         )
         select $seq, $id, $table, $files[file_no], line, finding ->> 'column', finding ->> 'rule',
-            finding ->> 'value_class', cast(finding -> 'record' as varchar), firm
+            finding ->> 'value_class',
+            case when firm is not null then cast(finding -> 'record' as varchar) end, firm
         from bad order by file_no, line
         """,  # noqa: S608 — quoted identifiers and literals
         {

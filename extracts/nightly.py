@@ -1,10 +1,14 @@
 """What a night calls: which deliveries wait, and land them."""
 
 import shutil
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import duckdb
 
+from consent import audit
+from consent.audit import Entry
+from consent.chain import Scalar
 from consent.grants import SOURCES as GRANTED
 from extracts import contracts, macros, manifest, records, vault
 from extracts.delivery import is_landed, land_delivery
@@ -49,9 +53,10 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
         for ref in _pending(connection, settings, source, as_of):
             reports.append(_land(connection, settings, ref, as_of))
         records.publish(connection)
-        for ref in _found(settings, source):
-            if is_landed(connection, ref):
-                _clear(connection, ref)
+        done = [ref for ref in _found(settings, source) if is_landed(connection, ref)]
+        for ref in done:
+            _clear(connection, settings, ref)
+    _note_refusals(settings, reports)
     return LandingReport(source=source, as_of=as_of, deliveries=tuple(reports))
 
 
@@ -88,20 +93,47 @@ def _found(settings: Settings, source: str) -> list[DeliveryRef]:
     ]
 
 
-def _clear(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> None:
-    """Remove what landed from the inbox; the vault has it."""
+def _clear(connection: duckdb.DuckDBPyConnection, settings: Settings, ref: DeliveryRef) -> None:
+    """Note the landing in the audit chain and remove what landed from the inbox."""
     refused = connection.execute(
         "select file from vault.ops.refused_files where delivery_seq = ("
         "select delivery_seq from vault.ops.landed where source = ? and delivery_id = ?)",
         [ref.source, ref.delivery_id],
     ).fetchall()
-    kept = {ref.folder / name for (name,) in refused}
-    if not any(path.is_file() for path in kept):
+    kept = {ref.folder / name for (name,) in refused} & set(ref.folder.rglob("*"))
+    spared = {*kept, ref.folder / manifest.NAME} if kept else set()
+    leaving = [p for p in ref.folder.rglob("*") if p.is_file() and p not in spared]
+    if leaving:
+        entry = Entry("LAND", audit.actor(), None, _counts(connection, ref))
+        audit.append_many(settings, [entry])
+    for path in leaving:
+        path.unlink()
+    if not kept:
         shutil.rmtree(ref.folder)
-        return
-    for path in ref.folder.rglob("*"):
-        if path.is_file() and path not in kept and path.name != manifest.NAME:
-            path.unlink()
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> dict[str, Scalar]:
+    rows = connection.execute(
+        "select sum(rows_landed), sum(rows_duplicate), sum(rows_refused_by_gate), "
+        "sum(rows_quarantined), sum(rows_in_refused_files) "
+        "from vault.ops.deliveries where source = ? and delivery_id = ?",
+        [ref.source, ref.delivery_id],
+    ).fetchall()[0]
+    names = ("landed", "duplicate", "refused_by_gate", "quarantined", "in_refused_files")
+    counted = {name: int(count or 0) for name, count in zip(names, rows, strict=True)}
+    return {"source": ref.source, "delivery_id": ref.delivery_id, **counted}
+
+
+def _note_refusals(settings: Settings, reports: Sequence[DeliveryReport]) -> None:
+    actor = audit.actor()
+    audit.append_many(
+        settings,
+        [
+            Entry("REFUSE", actor, None, {"delivery_id": r.delivery_id, "refusal": r.refusal})
+            for r in reports
+            if r.status == records.REFUSED
+        ],
+    )
 
 
 def _hand_over(ref: DeliveryRef) -> datetime:

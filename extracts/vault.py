@@ -57,8 +57,9 @@ _VAULT = (
         column_name varchar,
         rule varchar not null,
         value_class varchar not null,
-        record varchar not null,
-        -- scheme:value, null where it could not be read.
+        -- Null, as the next one, where the row's firm cannot be told.
+        record varchar,
+        -- scheme:value.
         firm varchar
     )
     """,

@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = None
     # SQLAlchemy URL of Airflow's database; SQLite under the home folder by default.
     airflow_db_url: str | None = None
-    # YAML file of the providers that are pulled from; `providers.yml` in the home folder by default.
+    # YAML file of the providers to pull from; `providers.yml` in the home folder by default.
     providers: Path | None = None
     # First day that the schedule serves by itself; `firmpulse up` sets it to the day it is called.
     schedule_from: date = date(2023, 1, 1)

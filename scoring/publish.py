@@ -43,6 +43,18 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         where previous_as_of is not null
         """,
     ),
+    "conservation": (
+        "One row per landed delivery and table: where its announced rows went; missing is 0.",
+        """
+        select
+            as_of, delivery_id, source, table_name, rows_delivered, rows_landed, rows_duplicate,
+            rows_refused_by_gate, rows_quarantined, rows_in_refused_files,
+            rows_delivered - rows_landed - rows_duplicate - rows_refused_by_gate
+                - rows_quarantined - rows_in_refused_files as rows_missing
+        from data_quality
+        where table_name is not null
+        """,
+    ),
     "unscored_latest": (
         "One row per firm without a score on the newest as_of: why, and what would help.",
         "select * from unscored where as_of = ("
@@ -51,6 +63,7 @@ VIEWS: Mapping[str, tuple[str, str]] = {
 }
 
 _VIEW_COLUMNS = {
+    "rows_missing": "Announced rows that are in none of the other columns",
     "previous_as_of": "Date of the firm's score before this one",
     "previous_score": "Score on that date",
     "score_change": "Score minus previous score; negative means riskier",

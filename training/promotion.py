@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from consent import audit
 from firmpulse import tracking
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
@@ -81,6 +82,14 @@ def promote(
         )
     client.set_model_version_tag(tracking.CREDIT_MODEL, candidate_version, "approver", named)
     client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, candidate_version)
+    audit.append(
+        settings,
+        "PROMOTE",
+        actor=audit.actor(),
+        model=tracking.CREDIT_MODEL,
+        version=candidate_version,
+        approver=named,
+    )
     return report
 
 

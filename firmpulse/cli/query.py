@@ -26,9 +26,13 @@ def query(
     sql: Annotated[str, typer.Argument(help="A DuckDB query, such as: from latest_scores")] = "",
     tables: Annotated[bool, typer.Option("--tables", help="Show what there is to query.")] = False,
 ) -> None:
-    """Query the published scores; reads the file that analysts open, and nothing else."""
+    """Query the published scores, and note it in the audit chain."""
+    from consent import audit
+
+    settings = Settings()
     statement = _TABLES if tables or not sql else sql
-    with warehouse.connect_published(Settings()) as connection:
+    with warehouse.connect_published(settings) as connection:
+        audit.append(settings, "QUERY", actor=audit.actor(), sql=statement.strip())
         try:
             result = connection.execute(statement)
             names = [column[0] for column in result.description or ()]

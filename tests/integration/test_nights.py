@@ -189,7 +189,7 @@ def _check_column(
 
 def test_keys_are_readable_by_the_owner_alone(nights: Nights) -> None:
     keys = list((nights.settings.root / "keys").iterdir())
-    assert {path.name for path in keys} == {"vault_key", "warehouse_key", "token_key"}
+    assert {path.name for path in keys} == {"vault_key", "warehouse_key", "token_key", "audit_key"}
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
     secrets = [path.read_bytes().strip() for path in keys]
     for path in Path(nights.settings.root).rglob("*"):
