@@ -13,7 +13,7 @@ from firmpulse.settings import Settings
 
 _SHOWN = 20
 
-_DIRECTORY_DDL = """
+DIRECTORY_DDL = """
 create table if not exists vault.ops.firm_directory (
     firm_id uuid primary key,
     -- Identifier in the form scheme:value.
@@ -100,7 +100,7 @@ def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake")
     if not grants:
         return 0
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        connection.execute(_DIRECTORY_DDL)
+        connection.execute(DIRECTORY_DDL)
         recorded = ledger.record(grants, actor=actor)
         present = ledger.unpurged([grant.authorization_id for grant in grants])
         firms = sorted({grant.firm for grant in grants if grant.authorization_id in present})

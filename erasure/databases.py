@@ -11,7 +11,9 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from consent.intake import DIRECTORY_DDL
 from erasure.withdrawals import Withdrawal
+from extracts import contracts, vault
 from firmpulse import runlog
 
 _ERASED = """
@@ -27,7 +29,9 @@ create table if not exists {database}.ops.erased (
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the records of both files where they are absent."""
+    """Make what an erasure reads and writes where it is absent: a firm may leave before it came."""
+    vault.create_tables(connection, contracts.load())
+    connection.execute(DIRECTORY_DDL)
     for database in ("vault", "warehouse"):
         connection.execute(_ERASED.format(database=database))
     connection.execute(runlog.ERASED_DDL)

@@ -24,9 +24,6 @@ NIGHTLY = [
     "score",
     "validate_scores",
     "publish",
-    "summarise",
-    "purge_raw",
-    "erase",
 ]
 
 
@@ -43,7 +40,10 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(
 ) -> None:
     outcome, events = first_night
 
-    assert [event.task_id for event in events] == NIGHTLY
+    ran = [event.task_id for event in events]
+    assert ran[: len(NIGHTLY)] == NIGHTLY
+    # These two ways on from the publication know no order.
+    assert sorted(ran[len(NIGHTLY) :]) == ["erase", "purge_raw", "summarise"]
     assert sorted(event.label for event in events if event.task_id == "land") == [
         "land bank",
         "land founder_credit",

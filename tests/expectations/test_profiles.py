@@ -159,4 +159,19 @@ def test_scores_are_expected_for_firms_that_are_not_listed_as_unscored(
         "union all select gen_random_uuid(), date '2026-10-31'"
     )
 
-    assert profiles.expected_scores(connection, NIGHT) == 3
+    firms = connection.execute(
+        "select cast(firm_id as varchar) from warehouse.features.firm_snapshots order by 1"
+    ).fetchall()
+    granted = [firm for (firm,) in firms]
+    connection.execute("create table warehouse.scoring.scores (firm_id varchar, as_of date)")
+    assert profiles.expected_scores(connection, NIGHT, granted) == 3
+    unscored = connection.execute(
+        "select cast(firm_id as varchar) from warehouse.scoring.unscored"
+    ).fetchall()
+    (withdrawn, *_), listed = granted, {firm for (firm,) in unscored}
+    left = [firm for firm in granted if firm != withdrawn]
+    expected = 3 if withdrawn in listed else 2
+    assert profiles.expected_scores(connection, NIGHT, left) == expected
+    # A firm that was scored before it withdrew counts until it is erased.
+    connection.execute("insert into warehouse.scoring.scores values (?, ?)", [withdrawn, NIGHT])
+    assert profiles.expected_scores(connection, NIGHT, left) == expected + 1

@@ -191,12 +191,15 @@ def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:
                 date '2026-10-30' as as_of, 7 as delivery_seq, 'tax-20261030' as delivery_id,
                 'tax' as source, 'sim-tax' as provider, 'tax_invoice' as table_name,
                 'increment' as kind,
-                now() as delivered_at, 10 as rows_read, 6 as rows_landed, 1 as rows_restated,
+                now() as delivered_at, 15 as rows_delivered, 5 as rows_in_refused_files,
+                10 as rows_read, 6 as rows_landed, 1 as rows_restated,
                 2 as rows_duplicate, 1 as rows_refused_by_gate, 1 as rows_quarantined,
                 3 as columns_dropped, 'landed' as status, null as refusal, now() as landed_at
             """
         )
     with duckdb.connect(str(publish(settings, FIRST)), read_only=True) as analyst:
+        missing = analyst.execute("select table_name, rows_missing from conservation").fetchall()
+        assert missing == [("tax_invoice", 0)]
         row = analyst.execute(
             "select delivery_id, rows_read, rows_landed, rows_quarantined from data_quality"
         ).fetchall()
