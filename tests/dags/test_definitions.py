@@ -86,8 +86,7 @@ def test_the_erasure_has_these_edges(dags: dict[str, Any]) -> None:
     assert edges == {
         "is_anything_due": {"land"},
         "land": {"erase"},
-        "erase": {"validate_deliveries"},
-        "validate_deliveries": set(),
+        "erase": set(),
     }
 
 
