@@ -51,15 +51,14 @@ class Delivered:
     rows: Mapping[int, int]
     columns_dropped: int
 
-    def without(self, unreadable: Sequence[RefusedFile]) -> "Delivered":
-        """Return the table without files that turned out to be unreadable."""
-        numbers = {file.number for file in unreadable} & set(self.names)
-        files = [file for chunk in self.chunks for file in chunk.files]
-        left = {file.number: file for file in files if file.number not in numbers}
+    def without(self, unreadable: Mapping[int, str]) -> "Delivered":
+        """Return the table without files that turned out to be unreadable, given with reasons."""
+        own = {n: reason for n, reason in unreadable.items() if n in self.names}
+        files = {file.number: file for chunk in self.chunks for file in chunk.files}
         return replace(
             self,
-            chunks=tuple(_chunks(left.values())),
-            refused=(*self.refused, *(file for file in unreadable if file.number in numbers)),
+            chunks=tuple(_chunks(file for n, file in files.items() if n not in own)),
+            refused=(*self.refused, *(RefusedFile(n, self.names[n], own[n]) for n in own)),
         )
 
 

@@ -15,7 +15,7 @@ from extracts.manifest import DeliveryRef, Manifest
 from extracts.records import LANDED, REFUSED, DeliveryReport, TableReport, record_landed
 from extracts.sql import ident
 from extracts.versions import Place
-from firmpulse.errors import DeliveryRefused
+from firmpulse.errors import DeliveryRefused, FilesUnreadable
 from firmpulse.settings import Settings
 
 
@@ -46,9 +46,9 @@ def land_delivery(
         while reports is None:
             try:
                 reports = landing.store(tables)
-            except staging.UnreadableFiles as found:
+            except FilesUnreadable as found:
                 vault.take_back(connection, contracts)
-                tables = [table.without(found.files) for table in tables]
+                tables = [table.without(found.reasons) for table in tables]
             except BaseException:
                 vault.take_back(connection, contracts)
                 raise

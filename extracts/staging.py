@@ -12,6 +12,7 @@ from extracts.contracts import Contract
 from extracts.inspection import Inspected
 from extracts.manifest import Manifest
 from extracts.sql import ident
+from firmpulse.errors import FilesUnreadable
 
 # Temp tables of the chunk that is being landed: one row per row read, with the columns of
 # `statements.staging_table`; lines of the wrong shape (file_no, line, finding); and the place of
@@ -35,14 +36,6 @@ class Staged:
     refused: tuple[RefusedFile, ...]
 
 
-class UnreadableFiles(Exception):
-    """Files of a chunk that turn out to be unreadable; all else must be read without them."""
-
-    def __init__(self, files: Sequence[RefusedFile]) -> None:
-        self.files = tuple(files)
-        super().__init__(f"{len(files)} files cannot be read")
-
-
 def read(
     connection: duckdb.DuckDBPyConnection,
     manifest: Manifest,
@@ -52,7 +45,7 @@ def read(
     """Read a chunk into the tables ROWS, BROKEN and STARTS.
 
     Raises:
-        UnreadableFiles: some of its files are damaged; nothing of the chunk is to be used.
+        FilesUnreadable: some of its files are damaged; nothing of the chunk is to be used.
     """
     contract = delivered.contract
     connection.execute(statements.staging_table(ROWS, contract))
@@ -60,7 +53,7 @@ def read(
     _note_lines(connection, BROKEN, chunk.files)
     unreadable = _read(connection, contract, manifest, chunk)
     if unreadable:
-        raise UnreadableFiles(unreadable)
+        raise FilesUnreadable({file.number: file.reason for file in unreadable})
     refused = _check_counts(connection, delivered.names, chunk.counts)
     connection.execute(statements.first_rows(STARTS, ROWS))
     _number_lines(connection, ROWS, BROKEN, STARTS)

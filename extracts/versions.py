@@ -15,34 +15,19 @@ newest version in `echoes`, which keeps their place only, and the rest in `conte
 chunk has been read, rows in the vault whose key came again join them, and versions are numbered.
 """
 
-from dataclasses import dataclass
-from datetime import date, datetime
-
 import duckdb
 
+from extracts import version_statements
 from extracts.contracts import Contract
-from extracts.gate import verdict
-from extracts.sql import ident, idents, literal
-from extracts.staging import ROWS, STARTS
-from extracts.statements import as_date
+from extracts.sql import ident, literal
+from extracts.staging import ROWS
+from extracts.version_statements import Place
+
+__all__ = ["Place", "begin", "drop", "finish", "store"]
 
 # Keys that one pass looks for repetitions in; bounds the memory of that search.
 _KEYS_PER_PASS = 8_000_000
 _KEY_SPACE = 1 << 128
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a delivery's rows go."""
-
-    delivery_id: str
-    delivery_seq: int
-    # Highest row_id given out before this chunk.
-    last_row_id: int
-    delivered_at: datetime
-    delivered_on: date
-    # A row of an increment is known no earlier than its delivery, even if its key is new.
-    is_increment: bool
 
 
 def begin(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
@@ -53,7 +38,7 @@ def begin(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
             {own}, firm varchar, available_at date, row_key uhugeint, row_hash uhugeint,
             file_no integer, line bigint, place bigint)
     """)
-    position = f"struct_pack({_position(contract, 's')})"
+    position = f"struct_pack({version_statements.position(contract, 's')})"
     connection.execute(f"""
         create or replace temp table echoes as
         select s.row_key, 0::integer as record_version, false as is_later, {position} as position
@@ -76,9 +61,9 @@ def store(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Plac
         union
         select row_key from {ROWS} group by row_key having count(*) > 1
     """)  # noqa: S608 — our own names
-    connection.execute(_insert_first_versions(contract, place))
-    connection.execute(_keep_echoes(contract, place))
-    connection.execute(_keep_contested(contract, place))
+    connection.execute(version_statements.insert_first_versions(contract, place))
+    connection.execute(version_statements.keep_echoes(contract, place))
+    connection.execute(version_statements.keep_contested(contract, place))
 
 
 def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
@@ -87,7 +72,7 @@ def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Pla
     (contested,) = connection.execute("select count(*) from contested").fetchall()[0]
     if contested:
         _find_known(connection, contract, place, "select row_key from contested")
-        connection.execute(_insert_contested(contract, place))
+        connection.execute(version_statements.insert_contested(contract, place))
     connection.execute(f"""
         insert into vault.ops.repeated
         select distinct {literal(contract.table)}, row_key, record_version, {place.delivery_seq}
@@ -167,136 +152,8 @@ def _take_repeated_keys(
         """)  # noqa: S608 — quoted identifiers and integers
     (moved,) = connection.execute("select count(*) from again").fetchall()[0]
     if moved:
-        connection.execute(_take_out(contract, place))
+        connection.execute(version_statements.take_out(contract, place))
         connection.execute(
             f"delete from {table} where delivery_seq = {place.delivery_seq} "  # noqa: S608 — quoted
             "and row_key in (select row_key from again)"
         )
-
-
-def _take_out(contract: Contract, place: Place) -> str:
-    """Return the insert that brings stored rows back, with the day of the contract's formula."""
-    own = idents(c.name for c in contract.columns)
-    return f"""
-insert into contested
-with stored as (
-    select * exclude (available_at), {as_date(place.delivered_on)} as delivered_on
-    from vault.raw.{ident(contract.table)}
-    where delivery_seq = {place.delivery_seq} and row_key in (select row_key from again)
-)
-select {own}, firm, cast({contract.available_at} as date), row_key, row_hash, file_no, line, row_id
-from stored
-"""  # noqa: S608 — quoted identifiers and our own SQL
-
-
-def _target(contract: Contract) -> str:
-    own = idents(column.name for column in contract.columns)
-    return (
-        f"insert into vault.raw.{ident(contract.table)} ({own}, firm, row_id, record_version, "
-        f"available_at, delivery_seq, file_no, line, row_key, row_hash)"
-    )
-
-
-def _insert_first_versions(contract: Contract, place: Place) -> str:
-    return f"""
-{_target(contract)}
-select {idents((c.name for c in contract.columns), "s.")}, s.firm,
-    {place.last_row_id + 1} + s.rowid, 1, {_no_earlier("s.available_at", place)},
-    {place.delivery_seq}, s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2), s.row_key,
-    s.row_hash
-from {ROWS} as s
-left join firm_gate as g using (firm)
-left join {STARTS} as f using (file_no)
-where {verdict(contract)} = 'good' and s.row_key not in (select row_key from contested_keys)
-"""  # noqa: S608 — quoted identifiers, integers and our own SQL
-
-
-def _waiting(contract: Contract, place: Place) -> str:
-    """Return the start of a statement over the good rows of the chunk that have to wait."""
-    return f"""
-with good as (
-    select s.*, {place.last_row_id + 1} + s.rowid as place,
-        coalesce(s.line, s.rowid - f.first_rowid + 2) as line_no
-    from {ROWS} as s
-    left join firm_gate as g using (firm)
-    left join {STARTS} as f using (file_no)
-    where {verdict(contract)} = 'good' and s.row_key in (select row_key from contested_keys)
-)"""  # noqa: S608 — quoted identifiers, integers and our own SQL
-
-
-def _keep_echoes(contract: Contract, place: Place) -> str:
-    return f"""
-insert into echoes
-{_waiting(contract, place)}
-select s.row_key, k.record_version, k.is_later, struct_pack({_position(contract, "s")})
-from good as s
-inner join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
-"""  # noqa: S608 — quoted identifiers
-
-
-def _keep_contested(contract: Contract, place: Place) -> str:
-    return f"""
-insert into contested
-{_waiting(contract, place)}
-select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.available_at, s.row_key,
-    s.row_hash, s.file_no, s.line_no, s.place
-from good as s
-left join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
-where k.row_key is null
-"""  # noqa: S608 — quoted identifiers
-
-
-def _position(contract: Contract, alias: str) -> str:
-    """Return SQL of the fields that order the rows of one key within a delivery."""
-    parts = [contract.version_order] if contract.version_order else []
-    names = [*parts, "available_at", "file_no", "place"]
-    return ", ".join(f"o{n} := {alias}.{ident(name)}" for n, name in enumerate(names))
-
-
-def _insert_contested(contract: Contract, place: Place) -> str:
-    """Return the insert of rows that repeat or restate others, in the order of their versions."""
-    order, superseded = "s.available_at, s.file_no, s.place", "k.is_later"
-    if contract.version_order:
-        version = f"s.{ident(contract.version_order)}"
-        order = f"{version}, {order}"
-        superseded = f"{version} < k.version_order or {version} = k.version_order and k.is_later"
-    return f"""
-{_target(contract)}
-with distinct_rows as (
-    select s.* from contested as s
-    qualify row_number() over (partition by s.row_key, s.row_hash order by {order}) = 1
-),
-first_echoes as (
-    select row_key, min(position) as position from echoes
-    where row_key in (select row_key from contested) group by row_key
-),
-fresh as (
-    select s.* from distinct_rows as s
-    left join known_keys as k using (row_key)
-    left join first_echoes as e using (row_key)
-    -- After the known version, and after its repetition in this delivery.
-    where not coalesce({superseded}, false)
-        and (e.position is null or struct_pack({_position(contract, "s")}) > e.position)
-),
-numbered as (
-    select s.*,
-        coalesce(k.row_id, min(s.place) over keys) as row_id,
-        coalesce(k.record_version, 0) + row_number() over versions as record_version,
-        greatest(max(s.available_at) over versions, k.available_at) as known_at
-    from fresh as s
-    left join known_keys as k using (row_key)
-    window
-        keys as (partition by s.row_key),
-        versions as (partition by s.row_key order by {order})
-)
-select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.row_id, s.record_version,
-    {_no_earlier("s.known_at", place)}, {place.delivery_seq}, s.file_no, s.line, s.row_key,
-    s.row_hash
-from numbered as s
-"""  # noqa: S608 — quoted identifiers, integers and our own SQL
-
-
-def _no_earlier(available_at: str, place: Place) -> str:
-    if not place.is_increment:
-        return available_at
-    return f"greatest({available_at}, {as_date(place.delivered_on)})"

@@ -6,6 +6,7 @@ FirmpulseError
 │   └── FileHeldError      another process holds a file or the home folder; wait and run again
 ├── ContractError          a data contract contradicts itself; a developer must fix the YAML
 ├── DeliveryRefused        a delivery or file cannot be read as a whole; the provider must re-send
+├── FilesUnreadable        some files turn out to be damaged; land the delivery without them
 ├── GrantError             a grant is malformed or contradicts an earlier one
 ├── AuditError             an entry does not belong in the audit chain, or the chain is broken
 ├── NotReadyError          the input of a step is not there yet; the message names the command
@@ -17,6 +18,8 @@ FirmpulseError
 
 One class per reaction the caller can have; the message has the fact, the value, the next step.
 """
+
+from collections.abc import Mapping
 
 
 class FirmpulseError(Exception):
@@ -41,6 +44,15 @@ class ContractError(FirmpulseError):
 
 class DeliveryRefused(FirmpulseError):
     """A delivery or a file in it cannot be taken as a whole."""
+
+
+class FilesUnreadable(FirmpulseError):
+    """Files of a delivery are damaged, which only reading them shows; the others can land."""
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        # By the file's ordinal in the manifest.
+        self.reasons = dict(reasons)
+        super().__init__("; ".join(f"file {n}: {reason}" for n, reason in self.reasons.items()))
 
 
 class GrantError(FirmpulseError):

@@ -1,0 +1,155 @@
+"""Statements that store the rows of a table as versions; `extracts.versions` runs them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from extracts.contracts import Contract
+from extracts.gate import verdict
+from extracts.sql import ident, idents
+from extracts.staging import ROWS, STARTS
+from extracts.statements import as_date
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a delivery's rows go."""
+
+    delivery_id: str
+    delivery_seq: int
+    # Highest row_id given out before this chunk.
+    last_row_id: int
+    delivered_at: datetime
+    delivered_on: date
+    # A row of an increment is known no earlier than its delivery, even if its key is new.
+    is_increment: bool
+
+
+def take_out(contract: Contract, place: Place) -> str:
+    """Return the insert that brings stored rows back, with the day of the contract's formula."""
+    own = idents(c.name for c in contract.columns)
+    return f"""
+insert into contested
+with stored as (
+    select * exclude (available_at), {as_date(place.delivered_on)} as delivered_on
+    from vault.raw.{ident(contract.table)}
+    where delivery_seq = {place.delivery_seq} and row_key in (select row_key from again)
+)
+select {own}, firm, cast({contract.available_at} as date), row_key, row_hash, file_no, line, row_id
+from stored
+"""  # noqa: S608 — quoted identifiers and our own SQL
+
+
+def _target(contract: Contract) -> str:
+    own = idents(column.name for column in contract.columns)
+    return (
+        f"insert into vault.raw.{ident(contract.table)} ({own}, firm, row_id, record_version, "
+        f"available_at, delivery_seq, file_no, line, row_key, row_hash)"
+    )
+
+
+def insert_first_versions(contract: Contract, place: Place) -> str:
+    """Return the insert of the rows of the chunk that need not wait."""
+    return f"""
+{_target(contract)}
+select {idents((c.name for c in contract.columns), "s.")}, s.firm,
+    {place.last_row_id + 1} + s.rowid, 1, {_no_earlier("s.available_at", place)},
+    {place.delivery_seq}, s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2), s.row_key,
+    s.row_hash
+from {ROWS} as s
+left join firm_gate as g using (firm)
+left join {STARTS} as f using (file_no)
+where {verdict(contract)} = 'good' and s.row_key not in (select row_key from contested_keys)
+"""  # noqa: S608 — quoted identifiers, integers and our own SQL
+
+
+def _waiting(contract: Contract, place: Place) -> str:
+    """Return the start of a statement over the good rows of the chunk that have to wait."""
+    return f"""
+with good as (
+    select s.*, {place.last_row_id + 1} + s.rowid as place,
+        coalesce(s.line, s.rowid - f.first_rowid + 2) as line_no
+    from {ROWS} as s
+    left join firm_gate as g using (firm)
+    left join {STARTS} as f using (file_no)
+    where {verdict(contract)} = 'good' and s.row_key in (select row_key from contested_keys)
+)"""  # noqa: S608 — quoted identifiers, integers and our own SQL
+
+
+def keep_echoes(contract: Contract, place: Place) -> str:
+    """Return the insert of places at which the chunk repeats a known newest version."""
+    return f"""
+insert into echoes
+{_waiting(contract, place)}
+select s.row_key, k.record_version, k.is_later, struct_pack({position(contract, "s")})
+from good as s
+inner join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
+"""  # noqa: S608 — quoted identifiers
+
+
+def keep_contested(contract: Contract, place: Place) -> str:
+    """Return the insert of the other rows of the chunk that have to wait."""
+    return f"""
+insert into contested
+{_waiting(contract, place)}
+select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.available_at, s.row_key,
+    s.row_hash, s.file_no, s.line_no, s.place
+from good as s
+left join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
+where k.row_key is null
+"""  # noqa: S608 — quoted identifiers
+
+
+def position(contract: Contract, alias: str) -> str:
+    """Return SQL of the fields that order the rows of one key within a delivery."""
+    parts = [contract.version_order] if contract.version_order else []
+    names = [*parts, "available_at", "file_no", "place"]
+    return ", ".join(f"o{n} := {alias}.{ident(name)}" for n, name in enumerate(names))
+
+
+def insert_contested(contract: Contract, place: Place) -> str:
+    """Return the insert of rows that repeat or restate others, in the order of their versions."""
+    order, superseded = "s.available_at, s.file_no, s.place", "k.is_later"
+    if contract.version_order:
+        version = f"s.{ident(contract.version_order)}"
+        order = f"{version}, {order}"
+        superseded = f"{version} < k.version_order or {version} = k.version_order and k.is_later"
+    return f"""
+{_target(contract)}
+with distinct_rows as (
+    select s.* from contested as s
+    qualify row_number() over (partition by s.row_key, s.row_hash order by {order}) = 1
+),
+first_echoes as (
+    select row_key, min(position) as position from echoes
+    where row_key in (select row_key from contested) group by row_key
+),
+fresh as (
+    select s.* from distinct_rows as s
+    left join known_keys as k using (row_key)
+    left join first_echoes as e using (row_key)
+    -- After the known version, and after its repetition in this delivery.
+    where not coalesce({superseded}, false)
+        and (e.position is null or struct_pack({position(contract, "s")}) > e.position)
+),
+numbered as (
+    select s.*,
+        coalesce(k.row_id, min(s.place) over keys) as row_id,
+        coalesce(k.record_version, 0) + row_number() over versions as record_version,
+        greatest(max(s.available_at) over versions, k.available_at) as known_at
+    from fresh as s
+    left join known_keys as k using (row_key)
+    window
+        keys as (partition by s.row_key),
+        versions as (partition by s.row_key order by {order})
+)
+select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.row_id, s.record_version,
+    {_no_earlier("s.known_at", place)}, {place.delivery_seq}, s.file_no, s.line, s.row_key,
+    s.row_hash
+from numbered as s
+"""  # noqa: S608 — quoted identifiers, integers and our own SQL
+
+
+def _no_earlier(available_at: str, place: Place) -> str:
+    if not place.is_increment:
+        return available_at
+    return f"greatest({available_at}, {as_date(place.delivered_on)})"
