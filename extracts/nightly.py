@@ -106,10 +106,15 @@ def _clear(connection: duckdb.DuckDBPyConnection, settings: Settings, ref: Deliv
     if leaving:
         entry = Entry("LAND", audit.actor(), None, _counts(connection, ref))
         audit.append_many(settings, [entry])
+    if not kept:
+        # Out of sight in one step: a folder that lost its manifest would be refused.
+        scratch = settings.inbox / ".reading"
+        scratch.mkdir(exist_ok=True)
+        ref.folder.rename(scratch / ref.folder.name)
+        shutil.rmtree(scratch)
+        return
     for path in leaving:
         path.unlink()
-    if not kept:
-        shutil.rmtree(ref.folder)
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef) -> dict[str, Scalar]:
