@@ -1,6 +1,6 @@
 """Take grants in: check them, remember who the tokens stand for, write the ledger."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,27 +65,31 @@ def import_night(settings: Settings) -> dict[str, Any]:
     Returns:
         recorded, refused and the first problems, for a task's result.
     """
-    path = settings.inbox / "consent" / "grants.jsonl"
-    report = IntakeReport(0, 0, ())
+    folder = settings.inbox / "consent"
+    path, taken = folder / "grants.jsonl", folder / "grants.taken.jsonl"
+    # A night that was killed may have left the file that it had taken.
+    reports = [_take(settings, taken)] if taken.is_file() else []
     if path.is_file():
-        report = import_grants(settings, path)
-        _clear(path, report.refused_lines)
+        # Taken first: what a provider puts in its place meanwhile is the next night's.
+        path.replace(taken)
+        reports.append(_take(settings, taken))
+    problems = [problem for report in reports for problem in report.problems]
     return {
-        "recorded": report.recorded,
-        "refused": report.refused,
-        "problems": list(report.problems[:_SHOWN]),
+        "recorded": sum(report.recorded for report in reports),
+        "refused": sum(report.refused for report in reports),
+        "problems": problems[:_SHOWN],
     }
 
 
-def _clear(path: Path, refused: Collection[int]) -> None:
-    """Leave only the refused lines of a file of grants behind; it names firms."""
-    if refused:
+def _take(settings: Settings, path: Path) -> IntakeReport:
+    """Import a file of grants and leave only its refused lines behind: it names firms."""
+    report = import_grants(settings, path)
+    if report.refused_lines:
         lines = path.read_bytes().split(b"\n")
-        kept = b"".join(lines[number - 1] + b"\n" for number in refused)
-        part = path.with_suffix(".part")
-        part.write_bytes(kept)
-        part.replace(path.with_suffix(".refused.jsonl"))
+        with path.with_name("grants.refused.jsonl").open("ab") as refused:
+            refused.writelines(lines[number - 1] + b"\n" for number in report.refused_lines)
     path.unlink()
+    return report
 
 
 def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake") -> int:

@@ -90,8 +90,18 @@ class Register:
         )
         return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
 
-    def ended(self, on: date) -> pl.DataFrame:
-        """Return one row per grant that has ended by a day and is not purged yet.
+    def upcoming(self, on: date) -> pl.Series:
+        """Return the firm_ids with a grant, or a draft of one, that begins after a day."""
+        query = (
+            sa.select(GRANTS.c.firm_id)
+            .where(GRANTS.c.state.in_((DRAFT, GRANTED)), GRANTS.c.valid_from > on)
+            .distinct()
+            .order_by(GRANTS.c.firm_id)
+        )
+        return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
+
+    def ended(self, on: date, *, purged: bool = False) -> pl.DataFrame:
+        """Return one row per grant that has ended by a day and is not purged, or is (`purged`).
 
         A grant that was revoked counts on every day: nights before the call run without it too.
 
@@ -100,7 +110,7 @@ class Register:
         """
         query = (
             sa.select(GRANTS)
-            .where(is_over(on), GRANTS.c.purged_on.is_(None))
+            .where(is_over(on), GRANTS.c.purged_on.is_not(None) == purged)
             .order_by(GRANTS.c.firm_id, GRANTS.c.authorization_id)
         )
         rows = [(*row[:2], row.source, row.purpose, row.keep_results, *end_of(row))

@@ -25,9 +25,10 @@ def state_on(stored: str, valid_from: date, valid_to: date, on: date) -> str:
 def in_force(on: date) -> sa.ColumnElement[bool]:
     """Return the condition that a grant is in force on a day; one that was revoked never is.
 
-    A one-off grant that was used up stays in force for the day of its use, which may run again.
+    A one-off grant that was used up stays in force for the night of its use, which may run again.
     """
-    used_later = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.ended_on > on)
+    used_today = on + timedelta(days=1)
+    used_later = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.ended_on == used_today)
     stands = sa.or_(GRANTS.c.state == GRANTED, used_later)
     return sa.and_(stands, GRANTS.c.valid_from <= on, GRANTS.c.valid_to >= on)
 

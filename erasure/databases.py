@@ -28,10 +28,24 @@ create table if not exists {database}.ops.erased (
 """
 
 
+# What was decided for a firm; kept until its certificate, should it grant anew in between.
+_DECIDED = """
+create table if not exists vault.ops.erasing (
+    firm_id uuid primary key,
+    sources varchar[] not null,
+    training boolean not null,
+    results boolean not null,
+    whole boolean not null
+)
+"""
+
+
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what an erasure reads and writes where it is absent: a firm may leave before it came."""
     vault.create_tables(connection, contracts.load())
+    vault.take_back(connection, contracts.load())
     connection.execute(DIRECTORY_DDL)
+    connection.execute(_DECIDED)
     for database in ("vault", "warehouse"):
         connection.execute(_ERASED.format(database=database))
     connection.execute(runlog.ERASED_DDL)
@@ -40,26 +54,59 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> dict[str, str]:
     """Keep the withdrawals as temp table `going`; return firm_id → identifier where known."""
     rows = pl.DataFrame(
-        [(w.firm_id, sorted(w.sources), w.training, w.results, w.whole) for w in going],
+        [
+            (w.firm_id, sorted(w.sources), w.training, w.results, w.whole, w.forgotten)
+            for w in going
+        ],
         schema={
             "firm_id": pl.String,
             "sources": pl.List(pl.String),
             "training": pl.Boolean,
             "results": pl.Boolean,
             "whole": pl.Boolean,
+            "forgotten": pl.Boolean,
         },
         orient="row",
     )
     connection.register("withdrawals", rows)
     connection.execute("""
         create or replace temp table going as
-        select w.* replace (cast(w.firm_id as uuid) as firm_id), d.firm
+        select
+            cast(w.firm_id as uuid) as firm_id,
+            list_distinct(w.sources || coalesce(e.sources, [])) as sources,
+            w.training or coalesce(e.training, false) as training,
+            w.results or coalesce(e.results, false) as results,
+            w.whole or coalesce(e.whole, false) as whole,
+            w.forgotten,
+            d.firm
         from withdrawals as w
         left join vault.ops.firm_directory as d on d.firm_id = cast(w.firm_id as uuid)
+        left join vault.ops.erasing as e on e.firm_id = cast(w.firm_id as uuid)
     """)
     connection.unregister("withdrawals")
+    _name_from_rows(connection)
+    connection.execute(
+        "insert or replace into vault.ops.erasing "
+        "select firm_id, sources, training, results, whole from going"
+    )
     named = connection.execute("select firm_id, firm from going where firm is not null").fetchall()
     return {str(firm_id): firm for firm_id, firm in named}
+
+
+def _name_from_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    """Find the identifiers of firms that the directory lacks in the rows of the vault."""
+    (missing,) = connection.execute("select count(*) from going where firm is null").fetchall()[0]
+    if not missing:
+        return
+    tables = [f"{schema}.{_quoted(table)}" for schema, table in _tables_by_row(connection)]
+    rows = " union ".join(
+        f"select firm from vault.{table}"  # noqa: S608 - the catalogue's names
+        for table in (*tables, "ops.quarantine")
+    )
+    connection.execute(
+        f"update going set firm = found.firm from ({rows}) as found "  # noqa: S608 - as above
+        "where going.firm is null and going.firm_id = token('firm', found.firm)"
+    )
 
 
 def erase_vault(
@@ -78,7 +125,7 @@ def erase_vault(
     _erase_quarantine(connection, on, sources)
     _blank_file_names(connection)
     _count_and_delete(
-        connection, on, "vault.ops.firm_directory", "t.firm_id = going.firm_id and going.whole"
+        connection, on, "vault.ops.firm_directory", "t.firm_id = going.firm_id and going.forgotten"
     )
     connection.execute("commit")
 
@@ -149,6 +196,10 @@ def forget(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
             "where firm_id is not null and not list_contains($keep, cast(firm_id as varchar))",
             {"keep": keep},
         )
+    connection.execute(
+        "delete from vault.ops.erasing where not list_contains($keep, cast(firm_id as varchar))",
+        {"keep": keep},
+    )
 
 
 def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
@@ -160,8 +211,12 @@ def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("delete from warehouse.ops.erased_deliveries")
     connection.execute(
         "insert into warehouse.ops.erased_deliveries "
-        "select delivery_seq, sum(rows) from vault.ops.erased "
-        "where starts_with(place, 'vault.raw.') and delivery_seq is not null group by delivery_seq"
+        "select delivery_seq, max(rows) from ("
+        "select delivery_seq, sum(rows) as rows from vault.ops.erased "
+        "where starts_with(place, 'vault.raw.') group by delivery_seq union all "
+        "select delivery_seq, sum(rows) from warehouse.ops.erased "
+        "where starts_with(place, 'warehouse.staging.') group by delivery_seq"
+        ") where delivery_seq is not null group by delivery_seq"
     )
     connection.execute("commit")
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from consent import intake
 from consent.certificates import Certificate
 from consent.ledger import Ledger
 from erasure import databases, inbox, places, withdrawals
@@ -40,40 +41,52 @@ def honour(settings: Settings, on: date) -> ErasureReport:
     Raises:
         FileHeldError: another process holds the vault or the warehouse; wait and run again.
     """
-    going = withdrawals.due(settings, on)
-    if not going:
+    # What a firm has newly granted may cover what it has withdrawn.
+    intake.import_night(settings)
+    if not withdrawals.due(settings, on):
         return ErasureReport(on, {}, 0, 0)
     with runlog.step(settings, on, "erase") as step:
-        files = _erase(settings, on, going)
+        going, files = _erase(settings, on)
         for name in ("vault", "warehouse"):
             renewal.renew(settings, name)
         shutil.rmtree(settings.root / "spill", ignore_errors=True)
-        _publish_again(settings)
+        _publish_again(settings, on)
         report = _certify(settings, on, going, files)
         step.rows_out = report.rows
     return report
 
 
-def _erase(settings: Settings, on: date, going: Sequence[Withdrawal]) -> int:
+def _erase(settings: Settings, on: date) -> tuple[Sequence[Withdrawal], int]:
     masked = places.masked_tables(settings)
     with warehouse.connect(settings, vault=True) as connection:
         databases.prepare(connection)
+        # Asked while the vault is held: nobody can grant in between.
+        going = withdrawals.due(settings, on)
         databases.forget(connection, [firm.firm_id for firm in going])
         identifiers = databases.load(connection, going)
-        destroyed = inbox.erase(settings, identifiers)
+        destroyed = inbox.erase(settings, on, _reach(going, identifiers))
         for file in destroyed:
             for firm_id in file.firm_ids:
                 databases.record(connection, on, firm_id, file.place, 1)
         databases.erase_vault(connection, on, places.raw_tables())
         databases.erase_warehouse(connection, on, masked)
         databases.publish_counts(connection)
-    return len(destroyed)
+    return going, len(destroyed)
 
 
-def _publish_again(settings: Settings) -> None:
+def _reach(going: Sequence[Withdrawal], identifiers: Mapping[str, str]) -> list[inbox.Reach]:
+    """Return whose files go from which folders; a part of a purpose takes no file along."""
+    return [
+        inbox.Reach(firm.firm_id, identifiers[firm.firm_id], firm.sources, everywhere=firm.whole)
+        for firm in going
+        if firm.firm_id in identifiers and (firm.whole or firm.sources)
+    ]
+
+
+def _publish_again(settings: Settings, on: date) -> None:
     """Swap in a published file without the erased firms, where anything is published."""
-    if settings.scores_path.exists():
-        publish.publish_again(settings)
+    if settings.scores_dir.is_dir() and any(settings.scores_dir.iterdir()):
+        publish.publish_again(settings, withdrawals.withheld(settings, on))
 
 
 def _certify(

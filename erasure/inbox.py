@@ -1,25 +1,29 @@
-"""Erase what is left of a firm in the inbox: files that did not land, and pulls that broke off.
+"""Erase what is left of a firm in the inbox: files that were refused, and pulls that broke off.
 
-Whatever could be landed has gone through the gate and is not here any more. A file that stayed
-behind and names a firm that is going, or cannot be searched, is destroyed whole: its rows of other
-firms were never taken, and the provider sends them again.
+A delivery that only waits is left to the gate, which drops the firm's rows when it lands. A file
+that was refused and names a firm that is going, or cannot be searched, is destroyed whole: its rows
+of other firms were never taken, and the provider sends them again.
 """
 
 import shutil
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
 
+from extracts import contracts, manifest
 from firmpulse import uscc
 from firmpulse.settings import Settings
 
 _TEXT_SUFFIXES = frozenset({".csv", ".json", ".jsonl", ".txt", ".tsv"})
-# A manifest has no cells of a firm; the gate of deliveries keeps identifiers out of its texts.
-_KEPT = "manifest.json"
+_MANIFEST = "manifest.json"
+# A folder without a manifest is being filled; after this long nobody does.
+_ABANDONED_SECONDS = 86_400
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _CHUNK_CHARACTERS = 8 << 20
 
@@ -34,30 +38,49 @@ class Destroyed:
     firm_ids: tuple[str, ...]
 
 
-def erase(settings: Settings, identifiers: Mapping[str, str]) -> tuple[Destroyed, ...]:
-    """Destroy what names a firm; `identifiers` is firm_id → scheme:value.
+@dataclass(frozen=True)
+class Reach:
+    """A firm that is going, and the sources whose folders its files go from."""
 
-    Files of transient copies and broken pulls go in any case.
-    """
-    if not identifiers or not settings.inbox.is_dir():
+    firm_id: str
+    # scheme:value.
+    firm: str
+    sources: frozenset[str]
+    everywhere: bool
+
+
+def erase(settings: Settings, on: date, going: Sequence[Reach]) -> tuple[Destroyed, ...]:
+    """Destroy refused files that name a firm; transient copies and broken pulls go in any case."""
+    if not going or not settings.inbox.is_dir():
         return ()
     for leftover in (settings.inbox / ".reading", *settings.inbox.glob("*/.pulling")):
         shutil.rmtree(leftover, ignore_errors=True)
-    _rewrite_grants(settings.inbox / "consent", identifiers.values())
-    destroyed = []
-    for path in sorted(_files(settings.inbox)):
-        if found := _named_in(path, identifiers):
-            folder = path.relative_to(settings.inbox).parts[:2]
-            path.unlink()
-            destroyed.append(Destroyed("inbox/" + "/".join(folder), found))
+    _rewrite_refused_grants(settings.inbox / "consent", [reach.firm for reach in going])
+    destroyed: list[Destroyed] = []
+    for folder in sorted(settings.inbox.glob("*/*")):
+        source = folder.parent.name
+        reached = {r.firm_id: r.firm for r in going if r.everywhere or source in r.sources}
+        if reached and source != "consent" and folder.is_dir() and not _waits(folder, source, on):
+            destroyed += _erase_from(folder, f"inbox/{source}/{folder.name}", reached)
     return tuple(destroyed)
 
 
-def _files(inbox: Path) -> Iterator[Path]:
-    for path in inbox.rglob("*"):
-        is_grant = path.is_relative_to(inbox / "consent")
-        if path.is_file() and not path.is_symlink() and path.name != _KEPT and not is_grant:
-            yield path
+def _waits(folder: Path, source: str, on: date) -> bool:
+    """Whether a delivery is still being filled, or was handed over after the day of the erasure."""
+    if not (folder / _MANIFEST).exists():
+        changed = max((p.stat().st_mtime for p in folder.rglob("*")), default=0.0)
+        return time.time() - changed < _ABANDONED_SECONDS
+    ref = manifest.read(folder, source, contracts.load())
+    return ref.manifest is not None and ref.manifest.delivered_on > on
+
+
+def _erase_from(folder: Path, place: str, reached: Mapping[str, str]) -> list[Destroyed]:
+    destroyed = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.is_symlink() and (found := _named_in(path, reached)):
+            path.unlink()
+            destroyed.append(Destroyed(place, found))
+    return destroyed
 
 
 def _named_in(path: Path, identifiers: Mapping[str, str]) -> tuple[str, ...]:
@@ -109,17 +132,19 @@ def _folded(text: str) -> str:
     return uscc.normalise(unicodedata.normalize("NFKC", text))
 
 
-def _rewrite_grants(folder: Path, firms: Iterable[str]) -> None:
-    """Leave out the lines of a grants file that name a firm."""
+def _rewrite_refused_grants(folder: Path, firms: Iterable[str]) -> None:
+    """Leave out the refused lines of grants that name a firm; new ones have been taken in."""
     wanted = {_folded(firm.partition(":")[2]) for firm in firms}
-    for path in folder.glob("*.jsonl") if folder.is_dir() else ():
-        lines = path.read_bytes().splitlines(keepends=True)
-        kept = [
-            line
-            for line in lines
-            if not any(value in _folded(line.decode("utf-8", "replace")) for value in wanted)
-        ]
-        if len(kept) < len(lines):
-            part = path.with_suffix(".part")
-            part.write_bytes(b"".join(kept))
-            part.replace(path)
+    path = folder / "grants.refused.jsonl"
+    if not path.is_file():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    texts = [_folded(line.decode("utf-8", "replace")) for line in lines]
+    kept = [
+        line
+        for line, text in zip(lines, texts, strict=True)
+        if not any(value in text for value in wanted)
+    ]
+    part = path.with_suffix(".part")
+    part.write_bytes(b"".join(kept))
+    part.replace(path)

@@ -25,8 +25,10 @@ class Withdrawal:
     training: bool
     # Scores that were computed and published go too.
     results: bool
-    # No grant is in force: everything goes, the firm's name in the directory included.
+    # No grant is in force: all data go.
     whole: bool
+    # No grant is to come either: the firm's name in the directory goes too.
+    forgotten: bool
 
     @property
     def scope(self) -> str:
@@ -45,11 +47,19 @@ def due(settings: Settings, on: date) -> tuple[Withdrawal, ...]:
     ended = ledger.ended(on)
     if ended.is_empty():
         return ()
-    live = ledger.live(on).join(ended.select("firm_id").unique(), on="firm_id", how="semi")
-    standing = live.partition_by("firm_id", as_dict=True)
+    going = ended.select("firm_id").unique()
+    live = ledger.live(on, recipient=settings.recipient).join(going, on="firm_id", how="semi")
+    earlier = ledger.ended(on, purged=True).join(going, on="firm_id", how="semi")
+    upcoming = set(ledger.upcoming(on))
     return tuple(
-        _withdrawal(str(firm_id), gone.to_dicts(), standing.get((firm_id,)))
-        for (firm_id,), gone in sorted(ended.partition_by("firm_id", as_dict=True).items())
+        _withdrawal(
+            firm_id,
+            _of(ended, firm_id),
+            _of(earlier, firm_id),
+            _of(live, firm_id),
+            returns=firm_id in upcoming,
+        )
+        for firm_id in going["firm_id"].sort()
     )
 
 
@@ -58,12 +68,22 @@ def withheld(settings: Settings, on: date) -> list[str]:
     return [firm.firm_id for firm in due(settings, on) if firm.results]
 
 
-def _withdrawal(firm_id: str, gone: list[dict[str, Any]], live: pl.DataFrame | None) -> Withdrawal:
-    standing: list[dict[str, Any]] = [] if live is None else live.to_dicts()
+def _of(grants: pl.DataFrame, firm_id: str) -> list[dict[str, Any]]:
+    return grants.filter(pl.col("firm_id") == firm_id).to_dicts()
+
+
+def _withdrawal(
+    firm_id: str,
+    gone: list[dict[str, Any]],
+    earlier: list[dict[str, Any]],
+    standing: list[dict[str, Any]],
+    *,
+    returns: bool,
+) -> Withdrawal:
     live_sources = {grant["source"] for grant in standing}
     live_purposes = {grant["purpose"] for grant in standing}
     trained = _sources(gone, TRAINING) - _sources(standing, TRAINING)
-    assessments = [grant for grant in gone if grant["purpose"] in ASSESSMENT]
+    assessments = [grant for grant in (*gone, *earlier) if grant["purpose"] in ASSESSMENT]
     return Withdrawal(
         firm_id=firm_id,
         authorization_ids=tuple(sorted(grant["authorization_id"] for grant in gone)),
@@ -73,6 +93,7 @@ def _withdrawal(firm_id: str, gone: list[dict[str, Any]], live: pl.DataFrame | N
         and live_purposes.isdisjoint(ASSESSMENT)
         and not all(_keeps_results(grant) for grant in assessments),
         whole=not standing,
+        forgotten=not standing and not returns,
     )
 
 

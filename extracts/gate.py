@@ -52,7 +52,8 @@ def is_valid(firm: str) -> bool:
 def _apply_grants(
     connection: duckdb.DuckDBPyConnection, settings: Settings, source: str, as_of: date
 ) -> None:
-    grants = Ledger(settings).live(as_of, source).select("firm_id", "window_start").to_arrow()
+    live = Ledger(settings).live(as_of, source, recipient=settings.recipient)
+    grants = live.select("firm_id", "window_start").to_arrow()
     connection.register("live_grants", grants)
     connection.execute("""
         update firm_gate set is_granted = true, window_start = granted.window_start

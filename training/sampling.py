@@ -60,7 +60,7 @@ def trainable(settings: Settings, as_of: date) -> pl.DataFrame:
     Raises:
         NotReadyError: no firm allows it.
     """
-    live = Ledger(settings).live(as_of, purposes=[TRAINING])
+    live = Ledger(settings).live(as_of, purposes=[TRAINING], recipient=settings.recipient)
     if live.is_empty():
         raise NotReadyError(
             f"no firm has granted {TRAINING} for {as_of}; training uses no other data. "

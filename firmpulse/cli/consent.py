@@ -1,5 +1,6 @@
 """`firmpulse consent …`: a firm's authorisations, in English and Chinese."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,10 +156,10 @@ def revoke(
         console.print("Nothing in force to revoke 没有可撤回的授权.")
         return
     console.print(f"[yellow]revoked 已撤回[/] {len(ended)}: {escape(', '.join(ended))}")
-    console.print(erase_now(settings, token, _day(on)))
+    console.print(erase_now(settings, token, ended, _day(on)))
 
 
-def erase_now(settings: Settings, token: str, on: date) -> str:
+def erase_now(settings: Settings, token: str, ended: Sequence[str], on: date) -> str:
     """Erase what has just been withdrawn; return one sentence for the firm.
 
     Where a scheduler or another run works on the home folder, it does the erasing.
@@ -176,8 +177,12 @@ def erase_now(settings: Settings, token: str, on: date) -> str:
             "blocked from this moment; the running night or the DAG honour_revocations erases the "
             "data and writes the certificate 即刻停止使用，数据随后删除并出具证明"
         )
-    issued = Ledger(settings).certificates(token)
-    return f"erased, certificate 已删除，证明编号 {issued[-1].certificate_id}"
+    issued = [
+        certificate.certificate_id
+        for certificate in Ledger(settings).certificates(token)
+        if set(ended) <= set(certificate.authorization_ids)
+    ]
+    return f"erased, certificate 已删除，证明编号 {', '.join(issued)}"
 
 
 def _show_status(settings: Settings, token: str, on: date, console: Console) -> None:

@@ -1,6 +1,7 @@
 """What is left of a firm once its withdrawal has been honoured."""
 
-from datetime import date
+import json
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
-from consent import audit, store
+from consent import audit, intake, store
+from consent.grants import Grant
 from consent.ledger import Ledger
 from consent.tables import AUDIT
 from erasure import databases, honour, withdrawals
@@ -250,6 +252,103 @@ def test_files_left_in_the_inbox_that_name_the_firm_are_destroyed(home: Home) ->
     assert report.files == 5
     certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
     assert certificate.deleted["inbox/tax/tax-broken"] == 5
+
+
+def test_what_only_waits_is_left_to_the_gate(home: Home) -> None:
+    """A delivery that is being filled, or handed over later, holds rows of other firms too."""
+    (firm_id, firm), *_ = home.firms.items()
+    code = firm.partition(":")[2].encode()
+    filling = home.settings.inbox / "tax" / "tax-filling"
+    filling.mkdir(parents=True)
+    (filling / "rows.csv").write_bytes(code)
+    deliver(ECONOMY, home.settings.inbox, through=home.next_day, since=home.night)
+    later = sorted(home.settings.inbox.glob("*/*/manifest.json"))
+    assert len(later) > 3
+    _revoke(home, firm_id)
+    report = honour.honour(home.settings, home.night)
+    assert report.files == 0
+    assert (filling / "rows.csv").exists()
+    assert sorted(home.settings.inbox.glob("*/*/manifest.json")) == later
+
+
+def test_a_firm_that_grants_again_begins_anew(home: Home) -> None:
+    (firm_id, firm), *_ = home.firms.items()
+    before = _features(home.settings)
+    _revoke(home, firm_id)
+    again = Grant(
+        authorization_id="A-again",
+        firm=firm,
+        source="tax",
+        purpose="POST_LOAN_MONITOR",
+        recipient="demo-bank",
+        window_start=date(2023, 1, 1),
+        valid_from=home.next_day + timedelta(days=3),
+        valid_to=date(2028, 1, 1),
+        text_version="2026-01",
+    )
+    intake.admit(home.settings, [again])
+    honour.honour(home.settings, home.next_day)
+    # The grant to come keeps the name, and nothing else.
+    assert _rows_of(home.settings, firm_id, firm) == {"vault.ops.firm_directory": 1}
+    deliver(ECONOMY, home.settings.inbox, through=ECONOMY.last_day)
+    _rename_deliveries(home.settings)
+    run_night(home.settings, again.valid_from)
+    rows = _rows_of(home.settings, firm_id, firm)
+    assert rows["vault.raw.tax_invoice"] == rows["warehouse.staging.stg_tax__invoice"] > 100
+    assert not [place for place in rows if "bank" in place and "features" not in place]
+    mine = (pl.col("firm_id") == firm_id) & (pl.col("as_of") == home.night)
+    tax = "tax_sales_mean_6m"
+    after = _features(home.settings)["feat_tax_monthly"].filter(mine)[tax].to_list()
+    assert after == pytest.approx(before["feat_tax_monthly"].filter(mine)[tax].to_list())
+    _revoke(home, firm_id)
+    honour.honour(home.settings, again.valid_from)
+    assert _rows_of(home.settings, firm_id, firm) == {}
+
+
+def _rename_deliveries(settings: Settings) -> None:
+    """Hand the same history over again, under names of its own."""
+    for path in settings.inbox.glob("*/*/manifest.json"):
+        document = json.loads(path.read_text("utf-8"))
+        document["delivery_id"] += "-again"
+        path.write_text(json.dumps(document), encoding="utf-8")
+        path.parent.rename(path.parent.with_name(document["delivery_id"]))
+
+
+def test_rows_of_a_firm_that_the_directory_lacks_go_too(home: Home) -> None:
+    (firm_id, firm), *_ = home.firms.items()
+    with warehouse.connect(home.settings, vault=True) as connection:
+        connection.execute("delete from vault.ops.firm_directory where firm = ?", [firm])
+    _revoke(home, firm_id)
+    honour.honour(home.settings, home.next_day)
+    assert _rows_of(home.settings, firm_id, firm) == {}
+
+
+def test_a_grant_to_another_recipient_keeps_nothing_here(home: Home) -> None:
+    (firm_id, firm), *_ = home.firms.items()
+    (live,) = (
+        Ledger(home.settings)
+        .live(home.night, "tax", ["POST_LOAN_MONITOR"])
+        .filter(pl.col("firm_id") == firm_id)
+        .to_dicts()
+    )
+    elsewhere = Grant(
+        authorization_id="A-elsewhere",
+        firm=firm,
+        source="tax",
+        purpose="POST_LOAN_MONITOR",
+        recipient="other-bank",
+        window_start=live["window_start"],
+        valid_from=live["valid_from"],
+        valid_to=live["valid_to"],
+        text_version="2026-01",
+    )
+    intake.admit(home.settings, [elsewhere])
+    mine = Ledger(home.settings).live(home.night, recipient="demo-bank")
+    for row in mine.filter(pl.col("firm_id") == firm_id).to_dicts():
+        _revoke(home, firm_id, authorization_id=row["authorization_id"])
+    (due,) = withdrawals.due(home.settings, home.next_day)
+    assert due.whole
+    assert due.sources == {"tax", "bank", "supply_chain", "power"}
 
 
 def test_no_file_of_the_home_folder_holds_the_code(home: Home) -> None:
