@@ -35,7 +35,7 @@ def pending(settings: Settings, source: str, as_of: date) -> list[DeliveryRef]:
 
 
 def land(settings: Settings, source: str, as_of: date) -> LandingReport:
-    """Land every pending delivery of a source, each in one transaction.
+    """Land every pending delivery of a source; each counts once all of it is stored.
 
     A delivery that cannot be taken is recorded and reported; the others land all the same. The
     files of a landed delivery leave the inbox; those that were refused stay, to be looked at.
