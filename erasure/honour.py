@@ -44,6 +44,7 @@ def honour(settings: Settings, on: date) -> ErasureReport:
     # What a firm has newly granted may cover what it has withdrawn.
     intake.import_night(settings)
     if not withdrawals.due(settings, on):
+        _tidy(settings)
         return ErasureReport(on, {}, 0, 0)
     with runlog.step(settings, on, "erase") as step:
         going, files = _erase(settings, on)
@@ -54,6 +55,13 @@ def honour(settings: Settings, on: date) -> ErasureReport:
         report = _certify(settings, on, going, files)
         step.rows_out = report.rows
     return report
+
+
+def _tidy(settings: Settings) -> None:
+    """Take the tokens of certified firms out of the records that a killed run left."""
+    with warehouse.connect(settings, vault=True) as connection:
+        databases.prepare(connection)
+        databases.forget(connection, [])
 
 
 def _erase(settings: Settings, on: date) -> tuple[Sequence[Withdrawal], int]:

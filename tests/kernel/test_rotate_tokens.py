@@ -20,7 +20,7 @@ _NIGHT = date(2024, 7, 1)
 def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return the settings of a home with a grant, a firm and its published score."""
     monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
-    Ledger(settings).record([grant(1)])
+    Ledger(settings).record([grant(1, purpose="POST_LOAN_MONITOR")])
     with warehouse.connect(settings, vault=True) as connection:
         connection.execute(
             "create table vault.ops.firm_directory as select token('firm', $firm) as firm_id, "
