@@ -14,6 +14,7 @@ import polars as pl
 from consent.intake import DIRECTORY_DDL
 from erasure.withdrawals import Withdrawal
 from extracts import contracts, vault
+from extracts.sql import ident
 from firmpulse import runlog
 
 _ERASED = """
@@ -98,7 +99,7 @@ def _name_from_rows(connection: duckdb.DuckDBPyConnection) -> None:
     (missing,) = connection.execute("select count(*) from going where firm is null").fetchall()[0]
     if not missing:
         return
-    tables = [f"{schema}.{_quoted(table)}" for schema, table in _tables_by_row(connection)]
+    tables = [f"{schema}.{ident(table)}" for schema, table in _tables_by_row(connection)]
     rows = " union ".join(
         f"select firm from vault.{table}"  # noqa: S608 - the catalogue's names
         for table in (*tables, "ops.quarantine")
@@ -147,7 +148,7 @@ def erase_warehouse(
     for schema, table, kind in tables_of_firms(connection):
         is_reached = _scope(schema, sources.get(f"{schema}.{table}"))
         condition = f"t.firm_id = cast(going.firm_id as {kind}) and {is_reached}"
-        _count_and_delete(connection, on, f"warehouse.{schema}.{_quoted(table)}", condition)
+        _count_and_delete(connection, on, f"warehouse.{schema}.{ident(table)}", condition)
     connection.execute("commit")
 
 
@@ -233,7 +234,7 @@ def _tables_by_row(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str
 def _erase_table(
     connection: duckdb.DuckDBPyConnection, on: date, schema: str, table: str, source: str
 ) -> None:
-    name = f"vault.{schema}.{_quoted(table)}"
+    name = f"vault.{schema}.{ident(table)}"
     condition = f"t.firm = going.firm and ({_of_source(source)})"
     connection.execute(
         "delete from vault.ops.repeated where table_name = $table and row_key in "  # noqa: S608 - the catalogue's names
@@ -302,7 +303,3 @@ def _scope(schema: str, source: str | None) -> str:
 
 def _of_source(source: str) -> str:
     return f"going.whole or list_contains(going.sources, '{source}')"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
