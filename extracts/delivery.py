@@ -8,12 +8,13 @@ from datetime import date
 import duckdb
 
 from extracts import chunks, gate, landing, staging, vault, versions
-from extracts.chunks import Delivered
+from extracts.chunks import Chunk, Delivered
 from extracts.contracts import Contract
 from extracts.landing import Verdicts
 from extracts.manifest import DeliveryRef, Manifest
 from extracts.records import LANDED, REFUSED, DeliveryReport, TableReport, record_landed
 from extracts.sql import ident
+from extracts.staging import Staged
 from extracts.versions import Place
 from firmpulse.errors import DeliveryRefused, FilesUnreadable
 from firmpulse.settings import Settings
@@ -118,11 +119,16 @@ class _Landing:
         verdicts = Verdicts()
         versions.begin(connection, contract)
         for chunk in table.chunks:
-            staged = staging.read(connection, self.manifest, table, chunk)
+            try:
+                staged, stored = self._store_chunk(table, chunk, place)
+            except staging.UNREADABLE:
+                reasons = staging.damaged(connection, chunk)
+                if not reasons:
+                    raise
+                raise FilesUnreadable(reasons) from None
             refused += staged.refused
-            gate.open_gate(connection, self.settings, contract, staging.ROWS, self.as_of)
-            verdicts = verdicts.plus(landing.store(connection, staged, place))
-            place = replace(place, last_row_id=place.last_row_id + staging.size(connection))
+            verdicts = verdicts.plus(stored)
+            place = replace(place, last_row_id=place.last_row_id + staged.size)
         counts = landing.finish(connection, contract, place, verdicts)
         numbers = {file.number for file in refused}
         report = TableReport(
@@ -136,6 +142,12 @@ class _Landing:
             status=LANDED if set(table.rows) - numbers else REFUSED,
         )
         return report, place
+
+    def _store_chunk(self, table: Delivered, chunk: Chunk, place: Place) -> tuple[Staged, Verdicts]:
+        connection, contract = self.connection, table.contract
+        staged = staging.read(connection, self.manifest, table, chunk)
+        is_open = gate.open_gate(connection, self.settings, contract, staging.ROWS, self.as_of)
+        return staged, landing.store(connection, staged, place, is_open=is_open)
 
     def _require_rows(self, reports: Sequence[TableReport]) -> None:
         """Refuse a delivery of which no file could be taken."""

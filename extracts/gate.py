@@ -15,7 +15,7 @@ FIRMS = "firm_gate"
 
 _CREATE = """
 create or replace temp table firm_gate (
-    firm varchar, is_valid boolean, is_granted boolean, window_start date)
+    firm varchar, first_event date, is_valid boolean, is_granted boolean, window_start date)
 """
 
 
@@ -25,22 +25,38 @@ def open_gate(
     contract: Contract,
     rows: str,
     as_of: date,
-) -> None:
-    """Judge each firm of a staging table; the verdicts are in the temp table `firm_gate`."""
+) -> bool:
+    """Judge each firm of staged rows; the verdicts are in the temp table `firm_gate`.
+
+    Returns:
+        Whether every row of every firm may be stored.
+    """
+    first_event = "min(event_at)" if contract.windowed else "null::date"
     found = connection.execute(
-        f"select distinct firm from {ident(rows)} where firm is not null"  # noqa: S608 — quoted
+        f"select firm, {first_event} from {ident(rows)} group by firm"  # noqa: S608 — quoted
     ).fetchall()
-    firms = [firm for (firm,) in found]
-    valid = [is_valid(firm) for firm in firms]
+    firms = {firm: first for firm, first in found if firm is not None}
     connection.execute(_CREATE)
     connection.execute(
-        "insert into firm_gate select unnest($firms), unnest($valid), $open, null",
-        {"firms": firms, "valid": valid, "open": not contract.grant_required},
+        "insert into firm_gate "
+        "select unnest($firms), unnest($first::date[]), unnest($valid), $open, null",
+        {
+            "firms": list(firms),
+            "first": list(firms.values()),
+            "valid": [is_valid(firm) for firm in firms],
+            "open": not contract.grant_required,
+        },
     )
     if contract.grant_required:
         _apply_grants(connection, settings, contract.source, as_of)
     else:
         _refuse_withdrawn(connection, settings, as_of)
+    (is_open,) = connection.execute("""
+        select coalesce(bool_and(
+            is_valid and is_granted and not coalesce(first_event < window_start, false)
+        ), true) from firm_gate
+    """).fetchall()[0]
+    return bool(is_open)
 
 
 def is_valid(firm: str) -> bool:

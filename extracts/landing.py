@@ -6,9 +6,8 @@ import duckdb
 
 from extracts import versions
 from extracts.contracts import Contract
-from extracts.gate import verdict
 from extracts.sql import ident, literal
-from extracts.staging import BROKEN, ROWS, STARTS, Staged
+from extracts.staging import BROKEN, Staged
 from extracts.versions import Place
 
 
@@ -41,15 +40,25 @@ class Verdicts:
         )
 
 
-def store(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> Verdicts:
-    """Store a judged chunk in one transaction; return the number of rows per verdict."""
+def store(
+    connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place, *, is_open: bool
+) -> Verdicts:
+    """Store a judged chunk in one transaction; return the number of rows per verdict.
+
+    Most rows go from the file to the vault in one statement; what it leaves is looked at again.
+    """
     connection.execute("begin")
     try:
-        verdicts = _count_verdicts(connection, staged)
+        stored = versions.store_first(connection, staged.contract, place, is_open=is_open)
+        verdicts = Verdicts(good=stored, quarantined=staged.broken_lines)
+        if stored < staged.rows or staged.broken_lines:
+            versions.take_others(connection, staged.contract, place)
+            others = _count_others(connection)
+            if others.good:
+                versions.keep_waiting(connection, staged.contract)
+            verdicts = verdicts.plus(others)
         if verdicts.quarantined:
             _quarantine(connection, staged, place)
-        if verdicts.good:
-            versions.store(connection, staged.contract, place)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -83,17 +92,9 @@ def finish(
     )
 
 
-def _count_verdicts(connection: duckdb.DuckDBPyConnection, staged: Staged) -> Verdicts:
-    rows = connection.execute(f"""
-        select {verdict(staged.contract)} as verdict, count(*)
-        from {ROWS} as s left join firm_gate as g using (firm) group by verdict
-        union all
-        select 'quarantined', count(*) from {BROKEN}
-    """).fetchall()  # noqa: S608 — our own names
-    counts = Verdicts()
-    for name, count in rows:
-        counts = counts.plus(Verdicts(**{name: count}))
-    return counts
+def _count_others(connection: duckdb.DuckDBPyConnection) -> Verdicts:
+    rows = connection.execute("select verdict, count(*) from others group by verdict").fetchall()
+    return Verdicts(**dict(rows))
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> None:
@@ -112,14 +113,10 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
         f"""
         insert into vault.ops.quarantine
         with bad as (
-            select s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2) as line,
-                case when g.is_valid then s.firm end as firm,
-                case when not coalesce(g.is_valid, true) then {wrong_code}
-                    else cast(s.finding as json) end as finding
-            from {ROWS} as s
-            left join firm_gate as g using (firm)
-            left join {STARTS} as f using (file_no)
-            where {verdict(staged.contract)} = 'quarantined'
+            select file_no, line, case when is_valid then firm end as firm,
+                case when not coalesce(is_valid, true) then {wrong_code}
+                    else cast(finding as json) end as finding
+            from others where verdict = 'quarantined'
             union all
             select file_no, line, null, cast(finding as json) from {BROKEN}
         )

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import duckdb
 
-from extracts import contracts, vault
+from extracts import contracts, statements, vault
 from extracts.contracts import Contract
 from extracts.sql import ident
 from firmpulse import renewal, runlog, warehouse
@@ -105,7 +105,8 @@ def _purge(connection: duckdb.DuckDBPyConnection, contract: Contract, due: Seque
     connection.execute(
         f"""
         create or replace temp table leaving as
-        select any_value(firm) as firm, row_key, arg_max(row_hash, record_version) as row_hash,
+        select any_value(firm) as firm, row_key,
+            arg_max({statements.row_hash(contract)}, record_version) as row_hash,
             any_value(row_id) as row_id, max(record_version) as record_version,
             max(available_at) as available_at, arg_max({order}, record_version) as version_order,
             arg_max(delivery_seq, record_version) as delivery_seq

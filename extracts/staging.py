@@ -1,4 +1,4 @@
-"""Read a chunk of a delivery into staging tables."""
+"""Read a chunk of a delivery: what is in it row by row, and which lines are no rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,16 @@ from extracts.contracts import Contract
 from extracts.inspection import Inspected
 from extracts.manifest import Manifest
 from extracts.sql import ident
-from firmpulse.errors import FilesUnreadable
 
-# Temp tables of the chunk that is being landed: one row per row read, with the columns of
-# `statements.staging_table`; lines of the wrong shape (file_no, line, finding); and the place of
-# each CSV file's first row (file_no, first_rowid).
-ROWS, BROKEN, STARTS = "staged", "broken", "starts"
+# The rows of the chunk that is being landed, a view over its files (`statements.staged`); the
+# same, but only rows whose place is in the table PICKED; and lines of the wrong shape, a table
+# (file_no, line, finding).
+ROWS, PICKED_ROWS, PICKED, BROKEN = "staged", "picked_rows", "picked", "broken"
+# The cells of CSV files (`statements.load_texts`), whose order only their first reading tells.
+_TEXTS = "texts"
+
+# What DuckDB raises on a damaged file, and on a full disk.
+UNREADABLE = (duckdb.InvalidInputException, duckdb.IOException)
 
 # Lines that DuckDB could not split into columns: one row per line of a delivered file.
 _BROKEN_DDL = """
@@ -27,13 +31,17 @@ create or replace temp table {name} (file_no integer, line bigint, finding varch
 
 @dataclass(frozen=True)
 class Staged:
-    """One chunk, read but not yet judged; its tables live until the next chunk is read."""
+    """One chunk, read but not yet judged; it can be queried until the next one is read."""
 
     contract: Contract
     # Name of each file of the table, by ordinal.
     names: Mapping[int, str]
     # Files that hold another number of rows than promised; nothing of them is staged.
     refused: tuple[RefusedFile, ...]
+    rows: int
+    broken_lines: int
+    # Number of row ids that the chunk may use up: above every place.
+    size: int
 
 
 def read(
@@ -42,34 +50,54 @@ def read(
     delivered: Delivered,
     chunk: Chunk,
 ) -> Staged:
-    """Read a chunk into the tables ROWS, BROKEN and STARTS.
+    """Make a chunk readable as ROWS, PICKED_ROWS and BROKEN.
 
-    Raises:
-        FilesUnreadable: some of its files are damaged; nothing of the chunk is to be used.
+    Whatever queries them may raise one of UNREADABLE; `damaged` tells whether files are to blame.
     """
     contract = delivered.contract
-    connection.execute(statements.staging_table(ROWS, contract))
+    layout = chunk.files[0].layout
     connection.execute(_BROKEN_DDL.format(name=BROKEN))
+    connection.execute(f"create or replace temp table {PICKED} (place bigint)")
     _note_lines(connection, BROKEN, chunk.files)
-    unreadable = _read(connection, contract, manifest, chunk)
-    if unreadable:
-        raise FilesUnreadable({file.number: file.reason for file in unreadable})
-    refused = _check_counts(connection, delivered.names, chunk.counts)
-    connection.execute(statements.first_rows(STARTS, ROWS))
-    _number_lines(connection, ROWS, BROKEN, STARTS)
-    return Staged(contract, delivered.names, tuple(refused))
+    refused: list[RefusedFile] = []
+    if layout.format == "parquet":
+        rows = statements.rows_of_parquet(chunk.files, chunk.rows)
+        count = size = sum(chunk.counts.values())
+    else:
+        _load_texts(connection, chunk.files)
+        refused = _check_counts(connection, delivered.names, chunk.counts)
+        starts = _number_lines(connection)
+        rows = statements.rows_of_texts(_TEXTS, layout, starts)
+        count, size = connection.execute(
+            f"select count(*), coalesce(max(rowid), -1) + 1 from {_TEXTS}"  # noqa: S608 — our own name
+        ).fetchall()[0]
+    picked = f"place in (select place from {PICKED})"  # noqa: S608 — our own name
+    connection.execute(statements.staged(ROWS, contract, manifest, rows))
+    connection.execute(statements.staged(PICKED_ROWS, contract, manifest, rows, picked))
+    (broken,) = connection.execute(f"select count(*) from {BROKEN}").fetchall()[0]  # noqa: S608 — our own name
+    return Staged(contract, delivered.names, tuple(refused), count, broken, size)
 
 
-def size(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return the number of row ids that the staged chunk may use up."""
-    query = f"select coalesce(max(rowid), -1) + 1 from {ROWS}"  # noqa: S608 — our own name
-    return int(connection.execute(query).fetchall()[0][0])
+def damaged(connection: duckdb.DuckDBPyConnection, chunk: Chunk) -> dict[int, str]:
+    """Return the files of a chunk that cannot be read to their end, by ordinal, with the reason."""
+    found = {}
+    for file in chunk.files:
+        try:
+            connection.execute(statements.reading(file)).fetchall()
+        except UNREADABLE as error:
+            # DuckDB's own text may quote the file's content.
+            found[file.number] = (
+                f"the file cannot be read as {file.file.format} ({type(error).__name__})"
+            )
+    return found
 
 
 def drop(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what is staged."""
-    for name in (ROWS, BROKEN, STARTS):
-        connection.execute(f"drop table if exists {name}")
+    for view in (ROWS, PICKED_ROWS):
+        connection.execute(f"drop view if exists {view}")
+    for table in (_TEXTS, PICKED, BROKEN, "starts", "blank_lines"):
+        connection.execute(f"drop table if exists {table}")
 
 
 def _note_lines(
@@ -102,26 +130,14 @@ def _note_lines(
     )
 
 
-def _read(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, manifest: Manifest, chunk: Chunk
-) -> list[RefusedFile]:
-    """Read a chunk; return the files of it that DuckDB cannot read."""
+def _load_texts(connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]) -> None:
+    """Load CSV files; keep the lines that DuckDB cannot split."""
     connection.execute("drop table if exists broken_lines")
     connection.execute("drop table if exists broken_scans")
-    files = chunk.files
-    try:
-        connection.execute(statements.stage(ROWS, contract, manifest, files, chunk.rows))
-    except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        if len(files) > 1:
-            singly = (_read(connection, contract, manifest, Chunk((file,))) for file in files)
-            return [file for part in singly for file in part]
-        # DuckDB's own text may quote the file's content.
-        reason = f"the file cannot be read as {files[0].file.format} ({type(error).__name__})"
-        return [RefusedFile(files[0].number, files[0].file.name, reason)]
-    if files[0].layout.format == "csv":
-        found = {"numbers": [file.number for file in files], "paths": [str(f.path) for f in files]}
-        connection.execute(_KEEP_BROKEN.format(broken=BROKEN), found)
-    return []
+    connection.execute(statements.texts_table(_TEXTS, files[0].layout))
+    connection.execute(statements.load_texts(_TEXTS, files))
+    found = {"numbers": [file.number for file in files], "paths": [str(f.path) for f in files]}
+    connection.execute(_KEEP_BROKEN.format(broken=BROKEN), found)
 
 
 # A line breaks once, however many of its columns do.
@@ -148,7 +164,7 @@ def _check_counts(
     """Drop what was read of files that hold another number of rows than promised."""
     query = f"""
         select file_no, count(*) from (
-            select file_no from {ROWS} union all select file_no from {BROKEN}
+            select file_no from {_TEXTS} union all select file_no from {BROKEN}
         ) group by file_no"""  # noqa: S608 — our own names
     found: dict[int, int] = dict(connection.execute(query).fetchall())
     wrong = [
@@ -156,7 +172,7 @@ def _check_counts(
         for n, rows in promised.items()
         if found.get(n, 0) != rows
     ]
-    for table in (ROWS, BROKEN) if wrong else ():
+    for table in (_TEXTS, BROKEN) if wrong else ():
         connection.execute(
             f"delete from {table} where list_contains($numbers, file_no)",  # noqa: S608 — our own names
             {"numbers": [file.number for file in wrong]},
@@ -164,15 +180,21 @@ def _check_counts(
     return wrong
 
 
-def _number_lines(
-    connection: duckdb.DuckDBPyConnection, rows: str, broken: str, starts: str
-) -> None:
+def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
     """Give the rows of CSV files with broken or blank lines their line; elsewhere place tells it.
 
     Such a line that has `k` of them before it has `line - 2 - k` good rows before it.
+
+    Returns:
+        The rowid of the first row of each file whose rows came without a line.
     """
     connection.execute(f"""
-        update {ident(rows)} as r set line = place.line
+        create or replace temp table starts as
+        select file_no, min(rowid) as first_rowid from {_TEXTS}
+        where line is null group by file_no
+    """)  # noqa: S608 — our own name
+    connection.execute(f"""
+        update {_TEXTS} as r set line = place.line
         from (
             with gaps as (
                 select file_no, rows_before, max(broken_lines) as broken_lines
@@ -182,7 +204,7 @@ def _number_lines(
                         row_number() over (partition by file_no order by line) as broken_lines,
                         line - 1 - broken_lines as rows_before
                     from (
-                        select file_no, line from {ident(broken)}
+                        select file_no, line from {BROKEN}
                         union all
                         select file_no, line from blank_lines
                     )
@@ -190,8 +212,8 @@ def _number_lines(
             ),
             places as (
                 select s.file_no, r.rowid as id, r.rowid - s.first_rowid + 1 as place
-                from {ident(rows)} as r
-                inner join {ident(starts)} as s using (file_no)
+                from {_TEXTS} as r
+                inner join starts as s using (file_no)
                 where r.file_no in (select file_no from gaps)
             )
             select p.id, p.place + 1 + coalesce(g.broken_lines, 0) as line
@@ -199,4 +221,5 @@ def _number_lines(
             asof left join gaps as g on p.file_no = g.file_no and p.place > g.rows_before
         ) as place
         where place.id = r.rowid
-    """)  # noqa: S608 — quoted identifiers
+    """)  # noqa: S608 — our own names
+    return dict(connection.execute("select file_no, first_rowid from starts").fetchall())

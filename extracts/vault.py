@@ -146,8 +146,7 @@ create table if not exists vault.raw.{ident(contract.table)} (
     delivery_seq bigint not null,
     file_no integer not null,
     line bigint not null,
-    row_key uhugeint not null,
-    row_hash uhugeint not null
+    row_key uhugeint not null
 )"""
 
 

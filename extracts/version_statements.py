@@ -6,8 +6,8 @@ from datetime import date, datetime
 from extracts.contracts import Contract
 from extracts.gate import verdict
 from extracts.sql import ident, idents
-from extracts.staging import ROWS, STARTS
-from extracts.statements import as_date
+from extracts.staging import PICKED, PICKED_ROWS, ROWS
+from extracts.statements import as_date, row_hash
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Place:
 
     delivery_id: str
     delivery_seq: int
-    # Highest row_id given out before this chunk.
+    # Highest row_id given out before this chunk; the row at place `p` has `p` and one more.
     last_row_id: int
     delivered_at: datetime
     delivered_on: date
@@ -34,7 +34,8 @@ with stored as (
     from vault.raw.{ident(contract.table)}
     where delivery_seq = {place.delivery_seq} and row_key in (select row_key from again)
 )
-select {own}, firm, cast({contract.available_at} as date), row_key, row_hash, file_no, line, row_id
+select {own}, firm, cast({contract.available_at} as date), row_key,
+    {row_hash(contract)} as row_hash, file_no, line, row_id
 from stored
 """  # noqa: S608 — quoted identifiers and our own SQL
 
@@ -43,59 +44,73 @@ def _target(contract: Contract) -> str:
     own = idents(column.name for column in contract.columns)
     return (
         f"insert into vault.raw.{ident(contract.table)} ({own}, firm, row_id, record_version, "
-        f"available_at, delivery_seq, file_no, line, row_key, row_hash)"
+        f"available_at, delivery_seq, file_no, line, row_key)"
     )
 
 
-def insert_first_versions(contract: Contract, place: Place) -> str:
-    """Return the insert of the rows of the chunk that need not wait."""
+def insert_first_versions(
+    contract: Contract, place: Place, *, is_open: bool, any_known: bool
+) -> str:
+    """Return the insert of the good rows of the chunk whose key no earlier delivery brought."""
+    join, good = "", "s.finding is null"
+    if not is_open:
+        join, good = "left join firm_gate as g using (firm)", f"{verdict(contract)} = 'good'"
+    new = "and s.row_key not in (select row_key from known_keys)" if any_known else ""
     return f"""
 {_target(contract)}
 select {idents((c.name for c in contract.columns), "s.")}, s.firm,
-    {place.last_row_id + 1} + s.rowid, 1, {_no_earlier("s.available_at", place)},
-    {place.delivery_seq}, s.file_no, coalesce(s.line, s.rowid - f.first_rowid + 2), s.row_key,
-    s.row_hash
-from {ROWS} as s
-left join firm_gate as g using (firm)
-left join {STARTS} as f using (file_no)
-where {verdict(contract)} = 'good' and s.row_key not in (select row_key from contested_keys)
+    {place.last_row_id + 1} + s.place, 1, {_no_earlier("s.available_at", place)},
+    {place.delivery_seq}, s.file_no, s.line, s.row_key
+from {ROWS} as s {join}
+where {good} {new}
 """  # noqa: S608 — quoted identifiers, integers and our own SQL
 
 
-def _waiting(contract: Contract, place: Place) -> str:
-    """Return the start of a statement over the good rows of the chunk that have to wait."""
+def pick_others(contract: Contract, place: Place) -> str:
+    """Return the insert of the places of the rows that `insert_first_versions` left."""
     return f"""
-with good as (
-    select s.*, {place.last_row_id + 1} + s.rowid as place,
-        coalesce(s.line, s.rowid - f.first_rowid + 2) as line_no
-    from {ROWS} as s
+insert into {PICKED}
+select place from {ROWS}
+where {place.last_row_id + 1} + place not in (
+    select row_id from vault.raw.{ident(contract.table)} where delivery_seq = {place.delivery_seq}
+)
+"""  # noqa: S608 — quoted identifiers and integers
+
+
+def take_others(contract: Contract, place: Place) -> str:
+    """Return the statement that makes a table of those rows, each with its verdict."""
+    return f"""
+create or replace temp table others as
+with judged as (
+    select s.* replace ({place.last_row_id + 1} + s.place as place), g.is_valid,
+        {verdict(contract)} as verdict
+    from {PICKED_ROWS} as s
     left join firm_gate as g using (firm)
-    left join {STARTS} as f using (file_no)
-    where {verdict(contract)} = 'good' and s.row_key in (select row_key from contested_keys)
-)"""  # noqa: S608 — quoted identifiers, integers and our own SQL
+)
+select *, case when verdict = 'good' then {row_hash(contract)} end as row_hash from judged
+"""  # noqa: S608 — quoted identifiers, integers and our own SQL
 
 
-def keep_echoes(contract: Contract, place: Place) -> str:
+def keep_echoes(contract: Contract) -> str:
     """Return the insert of places at which the chunk repeats a known newest version."""
     return f"""
 insert into echoes
-{_waiting(contract, place)}
 select s.row_key, k.record_version, k.is_later, struct_pack({position(contract, "s")})
-from good as s
+from others as s
 inner join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
+where s.verdict = 'good'
 """  # noqa: S608 — quoted identifiers
 
 
-def keep_contested(contract: Contract, place: Place) -> str:
-    """Return the insert of the other rows of the chunk that have to wait."""
+def keep_contested(contract: Contract) -> str:
+    """Return the insert of the other good rows of the chunk that have to wait."""
     return f"""
 insert into contested
-{_waiting(contract, place)}
 select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.available_at, s.row_key,
-    s.row_hash, s.file_no, s.line_no, s.place
-from good as s
+    s.row_hash, s.file_no, s.line, s.place
+from others as s
 left join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
-where k.row_key is null
+where s.verdict = 'good' and k.row_key is null
 """  # noqa: S608 — quoted identifiers
 
 
@@ -143,8 +158,7 @@ numbered as (
         versions as (partition by s.row_key order by {order})
 )
 select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.row_id, s.record_version,
-    {_no_earlier("s.known_at", place)}, {place.delivery_seq}, s.file_no, s.line, s.row_key,
-    s.row_hash
+    {_no_earlier("s.known_at", place)}, {place.delivery_seq}, s.file_no, s.line, s.row_key
 from numbered as s
 """  # noqa: S608 — quoted identifiers, integers and our own SQL
 

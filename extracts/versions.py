@@ -9,24 +9,24 @@ the contract says they could be known, and their place.
 A new version has the row_id of its key and the next record_version; it is available no earlier than
 its delivery and the version before, so that no correction reaches back behind its hand-over.
 
-A table is stored chunk by chunk. Rows whose key comes once in their chunk and in no earlier
-delivery, nearly all of a first one, go to the vault at once. The others wait: rows that repeat the
-newest version in `echoes`, which keeps their place only, and the rest in `contested`. When the last
-chunk has been read, rows in the vault whose key came again join them, and versions are numbered.
+A table is stored chunk by chunk. Rows whose key no earlier delivery brought, nearly all of a first
+one, go to the vault at once. The others wait: rows that repeat the newest version in `echoes`,
+which keeps their place only, and the rest in `contested`. When the last chunk has been read, rows
+in the vault whose key came again join them, and versions are numbered.
 """
 
 import duckdb
 
-from extracts import version_statements
+from extracts import statements, version_statements
 from extracts.contracts import Contract
 from extracts.sql import ident, literal
 from extracts.staging import ROWS
 from extracts.version_statements import Place
 
-__all__ = ["Place", "begin", "drop", "finish", "store"]
+__all__ = ["Place", "begin", "drop", "finish", "keep_waiting", "store_first", "take_others"]
 
 # Keys that one pass looks for repetitions in; bounds the memory of that search.
-_KEYS_PER_PASS = 8_000_000
+_KEYS_PER_PASS = 4_000_000
 _KEY_SPACE = 1 << 128
 
 
@@ -48,22 +48,43 @@ def begin(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 def drop(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what `begin` made and the steps between."""
-    for name in ("contested", "echoes", "known_keys", "contested_keys", "again"):
+    for name in ("contested", "echoes", "known_keys", "others", "again"):
         connection.execute(f"drop table if exists {name}")
 
 
-def store(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
-    """Insert the good rows of the staged chunk that are first versions; let the others wait."""
-    _find_known(connection, contract, place, "select row_key from staged")
-    connection.execute(f"""
-        create or replace temp table contested_keys as
-        select row_key from known_keys
-        union
-        select row_key from {ROWS} group by row_key having count(*) > 1
-    """)  # noqa: S608 — our own names
-    connection.execute(version_statements.insert_first_versions(contract, place))
-    connection.execute(version_statements.keep_echoes(contract, place))
-    connection.execute(version_statements.keep_contested(contract, place))
+def store_first(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, *, is_open: bool
+) -> int:
+    """Insert the good rows of the staged chunk whose key no earlier delivery brought.
+
+    Args:
+        connection: to the vault, with a staged chunk and its gate.
+        contract: of the table.
+        place: where the rows go.
+        is_open: whether the gate lets every row through.
+
+    Returns:
+        The number of rows stored.
+    """
+    known = 0
+    if _has_earlier(connection, contract, place):
+        known = _find_known(connection, contract, place, f"select row_key from {ROWS}")  # noqa: S608 — our own name
+    statement = version_statements.insert_first_versions(
+        contract, place, is_open=is_open, any_known=known > 0
+    )
+    return int(connection.execute(statement).fetchall()[0][0])
+
+
+def take_others(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
+    """Take the rows of the chunk that `store_first` left, with verdicts, into `others`."""
+    connection.execute(version_statements.pick_others(contract, place))
+    connection.execute(version_statements.take_others(contract, place))
+
+
+def keep_waiting(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
+    """Keep the good ones of `others`, whose keys are known, until the last chunk has been read."""
+    connection.execute(version_statements.keep_echoes(contract))
+    connection.execute(version_statements.keep_contested(contract))
 
 
 def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
@@ -80,15 +101,25 @@ def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Pla
     """)  # noqa: S608 — quoted literal
 
 
+def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> bool:
+    """Whether an earlier delivery brought rows of the table."""
+    table = ident(contract.table)
+    (has,) = connection.execute(
+        f"select exists (from vault.known.{table}) or exists "
+        f"(from vault.raw.{table} where delivery_seq < {place.delivery_seq})"
+    ).fetchall()[0]
+    return bool(has)
+
+
 def _find_known(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, keys: str
-) -> None:
-    """Collect the newest version of each of `keys` that an earlier delivery brought.
+) -> int:
+    """Collect the newest version of each of `keys` that an earlier delivery brought; count them.
 
     `is_later` says that a delivery handed over after this one brought or repeated that version.
     """
     order = ident(contract.version_order) if contract.version_order else "null::integer"
-    columns = "row_key, row_id, record_version, available_at, row_hash, delivery_seq"
+    columns = "row_key, row_id, record_version, available_at, delivery_seq"
     table = ident(contract.table)
     connection.execute(
         f"""
@@ -98,10 +129,12 @@ def _find_known(
             where delivered_at > $delivered_at
         ),
         seen as (
-            select {columns}, {order} as version_order from vault.raw.{table}
-            where delivery_seq < $seq and row_key in ({keys})
+            select {columns}, {order} as version_order,
+                {statements.row_hash(contract)} as row_hash
+            from vault.raw.{table} where delivery_seq < $seq and row_key in ({keys})
             union all by name
-            select {columns}, version_order from vault.known.{table} where row_key in ({keys})
+            select {columns}, version_order, row_hash
+            from vault.known.{table} where row_key in ({keys})
         ),
         newest as (
             select row_key, any_value(row_id) as row_id, max(record_version) as record_version,
@@ -125,6 +158,8 @@ def _find_known(
             "table": contract.table,
         },
     )
+    (count,) = connection.execute("select count(*) from known_keys").fetchall()[0]
+    return int(count)
 
 
 def _take_repeated_keys(

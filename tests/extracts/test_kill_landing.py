@@ -49,7 +49,7 @@ _STRIKES = (
     Strike("extracts.landing:store", 7),
     Strike("extracts.landing:store", 9),
     # A chunk is written and not yet committed.
-    Strike("extracts.versions:store", 6),
+    Strike("extracts.versions:store_first", 6),
     # Restated and repeated rows of a table are stored, its record is not.
     Strike("extracts.landing:finish", 2),
     # The delivery's record is to be written, and is written and not yet committed.
