@@ -1,10 +1,10 @@
-with source as (
+with source as not materialized (
 
     {{ unmasked('bank_txn') }}
 
 ),
 
-categorised as (
+categorised as not materialized (
 
     select
         *,
@@ -34,7 +34,7 @@ categorised as (
 
 ),
 
-renamed as (
+renamed as not materialized (
 
     select
         row_id,
@@ -45,8 +45,7 @@ renamed as (
         account_no as account_id,
         -- Only where the other side does not say by itself who it is.
         case when coalesce(cp_tax_no, '') = '' then cp_account end as other_account_id,
-        -- Wages go to persons.
-        case when category <> 'payroll' then {{ with_scheme('cp_tax_no') }} end as counterparty_id,
+        {{ with_scheme('cp_tax_no') }} as counterparty_id,
         booked_at,
         cast(booked_at as date) as booked_on,
         value_date as value_on,
@@ -105,6 +104,9 @@ final as (
 
     select
         masked.* exclude (other_account_id) replace (
+            -- Wages go to persons.
+            case when masked.category <> 'payroll' then masked.counterparty_id end
+                as counterparty_id,
             case
                 when own_accounts.account_id is not null and masked.category <> 'reversal'
                     then 'self_transfer'

@@ -1,10 +1,10 @@
-with source as (
+with source as not materialized (
 
     {{ unmasked('power_event') }}
 
 ),
 
-renamed as (
+renamed as not materialized (
 
     select
         row_id,

@@ -1,10 +1,10 @@
-with source as (
+with source as not materialized (
 
     {{ unmasked('tax_grade') }}
 
 ),
 
-renamed as (
+renamed as not materialized (
 
     select
         row_id,
