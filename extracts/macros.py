@@ -10,10 +10,15 @@ import duckdb
 _WIDE = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
 _NARROW = "".join(map(chr, range(0x21, 0x7F))) + " "
 
-# Anything but printable half-width text and Chinese, or a guard or space at either end.
-_DIRTY = r"^[\s''=]|\s$|[^ -~\x{2e80}-\x{2fff}\x{3001}-\x{9fff}]"
+# Characters of a text that needs no tidying: printable half-width ones and Chinese. It neither
+# starts nor ends with a space, nor starts with a guard.
+_INNER = r" -~\x{2e80}-\x{2fff}\x{3001}-\x{9fff}"
+_FIRST = r"!-&(-<>-~\x{2e80}-\x{2fff}\x{3001}-\x{9fff}"
+_LAST = r"!-~\x{2e80}-\x{2fff}\x{3001}-\x{9fff}"
+_CLEAN = f"(?:[{_FIRST}](?:[{_INNER}]*[{_LAST}])?)?"
 # The same, but full-width brackets pass: half of all firms have them in their name.
-_DIRTY_BESIDE_BRACKETS = r"^[\s''=]|\s$|[^ -~\x{2e80}-\x{2fff}\x{3001}-\x{9fff}\x{ff08}\x{ff09}]"
+_B = r"\x{ff08}\x{ff09}"
+_CLEAN_BESIDE_BRACKETS = f"(?:[{_FIRST}{_B}](?:[{_INNER}{_B}]*[{_LAST}{_B}])?)?"
 _EDGES = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$|\p{Cf}"
 _GUARD = r"^(?:=\s*\"([^\"]*)\"|''(.*))$"
 
@@ -40,15 +45,16 @@ _MACROS = {
             else tidy_ends(v)
         end""",
     # The first condition and its result are plain functions of the cell: DuckDB computes those once
-    # per entry of a dictionary, and texts that repeat come from Parquet as one.
+    # per entry of a dictionary, and texts that repeat come from Parquet as one. `regexp_matches`
+    # is not such a function, `regexp_full_match` is.
     "tidy(v)": rf"""
         case
-            when not regexp_matches(v, '{_DIRTY}') then v
+            when regexp_full_match(v, '{_CLEAN}') then v
             when v is not null then tidy_dirty(v)
         end""",
     "tidy_text(v)": rf"""
         case
-            when not regexp_matches(v, '{_DIRTY_BESIDE_BRACKETS}')
+            when regexp_full_match(v, '{_CLEAN_BESIDE_BRACKETS}')
                 then replace(replace(v, '（', '('), '）', ')')
             when v is not null then tidy_dirty(v)
         end""",
