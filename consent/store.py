@@ -1,5 +1,6 @@
 """The control store: SQLite or PostgreSQL by URL, brought to the newest tables on first use."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -99,6 +100,8 @@ def _upgrade(connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
+    # Airflow shows every INFO line, and a migration of an empty store is none.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         command.upgrade(config, "head")
     except CommandError:

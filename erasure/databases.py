@@ -1,33 +1,20 @@
 """Erase firms from the vault and the warehouse, and count what went.
 
 Every table that holds rows of firms says so by a column: `firm` in the vault, `firm_id` in the
-warehouse. What a statement removes is counted in the same transaction, in `ops.erased` of the same
-file, so that an erasure that was killed and runs again certifies the same numbers.
+warehouse. What a statement removes is counted in the same transaction (`erasure.tally`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import duckdb
 import polars as pl
 
 from consent.intake import DIRECTORY_DDL
+from erasure import tally
 from erasure.withdrawals import Withdrawal
 from extracts import contracts, vault
 from extracts.sql import ident
-from firmpulse import runlog
-
-_ERASED = """
-create table if not exists {database}.ops.erased (
-    on_date date not null,
-    -- Null once the certificate is written; the counts of deliveries stay.
-    firm_id uuid,
-    place varchar not null,
-    delivery_seq bigint,
-    rows bigint not null
-)
-"""
-
 
 # What was decided for a firm; kept until its certificate, should it grant anew in between.
 _DECIDED = """
@@ -47,9 +34,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     vault.take_back(connection, contracts.load())
     connection.execute(DIRECTORY_DDL)
     connection.execute(_DECIDED)
-    for database in ("vault", "warehouse"):
-        connection.execute(_ERASED.format(database=database))
-    connection.execute(runlog.ERASED_DDL)
+    tally.create_tables(connection)
 
 
 def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> dict[str, str]:
@@ -125,7 +110,7 @@ def erase_vault(
         _erase_table(connection, on, schema, table, sources[table])
     _erase_quarantine(connection, on, sources)
     _blank_file_names(connection)
-    _count_and_delete(
+    tally.count_and_delete(
         connection, on, "vault.ops.firm_directory", "t.firm_id = going.firm_id and going.forgotten"
     )
     connection.execute("commit")
@@ -148,7 +133,7 @@ def erase_warehouse(
     for schema, table, kind in tables_of_firms(connection):
         is_reached = _scope(schema, sources.get(f"{schema}.{table}"))
         condition = f"t.firm_id = cast(going.firm_id as {kind}) and {is_reached}"
-        _count_and_delete(connection, on, f"warehouse.{schema}.{ident(table)}", condition)
+        tally.count_and_delete(connection, on, f"warehouse.{schema}.{ident(table)}", condition)
     connection.execute("commit")
 
 
@@ -164,62 +149,13 @@ def tables_of_firms(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, st
     """).fetchall()
 
 
-def counts(
-    connection: duckdb.DuckDBPyConnection, firm_ids: Iterable[str]
-) -> dict[str, dict[str, int]]:
-    """Return firm_id → place → rows erased, over both files, not yet certified."""
-    found: dict[str, dict[str, int]] = {firm_id: {} for firm_id in firm_ids}
-    for database in ("vault", "warehouse"):
-        rows = connection.execute(
-            f"select cast(firm_id as varchar), place, sum(rows)::bigint from {database}.ops.erased "  # noqa: S608 - our own names
-            "where list_contains($firms, cast(firm_id as varchar)) group by all order by all",
-            {"firms": list(found)},
-        ).fetchall()
-        for firm_id, place, count in rows:
-            found[firm_id][place] = count
-    return found
-
-
-def record(
-    connection: duckdb.DuckDBPyConnection, on: date, firm_id: str, place: str, rows: int
-) -> None:
-    """Count what was erased outside the two files, in the vault's record."""
-    connection.execute(
-        "insert into vault.ops.erased values (?, ?, ?, null, ?)", [on, firm_id, place, rows]
-    )
-
-
 def forget(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
     """Take the tokens out of the records of erasures that are certified; `keep` are not yet."""
-    for database in ("vault", "warehouse"):
-        connection.execute(
-            f"update {database}.ops.erased set firm_id = null "  # noqa: S608 - our own names
-            "where firm_id is not null and not list_contains($keep, cast(firm_id as varchar))",
-            {"keep": keep},
-        )
+    tally.forget(connection, keep)
     connection.execute(
         "delete from vault.ops.erasing where not list_contains($keep, cast(firm_id as varchar))",
         {"keep": keep},
     )
-
-
-def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Tell the warehouse how many landed rows of each delivery were erased from the vault.
-
-    The check of masked rows against landed ones counts them.
-    """
-    connection.execute("begin")
-    connection.execute("delete from warehouse.ops.erased_deliveries")
-    connection.execute(
-        "insert into warehouse.ops.erased_deliveries "
-        "select delivery_seq, max(rows) from ("
-        "select delivery_seq, sum(rows) as rows from vault.ops.erased "
-        "where starts_with(place, 'vault.raw.') group by delivery_seq union all "
-        "select delivery_seq, sum(rows) from warehouse.ops.erased "
-        "where starts_with(place, 'warehouse.staging.') group by delivery_seq"
-        ") where delivery_seq is not null group by delivery_seq"
-    )
-    connection.execute("commit")
 
 
 def _tables_by_row(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
@@ -241,7 +177,7 @@ def _erase_table(
         f"(select t.row_key from {name} as t, going where {condition})",
         {"table": table},
     )
-    _count_and_delete(connection, on, name, condition)
+    tally.count_and_delete(connection, on, name, condition)
 
 
 def _erase_quarantine(
@@ -257,7 +193,7 @@ def _erase_quarantine(
             or (t.firm is null and contains(
                 upper(t.record), upper(split_part(going.firm, ':', 2))))
         )"""
-    _count_and_delete(connection, on, "vault.ops.quarantine", condition)
+    tally.count_and_delete(connection, on, "vault.ops.quarantine", condition)
 
 
 def _blank_file_names(connection: duckdb.DuckDBPyConnection) -> None:
@@ -268,26 +204,6 @@ def _blank_file_names(connection: duckdb.DuckDBPyConnection) -> None:
             from going
             where contains(upper(t.file), upper(split_part(going.firm, ':', 2)))
         """)  # noqa: S608 - our own names
-
-
-def _count_and_delete(
-    connection: duckdb.DuckDBPyConnection, on: date, table: str, condition: str
-) -> None:
-    database = table.partition(".")[0]
-    place = table.replace('"', "")
-    columns = {name for name, *_ in connection.execute(f"describe {table}").fetchall()}
-    seq = "t.delivery_seq" if "delivery_seq" in columns else "null"
-    connection.execute(
-        f"""
-        insert into {database}.ops.erased
-        select $on, going.firm_id, $place, {seq}, count(*)
-        from {table} as t, going where {condition} group by all
-        """,  # noqa: S608 - our own and the catalogue's names
-        {"on": on, "place": place},
-    )
-    connection.execute(
-        f"delete from {table} as t using going where {condition}"  # noqa: S608 - as above
-    )
 
 
 def _scope(schema: str, source: str | None) -> str:

@@ -12,7 +12,7 @@ from datetime import date
 from consent import intake
 from consent.certificates import Certificate
 from consent.ledger import Ledger
-from erasure import databases, inbox, places, withdrawals
+from erasure import databases, inbox, places, tally, withdrawals
 from erasure.withdrawals import Withdrawal
 from firmpulse import renewal, runlog, warehouse
 from firmpulse.settings import Settings
@@ -75,10 +75,10 @@ def _erase(settings: Settings, on: date) -> tuple[Sequence[Withdrawal], int]:
         destroyed = inbox.erase(settings, on, _reach(going, identifiers))
         for file in destroyed:
             for firm_id in file.firm_ids:
-                databases.record(connection, on, firm_id, file.place, 1)
+                tally.record(connection, on, firm_id, file.place, 1)
         databases.erase_vault(connection, on, places.raw_tables())
         databases.erase_warehouse(connection, on, masked)
-        databases.publish_counts(connection)
+        tally.publish_counts(connection)
     return going, len(destroyed)
 
 
@@ -103,7 +103,7 @@ def _certify(
     ledger = Ledger(settings)
     firm_ids = [firm.firm_id for firm in going]
     with warehouse.connect(settings, vault=True) as connection:
-        counts = databases.counts(connection, firm_ids)
+        counts = tally.counts(connection, firm_ids)
         seen = membership.versions(settings, connection, firm_ids)
     certificates = {}
     for firm in going:
