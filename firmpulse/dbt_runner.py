@@ -35,15 +35,27 @@ def build(
     *,
     full_refresh: bool = False,
 ) -> tuple[NodeOutcome, ...]:
-    """Run `dbt build` on the selected nodes.
+    """Run `dbt build` on the selected nodes, without the unit tests of their models.
 
     Raises:
         BuildFailed: a model or a data test failed; the message names the first ones.
     """
     arguments = ["build", "--select", *select, "--vars", json.dumps(variables)]
+    arguments += ["--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
     return _nodes(_invoke(settings, arguments))
+
+
+def unit_test(
+    settings: Settings, select: Sequence[str] = ("test_type:unit",)
+) -> tuple[NodeOutcome, ...]:
+    """Run the unit tests of the models; what they read must have been built once before.
+
+    Raises:
+        BuildFailed: a unit test failed; the message names the first ones.
+    """
+    return _nodes(_invoke(settings, ["test", "--select", *select]))
 
 
 def parse(settings: Settings) -> Path:
