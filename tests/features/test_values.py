@@ -90,9 +90,10 @@ def test_a_correction_changes_later_snapshots_and_leaves_earlier_ones(settings: 
     }  # fmt: skip
     vault_rows.fill(settings, {"tax_vat_return": [first, amended]})
     _build(settings)
-    view = vault_rows.features_of(settings, "feat_tax_monthly")
-    declared = dict(view.select("as_of", "tax_declared_sales_mean_12m").iter_rows())
-    late = dict(view.select("as_of", "tax_late_filing_share_12m").iter_rows())
+    returns = vault_rows.features_of(settings, "feat_returns_monthly")
+    declared = dict(returns.select("as_of", "tax_declared_sales_mean_12m").iter_rows())
+    filed = vault_rows.features_of(settings, "feat_compliance_monthly")
+    late = dict(filed.select("as_of", "tax_late_filing_share_12m").iter_rows())
     assert date(2024, 3, 31) not in declared
     assert declared[AS_OF] == 1500
     assert late[AS_OF] == 1, "the amendment does not undo that the first filing was late"

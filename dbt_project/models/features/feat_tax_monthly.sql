@@ -87,34 +87,6 @@ counterparties as (
 
 ),
 
-returns as (
-
-    select
-        snapshots.firm_id,
-        snapshots.as_of,
-        sum(facts.late_filing_count) / nullif(sum(facts.filing_count), 0) as late_filing_share,
-        cast(sum(facts.declared_sales_cny) as double) / count(distinct facts.month)
-            as declared_mean
-    from snapshots
-    {{ join_known(ref('fct_tax_vat_monthly'), months=12) }}
-    group by all
-
-),
-
-payments as (
-
-    select
-        snapshots.firm_id,
-        snapshots.as_of,
-        cast(sum(facts.paid_cny) as double)
-        / (datediff('month', min(facts.month), any_value(snapshots.last_month)) + 1) as paid_mean,
-        sum(facts.late_payment_count) / sum(facts.payment_count) as late_payment_share
-    from snapshots
-    {{ join_known(ref('fct_tax_payment_monthly'), months=12) }}
-    group by all
-
-),
-
 final as (
 
     select
@@ -163,16 +135,10 @@ final as (
                 then cast(coalesce(counterparties.supplier_count, 0) as double)
         end as tax_supplier_count_6m,
         counterparties.customer_hhi as tax_customer_hhi_12m,
-        counterparties.top_customer_share as tax_top_customer_share_12m,
-        returns.late_filing_share as tax_late_filing_share_12m,
-        returns.declared_mean as tax_declared_sales_mean_12m,
-        payments.paid_mean as tax_paid_mean_12m,
-        payments.late_payment_share as tax_late_payment_share_12m
+        counterparties.top_customer_share as tax_top_customer_share_12m
     from snapshots
     left join invoices using (firm_id, as_of)
     left join counterparties using (firm_id, as_of)
-    left join returns using (firm_id, as_of)
-    left join payments using (firm_id, as_of)
 
 )
 

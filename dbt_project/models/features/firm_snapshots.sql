@@ -8,6 +8,7 @@
 ] %}
 {%- set rows_behind_features = [
     'stg_tax__registration', 'stg_tax__invoice', 'stg_tax__vat_return', 'stg_tax__payment',
+    'stg_tax__arrears', 'stg_tax__violation', 'stg_tax__grade', 'stg_tax__cit_return',
     'stg_bank__txn',
     'stg_supply__relation', 'stg_supply__order', 'stg_supply__delivery',
     'stg_supply__receivable',

@@ -1,0 +1,29 @@
+with versions as (
+
+    {{ monthly_rows(ref('stg_tax__violation'), 'registered_on') }}
+
+),
+
+news as (
+
+    {{ touched('versions') }}
+
+),
+
+final as (
+
+    select
+        firm_id,
+        month,
+        available_at,
+        superseded_at,
+        max(delivery_seq) as delivery_seq,
+        count(*) as violation_count,
+        count(*) filter (where is_audit_case) as audit_case_count,
+        count(*) filter (where is_audit_case and proceedings <> 'CLOSED') as open_audit_case_count
+    from news
+    group by all
+
+)
+
+select * from final
