@@ -25,6 +25,31 @@ final as (
         -coalesce(
             sum(net_cny) filter (where direction = 'OUT' and status <> 'VOID' and net_cny < 0), 0
         ) as red_cny,
+        count(*) filter (where direction = 'OUT' and status <> 'VOID' and net_cny < 0) as red_count,
+        -- In the first ten days of a quarter: it may take back what dressed up the last one.
+        -coalesce(
+            sum(net_cny) filter (
+                where direction = 'OUT' and status <> 'VOID' and net_cny < 0
+                and day(issued_on) <= 10 and month(issued_on) % 3 = 1
+            ),
+            0
+        ) as early_red_cny,
+        coalesce(
+            sum(net_cny) filter (
+                where direction = 'OUT' and status <> 'VOID' and net_cny > 0
+                and day(issued_on) >= 26
+            ),
+            0
+        ) as late_month_cny,
+        -- Midnight itself is what a file without times says.
+        count(*) filter (
+            where direction = 'OUT' and status <> 'VOID' and net_cny > 0
+            and hour(issued_at) < 5 and issued_at > issued_on
+        ) as night_count,
+        count(*) filter (
+            where direction = 'OUT' and status <> 'VOID' and net_cny > 0 and net_cny % 1000 = 0
+        ) as round_count,
+        coalesce(sum(net_cny) filter (where direction = 'OUT' and status = 'VOID'), 0) as void_cny,
         count(*) filter (where direction = 'OUT' and status = 'VOID') as void_count,
         count(*) filter (where direction = 'OUT') as issued_count,
         max(net_cny) filter (where direction = 'OUT' and status <> 'VOID') as largest_invoice_cny,

@@ -1,0 +1,257 @@
+with snapshots as (
+
+    {{ snapshots_to_build() }}
+
+),
+
+months as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        facts.month,
+        datediff('month', facts.month, snapshots.last_month) as age,
+        cast(sum(facts.sales_cny) as double) as sales,
+        cast(sum(facts.sales_invoice_count) as double) as invoices,
+        cast(sum(facts.red_cny) as double) as red,
+        cast(sum(facts.red_count) as double) as reds,
+        cast(sum(facts.early_red_cny) as double) as early_red,
+        cast(sum(facts.late_month_cny) as double) as late_month,
+        cast(sum(facts.night_count) as double) as at_night,
+        cast(sum(facts.round_count) as double) as round_sums,
+        cast(sum(facts.void_cny) as double) as void,
+        cast(sum(facts.void_count) as double) as voids,
+        cast(sum(facts.issued_count) as double) as issued,
+        bit_or(facts.active_days) as active_days
+    from snapshots
+    {{ join_known(ref('fct_tax_invoice_monthly')) }}
+    group by all
+
+),
+
+spans as (
+
+    select
+        firm_id,
+        as_of,
+        max(age) + 1 as observed_months
+    from months
+    group by firm_id, as_of
+
+),
+
+ages as (
+
+    select unnest(range(24)) as age
+
+),
+
+-- Every month of the last two years since the first known one; without invoices it counts as zero.
+series as (
+
+    select
+        spans.firm_id,
+        spans.as_of,
+        spans.observed_months,
+        ages.age,
+        coalesce(months.sales, 0) as sales,
+        coalesce(months.invoices, 0) as invoices,
+        coalesce(months.red, 0) as red,
+        coalesce(months.reds, 0) as reds,
+        coalesce(months.early_red, 0) as early_red,
+        coalesce(months.late_month, 0) as late_month,
+        coalesce(months.at_night, 0) as at_night,
+        coalesce(months.round_sums, 0) as round_sums,
+        coalesce(months.void, 0) as void,
+        coalesce(months.voids, 0) as voids,
+        coalesce(months.issued, 0) as issued
+    from spans
+    inner join ages on spans.observed_months > ages.age
+    left join months
+        on
+            spans.firm_id = months.firm_id
+            and spans.as_of = months.as_of
+            and ages.age = months.age
+
+),
+
+-- Beside each month: the one before, the same one a year before, and the three that it ends.
+paired as (
+
+    select
+        *,
+        lead(sales) over months_back as sales_month_before,
+        lead(sales, 12) over months_back as sales_year_before,
+        avg(sales) over (
+            partition by firm_id, as_of order by age rows between current row and 2 following
+        ) as sales_of_three,
+        observed_months > age + 2 as has_three
+    from series
+    window months_back as (partition by firm_id, as_of order by age)
+
+),
+
+windows as (
+
+    select
+        firm_id,
+        as_of,
+        any_value(observed_months) as observed_months,
+        least(any_value(observed_months), 12) as window_months,
+        median(sales) filter (where age < 12) as median_12m,
+        sum(sales) filter (where age < 3) as sales_3m,
+        sum(sales) filter (where age between 12 and 14) as sales_3m_year_before,
+        sum(sales) filter (where age < 12) as sales_12m,
+        sum(sales) filter (where age >= 12) as sales_12m_before,
+        regr_slope(ln(1 + greatest(sales, 0)), -age) filter (where age < 12) as slope_12m,
+        max(sales_of_three) filter (where age = 0) as latest_three,
+        max(sales_of_three) filter (where age < 10 and has_three) as best_three,
+        sum(invoices) filter (where age < 12) as invoices_12m,
+        sum(red) filter (where age < 12) as red_12m,
+        sum(reds) filter (where age < 12) as reds_12m,
+        sum(void) filter (where age < 12) as void_12m,
+        sum(voids) filter (where age < 12) as voids_12m,
+        sum(issued) filter (where age < 12) as issued_12m,
+        sum(late_month) filter (where age < 12) as late_month_12m,
+        sum(at_night) filter (where age < 12) as at_night_12m,
+        sum(round_sums) filter (where age < 12) as round_12m,
+        sum(early_red) filter (where age < 12) as early_red_12m,
+        sum(sales_month_before) filter (where age < 12 and early_red > 0) as dressed_12m,
+        min(age) filter (where invoices > 0) as zero_streak,
+        corr(ln(1 + greatest(sales, 0)), ln(1 + greatest(sales_year_before, 0))) filter (
+            where age < 12
+        ) as seasonality,
+        max(sales) filter (where age = 0) as latest,
+        max(sales) filter (where age = 12) as latest_year_before,
+        stddev_pop(sales) filter (where age between 1 and 12) as spread,
+        avg(sales) filter (
+            where age < 12
+            and month(as_of + 1 - interval 1 month - to_months(cast(age as integer))) % 3 = 0
+        ) as quarter_ends_mean,
+        avg(sales) filter (
+            where age < 12
+            and month(as_of + 1 - interval 1 month - to_months(cast(age as integer))) % 3 <> 0
+        ) as other_months_mean
+    from paired
+    group by firm_id, as_of
+
+),
+
+-- Days of each month with an invoice, counted from its first.
+active_days as (
+
+    select
+        firm_id,
+        as_of,
+        month,
+        list_filter(range(31), lambda bit: (active_days >> cast(bit as integer)) & 1 = 1) as days
+    from months
+    where age < 12 and active_days <> 0
+
+),
+
+-- First and last of them, and the longest time without one in between.
+active as (
+
+    select
+        firm_id,
+        as_of,
+        month + cast(days[1] as integer) as first_day,
+        month + cast(days[-1] as integer) as last_day,
+        len(days) as day_count,
+        list_max(list_transform(
+            list_zip(days[:-2], days[2:]), lambda pair: pair[2] - pair[1]
+        )) as longest_gap
+    from active_days
+
+),
+
+in_order as (
+
+    select
+        *,
+        lag(last_day) over (partition by firm_id, as_of order by first_day) as previous_day
+    from active
+
+),
+
+gaps as (
+
+    select
+        firm_id,
+        as_of,
+        greatest(max(longest_gap), max(first_day - previous_day)) as max_gap,
+        (max(last_day) - min(first_day)) / nullif(sum(day_count) - 1, 0) as mean_gap
+    from in_order
+    group by firm_id, as_of
+
+),
+
+final as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        snapshots.through_seq,
+        windows.median_12m as tax_sales_median_12m,
+        case
+            when windows.observed_months >= 15 and windows.sales_3m_year_before > 0
+                then least(windows.sales_3m / windows.sales_3m_year_before - 1, 10)
+        end as tax_sales_growth_3m_yoy,
+        case
+            when windows.observed_months >= 24 and windows.sales_12m_before > 0
+                then least(windows.sales_12m / windows.sales_12m_before - 1, 10)
+        end as tax_sales_growth_12m_yoy,
+        case when windows.window_months >= 6 then windows.slope_12m end as tax_sales_slope_12m,
+        case
+            when windows.window_months >= 6 and windows.best_three > 0
+                then 1 - windows.latest_three / windows.best_three
+        end as tax_sales_drawdown_12m,
+        windows.invoices_12m / windows.window_months as tax_invoice_count_mean_12m,
+        (windows.sales_12m + windows.red_12m) / nullif(windows.invoices_12m, 0)
+            as tax_ticket_mean_12m,
+        cast(gaps.max_gap as double) as tax_max_gap_days_12m,
+        cast(gaps.mean_gap as double) as tax_mean_gap_days_12m,
+        cast(
+            case
+                when windows.observed_months is not null
+                    then coalesce(windows.zero_streak, least(windows.observed_months, 24))
+            end as double
+        ) as tax_zero_streak_months,
+        case
+            when windows.observed_months >= 24 and isfinite(windows.seasonality)
+                then windows.seasonality
+        end as tax_sales_seasonality_24m,
+        case
+            when windows.observed_months >= 13 and windows.spread > 0
+                then greatest(least(
+                        (windows.latest - windows.latest_year_before) / windows.spread, 10
+                    ), -10)
+        end as tax_sales_shock_13m,
+        windows.voids_12m / windows.window_months as tax_void_count_mean_12m,
+        case
+            when windows.sales_12m + windows.red_12m + windows.void_12m > 0
+                then windows.void_12m / (windows.sales_12m + windows.red_12m + windows.void_12m)
+        end as tax_void_amount_share_12m,
+        (windows.voids_12m + windows.reds_12m) / nullif(windows.issued_12m, 0)
+            as tax_cancel_share_12m,
+        case
+            when windows.early_red_12m = 0 then 0
+            when windows.dressed_12m > 0
+                then least(windows.early_red_12m / windows.dressed_12m, 10)
+        end as tax_red_after_quarter_end_12m,
+        windows.late_month_12m / nullif(windows.sales_12m + windows.red_12m, 0)
+            as tax_month_end_share_12m,
+        case
+            when windows.window_months >= 12 and windows.other_months_mean > 0
+                then least(windows.quarter_ends_mean / windows.other_months_mean, 10)
+        end as tax_quarter_end_spike_12m,
+        windows.at_night_12m / nullif(windows.invoices_12m, 0) as tax_night_share_12m,
+        windows.round_12m / nullif(windows.invoices_12m, 0) as tax_round_share_12m
+    from snapshots
+    left join windows using (firm_id, as_of)
+    left join gaps using (firm_id, as_of)
+
+)
+
+select * from final
