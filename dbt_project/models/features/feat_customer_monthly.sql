@@ -1,0 +1,165 @@
+with snapshots as (
+
+    {{ snapshots_to_build() }}
+
+),
+
+spans as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        datediff('month', min(facts.month), any_value(snapshots.last_month)) + 1
+            as observed_months
+    from snapshots
+    {{ join_known(ref('fct_tax_invoice_monthly'), months=24) }}
+    group by snapshots.firm_id, snapshots.as_of
+
+),
+
+-- Trade with each customer and supplier in the last year and in the one before.
+trade as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        facts.direction,
+        facts.counterparty_id,
+        cast(coalesce(sum(facts.net_cny) filter (
+            where facts.month > snapshots.last_month - interval 12 month
+        ), 0) as double) as net,
+        cast(coalesce(sum(facts.net_cny) filter (
+            where facts.month <= snapshots.last_month - interval 12 month
+        ), 0) as double) as net_before,
+        coalesce(sum(facts.invoice_count) filter (
+            where facts.month > snapshots.last_month - interval 12 month
+        ), 0) as invoices,
+        coalesce(sum(facts.invoice_count) filter (
+            where facts.month > snapshots.last_month - interval 6 month
+        ), 0) as recent_invoices
+    from snapshots
+    {{ join_known(ref('fct_tax_counterparty_monthly'), months=24) }}
+    where facts.counterparty_id is not null
+    group by snapshots.firm_id, snapshots.as_of, facts.direction, facts.counterparty_id
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by firm_id, as_of, direction order by net desc, counterparty_id asc
+        ) as place,
+        row_number() over (
+            partition by firm_id, as_of, direction order by net_before desc, counterparty_id asc
+        ) as place_before
+    from trade
+
+),
+
+customers as (
+
+    select
+        firm_id,
+        as_of,
+        count(*) filter (where net > 0) as customers,
+        sum(net) filter (where net > 0) as sales,
+        sum(net) filter (where net > 0 and place <= 5) as top_sales,
+        sum(net) filter (where net > 0 and net_before <= 0) as new_sales,
+        sum(net) filter (where net > 0 and invoices >= 3) as repeat_sales,
+        sum(net) filter (where net > 0 and invoices >= 3 and recent_invoices > 0) as stable_sales,
+        count(*) filter (where net_before > 0) as customers_before,
+        count(*) filter (where net_before > 0 and net > 0) as customers_kept,
+        count(*) filter (where net_before > 0 and place_before <= 5) as top_before,
+        count(*) filter (where net_before > 0 and place_before <= 5 and recent_invoices = 0)
+            as top_lost
+    from ranked
+    where direction = 'OUT'
+    group by firm_id, as_of
+
+),
+
+suppliers as (
+
+    select
+        firm_id,
+        as_of,
+        count(*) filter (where net > 0) as suppliers,
+        sum(net * net) filter (where net > 0) / pow(sum(net) filter (where net > 0), 2) as hhi,
+        count(*) filter (where net_before > 0) as suppliers_before,
+        count(*) filter (where net_before > 0 and net > 0) as suppliers_kept
+    from ranked
+    where direction = 'IN'
+    group by firm_id, as_of
+
+),
+
+-- Firms that both buy and sell: what flows back.
+two_way as (
+
+    select
+        sales.firm_id,
+        sales.as_of,
+        sum(least(sales.net, purchases.net)) as net
+    from trade as sales
+    inner join trade as purchases
+        on
+            sales.firm_id = purchases.firm_id
+            and sales.as_of = purchases.as_of
+            and sales.counterparty_id = purchases.counterparty_id
+            and purchases.direction = 'IN'
+    where sales.direction = 'OUT' and sales.net > 0 and purchases.net > 0
+    group by sales.firm_id, sales.as_of
+
+),
+
+final as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        snapshots.through_seq,
+        case
+            when spans.observed_months is not null
+                then cast(coalesce(customers.customers, 0) as double)
+        end as tax_customer_count_12m,
+        coalesce(customers.top_sales, 0) / customers.sales as tax_top5_customer_share_12m,
+        case
+            when spans.observed_months >= 24
+                then coalesce(customers.new_sales, 0) / customers.sales
+        end as tax_new_customer_share_12m,
+        case
+            when spans.observed_months >= 24
+                then customers.customers_kept / nullif(customers.customers_before, 0)
+        end as tax_customer_retention_24m,
+        coalesce(customers.repeat_sales, 0) / customers.sales as tax_repeat_customer_share_12m,
+        case
+            when spans.observed_months >= 18
+                then coalesce(customers.stable_sales, 0) / customers.sales
+        end as tax_stable_customer_share_12m,
+        case
+            when spans.observed_months >= 24
+                then customers.top_lost / nullif(customers.top_before, 0)
+        end as tax_lost_top_customer_share_24m,
+        case
+            when spans.observed_months is not null
+                then cast(coalesce(suppliers.suppliers, 0) as double)
+        end as tax_supplier_count_12m,
+        suppliers.hhi as tax_supplier_hhi_12m,
+        case
+            when spans.observed_months >= 24
+                then suppliers.suppliers_kept / nullif(suppliers.suppliers_before, 0)
+        end as tax_supplier_retention_24m,
+        case
+            when customers.sales > 0 then coalesce(two_way.net, 0) / customers.sales
+        end as tax_two_way_share_12m
+    from snapshots
+    left join spans using (firm_id, as_of)
+    left join customers using (firm_id, as_of)
+    left join suppliers using (firm_id, as_of)
+    left join two_way using (firm_id, as_of)
+
+)
+
+select * from final
