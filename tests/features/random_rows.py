@@ -1,54 +1,68 @@
 """A small random vault with late rows and corrections, for the promises of the feature store."""
 
 import random
-from collections import defaultdict
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from firmpulse.calendar import add_months
+from extracts import contracts
+from firmpulse.calendar import add_months, month_end
+from tests.features.random_tables import TABLES, Make
 
+Row = dict[str, Any]
 FIRMS = ("F1", "F2", "F3")
 FIRST = date(2024, 1, 1)
-DAYS = 300
+# A back-fill before the first night, so that the windows of two years are filled.
+DAYS = range(-420, 300)
 _SUMMARIES = ("货款", "代发工资", "缴税", "贷款发放", "还本", "结息", "内部转账")
 
 
-def make(seed: int) -> dict[str, list[dict[str, Any]]]:
-    """Return rows by raw table; some land long after they could be known, as in a back-fill."""
+def make(seed: int) -> dict[str, list[Row]]:
+    """Return rows of every raw table; some land long after they could be known."""
     draw = random.Random(seed)  # noqa: S311 - test data, not a secret
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row_id in range(1, 161):
-        firm = draw.choice(FIRMS)
-        day = FIRST + timedelta(days=draw.randrange(DAYS))
-        for table, row in (
-            ("tax_invoice", _invoice(draw, firm, day)),
-            ("bank_txn", _txn(draw, firm, day)),
-            ("sc_order", _order(draw, firm, day)),
-            ("sc_receivable", _receivable(draw, firm, day)),
-            ("power_bill", _bill(draw, firm, day)),
-            ("tax_vat_return", _vat(draw, firm, day)),
-        ):
-            known = day + timedelta(days=draw.choice((1, 1, 1, 4, 40)))
-            first = {"firm": f"uscc:{firm}", "row_id": row_id, "record_version": 1} | row
-            rows[table].append(first | {"available_at": known})
-            if table == "bank_txn" and draw.random() < 0.3:
-                rows[table].append(_taken_back(draw, first, day))
-            if draw.random() < 0.25:
-                later = known + timedelta(days=draw.choice((0, 3, 35)))
-                rows[table].append(_corrected(draw, first) | {"available_at": later})
+    rows = {table: _rows_of(draw, table, *how) for table, how in {**_TABLES, **TABLES}.items()}
     for table_rows in rows.values():
         landed: dict[int, int] = {}
         for row in table_rows:
-            on_time = (row["available_at"] - FIRST).days // 60 + 1
+            on_time = max((row["available_at"] - FIRST).days // 60 + 1, 1)
             late = on_time + draw.choice((0, 0, 0, 2))
             row["delivery_seq"] = max(late, landed.get(row["row_id"], 0))
             landed[row["row_id"]] = row["delivery_seq"]
-    return dict(rows)
+    return rows
 
 
-def known_by(
-    rows: dict[str, list[dict[str, Any]]], last_seq: int
-) -> dict[str, list[dict[str, Any]]]:
+def _rows_of(draw: random.Random, table: str, count: int, maker: Make) -> list[Row]:
+    rows: list[Row] = []
+    taken = set()
+    for row_id in range(1, count + 1):
+        firm, day = draw.choice(FIRMS), FIRST + timedelta(days=draw.choice(DAYS))
+        made = maker(draw, firm, day)
+        key = _key(table, made)
+        if key and (firm, *key) in taken:
+            continue
+        taken.add((firm, *key))
+        known = day + timedelta(days=draw.choice((1, 1, 1, 4, 40)))
+        first = {"firm": f"uscc:{firm}", "row_id": row_id, "record_version": 1} | made
+        rows.append(first | {"available_at": known})
+        if table == "bank_txn" and draw.random() < 0.3:
+            rows.append(_taken_back(draw, first, day))
+        if draw.random() < 0.25:
+            later = known + timedelta(days=draw.choice((0, 3, 35)))
+            changed = _redrawn(draw, table, first, maker(draw, firm, day))
+            rows.append(changed | {"available_at": later, "record_version": 2})
+    return rows
+
+
+def _key(table: str, row: Row) -> tuple[Any, ...]:
+    """Return what tells a row from others of its firm; nothing where it needs no such check."""
+    contract = contracts.load()[table]
+    own = [name for name in contract.key if name != contract.firm]
+    if not own:
+        return (table,)
+    return tuple(row[name] for name in own) if all(name in row for name in own) else ()
+
+
+def known_by(rows: dict[str, list[Row]], last_seq: int) -> dict[str, list[Row]]:
     """Return the rows that had landed after `last_seq` deliveries."""
     return {t: [r for r in table if r["delivery_seq"] <= last_seq] for t, table in rows.items()}
 
@@ -58,24 +72,24 @@ def end_of(seq: int) -> date:
     return FIRST + timedelta(days=seq * 60 - 1)
 
 
-def _corrected(draw: random.Random, row: dict[str, Any]) -> dict[str, Any]:
-    changed = row | {"record_version": 2}
-    if "status" in row and "issue_time" in row:
-        changed["status"] = draw.choice(("VOID", "NORMAL"))
+def _redrawn(draw: random.Random, table: str, row: Row, again: Row) -> Row:
+    """Return a correction of anything but the key; it may move the row to another month."""
+    kept = set(contracts.load()[table].key)
+    changed = row | {name: value for name, value in again.items() if name not in kept}
     if "reversal_flag" in row:
         changed["reversal_flag"] = draw.choice((True, False))
     for day in ("issue_time", "booked_at", "order_date"):
         if day in row and draw.random() < 0.3:
             changed[day] = row[day] - timedelta(days=31)
-    for column in ("amount", "kwh_total", "sales_standard", "paid_amount"):
-        if column in row:
-            changed[column] = draw.randrange(1, 1000)
+    if "is_amended" in row:
+        changed["is_amended"] = True
     return changed
 
 
-def _invoice(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+def _invoice(draw: random.Random, firm: str, day: date) -> Row:
     direction = draw.choice(("OUT", "OUT", "IN"))
-    other = draw.choice(("C1", "C2", "C3", None))
+    # The firms trade with each other too, so that there are two-way trade and cycles.
+    other = draw.choice(("C1", "C2", "C3", *(other for other in FIRMS if other != firm), None))
     seller, buyer = (firm, other) if direction == "OUT" else (other, firm)
     return {
         "direction": direction, "issue_time": day, "seller_tax_no": seller,
@@ -84,7 +98,7 @@ def _invoice(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _txn(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+def _txn(draw: random.Random, firm: str, day: date) -> Row:
     return {
         "account_no": f"6222{firm}", "booked_at": day, "dc": draw.choice(("IN", "OUT")),
         "amount": draw.choice((100, draw.randrange(1, 900))), "balance": draw.randrange(-50, 5000),
@@ -93,7 +107,7 @@ def _txn(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _taken_back(draw: random.Random, txn: dict[str, Any], day: date) -> dict[str, Any]:
+def _taken_back(draw: random.Random, txn: Row, day: date) -> Row:
     later = day + timedelta(days=draw.randrange(8))
     return txn | {
         "row_id": 1_000 + txn["row_id"], "booked_at": later,
@@ -102,15 +116,15 @@ def _taken_back(draw: random.Random, txn: dict[str, Any], day: date) -> dict[str
     }  # fmt: skip
 
 
-def _order(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+def _order(draw: random.Random, firm: str, day: date) -> Row:
     return {
-        "buyer_uscc": draw.choice(("C1", "C2")), "order_date": day,
+        "order_no": f"O{firm}{day}", "buyer_uscc": draw.choice(("C1", "C2")), "order_date": day,
         "due_date": day + timedelta(days=30), "amount": draw.randrange(1, 500),
         "status": draw.choice(("ACTIVE", "CANCELLED")),
     }  # fmt: skip
 
 
-def _receivable(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+def _receivable(draw: random.Random, firm: str, day: date) -> Row:
     paid = draw.choice((None, day + timedelta(days=draw.randrange(20, 90))))
     return {
         "buyer_uscc": "C1", "issued_at": day, "due_date": day + timedelta(days=45),
@@ -119,7 +133,7 @@ def _receivable(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bill(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+def _bill(draw: random.Random, firm: str, day: date) -> Row:
     month = day.replace(day=1)
     return {
         "cons_no": f"P{firm}", "bill_month": month,
@@ -130,10 +144,23 @@ def _bill(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _vat(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+def _vat(draw: random.Random, firm: str, day: date) -> Row:
     month = day.replace(day=1)
     return {
         "period_start": month, "due_date": month + timedelta(days=45), "filed_at": day,
-        "sales_standard": draw.randrange(1, 900), "output_tax": 9, "input_tax": 8, "payable": 1,
+        "period_end": month_end(month), "form_column": draw.choice(("MONTH", "MONTH", None)),
+        "sales_standard": draw.choice((0, draw.randrange(1, 900))),
+        "sales_simple": draw.choice((None, 5)), "output_tax": 9, "input_tax": 8,
+        "payable": draw.randrange(0, 9), "credit_cf": draw.choice((None, draw.randrange(0, 90))),
         "is_amended": False,
     }  # fmt: skip
+
+
+_TABLES: Mapping[str, tuple[int, Make]] = {
+    "tax_invoice": (240, _invoice),
+    "bank_txn": (240, _txn),
+    "sc_order": (120, _order),
+    "sc_receivable": (120, _receivable),
+    "power_bill": (120, _bill),
+    "tax_vat_return": (90, _vat),
+}

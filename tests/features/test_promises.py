@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from extracts import contracts
 from features import build, registry
 from features.frame import frame
 from firmpulse import warehouse
@@ -15,6 +16,10 @@ from tests import vault_rows
 from tests.features import random_rows
 
 NIGHTS = tuple(random_rows.end_of(seq) for seq in (1, 3, 6))
+
+
+def test_the_random_rows_fill_every_raw_table() -> None:
+    assert {t for t, rows in random_rows.make(1).items() if rows} == set(contracts.load())
 
 
 def _home(tmp_path: Path, name: str) -> Settings:
