@@ -16,7 +16,14 @@ months as (
         sum(facts.loan_in_cny) as loan_in_cny,
         sum(facts.debt_service_cny) as debt_service_cny,
         min(facts.lowest_balance_cny) as lowest_balance_cny,
-        bit_count(bit_or(facts.active_days)) as active_days
+        bit_count(bit_or(facts.active_days)) as active_days,
+        bit_or(facts.payroll_days) as payroll_days,
+        sum(facts.social_security_cny) as social_security_cny,
+        cast(sum(facts.cash_cny) as double) as cash_cny,
+        cast(sum(facts.turnover_cny) as double) as turnover_cny,
+        sum(facts.returned_count) as returned_count,
+        sum(facts.txn_count) as txn_count,
+        sum(facts.seizure_count) as seizure_count
     from snapshots
     {{ join_known(ref('fct_bank_monthly'), months=6) }}
     group by all
@@ -37,8 +44,66 @@ windows as (
         cast(sum(debt_service_cny) as double) as debt_service,
         cast(min(lowest_balance_cny) as double) as lowest_balance,
         count(*) filter (where payroll_cny > 0) as payroll_months,
-        sum(active_days) as active_days
+        sum(active_days) as active_days,
+        count(*) filter (where social_security_cny > 0) as social_security_months,
+        sum(cash_cny) / nullif(sum(turnover_cny), 0) as cash_share,
+        sum(returned_count) / nullif(sum(txn_count), 0) as returned_share,
+        cast(sum(seizure_count) as double) as seizures
     from months
+    group by firm_id, as_of
+
+),
+
+ages as (
+
+    select unnest(range(6)) as age
+
+),
+
+-- A month of the window without a booking has no receipts.
+trends as (
+
+    select
+        windows.firm_id,
+        windows.as_of,
+        regr_slope(
+            ln(1 + greatest(cast(coalesce(months.operating_in_cny, 0) as double), 0)), -ages.age
+        ) as operating_in_slope
+    from windows
+    inner join ages on windows.window_months > ages.age
+    left join months
+        on
+            windows.firm_id = months.firm_id
+            and windows.as_of = months.as_of
+            and ages.age = months.age
+    group by windows.firm_id, windows.as_of
+
+),
+
+-- The payday of a month is the first day on which wages went out.
+paydays as (
+
+    select
+        firm_id,
+        as_of,
+        age,
+        log2(payroll_days & -payroll_days) + 1 as payday,
+        cast(payroll_cny as double) as payroll_cny
+    from months
+    where payroll_days <> 0 and payroll_cny > 0
+
+),
+
+payrolls as (
+
+    select
+        firm_id,
+        as_of,
+        count(*) as payrolls,
+        stddev_pop(payday) as payday_spread,
+        arg_min(payday, age) - median(payday) as payday_delay,
+        regr_slope(ln(payroll_cny), -age) as payroll_slope
+    from paydays
     group by firm_id, as_of
 
 ),
@@ -76,9 +141,22 @@ final as (
         case
             when windows.operating_in + windows.loan_in > 0
                 then windows.loan_in / (windows.operating_in + windows.loan_in)
-        end as bank_loan_in_share_6m
+        end as bank_loan_in_share_6m,
+        case when windows.window_months >= 4 then trends.operating_in_slope end
+            as bank_operating_in_slope_6m,
+        case when payrolls.payrolls >= 3 then payrolls.payday_spread end
+            as bank_payday_spread_6m,
+        case when payrolls.payrolls >= 3 then payrolls.payday_delay end as bank_payday_delay_6m,
+        case when payrolls.payrolls >= 3 then payrolls.payroll_slope end as bank_payroll_slope_6m,
+        windows.social_security_months / windows.window_months
+            as bank_social_security_month_share_6m,
+        windows.cash_share as bank_cash_share_6m,
+        windows.returned_share as bank_returned_share_6m,
+        windows.seizures as bank_seizure_count_6m
     from snapshots
     left join windows using (firm_id, as_of)
+    left join trends using (firm_id, as_of)
+    left join payrolls using (firm_id, as_of)
 
 )
 

@@ -147,6 +147,18 @@ final as (
         ) as operating_out_cny,
         coalesce(sum(amount_cny) filter (where category = 'payroll' and direction = 'OUT'), 0)
             as payroll_cny,
+        coalesce(
+            bit_or(cast(1 as integer) << (cast(day(booked_on) as integer) - 1)) filter (
+                where category = 'payroll' and direction = 'OUT' and bookings = 1
+            ),
+            0
+        ) as payroll_days,
+        coalesce(
+            sum(amount_cny) filter (where category = 'social_security' and direction = 'OUT'), 0
+        ) as social_security_cny,
+        coalesce(sum(amount_cny) filter (where category = 'cash'), 0) as cash_cny,
+        coalesce(sum(amount_cny) filter (where category not in ('reversal', 'self_transfer')), 0)
+            as turnover_cny,
         coalesce(sum(amount_cny) filter (where category = 'loan_in' and direction = 'IN'), 0)
             as loan_in_cny,
         coalesce(

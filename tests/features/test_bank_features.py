@@ -1,0 +1,75 @@
+"""Features of bank transactions against values computed by hand."""
+
+import math
+from datetime import date
+
+import pytest
+
+from features import build
+from firmpulse.settings import Settings
+from tests import vault_rows
+
+AS_OF = date(2024, 12, 31)
+
+
+def _txn(row_id: int, day: date, direction: str, amount: float, summary: str) -> vault_rows.Row:
+    return {
+        "firm": "uscc:F1", "row_id": row_id, "record_version": 1, "delivery_seq": 1,
+        "available_at": day, "account_no": "6222", "booked_at": day, "dc": direction,
+        "amount": amount, "reversal_flag": False, "summary": summary,
+    }  # fmt: skip
+
+
+def test_paydays_trends_and_shares_match_hand_computed_values(settings: Settings) -> None:
+    # Wages on the 10th, 10th, 12th and, two months later, the 20th; e times as much each time.
+    wages = [(8, 10, 100.0), (9, 10, 271.83), (10, 12, 738.91), (12, 20, 5459.82)]
+    rows = [
+        _txn(n, date(2024, month, day), "OUT", amount, "代发工资")
+        for n, (month, day, amount) in enumerate(wages)
+    ]
+    rows += [
+        # a second payroll of the month is no payday
+        _txn(10, date(2024, 12, 28), "OUT", 0.01, "代发工资"),
+        _txn(11, date(2024, 7, 5), "IN", 1000, "货款"),
+        _txn(12, date(2024, 12, 5), "IN", 4000, "货款"),
+        _txn(13, date(2024, 11, 5), "OUT", 300, "社保"),
+        _txn(14, date(2024, 12, 6), "OUT", 300, "社保"),
+        _txn(15, date(2024, 12, 7), "OUT", 500, "取现"),
+        _txn(16, date(2024, 12, 8), "OUT", 50, "司法扣划"),
+        _txn(17, date(2024, 12, 9), "IN", 4, "退汇"),
+    ]
+    got = _features(settings, rows)
+
+    mean = (10 + 10 + 12 + 20) / 4
+    spread = math.sqrt((2 * (10 - mean) ** 2 + (12 - mean) ** 2 + (20 - mean) ** 2) / 4)
+    assert got["bank_payday_spread_6m"] == pytest.approx(spread)
+    assert got["bank_payday_delay_6m"] == 20 - 11
+    # August, September, October and December, e times as much every month
+    assert got["bank_payroll_slope_6m"] == pytest.approx(1.0, abs=1e-4)
+    # ln 1001, four zeros, ln 4001 at -2.5 … 2.5; the sum of squares is 17.5
+    slope = 2.5 * (math.log(4001) - math.log(1001)) / 17.5
+    assert got["bank_operating_in_slope_6m"] == pytest.approx(slope)
+    assert got["bank_social_security_month_share_6m"] == pytest.approx(2 / 6)
+    moved = sum(amount for _, _, amount in wages) + 0.01 + 5000 + 600 + 500 + 50 + 4
+    assert got["bank_cash_share_6m"] == pytest.approx(500 / moved)
+    assert got["bank_returned_share_6m"] == pytest.approx(1 / 12)
+    assert got["bank_seizure_count_6m"] == 1
+
+
+def test_a_firm_without_wages_has_no_payday(settings: Settings) -> None:
+    got = _features(settings, [_txn(1, date(2024, 12, 5), "IN", 10, "货款")])
+    assert got["bank_payday_spread_6m"] is None
+    assert got["bank_payday_delay_6m"] is None
+    assert got["bank_payroll_slope_6m"] is None
+    assert got["bank_operating_in_slope_6m"] is None
+    assert got["bank_social_security_month_share_6m"] == 0
+    assert got["bank_seizure_count_6m"] == 0
+    assert got["bank_cash_share_6m"] == 0
+
+
+def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
+    vault_rows.fill(settings, {"bank_txn": rows})
+    for stage in ("mask", "facts", "features"):
+        build.build(settings, AS_OF, stage)
+    found = vault_rows.features_of(settings, "feat_bank_monthly")
+    return found.filter(as_of=AS_OF).to_dicts()[0]
