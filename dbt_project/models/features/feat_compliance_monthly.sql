@@ -32,7 +32,7 @@ payment_months as (
         snapshots.firm_id,
         snapshots.as_of,
         datediff('month', facts.month, snapshots.last_month) as age,
-        cast(sum(facts.paid_cny) as double) as paid_cny,
+        sum(facts.paid_cny) as paid_cny,
         sum(facts.payment_count) as payment_count,
         sum(facts.late_payment_count) as late_payment_count
     from snapshots
@@ -62,7 +62,7 @@ arrears as (
     select
         snapshots.firm_id,
         snapshots.as_of,
-        cast(sum(facts.open_cny) as double) as open_cny,
+        sum(facts.open_cny) as open_cny,
         datediff('month', min(facts.oldest_open_on), snapshots.as_of) as open_months
     from snapshots
     {{ join_known(ref('fct_tax_arrears_monthly')) }}

@@ -12,9 +12,9 @@ return_months as (
         snapshots.last_month,
         facts.month,
         datediff('month', facts.month, snapshots.last_month) as age,
-        cast(sum(facts.declared_sales_cny) as double) as declared_sales_cny,
-        cast(sum(facts.payable_cny) as double) as payable_cny,
-        cast(sum(facts.credit_carried_forward_cny) as double) as credit_cny,
+        sum(facts.declared_sales_cny) as declared_sales_cny,
+        sum(facts.payable_cny) as payable_cny,
+        sum(facts.credit_carried_forward_cny) as credit_cny,
         sum(facts.covered_months) as covered_months,
         sum(facts.return_count) as return_count,
         sum(facts.amended_count) as amended_count
@@ -30,7 +30,7 @@ invoice_months as (
         snapshots.firm_id,
         snapshots.as_of,
         facts.month,
-        cast(sum(facts.sales_cny) as double) as invoiced_cny
+        sum(facts.sales_cny) as invoiced_cny
     from snapshots
     {{ join_known(ref('fct_tax_invoice_monthly'), months=12) }}
     group by all
@@ -117,8 +117,8 @@ income_returns as (
         facts.period_kind,
         facts.period_start,
         datediff('month', facts.period_start, facts.month) + 1 as period_months,
-        cast(sum(facts.revenue_cny) as double) as revenue_cny,
-        cast(sum(facts.profit_cny) as double) as profit_cny
+        sum(facts.revenue_cny) as revenue_cny,
+        sum(facts.profit_cny) as profit_cny
     from snapshots
     {{ join_known(ref('fct_tax_cit_monthly'), months=24) }}
     group by all
