@@ -14,7 +14,11 @@ bills as (
         {{ whole_month('facts.energy_kwh') }} as energy_kwh,
         {{ whole_month('facts.valley_kwh') }} as valley_kwh,
         sum(facts.late_payment_count) as late_payment_count,
-        sum(facts.bill_count) as bill_count
+        sum(facts.bill_count) as bill_count,
+        sum(facts.paid_count) as paid_count,
+        sum(facts.payment_delay_days) as payment_delay_days,
+        sum(facts.billed_cny) as billed_cny,
+        sum(facts.arrears_cny) as arrears_cny
     from snapshots
     {{ join_known(ref('fct_power_bill_monthly'), months=24) }}
     group by snapshots.firm_id, snapshots.as_of, snapshots.last_month, facts.month
@@ -30,7 +34,11 @@ readings as (
         cast(sum(facts.energy_kwh) as decimal(18, 2)) as energy_kwh,
         cast(null as decimal(18, 2)) as valley_kwh,
         cast(null as bigint) as late_payment_count,
-        cast(null as bigint) as bill_count
+        cast(null as bigint) as bill_count,
+        cast(null as bigint) as paid_count,
+        cast(null as bigint) as payment_delay_days,
+        cast(null as decimal(38, 2)) as billed_cny,
+        cast(null as decimal(38, 2)) as arrears_cny
     from snapshots
     {{ join_known(ref('fct_power_reading_monthly'), months=24) }}
     group by all
@@ -64,7 +72,23 @@ windows as (
         list(energy_kwh) filter (where age < 12 and energy_kwh is not null) as energies_12m,
         cast(sum(valley_kwh) filter (where age < 12) as double) as valley_12m,
         sum(late_payment_count) filter (where age < 12)
-        / sum(bill_count) filter (where age < 12) as late_payment_share
+        / sum(bill_count) filter (where age < 12) as late_payment_share,
+        max(age) filter (where energy_kwh is not null) + 1 as observed_months,
+        cast(sum(energy_kwh) filter (where age >= 12) as double) as energy_12m_before,
+        regr_slope(ln(1 + greatest(cast(energy_kwh as double), 0)), -age) filter (where age < 12)
+            as slope_12m,
+        count(energy_kwh) filter (where age < 12) as months_12m,
+        cast(arg_min(energy_kwh, age) as double) as latest,
+        cast(max(energy_kwh) filter (where age between 1 and 12) as double) as highest,
+        cast(sum(valley_kwh) filter (where age < 6) as double)
+        / nullif(cast(sum(energy_kwh) filter (where age < 6) as double), 0) as valley_share_6m,
+        cast(sum(valley_kwh) filter (where age between 6 and 11) as double)
+        / nullif(cast(sum(energy_kwh) filter (where age between 6 and 11) as double), 0)
+            as valley_share_6m_before,
+        sum(payment_delay_days) filter (where age < 12)
+        / nullif(sum(paid_count) filter (where age < 12), 0) as payment_delay_days,
+        cast(sum(arrears_cny) filter (where age < 12) as double)
+        / nullif(cast(sum(billed_cny) filter (where age < 12) as double), 0) as arrears_to_bills
     from months
     group by firm_id, as_of
 
@@ -97,7 +121,21 @@ final as (
         case
             when windows.energy_12m > 0 then windows.valley_12m / windows.energy_12m
         end as power_valley_share_12m,
-        windows.late_payment_share as power_late_payment_share_12m
+        windows.late_payment_share as power_late_payment_share_12m,
+        case
+            when windows.observed_months >= 24 and windows.energy_12m_before > 0
+                then least(windows.energy_12m / windows.energy_12m_before - 1, 10)
+        end as power_growth_12m_yoy,
+        case when windows.months_12m >= 6 then windows.slope_12m end as power_slope_12m,
+        case
+            when windows.observed_months >= 4 and windows.highest > 0
+                then least(windows.latest / windows.highest, 10)
+        end as power_utilisation_13m,
+        abs(windows.valley_share_6m - windows.valley_share_6m_before)
+            as power_valley_share_change_12m,
+        windows.payment_delay_days as power_payment_delay_days_12m,
+        case when windows.arrears_to_bills is not null then least(windows.arrears_to_bills, 10) end
+            as power_arrears_to_bills_12m
     from snapshots
     left join windows using (firm_id, as_of)
 

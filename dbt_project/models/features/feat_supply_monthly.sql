@@ -53,6 +53,71 @@ order_windows as (
 
 ),
 
+ages as (
+
+    select unnest(range(12)) as age
+
+),
+
+ordered_months as (
+
+    select
+        firm_id,
+        as_of,
+        age,
+        cast(sum(ordered_cny) as double) as ordered
+    from orders
+    group by firm_id, as_of, age
+
+),
+
+-- A month of the window without an order counts as zero.
+order_trends as (
+
+    select
+        order_windows.firm_id,
+        order_windows.as_of,
+        stddev_pop(coalesce(ordered_months.ordered, 0))
+        / nullif(avg(coalesce(ordered_months.ordered, 0)), 0) as cv,
+        regr_slope(ln(1 + greatest(coalesce(ordered_months.ordered, 0), 0)), -ages.age) as slope
+    from order_windows
+    inner join ages on order_windows.window_months > ages.age
+    left join ordered_months
+        on
+            order_windows.firm_id = ordered_months.firm_id
+            and order_windows.as_of = ordered_months.as_of
+            and ages.age = ordered_months.age
+    group by order_windows.firm_id, order_windows.as_of
+
+),
+
+buyers as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        facts.buyer_id,
+        cast(sum(facts.ordered_cny) as double) as ordered
+    from snapshots
+    {{ join_known(ref('fct_supply_buyer_monthly'), months=12) }}
+    where facts.buyer_id is not null
+    group by all
+    having sum(facts.ordered_cny) > 0
+
+),
+
+buyer_shares as (
+
+    select
+        firm_id,
+        as_of,
+        count(*) as buyer_count,
+        sum(ordered * ordered) / pow(sum(ordered), 2) as hhi
+    from buyers
+    group by firm_id, as_of
+
+),
+
 deliveries as (
 
     select
@@ -107,9 +172,21 @@ final as (
         deliveries.return_share as supply_return_share_12m,
         receivables.overdue_share as supply_overdue_share_12m,
         receivables.confirmed_share as supply_confirmed_share_12m,
-        receivables.payment_delay_days as supply_payment_delay_days_12m
+        receivables.payment_delay_days as supply_payment_delay_days_12m,
+        case when order_windows.window_months >= 3 then order_trends.cv end as supply_order_cv_12m,
+        case when order_windows.window_months >= 6 then order_trends.slope end
+            as supply_order_slope_12m,
+        cast(
+            case
+                when order_windows.window_months is not null
+                    then coalesce(buyer_shares.buyer_count, 0)
+            end as double
+        ) as supply_buyer_count_12m,
+        buyer_shares.hhi as supply_buyer_hhi_12m
     from snapshots
     left join order_windows using (firm_id, as_of)
+    left join order_trends using (firm_id, as_of)
+    left join buyer_shares using (firm_id, as_of)
     left join deliveries using (firm_id, as_of)
     left join receivables using (firm_id, as_of)
 

@@ -49,7 +49,9 @@ pieces as (
         billed_cny,
         arrears_cny,
         1 as bill_count,
-        cast(coalesce(paid_on > due_date, false) as integer) as late_payment_count
+        cast(coalesce(paid_on > due_date, false) as integer) as late_payment_count,
+        cast(paid_on is not null and due_date is not null as integer) as paid_count,
+        coalesce(greatest(paid_on - due_date, 0), 0) as payment_delay_days
     from shares
     union all
     select
@@ -65,7 +67,9 @@ pieces as (
         0 as billed_cny,
         0 as arrears_cny,
         0 as bill_count,
-        0 as late_payment_count
+        0 as late_payment_count,
+        0 as paid_count,
+        0 as payment_delay_days
     from shares
     where earlier_days > 0
     union all
@@ -82,7 +86,9 @@ pieces as (
         0 as billed_cny,
         0 as arrears_cny,
         0 as bill_count,
-        0 as late_payment_count
+        0 as late_payment_count,
+        0 as paid_count,
+        0 as payment_delay_days
     from shares
 
 ),
@@ -107,6 +113,8 @@ final as (
         cast(sum(billed_cny) as decimal(38, 2)) as billed_cny,
         cast(sum(bill_count) as bigint) as bill_count,
         cast(sum(late_payment_count) as bigint) as late_payment_count,
+        cast(sum(paid_count) as bigint) as paid_count,
+        cast(sum(payment_delay_days) as bigint) as payment_delay_days,
         cast(sum(arrears_cny) as decimal(38, 2)) as arrears_cny
     from news
     group by all
