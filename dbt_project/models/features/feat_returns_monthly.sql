@@ -178,7 +178,7 @@ final as (
                 then greatest(least(returns.payable_12m / returns.declared_12m, 1), -1)
         end as tax_vat_burden_12m,
         case
-            when returns.declared_12m > 0
+            when returns.declared_12m > 0 and returns.covered_12m > 0
                 then least(
                         returns.credit_cny / (returns.declared_12m / returns.covered_12m), 100
                     )
@@ -186,7 +186,7 @@ final as (
         gaps.declared_to_invoiced_gap as tax_declared_to_invoiced_gap_12m,
         declared_in_period.revenue_gap as tax_income_to_vat_revenue_gap,
         case
-            when income.revenue_cny > 0
+            when income.revenue_cny > 0 and income.profit_cny is not null
                 then greatest(least(income.profit_cny / income.revenue_cny, 1), -5)
         end as tax_income_margin
     from snapshots

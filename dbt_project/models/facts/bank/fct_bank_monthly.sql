@@ -156,6 +156,8 @@ final as (
         coalesce(
             sum(amount_cny) filter (where category = 'social_security' and direction = 'OUT'), 0
         ) as social_security_cny,
+        coalesce(sum(amount_cny) filter (where category = 'tax' and direction = 'OUT'), 0)
+            as tax_out_cny,
         coalesce(sum(amount_cny) filter (where category = 'cash'), 0) as cash_cny,
         coalesce(sum(amount_cny) filter (where category not in ('reversal', 'self_transfer')), 0)
             as turnover_cny,
