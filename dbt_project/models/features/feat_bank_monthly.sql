@@ -19,8 +19,8 @@ months as (
         bit_count(bit_or(facts.active_days)) as active_days,
         bit_or(facts.payroll_days) as payroll_days,
         sum(facts.social_security_cny) as social_security_cny,
-        cast(sum(facts.cash_cny) as double) as cash_cny,
-        cast(sum(facts.turnover_cny) as double) as turnover_cny,
+        sum(facts.cash_cny) as cash_cny,
+        sum(facts.turnover_cny) as turnover_cny,
         sum(facts.returned_count) as returned_count,
         sum(facts.txn_count) as txn_count,
         sum(facts.seizure_count) as seizure_count
@@ -46,7 +46,8 @@ windows as (
         count(*) filter (where payroll_cny > 0) as payroll_months,
         sum(active_days) as active_days,
         count(*) filter (where social_security_cny > 0) as social_security_months,
-        sum(cash_cny) / nullif(sum(turnover_cny), 0) as cash_share,
+        cast(sum(cash_cny) as double) / nullif(cast(sum(turnover_cny) as double), 0)
+            as cash_share,
         sum(returned_count) / nullif(sum(txn_count), 0) as returned_share,
         cast(sum(seizure_count) as double) as seizures
     from months
@@ -68,6 +69,7 @@ trends as (
         windows.as_of,
         regr_slope(
             ln(1 + greatest(cast(coalesce(months.operating_in_cny, 0) as double), 0)), -ages.age
+            order by ages.age
         ) as operating_in_slope
     from windows
     inner join ages on windows.window_months > ages.age
@@ -100,9 +102,9 @@ payrolls as (
         firm_id,
         as_of,
         count(*) as payrolls,
-        stddev_pop(payday) as payday_spread,
+        stddev_pop(payday order by age) as payday_spread,
         arg_min(payday, age) - median(payday) as payday_delay,
-        regr_slope(ln(payroll_cny), -age) as payroll_slope
+        regr_slope(ln(payroll_cny), -age order by age) as payroll_slope
     from paydays
     group by firm_id, as_of
 

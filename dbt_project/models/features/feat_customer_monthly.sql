@@ -25,12 +25,12 @@ trade as (
         snapshots.as_of,
         facts.direction,
         facts.counterparty_id,
-        cast(coalesce(sum(facts.net_cny) filter (
+        coalesce(sum(facts.net_cny) filter (
             where facts.month > snapshots.last_month - interval 12 month
-        ), 0) as double) as net,
-        cast(coalesce(sum(facts.net_cny) filter (
+        ), 0) as net,
+        coalesce(sum(facts.net_cny) filter (
             where facts.month <= snapshots.last_month - interval 12 month
-        ), 0) as double) as net_before,
+        ), 0) as net_before,
         coalesce(sum(facts.invoice_count) filter (
             where facts.month > snapshots.last_month - interval 12 month
         ), 0) as invoices,
@@ -64,11 +64,12 @@ customers as (
         firm_id,
         as_of,
         count(*) filter (where net > 0) as customers,
-        sum(net) filter (where net > 0) as sales,
-        sum(net) filter (where net > 0 and place <= 5) as top_sales,
-        sum(net) filter (where net > 0 and net_before <= 0) as new_sales,
-        sum(net) filter (where net > 0 and invoices >= 3) as repeat_sales,
-        sum(net) filter (where net > 0 and invoices >= 3 and recent_invoices > 0) as stable_sales,
+        cast(sum(net) filter (where net > 0) as double) as sales,
+        cast(sum(net) filter (where net > 0 and place <= 5) as double) as top_sales,
+        cast(sum(net) filter (where net > 0 and net_before <= 0) as double) as new_sales,
+        cast(sum(net) filter (where net > 0 and invoices >= 3) as double) as repeat_sales,
+        cast(sum(net) filter (where net > 0 and invoices >= 3 and recent_invoices > 0) as double)
+            as stable_sales,
         count(*) filter (where net_before > 0) as customers_before,
         count(*) filter (where net_before > 0 and net > 0) as customers_kept,
         count(*) filter (where net_before > 0 and place_before <= 5) as top_before,
@@ -86,7 +87,8 @@ suppliers as (
         firm_id,
         as_of,
         count(*) filter (where net > 0) as suppliers,
-        sum(net * net) filter (where net > 0) / pow(sum(net) filter (where net > 0), 2) as hhi,
+        sum(pow(cast(net as double), 2) order by counterparty_id) filter (where net > 0)
+        / pow(cast(sum(net) filter (where net > 0) as double), 2) as hhi,
         count(*) filter (where net_before > 0) as suppliers_before,
         count(*) filter (where net_before > 0 and net > 0) as suppliers_kept
     from ranked
@@ -101,7 +103,7 @@ two_way as (
     select
         sales.firm_id,
         sales.as_of,
-        sum(least(sales.net, purchases.net)) as net
+        cast(sum(least(sales.net, purchases.net)) as double) as net
     from trade as sales
     inner join trade as purchases
         on

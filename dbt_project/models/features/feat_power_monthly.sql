@@ -75,8 +75,9 @@ windows as (
         / sum(bill_count) filter (where age < 12) as late_payment_share,
         max(age) filter (where energy_kwh is not null) + 1 as observed_months,
         cast(sum(energy_kwh) filter (where age >= 12) as double) as energy_12m_before,
-        regr_slope(ln(1 + greatest(cast(energy_kwh as double), 0)), -age) filter (where age < 12)
-            as slope_12m,
+        regr_slope(ln(1 + greatest(cast(energy_kwh as double), 0)), -age order by age) filter (
+            where age < 12
+        ) as slope_12m,
         count(energy_kwh) filter (where age < 12) as months_12m,
         cast(arg_min(energy_kwh, age) as double) as latest,
         cast(max(energy_kwh) filter (where age between 1 and 12) as double) as highest,

@@ -77,9 +77,11 @@ order_trends as (
     select
         order_windows.firm_id,
         order_windows.as_of,
-        stddev_pop(coalesce(ordered_months.ordered, 0))
-        / nullif(avg(coalesce(ordered_months.ordered, 0)), 0) as cv,
-        regr_slope(ln(1 + greatest(coalesce(ordered_months.ordered, 0), 0)), -ages.age) as slope
+        stddev_pop(coalesce(ordered_months.ordered, 0) order by ages.age)
+        / nullif(avg(coalesce(ordered_months.ordered, 0) order by ages.age), 0) as cv,
+        regr_slope(
+            ln(1 + greatest(coalesce(ordered_months.ordered, 0), 0)), -ages.age order by ages.age
+        ) as slope
     from order_windows
     inner join ages on order_windows.window_months > ages.age
     left join ordered_months
@@ -112,7 +114,8 @@ buyer_shares as (
         firm_id,
         as_of,
         count(*) as buyer_count,
-        sum(ordered * ordered) / pow(sum(ordered), 2) as hhi
+        sum(ordered * ordered order by buyer_id)
+        / pow(sum(ordered order by buyer_id), 2) as hhi
     from buyers
     group by firm_id, as_of
 
