@@ -116,6 +116,7 @@ def _parties() -> pl.DataFrame:
 def _write(parties: pl.DataFrame, table: str, path: Path, first: int, count: int) -> None:
     form = "format parquet, compression zstd" if path.suffix == ".parquet" else "format csv, header"
     with duckdb.connect() as connection:
+        connection.execute("set enable_progress_bar = false")
         connection.register("parties", parties)
         connection.execute(f"""
             copy (

@@ -1,5 +1,6 @@
 """What a night calls: which deliveries wait, and land them."""
 
+import errno
 import shutil
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -16,10 +17,12 @@ from extracts.manifest import DeliveryRef
 from extracts.records import DeliveryReport, LandingReport
 from firmpulse import warehouse
 from firmpulse.calendar import CHINA
-from firmpulse.errors import DeliveryRefused
+from firmpulse.errors import DeliveryRefused, DiskError
 from firmpulse.settings import Settings
 
 SOURCES = (*GRANTED, "lender")
+# What a full disk, a quota or a limit on the size of files says.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 __all__ = ["SOURCES", "DeliveryRef", "LandingReport", "land", "pending"]
 
@@ -40,6 +43,9 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
     A delivery that cannot be taken is recorded and reported; the others land all the same. The
     files of a landed delivery leave the inbox; those that were refused stay, to be looked at.
     Run again, it changes nothing.
+
+    Raises:
+        DiskError: the home folder cannot be written; what has not landed still waits.
     """
     known = contracts.load()
     reports = []
@@ -68,6 +74,11 @@ def _land(
     except DeliveryRefused as refusal:
         return records.record_refused(connection, ref, as_of, str(refusal))
     except (OSError, OverflowError, duckdb.Error) as error:
+        if isinstance(error, duckdb.IOException) or getattr(error, "errno", None) in _NO_SPACE:
+            raise DiskError(
+                f"{settings.root} cannot be written ({type(error).__name__}); make room on its "
+                "disk and run the night again"
+            ) from error
         # The error's own text may quote a path or a cell.
         reason = f"the delivery cannot be read ({type(error).__name__}); look at its files"
         return records.record_refused(connection, ref, as_of, reason)

@@ -55,6 +55,10 @@ class FilesUnreadable(FirmpulseError):
         super().__init__("; ".join(f"file {n}: {reason}" for n, reason in self.reasons.items()))
 
 
+class DiskError(FirmpulseError):
+    """A file of ours cannot be written or read; no delivery is to blame."""
+
+
 class GrantError(FirmpulseError):
     """A grant is malformed or contradicts an earlier one."""
 

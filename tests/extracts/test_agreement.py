@@ -8,7 +8,7 @@ is held against the contract.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib import resources
 from typing import Any
@@ -21,6 +21,8 @@ from expectations import profiles, verdicts
 from expectations import suite as suites
 from extracts import contracts, nightly
 from extracts.contracts import Column, Contract
+from extracts.landing import Counts
+from extracts.purge import purge
 from features import build
 from firmpulse import dbt_runner, keys, tokens, warehouse
 from firmpulse.settings import Settings
@@ -312,3 +314,21 @@ def test_a_night_of_one_day_later_masks_nothing_again(world: World) -> None:
             model = world.model(table)
             rows = connection.execute(f"select firm_id from warehouse.staging.{model}").fetchall()
             assert len(rows) == before[table], table
+
+
+def test_every_row_that_comes_again_is_a_duplicate_before_and_after_its_purge(
+    world: World,
+) -> None:
+    """The digest of what a file holds is that of what the vault holds, in every table."""
+    settings = world.settings
+    for attempt in ("second", "third"):
+        for table, contract in contracts.load().items():
+            again = {"delivery_id": f"{attempt}-{table.replace('_', '-')}", "id_scheme": SCHEME}
+            deliver(settings, _files(contract), table=table, source=contract.source, **again)
+        for source in sorted({contract.source for contract in contracts.load().values()}):
+            totals = nightly.land(settings, source, AS_OF).totals
+            assert totals == Counts(read=totals.read, duplicate=totals.read)
+            assert totals.read > 0
+        assert purge(settings, AS_OF + timedelta(days=settings.raw_days)).raw_rows.keys() == (
+            set(TABLES) if attempt == "second" else set()
+        )
