@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from extracts import contracts
@@ -14,7 +14,18 @@ FIRMS = ("F1", "F2", "F3")
 FIRST = date(2024, 1, 1)
 # A back-fill before the first night, so that the windows of two years are filled.
 DAYS = range(-420, 300)
-_SUMMARIES = ("货款", "代发工资", "缴税", "贷款发放", "还本", "结息", "内部转账")
+_SUMMARIES = (
+    "货款",
+    "代发工资",
+    "缴税",
+    "贷款发放",
+    "还本",
+    "结息",
+    "内部转账",
+    "社保",
+    "取现",
+    "扣划",
+)
 
 
 def make(seed: int) -> dict[str, list[Row]]:
@@ -92,8 +103,9 @@ def _invoice(draw: random.Random, firm: str, day: date) -> Row:
     other = draw.choice(("C1", "C2", "C3", *(other for other in FIRMS if other != firm), None))
     seller, buyer = (firm, other) if direction == "OUT" else (other, firm)
     return {
-        "direction": direction, "issue_time": day, "seller_tax_no": seller,
-        "buyer_tax_no": buyer, "amount": draw.randrange(-200, 2000), "tax": 1,
+        "direction": direction, "seller_tax_no": seller,
+        "issue_time": datetime.combine(day, time(draw.choice((3, 10, 16)))),
+        "buyer_tax_no": buyer, "amount": draw.choice((1000, draw.randrange(-200, 2000))), "tax": 1,
         "status": draw.choice(("NORMAL", "NORMAL", "VOID")),
     }  # fmt: skip
 
@@ -140,14 +152,16 @@ def _bill(draw: random.Random, firm: str, day: date) -> Row:
         "read_date": month + timedelta(days=draw.randrange(40)),
         "kwh_total": draw.randrange(1, 900),
         "kwh_valley": 1, "amount": 10, "due_date": add_months(month, 1), "penalty": 0,
-        "paid_at": add_months(month, 1) + timedelta(days=draw.randrange(-9, 9)), "arrears": 0,
+        "paid_at": add_months(month, 1) + timedelta(days=draw.randrange(-9, 9)),
+        "arrears": draw.choice((0, 3)),
     }  # fmt: skip
 
 
 def _vat(draw: random.Random, firm: str, day: date) -> Row:
     month = day.replace(day=1)
     return {
-        "period_start": month, "due_date": month + timedelta(days=45), "filed_at": day,
+        "period_start": month, "filed_at": day,
+        "due_date": day + timedelta(days=draw.randrange(-4, 9)),
         "period_end": month_end(month), "form_column": draw.choice(("MONTH", "MONTH", None)),
         "sales_standard": draw.choice((0, draw.randrange(1, 900))),
         "sales_simple": draw.choice((None, 5)), "output_tax": 9, "input_tax": 8,
@@ -161,6 +175,6 @@ _TABLES: Mapping[str, tuple[int, Make]] = {
     "bank_txn": (240, _txn),
     "sc_order": (120, _order),
     "sc_receivable": (120, _receivable),
-    "power_bill": (120, _bill),
-    "tax_vat_return": (90, _vat),
+    "power_bill": (200, _bill),
+    "tax_vat_return": (200, _vat),
 }
