@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
@@ -17,10 +17,12 @@ features_app = typer.Typer(no_args_is_help=True, help="The features and their de
 def list_features(
     source: Annotated[str | None, typer.Option(help="Only features of this source.")] = None,
 ) -> None:
-    """List the features with dimension, unit and expected sign."""
+    """List the features with dimension, window and expected sign."""
     from features import registry
 
-    table = Table("feature", "source", "dimension", "window", "unit", "sign", "名称")
+    # A name that is cut cannot be copied into `show`.
+    names = Column("feature", no_wrap=True)
+    table = Table(names, "source", "dimension", "window", "sign", "名称")
     features = registry.load(Settings()).features
     sources = sorted({feature.source for feature in features})
     if source is not None and source not in sources:
@@ -29,7 +31,7 @@ def list_features(
         if source in (None, feature.source):
             table.add_row(
                 feature.name, feature.source, feature.dimension, feature.window,
-                feature.unit, feature.expected_sign, feature.name_zh,
+                feature.expected_sign, feature.name_zh,
             )  # fmt: skip
     make_console().print(table)
 

@@ -57,6 +57,8 @@ def test_features_are_listed_and_shown(tmp_path: Path) -> None:
     listed = _firmpulse(tmp_path, "features", "list", "--source", "power")
     assert listed.returncode == 0
     assert "power_energy_mean_12m" in listed.stdout
+    # no name is cut, the longest neither
+    assert "power_payment_delay_days_12m" in listed.stdout
     assert "tax_sales" not in listed.stdout
     missing = _firmpulse(tmp_path, "features", "show", "power_enrgy")
     assert missing.returncode == 1

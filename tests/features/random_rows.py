@@ -105,7 +105,8 @@ def _invoice(draw: random.Random, firm: str, day: date) -> Row:
     return {
         "direction": direction, "seller_tax_no": seller,
         "issue_time": datetime.combine(day, time(draw.choice((3, 10, 16)))),
-        "buyer_tax_no": buyer, "amount": draw.choice((1000, draw.randrange(-200, 2000))), "tax": 1,
+        "buyer_tax_no": buyer, "tax": 1,
+        "amount": draw.choice((1000, draw.randrange(-20000, 200000) / 100)),
         "status": draw.choice(("NORMAL", "NORMAL", "VOID")),
     }  # fmt: skip
 
@@ -113,7 +114,8 @@ def _invoice(draw: random.Random, firm: str, day: date) -> Row:
 def _txn(draw: random.Random, firm: str, day: date) -> Row:
     return {
         "account_no": f"6222{firm}", "booked_at": day, "dc": draw.choice(("IN", "OUT")),
-        "amount": draw.choice((100, draw.randrange(1, 900))), "balance": draw.randrange(-50, 5000),
+        "amount": draw.choice((100, draw.randrange(1, 90000) / 100)),
+        "balance": draw.randrange(-5000, 500000) / 100,
         "summary": draw.choice(_SUMMARIES),
         "reversal_flag": False, "cp_tax_no": draw.choice(("C1", None)),
     }  # fmt: skip
@@ -131,7 +133,7 @@ def _taken_back(draw: random.Random, txn: Row, day: date) -> Row:
 def _order(draw: random.Random, firm: str, day: date) -> Row:
     return {
         "order_no": f"O{firm}{day}", "buyer_uscc": draw.choice(("C1", "C2")), "order_date": day,
-        "due_date": day + timedelta(days=30), "amount": draw.randrange(1, 500),
+        "due_date": day + timedelta(days=30), "amount": draw.randrange(1, 50000) / 100,
         "status": draw.choice(("ACTIVE", "CANCELLED")),
     }  # fmt: skip
 

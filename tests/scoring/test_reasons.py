@@ -86,7 +86,7 @@ def test_every_dimension_of_the_features_has_a_sub_score() -> None:
     used = {
         column["config"]["meta"]["dimension"]
         for file in (DBT_PROJECT / "models" / "features").glob("feat_*.yml")
-        for model in yaml.safe_load(file.read_text(encoding="utf-8"))["models"]
+        for model in yaml.safe_load(file.read_text(encoding="utf-8")).get("models", ())
         for column in model["columns"]
         if "dimension" in column.get("config", {}).get("meta", {})
     }

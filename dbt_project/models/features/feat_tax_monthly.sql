@@ -61,7 +61,7 @@ counterparty_totals as (
         snapshots.as_of,
         facts.direction,
         facts.counterparty_id,
-        cast(sum(facts.net_cny) as double) as net_cny,
+        sum(facts.net_cny) as net_cny,
         max(facts.month) > any_value(snapshots.last_month) - interval 6 month as is_recent
     from snapshots
     {{ join_known(ref('fct_tax_counterparty_monthly'), months=12) }}
@@ -78,10 +78,12 @@ counterparties as (
         as_of,
         count(*) filter (where direction = 'OUT' and is_recent) as customer_count,
         count(*) filter (where direction = 'IN' and is_recent) as supplier_count,
-        sum(net_cny * net_cny) filter (where direction = 'OUT')
-        / pow(sum(net_cny) filter (where direction = 'OUT'), 2) as customer_hhi,
-        max(net_cny) filter (where direction = 'OUT')
-        / sum(net_cny) filter (where direction = 'OUT') as top_customer_share
+        -- In a fixed order, so that a rebuild gives the same bits.
+        sum(pow(cast(net_cny as double), 2) order by counterparty_id) filter (
+            where direction = 'OUT'
+        ) / pow(cast(sum(net_cny) filter (where direction = 'OUT') as double), 2) as customer_hhi,
+        cast(max(net_cny) filter (where direction = 'OUT') as double)
+        / cast(sum(net_cny) filter (where direction = 'OUT') as double) as top_customer_share
     from counterparty_totals
     group by firm_id, as_of
 
