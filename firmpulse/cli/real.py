@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from firmpulse import warehouse
 from firmpulse.cli import nightly, summary
@@ -57,6 +57,7 @@ def cumcm2020c(folder: Folder) -> None:
     summary.show_rows(settings, as_of, console)
     _show_invoices(settings, as_of, console)
     _show_comparison(report, console)
+    _show_single_features(settings, as_of, console)
     summary.show_scores(settings, as_of, console)
     summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
 
@@ -111,6 +112,36 @@ def _show_comparison(report: "CrossValidationReport", console: Console) -> None:
         f"[dim]With {report.bads} defaults, differences under 0.03 are noise. The outcomes have "
         "no date, so late inactivity may be a consequence of default.[/]"
     )
+
+
+def _show_single_features(settings: Settings, as_of: date, console: Console) -> None:
+    """Print how well each feature alone ranks the firms whose outcome is known."""
+    from sklearn.metrics import roc_auc_score
+
+    from features import registry
+
+    found = []
+    with warehouse.connect(settings) as connection:
+        for meta in registry.load(settings).features:
+            if meta.kind != "number":
+                continue
+            known = connection.execute(
+                f"""select outcome.defaulted, feature."{meta.name}"
+                from warehouse.labels.undated_outcome as outcome
+                inner join warehouse.features.{meta.view} as feature using (firm_id)
+                where feature.as_of = ? and feature."{meta.name}" is not null""",  # noqa: S608 - own names
+                [as_of],
+            ).pl()
+            if known["defaulted"].n_unique() == known[meta.name].unique().head(2).len() == 2:
+                auc = roc_auc_score(known["defaulted"], known[meta.name])
+                found.append((auc, meta, known.height))
+    table = Table(
+        Column("feature", no_wrap=True), "expected sign", "firms", "AUC",
+        title="Each feature alone; above 0.5, a higher value means more defaults",
+    )  # fmt: skip
+    for auc, meta, firms in sorted(found, key=lambda item: -abs(item[0] - 0.5)):
+        table.add_row(meta.name, meta.expected_sign, str(firms), f"{auc:.3f}")
+    console.print(table)
 
 
 def _show_features(settings: Settings, as_of: date, source: str, console: Console) -> None:
