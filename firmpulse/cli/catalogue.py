@@ -6,6 +6,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from firmpulse.cli.leakage import check_leakage
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -53,4 +54,5 @@ def show_feature(name: str) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    features_app.command("check-leakage")(check_leakage)
     app.add_typer(features_app, name="features")

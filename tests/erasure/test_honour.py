@@ -126,7 +126,7 @@ def test_what_is_delivered_later_stays_out(home: Home) -> None:
 def test_features_of_other_firms_do_not_change(home: Home) -> None:
     gone = list(home.firms)[:5]
     before = _features(home.settings, *gone)
-    assert len(before) == 7
+    assert len(before) == 12
     for firm_id in gone:
         _revoke(home, firm_id)
     report = honour.honour(home.settings, home.next_day)

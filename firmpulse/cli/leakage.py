@@ -1,0 +1,59 @@
+"""`firmpulse features check-leakage`: what became known later moves no feature."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from firmpulse import warehouse
+from firmpulse.cli.progress import make_console
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+
+
+def check_leakage(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="Day up to which values must not move; by "
+            "default 60 days before the newest night.",
+        ),
+    ] = None,
+    firms: Annotated[int, typer.Option(min=1, help="Firms in the sample.")] = 100,
+) -> None:
+    """Perturb what became known later, on a copy, and name every feature that moves."""
+    from features import leakage
+
+    console = make_console()
+    settings = Settings()
+    known_on = as_of.date() if as_of else _newest_night(settings) - timedelta(days=60)
+    report = leakage.check(settings, known_on, firms)
+    if report.moved:
+        table = Table("feature", "snapshots that moved")
+        for name, count in sorted(report.moved.items(), key=lambda item: -item[1]):
+            table.add_row(name, f"{count:,}")
+        console.print(table)
+    verdict = f"{len(report.moved)} moved" if report.moved else "none moved"
+    console.print(
+        f"{report.features} features, {report.snapshots:,} snapshots of {report.firms:,} firms up "
+        f"to {report.known_on}, {report.later_rows:,} rows that became known later: {verdict}"
+    )
+    if report.moved:
+        raise typer.Exit(1)
+
+
+def _newest_night(settings: Settings) -> date:
+    with warehouse.connect(settings) as connection:
+        known = connection.execute(
+            "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'nights'"
+        ).fetchall()
+        newest: date | None = None
+        if known:
+            (newest,) = connection.execute(
+                "select max(as_of) from warehouse.ops.nights"
+            ).fetchall()[0]
+    if newest is None:
+        raise NotReadyError("no night was built yet; run one first: firmpulse night")
+    return newest
