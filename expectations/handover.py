@@ -37,10 +37,11 @@ def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
 
 
 def features(settings: Settings, as_of: date) -> dict[str, Any]:
-    """Check the masked rows, the facts and the feature frame of a night.
+    """Check the masked rows, the facts, the feature frame and its drift of a night.
 
     Raises:
-        ExpectationFailed: rows were lost between vault and warehouse, or a feature is out of range.
+        ExpectationFailed: rows were lost between vault and warehouse, a feature is out of range,
+            or too many have moved away from what the champion learnt.
     """
     masked = _check(settings, as_of, "masked", profiles.masked)
     facts = _check(settings, as_of, "facts", profiles.facts)
@@ -53,7 +54,9 @@ def features(settings: Settings, as_of: date) -> dict[str, Any]:
         return profiles.features(frame(connection, known, profiles.spine(connection, day)), known)
 
     found = _check(settings, as_of, "features", tonight)
-    warnings = masked["warnings"] + facts["warnings"] + found["warnings"]
+    moved = drift(settings, as_of)
+    checks = (masked, facts, found, moved)
+    warnings = [warning for check in checks for warning in check["warnings"]]
     return {"features": found["rows"], "warnings": warnings}
 
 
@@ -75,6 +78,15 @@ def summary(settings: Settings, as_of: date) -> dict[str, int]:
     """Return the counts of a night: deliveries, rows, firms, scores."""
     with warehouse.connect(settings) as connection:
         return profiles.night(connection, as_of)
+
+
+def drift(settings: Settings, as_of: date) -> dict[str, Any]:
+    """Check the features of the assessable firms against the champion's training frame."""
+    from expectations import stability
+
+    if not stability.measure(settings, as_of):
+        return {"warnings": []}
+    return _check(settings, as_of, "drift", stability.profile)
 
 
 def _check(

@@ -41,13 +41,24 @@ class Registry:
     features: tuple[FeatureMeta, ...]
 
     def names(
-        self, source: str | None = None, exclude_sources: Collection[str] = ()
+        self,
+        source: str | None = None,
+        exclude_sources: Collection[str] = (),
+        view: str | None = None,
     ) -> tuple[str, ...]:
-        """Return feature names, of one source or of all but some."""
+        """Return feature names: of one source, of all but some, of one view.
+
+        Raises:
+            KeyError: there is no such view.
+        """
+        if view is not None and view not in self.views():
+            raise KeyError(f"no feature view {view!r}; there are {', '.join(self.views())}")
         return tuple(
             f.name
             for f in self.features
-            if source in (None, f.source) and f.source not in exclude_sources
+            if source in (None, f.source)
+            and f.source not in exclude_sources
+            and view in (None, f.view)
         )
 
     def categorical(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from training.metrics import (
     Interval,
     measure,
     measure_with_intervals,
-    population_stability_index,
+    score_stability,
 )
 from training.split import OOT, TRAIN, VALIDATION
 
@@ -47,7 +47,7 @@ def evaluate(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Ev
     unseen_rows = oot.filter(unseen)
     if set(unseen_rows["outcome"]) == {"good", "bad"}:
         metrics |= _with_intervals(unseen_rows, oot_prob[unseen], "oot_unseen", config)
-    metrics["psi_score"] = population_stability_index(learnt_prob, oot_prob)
+    metrics["psi_score"] = score_stability(learnt_prob, oot_prob)
     metrics |= {
         "oot_rows": float(oot.height),
         "oot_bads": float(bads_of(oot).sum()),

@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from features import drift
 from features.registry import FeatureMeta
 from firmpulse import digests, origin, warehouse
 from firmpulse.errors import NotReadyError
@@ -40,6 +41,8 @@ class FrozenFrame:
     digest: str
     features: tuple[FeatureMeta, ...]
     rows: pl.DataFrame
+    # Rows when it was frozen; those of firms that withdrew are gone from `rows`.
+    frozen_rows: int
     # Whose data it is, such as 'simulated firms'; stands in every title.
     origin: str
 
@@ -81,6 +84,7 @@ def write(
     connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
     connection.execute("insert into warehouse.training.frames values (?, ?, ?, ?, ?, ?, ?)", entry)
     membership.record(connection, digest, "frozen_rows")
+    drift.keep_references(connection, digest, rows, features)
     connection.execute("commit")
     connection.unregister("frozen_rows")
     return digest
@@ -99,16 +103,19 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
             raise NotReadyError(
                 f"no training frame was sampled for {as_of}; run: firmpulse train --as-of {as_of}"
             )
-        digest, meta = entry
+        digest, meta, frozen_rows = entry
         rows = connection.execute(
             f"select * replace (cast(firm_id as varchar) as firm_id) "  # noqa: S608 - catalogued
             f"from warehouse.training.{name} order by firm_id, as_of"
         ).pl()
         whose = origin.of_deliveries(connection)
-    return FrozenFrame(as_of, f"training.{name}", digest, _metas(json.loads(meta)), rows, whose)
+    metas = _metas(json.loads(meta))
+    return FrozenFrame(as_of, f"training.{name}", digest, metas, rows, frozen_rows, whose)
 
 
-def _catalogue_entry(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[str, str] | None:
+def _catalogue_entry(
+    connection: duckdb.DuckDBPyConnection, name: str
+) -> tuple[str, str, int] | None:
     exists = connection.execute(
         "select count(*) from duckdb_tables() where database_name = 'warehouse' "
         "and schema_name = 'training' and table_name = 'frames'"
@@ -116,10 +123,10 @@ def _catalogue_entry(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[
     if exists is None or not exists[0]:
         return None
     found = connection.execute(
-        "select digest, features_json from warehouse.training.frames where table_name = ?",
+        "select digest, features_json, rows from warehouse.training.frames where table_name = ?",
         [name],
     ).fetchone()
-    return None if found is None else (found[0], found[1])
+    return None if found is None else (found[0], found[1], found[2])
 
 
 def _metas(content: list[dict[str, Any]]) -> tuple[FeatureMeta, ...]:

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from firmpulse import stability
 from firmpulse.scale import FloatArray
 
 Weights = npt.NDArray[np.float64]
 
 # Draws are worked off in chunks of about this many weights, which bounds memory.
 _CHUNK_WEIGHTS = 4_000_000
-_PSI_BINS = 10
-_PSI_FLOOR = 1e-4
 _LOWEST_PROB = 1e-15
 
 
@@ -104,16 +103,9 @@ def weighted(
         }
 
 
-def population_stability_index(expected: FloatArray, actual: FloatArray) -> float:
-    """Return the PSI of two samples over the deciles of the first; 0 means identical.
-
-    A bin without a row counts as 0.01 %. Source: Siddiqi, Credit Risk Scorecards (2006).
-    """
-    cuts = np.unique(np.quantile(expected, np.linspace(0, 1, _PSI_BINS + 1)[1:-1]))
-    share_before, share_now = _shares(expected, cuts), _shares(actual, cuts)
-    return float(np.sum((share_now - share_before) * np.log(share_now / share_before)))
-
-
-def _shares(sample: FloatArray, cuts: FloatArray) -> FloatArray:
-    counts = np.bincount(np.searchsorted(cuts, sample, side="left"), minlength=len(cuts) + 1)
-    return np.maximum(counts / len(sample), _PSI_FLOOR)
+def score_stability(expected: FloatArray, actual: FloatArray) -> float:
+    """Return the PSI of two samples over the deciles of the first; 0 means identical."""
+    cuts = stability.decile_cuts(expected)
+    return stability.population_stability_index(
+        stability.shares(expected, cuts), stability.shares(actual, cuts)
+    )

@@ -40,18 +40,30 @@ def freeze(
     Raises:
         NotReadyError: labels are missing or too few; the message has the numbers.
     """
+    rows = draw(settings, as_of, registry, config)
     with warehouse.connect(settings) as connection:
-        granted = trainable(settings, as_of)
+        digest = frozen.write(connection, as_of, rows, registry.features, frozen.table_name(as_of))
+    return _report(as_of, digest, rows)
+
+
+def draw(
+    settings: Settings, as_of: date, registry: Registry, config: TrainingConfig
+) -> pl.DataFrame:
+    """Return the training frame of `as_of`: firm_id, as_of, outcome, split and the features.
+
+    Raises:
+        NotReadyError: labels are missing or too few; the message has the numbers.
+    """
+    granted = trainable(settings, as_of)
+    with warehouse.connect(settings) as connection:
         labels = _labels(connection, as_of).join(granted, on="firm_id", how="semi")
         assigned = split.assign(labels, as_of, config)
         spine = assigned.select("firm_id", "as_of")
         known = frame(connection, registry, spine, registry.names())
-        features = withhold(known, registry.features, granted)
-        rows = pl.concat(
-            [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
-        )
-        digest = frozen.write(connection, as_of, rows, registry.features, frozen.table_name(as_of))
-    return _report(as_of, digest, rows)
+    features = withhold(known, registry.features, granted)
+    return pl.concat(
+        [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
+    )
 
 
 def trainable(settings: Settings, as_of: date) -> pl.DataFrame:

@@ -104,7 +104,7 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
         rows = pl.concat([labels, columns], how="horizontal")
         digest = frozen.write(connection, as_of, rows, observed, name)
         whose = origin.of_deliveries(connection)
-    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, whose)
+    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, rows.height, whose)
 
 
 def _labels(

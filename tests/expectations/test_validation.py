@@ -5,7 +5,7 @@ from expectations import require, suite, validate
 from firmpulse.errors import ConfigurationError, ExpectationFailed
 from firmpulse.settings import Settings
 
-SUITES = ["delivery", "facts", "features", "masked", "scores"]
+SUITES = ["delivery", "drift", "facts", "features", "masked", "scores"]
 
 
 @pytest.fixture(scope="module")
@@ -160,5 +160,5 @@ def test_every_expectation_exists_in_great_expectations(name: str) -> None:
 
 
 def test_an_unknown_suite_names_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="delivery, facts, features, masked, scores"):
+    with pytest.raises(ConfigurationError, match="delivery, drift, facts, features, masked"):
         suite.load("nothing")

@@ -11,7 +11,7 @@ from sklearn.metrics import (
 from training.metrics import (
     measure,
     measure_with_intervals,
-    population_stability_index,
+    score_stability,
     weighted,
 )
 
@@ -84,8 +84,8 @@ def test_interval_is_as_wide_as_theory_says() -> None:
 def test_psi_of_known_shares() -> None:
     expected = np.arange(1_000.0)
     # All rows in the lowest decile: (1 − 0.1)·ln 10 + 9·(0.0001 − 0.1)·ln 0.001.
-    assert population_stability_index(expected, np.zeros(50)) == pytest.approx(8.28311, abs=1e-4)
-    assert population_stability_index(expected, expected) == 0
+    assert score_stability(expected, np.zeros(50)) == pytest.approx(8.28311, abs=1e-4)
+    assert score_stability(expected, expected) == 0
     # Half in the lowest decile, half in the next: 2·0.4·ln 5 + 8·(0.0001 − 0.1)·ln 0.001.
     two = np.r_[np.zeros(10), np.full(10, 150.0)]
-    assert population_stability_index(expected, two) == pytest.approx(6.80815, abs=1e-4)
+    assert score_stability(expected, two) == pytest.approx(6.80815, abs=1e-4)

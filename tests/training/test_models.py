@@ -109,7 +109,7 @@ METAS = (_statement("statement_margin", "-"), _statement("statement_leverage", "
 def test_scorecard_scores_as_optbinning_does(tmp_path: Path) -> None:
     rows = _rows(1_500)
     frame = FrozenFrame(
-        date(2026, 1, 31), "training.frame", "digest", METAS, rows, "delivered data"
+        date(2026, 1, 31), "training.frame", "digest", METAS, rows, rows.height, "delivered data"
     )
     card = scorecard_fit.fit(frame, TrainingConfig())
     binning, model = scorecard_fit.fit_optbinning(rows, list(METAS))
@@ -125,7 +125,7 @@ def test_scorecard_scores_as_optbinning_does(tmp_path: Path) -> None:
 def test_scorecard_points_add_up_to_the_score() -> None:
     rows = _rows(1_500)
     frame = FrozenFrame(
-        date(2026, 1, 31), "training.frame", "digest", METAS, rows, "delivered data"
+        date(2026, 1, 31), "training.frame", "digest", METAS, rows, rows.height, "delivered data"
     )
     card = scorecard_fit.fit(frame, TrainingConfig())
     first = rows.head(1)

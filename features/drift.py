@@ -1,0 +1,194 @@
+"""Has a feature moved since the model learnt it? Distributions now against the training frame.
+
+The reference of a frame is kept when the frame is frozen: bins and shares, no rows, so it outlives
+rows that are erased. Bins are the deciles of the training rows; a missing value has a bin of its
+own, as in a scorecard, and so has every category that is not rare.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from features.registry import FeatureMeta
+from firmpulse import stability
+from firmpulse.scale import FloatArray
+
+# A category of fewer rows is counted with the others; it could point at a firm.
+_LEAST_ROWS_OF_A_CATEGORY = 5
+
+_REFERENCES_DDL = """
+create table if not exists warehouse.ops.feature_references (
+    -- Digest of the frozen training frame.
+    digest varchar not null,
+    feature varchar not null,
+    row_count bigint not null,
+    -- Upper ends of all bins but the last; empty for a category.
+    cuts double[] not null,
+    categories varchar[] not null,
+    -- Share of all rows per bin, or per category and of the others; the last one is missing.
+    shares double[] not null,
+    primary key (digest, feature)
+)
+"""
+_DRIFT_DDL = """
+create table if not exists warehouse.ops.feature_drift (
+    as_of date not null,
+    feature varchar not null,
+    model_version varchar not null,
+    reference_digest varchar not null,
+    row_count bigint not null,
+    missing_share double not null,
+    reference_missing_share double not null,
+    psi double not null,
+    primary key (as_of, model_version, feature)
+)
+"""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How one feature was distributed in a training frame."""
+
+    feature: str
+    row_count: int
+    # Upper ends of all bins but the last; empty for a category.
+    cuts: tuple[float, ...]
+    categories: tuple[str, ...]
+    # Share of all rows per bin, or per category and of the others; the last one is missing.
+    shares: tuple[float, ...]
+
+    @property
+    def missing_share(self) -> float:
+        """Share of the training rows without a value."""
+        return self.shares[-1]
+
+
+def reference(column: pl.Series, meta: FeatureMeta) -> Reference:
+    """Return the distribution of a feature in a training frame of at least one row."""
+    observed = column.drop_nulls()
+    if meta.kind == "category":
+        counts = observed.value_counts().filter(pl.col("count") >= _LEAST_ROWS_OF_A_CATEGORY)
+        categories = tuple(sorted(counts[column.name].to_list()))
+        found = _category_shares(column, categories)
+        return Reference(meta.name, len(column), (), categories, tuple(found.tolist()))
+    values = observed.to_numpy()
+    cuts = stability.decile_cuts(values) if len(values) else np.empty(0)
+    found = _number_shares(column, cuts)
+    return Reference(meta.name, len(column), tuple(cuts.tolist()), (), tuple(found.tolist()))
+
+
+def measure(rows: pl.DataFrame, references: Sequence[Reference]) -> pl.DataFrame:
+    """Return one row per feature of `references`: how its values in `rows` differ from them.
+
+    Args:
+        rows: the features now, one row a firm, at least one.
+        references: the features of a training frame; what `rows` lacks counts as missing.
+
+    Returns:
+        feature, row_count, missing_share, reference_missing_share, psi.
+    """
+    found = []
+    for before in references:
+        now = _shares_now(rows, before)
+        found.append(
+            {
+                "feature": before.feature,
+                "row_count": rows.height,
+                "missing_share": float(now[-1]),
+                "reference_missing_share": before.missing_share,
+                "psi": stability.population_stability_index(np.array(before.shares), now),
+            }
+        )
+    return pl.DataFrame(found)
+
+
+def keep_references(
+    connection: duckdb.DuckDBPyConnection,
+    digest: str,
+    rows: pl.DataFrame,
+    metas: Sequence[FeatureMeta],
+) -> None:
+    """Keep the distributions of a frozen frame under its digest."""
+    connection.execute(_REFERENCES_DDL)
+    for found in (reference(rows[meta.name], meta) for meta in metas):
+        connection.execute(
+            "insert into warehouse.ops.feature_references values (?, ?, ?, ?, ?, ?) "
+            "on conflict do nothing",
+            [digest, found.feature, found.row_count, list(found.cuts), list(found.categories),
+             list(found.shares)],
+        )  # fmt: skip
+
+
+def references_of(connection: duckdb.DuckDBPyConnection, digest: str) -> tuple[Reference, ...]:
+    """Return the distributions of a frozen frame; none when they were not kept."""
+    connection.execute(_REFERENCES_DDL)
+    rows = connection.execute(
+        "select feature, row_count, cuts, categories, shares "
+        "from warehouse.ops.feature_references where digest = ? order by feature",
+        [digest],
+    ).fetchall()
+    return tuple(
+        Reference(feature, count, tuple(cuts), tuple(categories), tuple(shares))
+        for feature, count, cuts, categories, shares in rows
+    )
+
+
+def measured_days(connection: duckdb.DuckDBPyConnection, model_version: str) -> set[date]:
+    """Return the dates for which drift against a model version is recorded."""
+    connection.execute(_DRIFT_DDL)
+    rows = connection.execute(
+        "select distinct as_of from warehouse.ops.feature_drift where model_version = ?",
+        [model_version],
+    ).fetchall()
+    return {day for (day,) in rows}
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    model_version: str,
+    digest: str,
+    measured: pl.DataFrame,
+) -> None:
+    """Replace the drift of a date against a model version by what `measure` gave."""
+    connection.execute(_DRIFT_DDL)
+    connection.register("measured_drift", measured)
+    connection.execute("begin")
+    connection.execute(
+        "delete from warehouse.ops.feature_drift where as_of = ? and model_version = ?",
+        [as_of, model_version],
+    )
+    connection.execute(
+        "insert into warehouse.ops.feature_drift select $as_of, feature, $version, $digest, "
+        "row_count, missing_share, reference_missing_share, psi from measured_drift",
+        {"as_of": as_of, "version": model_version, "digest": digest},
+    )
+    connection.execute("commit")
+    connection.unregister("measured_drift")
+
+
+def _shares_now(rows: pl.DataFrame, before: Reference) -> FloatArray:
+    if before.feature not in rows.columns:
+        return np.append(np.zeros(len(before.shares) - 1), 1.0)
+    column = rows[before.feature]
+    if column.dtype == pl.String:
+        return _category_shares(column, before.categories)
+    return _number_shares(column, np.array(before.cuts))
+
+
+def _number_shares(column: pl.Series, cuts: FloatArray) -> FloatArray:
+    observed = column.drop_nulls().to_numpy()
+    missing = column.null_count() / len(column)
+    if not len(observed):
+        return np.append(np.zeros(len(cuts) + 1), missing)
+    return np.append(stability.shares(observed, cuts) * (1 - missing), missing)
+
+
+def _category_shares(column: pl.Series, categories: Sequence[str]) -> FloatArray:
+    named = [float((column == category).sum()) for category in categories]
+    others = len(column) - column.null_count() - sum(named)
+    return np.array([*named, others, column.null_count()]) / len(column)
