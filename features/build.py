@@ -1,10 +1,14 @@
 """Builds masked rows, facts and features for a date with dbt."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from features import registry
 from firmpulse import dbt_runner, runlog, warehouse
 from firmpulse.dbt_runner import NodeOutcome
+from firmpulse.errors import BuildFailed, ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 
 Stage = Literal["mask", "facts", "features"]
@@ -14,12 +18,29 @@ SELECTORS: dict[Stage, tuple[str, ...]] = {
     "facts": ("path:models/facts",),
     "features": ("path:models/features", "path:models/labels"),
 }
+# What dbt says when the columns of a model are not those of its table.
+_OTHER_COLUMNS = "out of sync"
+
+
+@dataclass(frozen=True)
+class BackfillReport:
+    """What was built again: view → rows of the dates, and seconds in all."""
+
+    rows: Mapping[str, int]
+    seconds: float
 
 
 def build(
-    settings: Settings, as_of: date, stage: Stage, *, full_refresh: bool = False
+    settings: Settings,
+    as_of: date,
+    stage: Stage,
+    *,
+    full_refresh: bool = False,
+    only: tuple[date, date] | None = None,
 ) -> tuple[NodeOutcome, ...]:
     """Bring one stage up to what has landed; with `full_refresh`, from nothing.
+
+    With `only`, features are built at the dates from the first to the second and at no other.
 
     Features are kept for every month end and for every night that was ever built, so the night
     is noted first: a full refresh then rebuilds the same snapshots.
@@ -36,6 +57,93 @@ def build(
                 "insert into warehouse.ops.nights values (?) on conflict do nothing", [as_of]
             )
     with runlog.step(settings, as_of, "build", stage):
-        return dbt_runner.build(
-            settings, SELECTORS[stage], {"as_of": as_of.isoformat()}, full_refresh=full_refresh
+        variables = {"as_of": as_of.isoformat()} | _only(only)
+        return _run(settings, SELECTORS[stage], variables, full_refresh)
+
+
+def backfill(
+    settings: Settings, views: Sequence[str], dates: tuple[date, date] | None = None
+) -> BackfillReport:
+    """Build feature views again from the facts there are: all history, or the dates given.
+
+    For a definition that changed. What was known when stays as it is, so a view whose definition
+    did not change gets the same rows again.
+
+    Args:
+        settings: home folder.
+        views: feature views of the registry.
+        dates: first and last as_of to build; all by default, which also takes new columns in.
+
+    Raises:
+        ConfigurationError: there is no such view.
+        NotReadyError: no night was built yet, or none of the views' snapshots is in the dates.
+        BuildFailed: a model or a data test failed, or a view has new columns and got dates.
+    """
+    known = registry.load(settings).views()
+    unknown = [view for view in views if view not in known]
+    if unknown:
+        raise ConfigurationError(
+            f"there is no feature view {', '.join(unknown)}; there are {', '.join(known)}"
         )
+    newest = newest_night(settings)
+    rows = _snapshots(settings, dates)
+    if dates and not rows:
+        raise NotReadyError(
+            f"there are no snapshots from {dates[0]} to {dates[1]}; the newest night is {newest}"
+        )
+    variables = {"as_of": newest.isoformat()} | _only(dates)
+    with runlog.step(settings, newest, "backfill", ", ".join(views)) as step:
+        _run(settings, views, variables, full_refresh=dates is None)
+        step.rows_out = rows * len(views)
+    return BackfillReport(dict.fromkeys(views, rows), step.seconds)
+
+
+def _only(dates: tuple[date, date] | None) -> dict[str, str]:
+    if dates is None:
+        return {}
+    return {"rebuild_from": dates[0].isoformat(), "rebuild_to": dates[1].isoformat()}
+
+
+def _run(
+    settings: Settings, select: Sequence[str], variables: dict[str, str], full_refresh: bool
+) -> tuple[NodeOutcome, ...]:
+    try:
+        return dbt_runner.build(settings, select, variables, full_refresh=full_refresh)
+    except BuildFailed as error:
+        if _OTHER_COLUMNS not in str(error):
+            raise
+        raise BuildFailed(
+            f"{error}\nIts definition has other columns than its table; build all its history "
+            f"again: firmpulse features backfill --view NAME"
+        ) from error
+
+
+def newest_night(settings: Settings) -> date:
+    """Return the newest date that features were built for.
+
+    Raises:
+        NotReadyError: no night was built yet.
+    """
+    with warehouse.connect(settings) as connection:
+        known = connection.execute(
+            "select 1 from duckdb_tables() where database_name = 'warehouse' "
+            "and schema_name = 'ops' and table_name = 'nights'"
+        ).fetchall()
+        newest: date | None = None
+        if known:
+            (newest,) = connection.execute(
+                "select max(as_of) from warehouse.ops.nights"
+            ).fetchall()[0]
+    if newest is None:
+        raise NotReadyError("no night was built yet; run one first: firmpulse night")
+    return newest
+
+
+def _snapshots(settings: Settings, dates: tuple[date, date] | None) -> int:
+    first, last = dates or (date.min, date.max)
+    with warehouse.connect(settings) as connection:
+        (rows,) = connection.execute(
+            "select count(*) from warehouse.features.firm_snapshots where as_of between ? and ?",
+            [first, last],
+        ).fetchall()[0]
+    return int(rows)

@@ -147,6 +147,21 @@ def measured_days(connection: duckdb.DuckDBPyConnection, model_version: str) -> 
     return {day for (day,) in rows}
 
 
+def recorded(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Return all drift against the newest model version that any was measured against.
+
+    Returns:
+        as_of, feature, model_version, reference_digest, row_count, missing_share,
+        reference_missing_share, psi.
+    """
+    connection.execute(_DRIFT_DDL)
+    return connection.execute(
+        "select * from warehouse.ops.feature_drift where model_version = ("
+        "select max_by(model_version, try_cast(model_version as bigint)) "
+        "from warehouse.ops.feature_drift) order by as_of, feature"
+    ).pl()
+
+
 def record(
     connection: duckdb.DuckDBPyConnection,
     as_of: date,

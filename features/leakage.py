@@ -5,17 +5,14 @@ from that together with rows and corrections that became known afterwards, real 
 Every feature must have the same value in both, at every date up to that day.
 """
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from features import build, registry
+from features import build, registry, scratch
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
@@ -78,11 +75,13 @@ def check(settings: Settings, known_on: date, firms: int) -> LeakageReport:
         NotReadyError: nothing is masked yet, or nothing was known by that day.
         BuildFailed: a model or one of its tests failed on the copy.
     """
-    tables = _sample(settings, firms)
     metas = registry.load(settings).features
-    with _scratch(settings) as before, _scratch(settings) as after:
-        _load(before, tables, known_on, with_later=False)
-        later_rows = _load(after, tables, known_on, with_later=True)
+    with (
+        scratch.home(settings, "leakage") as before,
+        scratch.home(settings, "leakage") as after,
+    ):
+        _load(settings, before, firms, known_on, with_later=False)
+        later_rows = _load(settings, after, firms, known_on, with_later=True)
         for home in (before, after):
             build.build(home, known_on, "facts")
             build.build(home, known_on, "features")
@@ -105,67 +104,29 @@ def check(settings: Settings, known_on: date, firms: int) -> LeakageReport:
     )
 
 
-@contextmanager
-def _scratch(settings: Settings) -> Iterator[Settings]:
-    """Give a home of its own, with keys of its own, that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="leakage-", dir=settings.root) as folder:
-        yield settings.model_copy(update={"home": Path(folder)})
-
-
-def _sample(settings: Settings, firms: int) -> dict[str, tuple[str, pl.DataFrame]]:
-    """Return DDL and rows of every masked table, for the firms of the sample."""
-    with warehouse.connect(settings) as connection:
-        ddl = dict(connection.execute(
-            "select table_name, sql from duckdb_tables() "
-            "where database_name = 'warehouse' and schema_name = 'staging' order by all"
-        ).fetchall())  # fmt: skip
-        if not ddl:
-            raise NotReadyError("nothing is masked yet; run a night first: firmpulse night")
+def _load(
+    settings: Settings, home: Settings, firms: int, known_on: date, *, with_later: bool
+) -> int:
+    """Fill a scratch home; return how many of its rows became known after `known_on`."""
+    only = "" if with_later else f"and available_at <= date '{known_on}'"
+    with scratch.beside(settings, home) as connection:
+        tables = scratch.staging_tables(connection)
         every = " union ".join(
             f'select firm_id from warehouse.staging."{table}"'  # noqa: S608 - the catalogue's names
-            for table in ddl
+            for table in tables
         )
         connection.execute(
             f"create temp table sampled as from ({every}) order by md5(firm_id::varchar) limit $n",
             {"n": firms},
         )
-        return {
-            table: (
-                sql,
-                connection.execute(
-                    "select * replace (firm_id::varchar as firm_id) "  # noqa: S608 - as above
-                    f'from warehouse.staging."{table}" where firm_id in (from sampled)'
-                ).pl(),
-            )
-            for table, sql in ddl.items()
-        }
-
-
-def _load(
-    home: Settings,
-    tables: Mapping[str, tuple[str, pl.DataFrame]],
-    known_on: date,
-    *,
-    with_later: bool,
-) -> int:
-    """Fill a scratch home; return how many of its rows became known after `known_on`."""
-    later = 0
+        scratch.fill(
+            connection,
+            lambda table: f"from {table} where firm_id in (from temp.sampled) {only}",
+        )
+    if not with_later:
+        return 0
     with warehouse.connect(home) as connection:
-        connection.execute("create schema if not exists warehouse.staging")
-        connection.execute("use warehouse")
-        for table, (ddl, rows) in tables.items():
-            connection.execute(ddl)
-            connection.register("sampled_rows", rows)
-            only = "" if with_later else "where available_at <= $known_on"
-            connection.execute(
-                f'insert into warehouse.staging."{table}" by name from sampled_rows {only}',
-                {} if with_later else {"known_on": known_on},
-            )
-            connection.unregister("sampled_rows")
-            if with_later:
-                later += _add_news(connection, table, known_on)
-        connection.execute("use memory")
-    return later
+        return sum(_add_news(connection, table, known_on) for table in tables)
 
 
 def _add_news(connection: duckdb.DuckDBPyConnection, table: str, known_on: date) -> int:

@@ -79,10 +79,25 @@ class Registry:
 
 def load(settings: Settings) -> Registry:
     """Return the registry from the last manifest, parsing the project where there is none."""
+    return from_manifest(manifest(settings))
+
+
+def manifest(settings: Settings) -> dict[str, Any]:
+    """Return dbt's last manifest, parsing the project where there is none."""
     path = dbt_runner.target_path(settings) / "manifest.json"
     if not path.exists():
         path = dbt_runner.parse(settings)
-    return from_manifest(json.loads(path.read_text(encoding="utf-8")))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def days_of_staging(settings: Settings) -> dict[str, str]:
+    """Return masked table → its column of the day that a row is about, where there is one."""
+    return {
+        node["name"]: node["config"]["meta"]["day"]
+        for node in manifest(settings)["nodes"].values()
+        if node["resource_type"] == "model" and "day" in node["config"]["meta"]
+    }
 
 
 def from_manifest(manifest: Mapping[str, Any]) -> Registry:

@@ -36,7 +36,7 @@ def run_dag(
 
     Args:
         settings: its home folder; Airflow's database is made there if need be.
-        dag_id: run_nightly or train_model.
+        dag_id: a DAG of `dags/`, such as run_nightly.
         conf: parameters of the run, such as {"as_of": "2026-10-31"}.
         on_task: called as soon as a task has ended.
 

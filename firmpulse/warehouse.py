@@ -97,8 +97,10 @@ def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
     connection.execute("set temp_file_encryption = true")
 
 
-def attach(connection: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> None:
-    """Attach the vault or the warehouse under its name; make it where there is none yet.
+def attach(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, alias: str | None = None
+) -> None:
+    """Attach the vault or the warehouse under its name, or another; make it where there is none.
 
     What an interrupted renewal left behind is cleared.
 
@@ -111,7 +113,7 @@ def attach(connection: duckdb.DuckDBPyConnection, settings: Settings, name: str)
     while seen != (found := envelope.read_or_make(settings, name)):
         _drop_half_made(path, found)
         for key in found.keys:
-            if opens(connection, name, path, key):
+            if opens(connection, alias or name, path, key):
                 if not envelope.is_settled(settings, name, found):
                     envelope.settle(settings, name, key.generation)
                 return

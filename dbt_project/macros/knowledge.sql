@@ -67,7 +67,8 @@
 {%- endmacro %}
 
 
-{#- Snapshots whose features are missing, or were built before news about them had landed.
+{#- Snapshots whose features are missing, or were built before news about them had landed. With
+    the variables `rebuild_from` and `rebuild_to`: every snapshot of these dates, and no other.
     `last_month` is the newest month that a snapshot counts. -#}
 {% macro snapshots_to_build(lag_days=0) -%}
     select
@@ -76,7 +77,11 @@
         snapshots.through_seq,
         {{ last_month('snapshots.as_of', lag_days) }} as last_month
     from {{ ref('firm_snapshots') }} as snapshots
-    {%- if is_incremental() %}
+    {%- if var('rebuild_from') %}
+    where
+        snapshots.as_of between
+        cast('{{ var("rebuild_from") }}' as date) and cast('{{ var("rebuild_to") }}' as date)
+    {%- elif is_incremental() %}
     anti join {{ this }} as built
         on
             snapshots.firm_id = built.firm_id

@@ -1,14 +1,12 @@
 """`firmpulse features check-leakage`: what became known later moves no feature."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from firmpulse import warehouse
 from firmpulse.cli.progress import make_console
-from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 
@@ -24,11 +22,11 @@ def check_leakage(
     firms: Annotated[int, typer.Option(min=1, help="Firms in the sample.")] = 100,
 ) -> None:
     """Perturb what became known later, on a copy, and name every feature that moves."""
-    from features import leakage
+    from features import build, leakage
 
     console = make_console()
     settings = Settings()
-    known_on = as_of.date() if as_of else _newest_night(settings) - timedelta(days=60)
+    known_on = as_of.date() if as_of else build.newest_night(settings) - timedelta(days=60)
     report = leakage.check(settings, known_on, firms)
     if report.moved:
         table = Table("feature", "snapshots that moved")
@@ -42,18 +40,3 @@ def check_leakage(
     )
     if report.moved:
         raise typer.Exit(1)
-
-
-def _newest_night(settings: Settings) -> date:
-    with warehouse.connect(settings) as connection:
-        known = connection.execute(
-            "select 1 from duckdb_tables() where schema_name = 'ops' and table_name = 'nights'"
-        ).fetchall()
-        newest: date | None = None
-        if known:
-            (newest,) = connection.execute(
-                "select max(as_of) from warehouse.ops.nights"
-            ).fetchall()[0]
-    if newest is None:
-        raise NotReadyError("no night was built yet; run one first: firmpulse night")
-    return newest

@@ -56,7 +56,8 @@ def test_a_source_in_another_unit_stops_the_night(home: Settings) -> None:
     with warehouse.connect(home) as connection:
         views = connection.execute(
             "select table_name, column_name from duckdb_columns() "
-            "where database_name = 'warehouse' and schema_name = 'features' and table_name like 'feat_%' and data_type = 'DOUBLE'"
+            "where database_name = 'warehouse' and schema_name = 'features' "
+            "and table_name like 'feat_%' and data_type = 'DOUBLE'"
         ).fetchall()
         for view, column in views:
             connection.execute(

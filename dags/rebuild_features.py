@@ -1,0 +1,61 @@
+"""Features of a month, built again from the facts there are.
+
+For a definition that changed: a night builds only what is missing or had news, so older months keep
+the old definition until they are built again. What was known when stays as it is.
+
+**Reads** the facts and the masked rows. **Writes** the feature views, at the dates of one month.
+
+**Date.** A scheduled run speaks for the month before it. Any other run says a day of the month:
+trigger with `{"as_of": "2026-10-31", "view": "feat_bank_monthly"}`; without a view it builds all.
+
+**Re-run.** Clear the failed task; it may run twice.
+
+**Backfill.** `airflow backfill create --dag-id rebuild_features --from-date 2026-01-01
+--to-date 2026-10-31 --dag-run-conf '{"view": "feat_bank_monthly"}'`: one run a month, oldest first.
+A view with new columns is built whole first, by `firmpulse features backfill --view NAME`.
+"""
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+
+from firmpulse.asof import resolve
+from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.settings import Settings
+
+AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
+
+
+@task
+def rebuild(as_of: str, params: dict[str, Any] | None = None) -> dict[str, int]:
+    """Build the views at the dates of the month; returns the rows of each."""
+    from features import build, registry
+    from firmpulse.calendar import month_end, month_start
+
+    settings, day = Settings(), date.fromisoformat(as_of)
+    view = (params or {}).get("view")
+    views = [view] if view else registry.load(settings).views()
+    return dict(build.backfill(settings, views, (month_start(day), month_end(day))).rows)
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 4 1 * *", timezone="Asia/Shanghai"),
+    start_date=first_day(Settings()).replace(day=1),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "as_of": Param(None, type=["string", "null"], format="date"),
+        "view": Param(None, type=["string", "null"]),
+    },
+    default_args=TASK_DEFAULTS,
+    user_defined_macros={"resolve": resolve},
+    doc_md=__doc__,
+    tags=["firmpulse"],
+)
+def rebuild_features() -> None:
+    """One task a run."""
+    rebuild(AS_OF)
+
+
+rebuild_features()
