@@ -1,13 +1,16 @@
 from datetime import date, timedelta
 
 import duckdb
+import polars as pl
 import pytest
 
 from extracts import nightly
+from features import build
 from firmpulse import dagrun, warehouse
-from firmpulse.errors import ConfigurationError, ExpectationFailed, TaskFailed
+from firmpulse.errors import ConfigurationError, ExpectationFailed, NotReadyError, TaskFailed
 from firmpulse.settings import Settings
 from firmpulse.taskwatch import TaskEvent, in_short
+from scoring.restated import restated
 
 pytestmark = pytest.mark.slow
 
@@ -85,6 +88,97 @@ def test_training_gives_a_champion_and_the_night_its_scores(
         counted = published.execute("select count(*) from latest_scores").fetchone()
     assert counted == (scored["scored"],)
     assert scored["scored"] > 50
+
+
+def test_a_month_is_built_again_and_no_other(
+    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+) -> None:
+    settings, _ = simulated
+    view = "feat_bank_monthly"
+    before = _rows_of(settings, view)
+    with warehouse.connect(settings) as connection:
+        # As if an older definition had been built.
+        connection.execute(f"update warehouse.features.{view} set bank_operating_in_mean_6m = -1")
+    conf = {"as_of": "2025-03-10", "view": view}
+    outcome = dagrun.run_dag(settings, "rebuild_features", conf)
+    after = _rows_of(settings, view)
+    march = pl.col("as_of") == date(2025, 3, 31)
+    assert outcome.results("rebuild") == [{view: after.filter(march).height}]
+    assert after.filter(march).equals(before.filter(march))
+    assert set(after.filter(~march)["bank_operating_in_mean_6m"]) == {-1.0}
+    # All history, by the command's function.
+    report = build.backfill(settings, [view])
+    assert report.rows == {view: before.height}
+    assert _rows_of(settings, view).equals(before)
+    with pytest.raises(ConfigurationError, match="no feature view feat_money"):
+        build.backfill(settings, ["feat_money"])
+    with pytest.raises(NotReadyError, match="no snapshots from 2031-01-01"):
+        build.backfill(settings, [view], (date(2031, 1, 1), date(2031, 1, 31)))
+
+
+def _rows_of(settings: Settings, view: str) -> pl.DataFrame:
+    with warehouse.connect(settings) as connection:
+        return connection.execute(
+            f"select columns(*)::varchar from warehouse.features.{view} order by all"
+        ).pl().with_columns(
+            pl.col("as_of").str.to_date(), pl.col("bank_operating_in_mean_6m").cast(pl.Float64)
+        )  # fmt: skip
+
+
+def test_a_correction_moves_the_score_of_its_firm_and_of_no_other(
+    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+) -> None:
+    settings, night = simulated
+    assert restated(settings, night + timedelta(days=9)).later_rows == {}
+    with warehouse.connect(settings) as connection:
+        firm, rows = connection.execute(
+            f"""
+            select firm_id::varchar, count(*) from warehouse.staging.stg_tax__invoice
+            where {_LAST_SALES} group by firm_id order by count(*) desc, firm_id limit 1
+            """
+        ).fetchall()[0]
+        connection.execute(
+            f"""
+            insert into warehouse.staging.stg_tax__invoice
+            select * replace (
+                cast(net_cny / 100 as decimal(18, 2)) as net_cny,
+                record_version + 1 as record_version,
+                date '{night}' + 5 as available_at
+            )
+            from warehouse.staging.stg_tax__invoice
+            where {_LAST_SALES} and firm_id = '{firm}'
+            """
+        )
+        kept = connection.execute("select count(*) from warehouse.features.feat_tax_monthly")
+        snapshots = kept.fetchall()
+    try:
+        report = restated(settings, night + timedelta(days=9))
+    finally:
+        with warehouse.connect(settings) as connection:
+            connection.execute(
+                "delete from warehouse.staging.stg_tax__invoice where available_at > ?", [night]
+            )
+            assert (
+                snapshots
+                == connection.execute(
+                    "select count(*) from warehouse.features.feat_tax_monthly"
+                ).fetchall()
+            )
+    assert report.night == night
+    assert report.later_rows == {"stg_tax__invoice": rows}
+    assert report.moved["firm_id"].to_list() == [firm]
+    (moved,) = report.moved.to_dicts()
+    assert moved["features_moved"] > 10
+    assert moved["prob_after"] != moved["prob_before"]
+    with duckdb.connect(str(settings.scores_path), read_only=True) as published:
+        expected = published.execute(
+            "select grade, score, default_prob from scores where firm_id = ? and as_of = ?",
+            [firm, night],
+        ).fetchall()
+    assert expected == [(moved["grade_before"], moved["score_before"], moved["prob_before"])]
+
+
+_LAST_SALES = "direction = 'OUT' and status <> 'VOID' and issued_on > date '2026-05-01'"
 
 
 def test_a_source_that_crashes_leaves_the_others_and_fails_the_run(

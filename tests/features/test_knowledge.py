@@ -1,12 +1,13 @@
 """What is known when: labels, registrations, core buyers, nights run out of order."""
 
+import re
 from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
 
-from features import build
+from features import build, registry
 from firmpulse import warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import NotReadyError
@@ -149,3 +150,14 @@ def test_a_row_that_only_takes_another_back_makes_old_snapshots_stale(settings: 
         date(2023, 2, 10): 500,
         date(2023, 2, 12): 500,
     }
+
+
+def test_the_day_of_a_masked_table_is_the_one_its_facts_go_by(settings: Settings) -> None:
+    used = {
+        (table, day)
+        for node in registry.manifest(settings)["nodes"].values()
+        if node["resource_type"] == "model"
+        for table, day in re.findall(r"monthly_rows\(ref\('(\w+)'\), '(\w+)'\)", node["raw_code"])
+    }
+    assert dict(used) == registry.days_of_staging(settings)
+    assert len(used) > 10
