@@ -43,9 +43,7 @@ def of_values(values: pl.Series) -> Distribution:
     return Distribution(len(values), missing, quantiles, _bars(numbers, quantiles))
 
 
-def _bars(
-    numbers: FloatArray, quantiles: dict[float, float]
-) -> tuple[tuple[str, int], ...]:
+def _bars(numbers: FloatArray, quantiles: dict[float, float]) -> tuple[tuple[str, int], ...]:
     low, high = quantiles[0.05], quantiles[0.95]
     if low == high:
         count = int((numbers == low).sum())
