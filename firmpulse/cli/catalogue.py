@@ -83,6 +83,23 @@ def write_catalogue(
     )
 
 
+@features_app.command("export-feast")
+def export_feast(folder: Annotated[Path, typer.Argument(help="Folder of the repository.")]) -> None:
+    """Write a Feast repository: feature views, and Parquet files with tokens and features."""
+    from features import feast_export
+
+    try:
+        report = feast_export.export(Settings(), folder)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}; give a folder to write in") from None
+    make_console().print(
+        f"{folder}: {len(report.rows)} feature views, {report.firms:,} firms, "
+        f"{sum(report.rows.values()):,} rows up to {report.as_of}. "
+        f"Next: cd {folder} && feast apply",
+        markup=False,
+    )
+
+
 def _contract_columns() -> dict[str, tuple[str, ...]]:
     from extracts import contracts
 
