@@ -129,7 +129,7 @@ def _write(parties: pl.DataFrame, table: str, path: Path, first: int, count: int
                 inner join parties as firm on firm.id = hash(i, 4) % {_FIRMS}
                 inner join parties as other on other.id = hash(i, 3) % {_PARTIES}
             ) to '{path}' ({form})
-        """)  # noqa: S608 — our own SQL
+        """)
 
 
 def _recode(path: Path) -> None:

@@ -64,7 +64,7 @@ def _environment(home: Path) -> dict[str, str]:
 
 
 def _firmpulse(home: Path, *arguments: str) -> None:
-    subprocess.run([_FIRMPULSE, *arguments], env=_environment(home), check=True, stdout=sys.stderr)  # noqa: S603 - our own command
+    subprocess.run([_FIRMPULSE, *arguments], env=_environment(home), check=True, stdout=sys.stderr)
 
 
 def _next_night(home: Path) -> date:
@@ -79,7 +79,7 @@ def _next_night(home: Path) -> date:
 def _night(home: Path, night: date, at_the_moment: "object") -> float:
     began = time.monotonic()
     command = [_FIRMPULSE, "night", "--as-of", night.isoformat()]
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         command, env=_environment(home), stdout=subprocess.PIPE, text=True
     ) as process:
         for line in process.stdout or ():
@@ -129,7 +129,7 @@ def _rows_left(home: Path, chosen: list[str]) -> int:
             "and schema_name not in ('scoring', 'ops')"
         ).fetchall():
             total += connection.execute(
-                f'select count(*) from warehouse.{schema}."{table}" semi join chosen '  # noqa: S608 - the catalogue's names
+                f'select count(*) from warehouse.{schema}."{table}" semi join chosen '
                 f'on cast("{table}".firm_id as varchar) = chosen.firm_id'
             ).fetchall()[0][0]
         for schema, table in connection.execute(
@@ -137,7 +137,7 @@ def _rows_left(home: Path, chosen: list[str]) -> int:
             "and column_name = 'firm' "
         ).fetchall():
             total += connection.execute(
-                f'select count(*) from vault.{schema}."{table}" as t '  # noqa: S608 - the catalogue's names
+                f'select count(*) from vault.{schema}."{table}" as t '
                 "where cast(token('firm', t.firm) as varchar) in (select firm_id from chosen)"
             ).fetchall()[0][0]
     return total
@@ -180,7 +180,7 @@ def _outputs(home: Path, chosen: list[str]) -> dict[str, pl.DataFrame]:
         ).fetchall()
         for (view,) in views:
             frames[view] = connection.execute(
-                f"select * exclude ({'through_seq' if 'feat_' in view else 'feature_digest'}) "  # noqa: S608 - the catalogue's names
+                f"select * exclude ({'through_seq' if 'feat_' in view else 'feature_digest'}) "
                 f"replace (cast(firm_id as varchar) as firm_id) from warehouse.{view} "
                 "where not list_contains(?, cast(firm_id as varchar)) order by firm_id, as_of",
                 [chosen],

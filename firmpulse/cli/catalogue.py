@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from firmpulse.cli.feature_builds import backfill, drift, restated
+from firmpulse.cli.feature_builds import backfill, drift, recreate, restated
 from firmpulse.cli.leakage import check_leakage
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
@@ -171,5 +171,6 @@ def register(app: typer.Typer) -> None:
     features_app.command("check-leakage")(check_leakage)
     features_app.command()(backfill)
     features_app.command()(drift)
+    features_app.command()(recreate)
     features_app.command()(restated)
     app.add_typer(features_app, name="features")

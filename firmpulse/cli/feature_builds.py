@@ -104,6 +104,29 @@ def restated(
         console.print(_moves(changed.sort(pl.col("notches").abs(), descending=True)))
 
 
+def recreate(
+    as_of: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Date of the training frame.")
+    ],
+) -> None:
+    """Make a frozen training frame again and say whether it is the same to the digest."""
+    from training import recreation
+
+    made = recreation.recreate(Settings(), as_of.date())
+    console = make_console()
+    console.print(f"{made.as_of}: frozen {made.frozen_rows:,} rows, digest {made.digest}")
+    if made.same:
+        console.print("Made again: the same digest.")
+        return
+    console.print(f"Made again: digest {made.digest_now}")
+    if made.erased_rows:
+        console.print(f"  {made.erased_rows:,} frozen rows were erased since")
+    console.print(f"  {made.only_frozen:,} rows are frozen only, {made.only_now:,} are new")
+    for name, rows in sorted(made.changed.items(), key=lambda item: -item[1]):
+        console.print(f"  {name}: {rows:,} rows have another value", highlight=False)
+    raise typer.Exit(1)
+
+
 def _moves(changed: pl.DataFrame) -> Table:
     table = Table(Column("firm_id", no_wrap=True), "grade", "score", "PD", "features moved")
     for row in changed.rows(named=True):
