@@ -161,3 +161,47 @@ def test_the_day_of_a_masked_table_is_the_one_its_facts_go_by(settings: Settings
     }
     assert dict(used) == registry.days_of_staging(settings)
     assert len(used) > 10
+
+
+def test_rows_that_went_missing_move_no_other_firm_in_the_graph(settings: Settings) -> None:
+    """F2 takes back its tax data after the night: F1's place in that night's graph stays."""
+    day = date(2024, 3, 9)
+    sales = [
+        invoice(1, "F1", day, 100, other="F2"),
+        invoice(2, "F2", day, 100, other="F3"),
+        invoice(3, "F3", day, 100, other="F1"),
+    ]
+    vault_rows.fill(settings, {"tax_invoice": sales})
+    _night(settings, date(2024, 4, 30))
+    before = vault_rows.features_of(settings, "feat_graph_monthly").sort("firm_id", "as_of")
+    newest = before.filter(pl.col("as_of") == date(2024, 4, 30))
+    assert newest["graph_ring_share_12m"].to_list() == [1, 1, 1]
+    with warehouse.connect(settings, vault=True) as connection:
+        (firm,) = connection.execute("select token('firm', 'uscc:F2')::varchar").fetchall()[0]
+        for table in ("facts.fct_tax_counterparty_monthly", "features.feat_graph_monthly"):
+            connection.execute(f"delete from warehouse.{table} where firm_id = '{firm}'")
+    _night(settings, date(2024, 4, 30))
+    after = vault_rows.features_of(settings, "feat_graph_monthly").sort("firm_id", "as_of")
+    kept = pl.col("firm_id") != firm
+    assert after.filter(kept).equals(before.filter(kept))
+    assert after.height == before.height
+    # From the next night on the ring is open: F2's sale to F3 is known from neither of them.
+    _night(settings, date(2024, 5, 1))
+    next_night = vault_rows.features_of(settings, "feat_graph_monthly").filter(
+        pl.col("as_of") == date(2024, 5, 1)
+    )
+    assert set(next_night.filter(kept)["graph_ring_share_12m"]) == {0}
+
+
+def test_news_of_one_firm_moves_the_others_in_the_graph(settings: Settings) -> None:
+    """A history of F3 that lands later closes the ring of F1 and F2 at a past date."""
+    day = date(2024, 3, 9)
+    first = [invoice(1, "F1", day, 100, other="F2"), invoice(2, "F2", day, 100, other="F3")]
+    vault_rows.fill(settings, {"tax_invoice": first})
+    _night(settings, date(2024, 4, 30))
+    late = [invoice(3, "F3", day, 100, other="F1", delivery_seq=2)]
+    vault_rows.fill(settings, {"tax_invoice": late})
+    _night(settings, date(2024, 5, 1))
+    rows = vault_rows.features_of(settings, "feat_graph_monthly")
+    then = rows.filter(pl.col("as_of") == date(2024, 4, 30))
+    assert then["graph_ring_share_12m"].to_list() == [1, 1, 1]

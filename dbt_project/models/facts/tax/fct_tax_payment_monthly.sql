@@ -1,4 +1,4 @@
-with versions as (
+with versions as not materialized (
 
     {{ monthly_rows(ref('stg_tax__payment'), 'paid_on') }}
 

@@ -1,0 +1,57 @@
+"""dbt-duckdb plugin: functions of ours that the SQL of the models calls."""
+
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from features import graph
+
+_NODE = "STRUCT(node BIGINT, cycle_share DOUBLE, supplier_rank DOUBLE)[]"
+
+
+class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
+    """Brings `trade_graph(sellers, buyers, amounts)`."""
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Register the functions; every cursor of the connection has them."""
+        install(conn)
+
+
+def install(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `trade_graph` available: three lists of the edges of a graph, one struct a node back."""
+    connection.create_function(  # type: ignore[call-overload] # it knows no names of list types
+        "trade_graph", _trade_graph, ["BIGINT[]", "BIGINT[]", "DOUBLE[]"], _NODE, type="arrow"
+    )
+
+
+def _trade_graph(sellers: Any, buyers: Any, amounts: Any) -> Any:
+    """Return one list of structs a graph; each argument is an Arrow column of lists."""
+    lists = zip(sellers.to_pylist(), buyers.to_pylist(), amounts.to_pylist(), strict=True)
+    return pa.array([_of_graph(*edges) for edges in lists], type=_ARROW)
+
+
+def _of_graph(sellers: list[int], buyers: list[int], amounts: list[float]) -> list[dict[str, Any]]:
+    found = graph.measure(
+        np.array(sellers, dtype=np.int64),
+        np.array(buyers, dtype=np.int64),
+        np.array(amounts, dtype=np.float64),
+    )
+    values = zip(found.nodes, found.cycle_share, found.supplier_rank, strict=True)
+    return [
+        {
+            "node": int(node),
+            "cycle_share": None if np.isnan(share) else share,
+            "supplier_rank": rank,
+        }
+        for node, share, rank in values
+    ]
+
+
+_ARROW = pa.list_(
+    pa.struct(
+        [("node", pa.int64()), ("cycle_share", pa.float64()), ("supplier_rank", pa.float64())]
+    )
+)
