@@ -6,23 +6,30 @@ with wanted as (
 
 ),
 
+built as (
+
+    {% if is_incremental() and not var('rebuild_from') -%}
+        select
+            as_of,
+            max(through_seq) as through_seq
+        from {{ this }}
+        group by as_of
+    {%- else -%}
+        select
+            cast(null as date) as as_of,
+            cast(null as bigint) as through_seq
+        where false
+    {%- endif %}
+
+),
+
 moved as (
 
     select every_firm.as_of
     from {{ ref('firm_snapshots') }} as every_firm
-    {%- if is_incremental() and not var('rebuild_from') %}
-        left join (
-            select
-                as_of,
-                max(through_seq) as through_seq
-            from {{ this }}
-            group by as_of
-        ) as built on every_firm.as_of = built.as_of
-        group by every_firm.as_of
-        having max(every_firm.through_seq) > coalesce(max(built.through_seq), -1)
-    {%- else %}
-        group by every_firm.as_of
-    {%- endif %}
+    left join built on every_firm.as_of = built.as_of
+    group by every_firm.as_of
+    having max(every_firm.through_seq) > coalesce(max(built.through_seq), -1)
 
 ),
 
