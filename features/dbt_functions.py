@@ -1,5 +1,6 @@
 """dbt-duckdb plugin: functions of ours that the SQL of the models calls."""
 
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -8,12 +9,13 @@ import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from features import graph
+from firmpulse import calendar
 
 _NODE = "STRUCT(node BIGINT, cycle_share DOUBLE, supplier_rank DOUBLE)[]"
 
 
 class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
-    """Brings `trade_graph(sellers, buyers, amounts)`."""
+    """Brings `trade_graph` and `spring_festival`."""
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions; every cursor of the connection has them."""
@@ -21,10 +23,22 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
 
 
 def install(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make `trade_graph` available: three lists of the edges of a graph, one struct a node back."""
+    """Make the functions available.
+
+    `trade_graph(sellers, buyers, amounts)` takes the edges of a graph and gives one struct a node;
+    `spring_festival(year)` gives its day, null for a year that the calendar does not know.
+    """
+    connection.create_function("spring_festival", _spring_festival, ["BIGINT"], "DATE")
     connection.create_function(  # type: ignore[call-overload] # it knows no names of list types
         "trade_graph", _trade_graph, ["BIGINT[]", "BIGINT[]", "DOUBLE[]"], _NODE, type="arrow"
     )
+
+
+def _spring_festival(year: int) -> date | None:
+    try:
+        return calendar.spring_festival(year)
+    except ValueError:
+        return None
 
 
 def _trade_graph(sellers: Any, buyers: Any, amounts: Any) -> Any:

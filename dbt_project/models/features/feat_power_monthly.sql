@@ -95,6 +95,68 @@ windows as (
 
 ),
 
+-- The newest Spring Festival of which the 45 days after are over; what was usual is the median day
+-- from 60 to 15 days before.
+festivals as (
+
+    select
+        firm_id,
+        as_of,
+        last_month,
+        case
+            when spring_festival(year(last_month)) + 45 <= last_day(last_month)
+                then spring_festival(year(last_month))
+            else spring_festival(year(last_month) - 1)
+        end as festival
+    from snapshots
+
+),
+
+festival_days as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        facts.reading_date - snapshots.festival as day,
+        sum(facts.energy_kwh) as energy_kwh
+    from festivals as snapshots
+    {{ join_known(ref('fct_power_reading_daily'), months=18) }}
+    where facts.reading_date between snapshots.festival - 60 and snapshots.festival + 44
+    group by all
+
+),
+
+usual_days as (
+
+    select
+        firm_id,
+        as_of,
+        median(energy_kwh) as energy_kwh
+    from festival_days
+    where day <= -15
+    group by firm_id, as_of
+    having count(*) >= 20 and median(energy_kwh) > 0
+
+),
+
+restarts as (
+
+    select
+        festival_days.firm_id,
+        festival_days.as_of,
+        cast(coalesce(
+            min(festival_days.day) filter (
+                where festival_days.energy_kwh >= 0.5 * usual_days.energy_kwh
+            ), 45
+        ) as double) as lag_days
+    from festival_days
+    inner join usual_days using (firm_id, as_of)
+    where festival_days.day >= 0
+    group by festival_days.firm_id, festival_days.as_of
+    having count(*) >= 30
+
+),
+
 final as (
 
     select
@@ -136,9 +198,11 @@ final as (
             as power_valley_share_change_12m,
         windows.payment_delay_days as power_payment_delay_days_12m,
         case when windows.arrears_to_bills is not null then least(windows.arrears_to_bills, 10) end
-            as power_arrears_to_bills_12m
+            as power_arrears_to_bills_12m,
+        restarts.lag_days as power_restart_lag_days
     from snapshots
     left join windows using (firm_id, as_of)
+    left join restarts using (firm_id, as_of)
 
 )
 
