@@ -60,3 +60,9 @@ def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, objec
         build.build(settings, AS_OF, stage)
     found = vault_rows.features_of(settings, "feat_power_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]
+
+
+def test_a_large_consumer_is_no_overflow(settings: Settings) -> None:
+    """Some use ten million kWh a month, and their squares count too."""
+    got = _features(settings, [_bill(n, date(2024, n, 1), 100_000_000, 0) for n in range(7, 13)])
+    assert got["power_cv_12m"] == pytest.approx(0, abs=1e-6)
