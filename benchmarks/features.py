@@ -93,7 +93,7 @@ def _options() -> argparse.Namespace:
         "--firms", type=int, help="by default so many that each has --rows-per-firm"
     )
     parser.add_argument("--rows-per-firm", type=int, default=2_500)
-    parser.add_argument("--memory", default="4GB")
+    parser.add_argument("--memory", default="3GB")
     parser.add_argument("--folder", type=Path, default=Path("var/benchmark"))
     return parser.parse_args()
 

@@ -141,7 +141,7 @@ def digest(rows: pl.DataFrame, names: list[str]) -> str:
 
 def _frame(folder: Path, names: list[str]) -> pl.DataFrame:
     spine = pl.read_parquet(folder / "spine.parquet")
-    with warehouse.connect(Settings(home=folder / "home")) as connection:
+    with warehouse.connect(Settings(home=folder / "home", memory_limit="1GB")) as connection:
         return frame(connection, _registry(len(names)), spine, names)
 
 

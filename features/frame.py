@@ -1,10 +1,10 @@
 """The one matrix builder: training and scoring read features through this function only."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any, TypeVar
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -15,6 +15,26 @@ SNAPSHOTS = "warehouse.features.firm_snapshots"
 # Column of the date that the features of a row were built for.
 SNAPSHOT_ON = "snapshot_on"
 _KEYS = ("firm_id", "as_of")
+_SPINE = """
+    create or replace temp table spine_keys as
+    select row_nr, cast(firm_id as uuid) as firm_id, cast(as_of as date) as as_of
+    from spine_rows
+"""
+_MATCHED = f"""
+    create or replace temp table spine_matched as
+    select
+        row_nr,
+        firm_id,
+        case
+            when $max_age_days is null or as_of - found_on <= $max_age_days then found_on
+        end as {SNAPSHOT_ON}
+    from (
+        select spine.row_nr, spine.as_of, snapshots.firm_id, snapshots.as_of as found_on
+        from temp.spine_keys as spine
+        asof left join {SNAPSHOTS} as snapshots
+            on spine.firm_id = snapshots.firm_id and spine.as_of >= snapshots.as_of
+    )
+"""  # noqa: S608 - our own names
 
 Spine = TypeVar("Spine", pl.DataFrame, pa.Table)
 
@@ -55,15 +75,13 @@ def frame(
     """
     wanted = list(names) if names is not None else list(registry.names())
     table = spine.to_arrow() if isinstance(spine, pl.DataFrame) else spine
-    fetched = _fetch(connection, _sql(registry, wanted), _keys(table), max_age_days)
+    fetched = _fetch(connection, registry, wanted, _keys(table), max_age_days)
     if not with_snapshot:
-        fetched = fetched.drop_columns([SNAPSHOT_ON])
+        del fetched[SNAPSHOT_ON]
     if isinstance(spine, pl.DataFrame):
-        columns = pl.from_arrow(fetched)
-        assert isinstance(columns, pl.DataFrame)  # noqa: S101 - what from_arrow gives for a table
-        return pl.concat([spine, columns], how="horizontal")
-    for name in fetched.column_names:
-        table = table.append_column(name, fetched.column(name))
+        return spine.with_columns(pl.Series(name, values) for name, values in fetched.items())
+    for name, values in fetched.items():
+        table = table.append_column(name, values)
     return table
 
 
@@ -77,59 +95,58 @@ def _keys(spine: Any) -> Any:
     empty = [key for key in _KEYS if spine.column(key).null_count]
     if empty:
         raise ContractError(f"the spine has rows without {' and '.join(empty)}; leave them out")
-    numbers = pa.array(range(spine.num_rows), pa.int64())
+    numbers = pa.array(np.arange(spine.num_rows))
     return spine.select(list(_KEYS)).append_column("row_nr", numbers)
 
 
 def _fetch(
-    connection: duckdb.DuckDBPyConnection, query: str, keys: Any, max_age_days: int | None
-) -> Any:
+    connection: duckdb.DuckDBPyConnection,
+    registry: Registry,
+    wanted: Sequence[str],
+    keys: Any,
+    max_age_days: int | None,
+) -> dict[str, Any]:
+    """Return column → values in the order of the keys: `snapshot_on`, then the features."""
     connection.register("spine_rows", keys)
     try:
-        return connection.execute(query, {"max_age_days": max_age_days}).to_arrow_table()
+        # Tables have a known size; without it DuckDB takes the spine for tiny and loops over it.
+        connection.execute(_SPINE)
+        connection.execute(_MATCHED, {"max_age_days": max_age_days})
+        columns = {
+            SNAPSHOT_ON: connection.execute(
+                f"select {SNAPSHOT_ON} from temp.spine_matched order by row_nr"  # noqa: S608 - ours
+            ).to_arrow_table()[SNAPSHOT_ON]
+        }
+        # One view after the other, so that only one of them is in memory.
+        for view, names in _by_view(registry, wanted).items():
+            found = connection.execute(_view_sql(view, names)).to_arrow_table()
+            columns |= {name: found[name] for name in names}
     except duckdb.ConversionException as error:
         raise ContractError(
             "the spine has a firm_id that is no token, or an as_of that is no date; tokens are "
             f"what the published tables call firm_id ({str(error).partition(chr(10))[0]})"
         ) from error
     finally:
+        connection.execute("drop table if exists temp.spine_matched")
+        connection.execute("drop table if exists temp.spine_keys")
         connection.unregister("spine_rows")
+    return {name: columns[name] for name in (SNAPSHOT_ON, *wanted)}
 
 
-def _sql(registry: Registry, wanted: Sequence[str]) -> str:
-    metas = sorted((registry[name] for name in wanted), key=lambda meta: meta.view)
-    views = [view for view, _ in groupby(metas, key=lambda meta: meta.view)]
-    by_name = {meta.name: meta for meta in metas}
-    columns = "".join(f', {by_name[name].view}."{name}"' for name in wanted)
-    joins = "\n".join(
-        f"left join warehouse.features.{view} on {view}.firm_id = matched.firm_id "
-        f"and {view}.as_of = matched.snapshot_on"
-        for view in views
-    )
+def _by_view(registry: Registry, wanted: Sequence[str]) -> dict[str, list[str]]:
+    views: dict[str, list[str]] = {}
+    for name in wanted:
+        views.setdefault(registry[name].view, []).append(name)
+    return views
+
+
+def _view_sql(view: str, names: Sequence[str]) -> str:
+    columns = ", ".join(f'{view}."{name}"' for name in names)
     # Views and columns come from the manifest of this project, never from a caller.
     return f"""
-        with spine as (
-            select row_nr, cast(firm_id as uuid) as firm_id, cast(as_of as date) as as_of
-            from spine_rows
-        ),
-        newest as (
-            select spine.row_nr, spine.as_of, snapshots.firm_id, snapshots.as_of as snapshot_on
-            from spine
-            asof left join {SNAPSHOTS} as snapshots
-                on spine.firm_id = snapshots.firm_id and spine.as_of >= snapshots.as_of
-        ),
-        matched as (
-            select
-                row_nr,
-                firm_id,
-                case
-                    when $max_age_days is null or as_of - snapshot_on <= $max_age_days
-                        then snapshot_on
-                end as snapshot_on
-            from newest
-        )
-        select matched.snapshot_on as {SNAPSHOT_ON}{columns}
-        from matched
-        {joins}
+        select {columns}
+        from temp.spine_matched as matched
+        left join warehouse.features.{view}
+            on {view}.firm_id = matched.firm_id and {view}.as_of = matched.{SNAPSHOT_ON}
         order by matched.row_nr
     """  # noqa: S608
