@@ -179,7 +179,7 @@ def test_a_correction_moves_its_firm_and_of_others_their_place_in_the_graph_alon
     assert expected == [(moved["grade_before"], moved["score_before"], moved["prob_before"])]
 
 
-_GRAPH = ("two_way", "ring", "supplier_rank", "large_buyer", "sole_supplier")
+_GRAPH = ("ring", "supplier_rank", "large_buyer", "sole_supplier")
 _LAST_SALES = "direction = 'OUT' and status <> 'VOID' and issued_on > date '2026-05-01'"
 
 

@@ -107,23 +107,6 @@ measured as (
 
 ),
 
--- Both directions between two firms.
-mutual as (
-
-    select
-        sales.as_of,
-        sales.seller_id as firm_id,
-        sum(least(sales.net_cny, back.net_cny)) as net_cny
-    from edges as sales
-    inner join edges as back
-        on
-            sales.as_of = back.as_of
-            and sales.seller_id = back.buyer_id
-            and sales.buyer_id = back.seller_id
-    group by sales.as_of, sales.seller_id
-
-),
-
 purchases as (
 
     select
@@ -209,13 +192,6 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        cast(
-            case
-                when sales.net_cny > 0
-                    then cast(coalesce(mutual.net_cny, 0) as double)
-                        / cast(sales.net_cny as double)
-            end as double
-        ) as graph_two_way_share_12m,
         struct_extract(measured.place, 'cycle_share') as graph_ring_share_12m,
         struct_extract(measured.place, 'supplier_rank') as graph_supplier_rank_12m,
         cast(
@@ -232,10 +208,6 @@ final as (
         on
             snapshots.as_of = measured.as_of
             and nodes.node = struct_extract(measured.place, 'node')
-    left join mutual
-        on
-            snapshots.firm_id = mutual.firm_id
-            and snapshots.as_of = mutual.as_of
     left join sales
         on
             snapshots.firm_id = sales.firm_id
