@@ -1,10 +1,15 @@
 """The promises of the feature store, on random deliveries with late rows and corrections."""
 
+import random
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import hypothesis
 import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from extracts import contracts
@@ -76,6 +81,34 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
     _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
 
     _night(settings, NIGHTS[-1], full_refresh=True)
+    _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
+
+
+@given(
+    seed=st.integers(10, 10_000),
+    seqs=st.lists(st.integers(1, 6), min_size=2, max_size=4, unique=True),
+    order=st.randoms(use_true_random=False),
+)
+@hypothesis.settings(max_examples=3, deadline=None)
+def test_any_rows_landed_in_any_portions_give_what_a_full_refresh_gives(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, seqs: list[int], order: random.Random
+) -> None:
+    """Nights may also run for dates before others that were run already."""
+    rows = random_rows.make(seed)
+    settings = _home(tmp_path_factory.mktemp("any"), "home")
+    nights = [random_rows.end_of(seq) for seq in seqs]
+    order.shuffle(nights)
+    landed = 0
+    for seq, night in zip(sorted(seqs), nights, strict=True):
+        fresh = random_rows.known_by(rows, seq)
+        vault_rows.fill(
+            settings,
+            {t: [r for r in table if r["delivery_seq"] > landed] for t, table in fresh.items()},
+        )
+        landed = seq
+        _night(settings, night)
+    incremental = _everything(settings, ["facts", "features", "labels"])
+    _night(settings, nights[-1], full_refresh=True)
     _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
 
 
