@@ -40,7 +40,8 @@ def rebuild(as_of: str, params: dict[str, Any] | None = None) -> dict[str, int]:
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("0 4 1 * *", timezone="Asia/Shanghai"),
+    # In the morning, so that the first of a month is the first in UTC too, which backfills go by.
+    schedule=CronDataIntervalTimetable("0 9 1 * *", timezone="Asia/Shanghai"),
     start_date=first_day(Settings()).replace(day=1),
     catchup=False,
     max_active_runs=1,
