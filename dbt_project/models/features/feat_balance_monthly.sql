@@ -4,16 +4,27 @@ with snapshots as (
 
 ),
 
+-- A number in place of firm and date: there are some two hundred days to each.
+numbered as materialized (
+
+    select
+        *,
+        row_number() over (order by firm_id, as_of) as snapshot,
+        cast(last_month - interval 5 month as date) as first_day,
+        last_day(last_month) as final_day
+    from snapshots
+
+),
+
 outflows as (
 
     select
-        snapshots.firm_id,
-        snapshots.as_of,
+        snapshots.snapshot,
         cast(sum(facts.operating_out_cny) as double)
         / (max(datediff('month', facts.month, snapshots.last_month)) + 1) as monthly
-    from snapshots
+    from numbered as snapshots
     {{ join_known(ref('fct_bank_monthly'), months=6) }}
-    group by snapshots.firm_id, snapshots.as_of
+    group by snapshots.snapshot
 
 ),
 
@@ -21,14 +32,11 @@ outflows as (
 balances as (
 
     select
-        snapshots.firm_id,
-        snapshots.as_of,
+        snapshots.snapshot,
         facts.account_id,
         facts.booked_on,
-        cast(snapshots.last_month - interval 5 month as date) as first_day,
-        last_day(snapshots.last_month) as final_day,
-        max_by(facts.balance_cny, (facts.last_booked_at, facts.last_row_id)) as balance_cny
-    from snapshots
+        max_by(facts.balance_cny, facts.booking_order) as balance_cny
+    from numbered as snapshots
     {{ join_known(ref('fct_bank_balance_daily'), months=7) }}
     group by all
 
@@ -40,7 +48,7 @@ changes as (
         *,
         balance_cny - coalesce(
             lag(balance_cny) over (
-                partition by firm_id, as_of, account_id
+                partition by snapshot, account_id
                 order by booked_on
             ), 0
         ) as change_cny
@@ -51,11 +59,8 @@ changes as (
 days as (
 
     select
-        firm_id,
-        as_of,
+        snapshot,
         booked_on,
-        first_day,
-        final_day,
         sum(change_cny) as change_cny
     from changes
     group by all
@@ -66,15 +71,13 @@ days as (
 stretches as (
 
     select
-        firm_id,
-        as_of,
-        first_day,
-        greatest(booked_on, first_day) as begins_on,
-        lead(booked_on, 1, final_day + 1) over later as ends_before,
+        snapshot,
+        booked_on,
+        lead(booked_on) over later as next_booked_on,
         sum(change_cny) over later as balance_cny
     from days
     window later as (
-        partition by firm_id, as_of
+        partition by snapshot
         order by booked_on
     )
 
@@ -83,20 +86,16 @@ stretches as (
 measured as (
 
     select
-        stretches.firm_id,
-        stretches.as_of,
-        stretches.begins_on,
-        stretches.ends_before,
-        stretches.ends_before - stretches.begins_on as day_count,
+        stretches.snapshot,
+        greatest(stretches.booked_on, numbered.first_day) as begins_on,
+        coalesce(stretches.next_booked_on, numbered.final_day + 1) as ends_before,
+        ends_before - begins_on as day_count,
         stretches.balance_cny,
-        outflows.monthly as outflow,
         stretches.balance_cny < 0.05 * outflows.monthly as is_trough
     from stretches
-    left join outflows
-        on
-            stretches.firm_id = outflows.firm_id
-            and stretches.as_of = outflows.as_of
-    where stretches.ends_before > stretches.first_day
+    inner join numbered on stretches.snapshot = numbered.snapshot
+    left join outflows on stretches.snapshot = outflows.snapshot
+    where ends_before > numbered.first_day
 
 ),
 
@@ -105,7 +104,7 @@ troughs as (
     select
         *,
         count(*) filter (where not is_trough) over (
-            partition by firm_id, as_of
+            partition by snapshot
             order by begins_on
         ) as trough
     from measured
@@ -115,94 +114,61 @@ troughs as (
 longest as (
 
     select
-        firm_id,
-        as_of,
+        snapshot,
         max(trough_days) as trough_days
     from (
         select
-            firm_id,
-            as_of,
-            sum(day_count) filter (where is_trough) as trough_days
+            snapshot,
+            sum(day_count) as trough_days
         from troughs
-        group by firm_id, as_of, trough
+        where is_trough
+        group by snapshot, trough
     ) as lengths
-    group by firm_id, as_of
+    group by snapshot
 
 ),
 
 windows as (
 
     select
-        firm_id,
-        as_of,
-        any_value(outflow) as outflow,
+        snapshot,
         sum(day_count) as day_count,
         cast(sum(balance_cny * day_count) as double) / sum(day_count) as balance,
+        -- A stretch has as many month ends as it has steps from one month to the next.
+        cast(sum(balance_cny * datediff('month', begins_on, ends_before)) as double)
+        / nullif(sum(datediff('month', begins_on, ends_before)), 0) as month_end_balance,
         coalesce(sum(day_count) filter (where is_trough), 0) / sum(day_count) as trough_share
     from measured
-    group by firm_id, as_of
-
-),
-
-ages as (
-
-    select unnest(range(6)) as age
-
-),
-
-month_ends as (
-
-    select
-        snapshots.firm_id,
-        snapshots.as_of,
-        cast(sum(measured.balance_cny) as double) / count(*) as balance
-    from snapshots
-    cross join ages
-    inner join measured
-        on
-            snapshots.firm_id = measured.firm_id
-            and snapshots.as_of = measured.as_of
-            and last_day(snapshots.last_month - to_months(cast(ages.age as integer)))
-            between measured.begins_on and measured.ends_before - 1
-    group by snapshots.firm_id, snapshots.as_of
+    group by snapshot
 
 ),
 
 final as (
 
     select
-        snapshots.firm_id,
-        snapshots.as_of,
-        snapshots.through_seq,
+        numbered.firm_id,
+        numbered.as_of,
+        numbered.through_seq,
         case
-            when windows.day_count >= 60 and windows.outflow > 0
+            when windows.day_count >= 60 and outflows.monthly > 0
                 then greatest(
-                        least(windows.balance / (windows.outflow * 12 / 365.25), 3650), -3650
+                        least(windows.balance / (outflows.monthly * 12 / 365.25), 3650), -3650
                     )
         end as bank_days_cash_6m,
-        case when windows.day_count >= 60 and windows.outflow > 0 then windows.trough_share end
+        case when windows.day_count >= 60 and outflows.monthly > 0 then windows.trough_share end
             as bank_trough_day_share_6m,
         case
-            when windows.day_count >= 60 and windows.outflow > 0
+            when windows.day_count >= 60 and outflows.monthly > 0
                 then cast(coalesce(longest.trough_days, 0) as double)
         end as bank_longest_trough_days_6m,
         case
             when windows.day_count >= 60 and windows.balance > 0
-                then greatest(least(month_ends.balance / windows.balance, 10), -10)
+                then greatest(least(windows.month_end_balance / windows.balance, 10), -10)
         end as bank_month_end_balance_ratio_6m
-    from snapshots
-    left join windows
-        on
-            snapshots.firm_id = windows.firm_id
-            and snapshots.as_of = windows.as_of
-    left join longest
-        on
-            snapshots.firm_id = longest.firm_id
-            and snapshots.as_of = longest.as_of
-    left join month_ends
-        on
-            snapshots.firm_id = month_ends.firm_id
-            and snapshots.as_of = month_ends.as_of
+    from numbered
+    left join outflows on numbered.snapshot = outflows.snapshot
+    left join windows on numbered.snapshot = windows.snapshot
+    left join longest on numbered.snapshot = longest.snapshot
 
 )
 

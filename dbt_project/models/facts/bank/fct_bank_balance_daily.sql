@@ -10,6 +10,17 @@ news as (
 
 ),
 
+-- One number is compared much faster than a moment and a row.
+ordered as (
+
+    select
+        *,
+        cast(epoch_us(booked_at) as hugeint) * 10000000000000000000 + row_id as booking_order
+    from news
+    where balance_cny is not null
+
+),
+
 final as (
 
     select
@@ -20,11 +31,9 @@ final as (
         available_at,
         superseded_at,
         max(delivery_seq) as delivery_seq,
-        max(booked_at) as last_booked_at,
-        max_by(row_id, (booked_at, row_id)) as last_row_id,
-        max_by(balance_cny, (booked_at, row_id)) as balance_cny
-    from news
-    where balance_cny is not null
+        max(booking_order) as booking_order,
+        max_by(balance_cny, booking_order) as balance_cny
+    from ordered
     group by all
 
 )
