@@ -14,8 +14,19 @@ class Gates:
 
     least_auc: float = 0.70
     least_ks: float = 0.30
-    # Beyond this a leak of the outcome is likelier than a good model.
+    # Beyond these a leak of the outcome is likelier than a good model, or a good feature.
     most_auc: float = 0.95
+    most_feature_auc: float = 0.90
+    # From the held-out firms of the training period to out of time.
+    most_auc_drop: float = 0.05
+    most_score_psi: float = 0.25
+    # Observed defaults over expected ones.
+    least_observed_expected: float = 0.80
+    most_observed_expected: float = 1.25
+    most_grade_share: float = 0.30
+    most_grade_hhi: float = 0.25
+    # Grades that default less often than the better one beside them, beyond chance.
+    most_disordered: float = 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class TrainingConfig:
     validation_share: float = 0.25
     bootstrap_draws: int = 1_000
     confidence: float = 0.95
+    # Of the firms' asset values, for tests by grade that let firms fail together.
+    asset_correlation: float = 0.04
     # Firm age joins the statements in the traditional scorecard.
     baseline_extra: tuple[str, ...] = ("profile_firm_age_months",)
     # L2 strength of the logistic regression; sklearn's C.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from firmpulse.scale import FloatArray
+from training import calibration_checks
+from training.calibration_checks import GradeCheck
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
 from training.metrics import (
@@ -27,6 +29,8 @@ class Evaluation:
     oot_outcome: FloatArray
     oot_prob: FloatArray
     train_prob: FloatArray
+    # Out of time, best grade first.
+    grades: tuple[GradeCheck, ...]
 
 
 def evaluate(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Evaluation:
@@ -54,7 +58,33 @@ def evaluate(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Ev
         "oot_observed_rate": float(bads_of(oot).mean()),
         "oot_mean_prob": float(oot_prob.mean()),
     }
-    return Evaluation(metrics, bads_of(oot), oot_prob, learnt_prob)
+    grades = calibration_checks.by_grade(bads_of(oot), oot_prob, config.asset_correlation)
+    metrics |= _calibration(bads_of(oot), oot_prob, grades)
+    return Evaluation(metrics, bads_of(oot), oot_prob, learnt_prob, grades)
+
+
+def _calibration(
+    outcome: FloatArray, default_prob: FloatArray, grades: tuple[GradeCheck, ...]
+) -> dict[str, float]:
+    """Return what the gates and a reader ask of the out-of-time PDs and grades."""
+    by_decile = calibration_checks.hosmer_lemeshow(outcome, default_prob)
+    over_all = calibration_checks.spiegelhalter(outcome, default_prob)
+    parts = calibration_checks.brier_parts(outcome, default_prob)
+    largest, index = calibration_checks.concentration(grades)
+    return {
+        "oot_observed_expected": float(outcome.mean() / default_prob.mean()),
+        "oot_hosmer_lemeshow": by_decile.value,
+        "oot_hosmer_lemeshow_p": by_decile.p_value,
+        "oot_spiegelhalter_z": over_all.value,
+        "oot_spiegelhalter_p": over_all.p_value,
+        "oot_brier_reliability": parts.reliability,
+        "oot_brier_resolution": parts.resolution,
+        "oot_brier_uncertainty": parts.uncertainty,
+        "oot_grade_largest_share": largest,
+        "oot_grade_hhi": index,
+        "oot_grades_disordered": float(calibration_checks.disordered(grades)),
+        "oot_grades_red": float(sum(grade.light == "red" for grade in grades)),
+    }
 
 
 def _with_intervals(
