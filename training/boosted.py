@@ -2,26 +2,30 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from features.registry import FeatureMeta
 from firmpulse.bundle import Bundle, CreditModel, matrix_of, pool_of
-from firmpulse.scale import PlattCalibration
+from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from training import split
 from training.calibration import fit_platt
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
-from training.split import TRAIN, VALIDATION
+from training.split import TRAIN
 
 _CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
 _STATEMENTS = "statement"
 # Rows that an unreached leaf counts for; a reached one counts for at least one.
 _UNREACHED = 1e-3
+# Meaningless without rows to stop on.
+_STOPPING = ("early_stopping_rounds",)
 
 
 @dataclass(frozen=True)
@@ -100,22 +104,60 @@ def _pool(rows: pl.DataFrame, listed: FeatureList) -> Any:
     return pool_of(matrix, listed.categorical, label=bads_of(rows))
 
 
-def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> CreditModel:
-    """Return the candidate: trees fitted on train, stopped and calibrated on validation."""
-    listed = candidate_features(frame.features)
-    held_out = frame.part(VALIDATION)
-    trees = fit_trees(
-        frame.part(TRAIN), listed, config.boosting, settings, config.seed, stop_on=held_out
-    )
-    uncalibrated = Bundle(
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted model, and what it would have said of training firms without having seen them."""
+
+    model: CreditModel
+    # Calibrated PDs of the training rows by trees fitted on other firms, shape (rows,).
+    held_out_prob: FloatArray
+
+
+def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candidate:
+    """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
+
+    Held-out predictions come from one fit a fold of firms, stopped early on it. The median of
+    their numbers of trees is the candidate's. So every default counts in the calibration, where
+    a single held-out quarter of the firms may have a handful.
+    """
+    rows, listed = frame.part(TRAIN), candidate_features(frame.features)
+    held_out, tree_count = _held_out(settings, rows, listed, config)
+    calibration = fit_platt(held_out, bads_of(rows))
+    final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
+    trees = fit_trees(rows, listed, final | {"iterations": tree_count}, settings, config.seed)
+    bundle = Bundle(
         features=listed.names,
         categorical=listed.categorical,
-        calibration=PlattCalibration(slope=1.0, intercept=0.0),
+        calibration=calibration,
         trained_as_of=frame.as_of,
         frame_digest=frame.digest,
         threads=settings.threads,
         seed=config.seed,
     )
-    raw = CreditModel(uncalibrated, trees).raw_logit(held_out)
-    calibration = fit_platt(raw, bads_of(held_out))
-    return CreditModel(replace(uncalibrated, calibration=calibration), trees)
+    return Candidate(CreditModel(bundle, trees), calibration.apply(held_out))
+
+
+def _held_out(
+    settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
+) -> tuple[FloatArray, int]:
+    """Return raw log odds by trees that have not seen the firm, shape (rows,), and their number."""
+    fitted = [
+        (
+            unseen,
+            fit_trees(
+                rows[seen], listed, config.boosting, settings, config.seed, stop_on=rows[unseen]
+            ),
+        )
+        for seen, unseen in split.folds(rows, config)
+    ]
+    tree_count = int(np.median([trees.tree_count_ for _, trees in fitted]))
+    logit = np.empty(rows.height)
+    for unseen, trees in fitted:
+        logit[unseen] = trees.predict(
+            _pool(rows[unseen], listed),
+            prediction_type="RawFormulaVal",
+            # Fewer where its own fold stopped earlier.
+            ntree_end=min(tree_count, trees.tree_count_),
+            thread_count=settings.threads,
+        )
+    return logit, max(tree_count, 1)

@@ -5,6 +5,7 @@ and a firm is there once a quarter. So each grade has a second p-value, under a 
 with a common correlation; it is the one to act on when both differ.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -193,13 +194,11 @@ def concentration(checks: Sequence[GradeCheck]) -> tuple[float, float]:
 def disordered(checks: Sequence[GradeCheck]) -> int:
     """Return how many grades default less often than the better one beside them, beyond chance.
 
-    Chance ends where Fisher's exact test, one-sided, has a p-value below YELLOW.
+    Chance ends where Fisher's exact test, one-sided, has a p-value below RED.
     """
-    return sum(
-        _is_disordered(better, worse) for better, worse in zip(checks, checks[1:], strict=False)
-    )
+    return sum(_is_disordered(better, worse) for better, worse in itertools.pairwise(checks))
 
 
 def _is_disordered(better: GradeCheck, worse: GradeCheck) -> bool:
     table = [[better.bads, better.rows - better.bads], [worse.bads, worse.rows - worse.bads]]
-    return bool(fisher_exact(table, alternative="greater").pvalue < YELLOW)
+    return bool(fisher_exact(table, alternative="greater").pvalue < RED)

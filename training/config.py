@@ -17,14 +17,15 @@ class Gates:
     # Beyond these a leak of the outcome is likelier than a good model, or a good feature.
     most_auc: float = 0.95
     most_feature_auc: float = 0.90
-    # From the held-out firms of the training period to out of time.
+    # From held-out firms of the training period to the upper end of the interval out of time.
     most_auc_drop: float = 0.05
     most_score_psi: float = 0.25
-    # Observed defaults over expected ones.
+    # Observed defaults over expected ones; the interval has to reach into these bounds.
     least_observed_expected: float = 0.80
     most_observed_expected: float = 1.25
-    most_grade_share: float = 0.30
-    most_grade_hhi: float = 0.25
+    # Beyond 0.30 and 0.25 grades tell little; these stop a model that hardly tells firms apart.
+    most_grade_share: float = 0.40
+    most_grade_hhi: float = 0.30
     # Grades that default less often than the better one beside them, beyond chance.
     most_disordered: float = 0
 
@@ -40,8 +41,9 @@ class TrainingConfig:
     oot_snapshots: int = 2
     # A snapshot is complete when this share of its outcomes is known; late corrections may lag.
     complete_share: float = 0.95
-    # Share of the training firms held out for early stopping and calibration.
-    validation_share: float = 0.25
+    # Folds of training firms; each is predicted by trees that have not seen it, which says when to
+    # stop and is what probabilities are calibrated on.
+    folds: int = 5
     bootstrap_draws: int = 1_000
     confidence: float = 0.95
     # Of the firms' asset values, for tests by grade that let firms fail together.

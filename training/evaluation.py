@@ -1,10 +1,12 @@
 """Score the splits of a frozen frame and measure a model on them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
+from features import strength
 from firmpulse.scale import FloatArray
 from training import calibration_checks
 from training.calibration_checks import GradeCheck
@@ -16,7 +18,7 @@ from training.metrics import (
     measure_with_intervals,
     score_stability,
 )
-from training.split import OOT, TRAIN, VALIDATION
+from training.split import OOT, TRAIN
 
 Predict = Callable[[pl.DataFrame], FloatArray]
 
@@ -33,18 +35,32 @@ class Evaluation:
     grades: tuple[GradeCheck, ...]
 
 
-def evaluate(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Evaluation:
+def evaluate(
+    frame: FrozenFrame,
+    predict: Predict,
+    config: TrainingConfig,
+    held_out_prob: FloatArray | None = None,
+) -> Evaluation:
     """Return metrics named `<split>_<metric>`; out of time with firm-clustered intervals.
 
     Firms unseen in training are measured apart where they show both outcomes.
+
+    Args:
+        frame: the frozen frame the model was fitted on.
+        predict: gives calibrated PDs of rows.
+        config: draws, confidence and seed.
+        held_out_prob: PDs of the training rows by fits that had not seen the firm, where there
+            are such; measured as `held_out`.
     """
-    learnt, oot = frame.part(TRAIN, VALIDATION), frame.part(OOT)
+    learnt, oot = frame.part(TRAIN), frame.part(OOT)
     learnt_prob, oot_prob = predict(learnt), predict(oot)
     metrics: dict[str, Interval | float] = {}
-    for split in (TRAIN, VALIDATION):
-        here = (learnt["split"] == split).to_numpy()
-        parts = measure(bads_of(learnt)[here], learnt_prob[here])
-        metrics |= {f"{split}_{name}": value for name, value in parts.items()}
+    seen = {"train": learnt_prob}
+    if held_out_prob is not None:
+        seen["held_out"] = held_out_prob
+    for name, prob in seen.items():
+        parts = measure(bads_of(learnt), prob)
+        metrics |= {f"{name}_{metric}": value for metric, value in parts.items()}
     metrics |= _with_intervals(oot, oot_prob, "oot", config)
     unseen = ~oot["firm_id"].is_in(learnt["firm_id"].unique().to_list()).to_numpy()
     metrics["oot_unseen_rows"] = float(unseen.sum())
@@ -72,7 +88,6 @@ def _calibration(
     parts = calibration_checks.brier_parts(outcome, default_prob)
     largest, index = calibration_checks.concentration(grades)
     return {
-        "oot_observed_expected": float(outcome.mean() / default_prob.mean()),
         "oot_hosmer_lemeshow": by_decile.value,
         "oot_hosmer_lemeshow_p": by_decile.p_value,
         "oot_spiegelhalter_z": over_all.value,
@@ -99,3 +114,21 @@ def _with_intervals(
         seed=config.seed,
     )
     return {f"{prefix}_{name}": value for name, value in measured.items()}
+
+
+def strongest_feature(frame: FrozenFrame, names: Sequence[str]) -> tuple[str, float]:
+    """Return the number that alone ranks the training rows best, and its AUC either way up.
+
+    One that alone tells nearly all defaults was most likely made of what came after them.
+    """
+    learnt = frame.part(TRAIN)
+    is_bad = learnt["outcome"] == "bad"
+    found = {name: strength.measure(learnt[name], is_bad) for name in names}
+    ranked = {
+        name: max(measured.auc, 1 - measured.auc)
+        for name, measured in found.items()
+        if measured is not None and not np.isnan(measured.auc)
+    }
+    if not ranked:
+        return "", 0.5
+    return max(ranked.items(), key=lambda item: (item[1], item[0]))

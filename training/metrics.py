@@ -26,7 +26,14 @@ class Interval:
 
 
 def measure(outcome: FloatArray, default_prob: FloatArray) -> dict[str, float]:
-    """Return auc, ks, pr_auc, brier and log_loss; outcome is 1 for bad, shape (rows,)."""
+    """Return auc, ks, pr_auc, brier, log_loss and observed_expected.
+
+    `observed_expected` is the number of defaults over the sum of the PDs; 1 is right.
+
+    Args:
+        outcome: 1 for bad, 0 for good, shape (rows,).
+        default_prob: PDs of the same rows.
+    """
     once = np.ones((1, len(outcome)))
     return {name: float(value[0]) for name, value in weighted(outcome, default_prob, once).items()}
 
@@ -100,6 +107,7 @@ def weighted(
             "pr_auc": (bads * precision).sum(axis=1) / all_bads,
             "brier": ordered @ (prob - bad) ** 2 / total,
             "log_loss": ordered @ losses / total,
+            "observed_expected": all_bads / (ordered @ prob),
         }
 
 

@@ -15,12 +15,12 @@ from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from training import boosted, frozen, logistic, plots, recording, sampling, serving
 from training.config import DEFAULT, EXPERIMENT, TrainingConfig
-from training.evaluation import Evaluation, evaluate
+from training.evaluation import Evaluation, evaluate, strongest_feature
 from training.frozen import FrozenFrame
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
-from training.split import OOT
+from training.split import OOT, TRAIN
 
 __all__ = ["FitReport", "fit_baseline", "fit_candidate", "promote", "sample"]
 
@@ -60,9 +60,10 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
     with runlog.step(settings, as_of, "train", "fit_candidate") as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
-        model = boosted.fit(settings, frame, config)
+        candidate = boosted.fit(settings, frame, config)
+        model = candidate.model
         clock.lap("fit")
-        evaluation = evaluate(frame, model.default_prob, config)
+        evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
         clock.lap("evaluate")
         report = _record_candidate(settings, frame, model, evaluation, config, clock)
         _record_logistic(settings, frame, config)
@@ -112,6 +113,7 @@ def _record_candidate(
 ) -> FitReport:
     title = f"{tracking.CREDIT_MODEL}, out of time, as of {frame.as_of}, {frame.origin}"
     with recording.run(settings, EXPERIMENT, f"catboost {frame.as_of}", frame) as run:
+        strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
         recording.record(
             recording.Artifacts(
                 parameters={
@@ -123,8 +125,9 @@ def _record_candidate(
                     "calibration_slope": model.bundle.calibration.slope,
                     "calibration_intercept": model.bundle.calibration.intercept,
                 },
-                metrics=evaluation.metrics,
+                metrics={**evaluation.metrics, "strongest_feature_auc": strongest_auc},
                 figures=_figures(frame, model, evaluation, title),
+                tags={"strongest_feature": strongest},
             )
         )
         served = serving.credit(frame.part(OOT), model)
@@ -135,7 +138,7 @@ def _record_candidate(
 
 def _record_logistic(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.features)
-    learnt = frame.part("train", "validation")
+    learnt = frame.part(TRAIN)
     model = logistic.fit_linear(learnt, listed, config.logistic_c)
     evaluation = evaluate(frame, lambda rows: logistic.linear_prob(model, rows, listed), config)
     with recording.run(settings, EXPERIMENT, f"logistic {frame.as_of}", frame):

@@ -97,23 +97,60 @@ def check(
     metrics: dict[str, float], baseline_auc: float | None, gates: Gates
 ) -> tuple[GateResult, ...]:
     """Return the gates on out-of-time metrics; a metric that was not logged fails its gates."""
-    auc, ks = metrics.get("oot_auc"), metrics.get("oot_ks")
+    auc = metrics.get("oot_auc")
     return (
         _at_least("AUC at least", auc, gates.least_auc),
-        _at_least("KS at least", ks, gates.least_ks),
+        _at_least("KS at least", metrics.get("oot_ks"), gates.least_ks),
         _at_least("AUC no worse than the statements baseline", auc, baseline_auc),
-        GateResult(
-            "AUC at most (above: a leak is likely)",
-            auc,
-            gates.most_auc,
-            auc is not None and auc <= gates.most_auc,
+        _at_most("AUC at most (above: a leak is likely)", auc, gates.most_auc),
+        _at_most(
+            "AUC of one feature alone at most (above: a leak is likely)",
+            metrics.get("strongest_feature_auc"),
+            gates.most_feature_auc,
+        ),
+        _at_most("loss of AUC out of time at most", _drop(metrics), gates.most_auc_drop),
+        _at_most("PSI of the score at most", metrics.get("psi_score"), gates.most_score_psi),
+        _at_least(
+            "observed over expected defaults, upper end at least",
+            metrics.get("oot_observed_expected_high"),
+            gates.least_observed_expected,
+        ),
+        _at_most(
+            "observed over expected defaults, lower end at most",
+            metrics.get("oot_observed_expected_low"),
+            gates.most_observed_expected,
+        ),
+        _at_most(
+            "share of the fullest grade at most",
+            metrics.get("oot_grade_largest_share"),
+            gates.most_grade_share,
+        ),
+        _at_most(
+            "concentration of grades (HHI) at most",
+            metrics.get("oot_grade_hhi"),
+            gates.most_grade_hhi,
+        ),
+        _at_most(
+            "grades out of order at most",
+            metrics.get("oot_grades_disordered"),
+            gates.most_disordered,
         ),
     )
+
+
+def _drop(metrics: dict[str, float]) -> float | None:
+    """Return by how much the AUC fell beyond chance; one of a few defaults may fall by chance."""
+    before, now = metrics.get("held_out_auc"), metrics.get("oot_auc_high")
+    return None if before is None or now is None else before - now
 
 
 def _at_least(gate: str, value: float | None, bound: float | None) -> GateResult:
     passed = value is not None and bound is not None and value >= bound
     return GateResult(gate, value, bound, passed)
+
+
+def _at_most(gate: str, value: float | None, bound: float) -> GateResult:
+    return GateResult(gate, value, bound, passed=value is not None and value <= bound)
 
 
 def _version(settings: Settings, version: str, as_of: date) -> Any:

@@ -12,7 +12,7 @@ from firmpulse.scale import FloatArray
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
 from training.scorecard import Characteristic, Scorecard, points_of
-from training.split import TRAIN, VALIDATION
+from training.split import TRAIN
 
 _TRENDS = {"+": "ascending", "-": "descending", "U": "auto"}
 
@@ -35,7 +35,7 @@ def fit(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
     Raises:
         NotReadyError: the frame has no statement features, or none was ever observed.
     """
-    rows = frame.part(TRAIN, VALIDATION)
+    rows = frame.part(TRAIN)
     listed = [
         feature
         for feature in baseline_features(frame.features, config)

@@ -1,17 +1,19 @@
-"""Which snapshots and firms train, validate and test."""
+"""Which snapshots train and test, and the folds of firms that stand in for unseen ones."""
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from firmpulse.calendar import add_months
 from firmpulse.errors import NotReadyError
 from training.config import TrainingConfig
 
-TRAIN, VALIDATION, OOT, EXCLUDED = "train", "validation", "oot", "excluded"
-_SPLITS_THAT_LEARN = (TRAIN, VALIDATION, OOT)
+TRAIN, OOT, EXCLUDED = "train", "oot", "excluded"
+
+Rows = npt.NDArray[np.int64]
 
 
 def assign(labels: pl.DataFrame, as_of: date, config: TrainingConfig) -> pl.DataFrame:
@@ -19,12 +21,12 @@ def assign(labels: pl.DataFrame, as_of: date, config: TrainingConfig) -> pl.Data
 
     Out-of-time are the latest complete snapshots; the label windows of the training rows close
     on or before the first of them; snapshots between are left out, and indeterminate outcomes
-    are kept as 'excluded'. Validation firms are a fold of the training firms.
+    are kept as 'excluded'.
 
     Args:
         labels: one row a firm and snapshot: firm_id, as_of, outcome, matured_at.
         as_of: what was known on this day counts.
-        config: horizon, fold share and seed.
+        config: horizon and folds.
 
     Raises:
         NotReadyError: too few complete snapshots, or a split without both outcomes.
@@ -34,18 +36,15 @@ def assign(labels: pl.DataFrame, as_of: date, config: TrainingConfig) -> pl.Data
     last_training = [day for day in complete if add_months(day, config.horizon_months) <= oot[0]]
     known = labels.filter(pl.col("matured_at") <= as_of)
     rows = known.filter(pl.col("as_of").is_in(oot + last_training))
-    held_out = _validation_firms(rows["firm_id"].unique().to_list(), config)
     split = (
         pl.when(pl.col("outcome") == "indeterminate")
         .then(pl.lit(EXCLUDED))
         .when(pl.col("as_of") >= oot[0])
         .then(pl.lit(OOT))
-        .when(pl.col("firm_id").is_in(held_out))
-        .then(pl.lit(VALIDATION))
         .otherwise(pl.lit(TRAIN))
     )
     assigned = rows.with_columns(split.alias("split")).sort("firm_id", "as_of")
-    _require_both_outcomes(assigned, as_of)
+    _require_both_outcomes(assigned, as_of, config.folds)
     return assigned
 
 
@@ -79,26 +78,31 @@ def _out_of_time(
     )
 
 
-def _validation_firms(firms: Iterable[str], config: TrainingConfig) -> list[str]:
-    bound = int(config.validation_share * 2**32)
-    return [firm for firm in firms if _fold_number(firm, config.seed) < bound]
+def folds(rows: pl.DataFrame, config: TrainingConfig) -> Iterator[tuple[Rows, Rows]]:
+    """Yield places of rows to fit on and of rows to predict; all rows of a firm are in one fold.
+
+    Each fold has about the same share of bad ones.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    cut = StratifiedGroupKFold(config.folds, shuffle=True, random_state=config.seed)
+    firms = np.unique(rows["firm_id"].to_numpy(), return_inverse=True)[1]
+    yield from cut.split(firms, rows["outcome"].to_numpy(), firms)
 
 
-def _fold_number(firm: str, seed: int) -> int:
-    digest = hashlib.sha256(f"{seed}:{firm}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def _require_both_outcomes(assigned: pl.DataFrame, as_of: date) -> None:
-    counts = {
-        (split, outcome): rows
-        for split, outcome, rows in assigned.group_by("split", "outcome").len().iter_rows()
+def _require_both_outcomes(assigned: pl.DataFrame, as_of: date, fewest: int) -> None:
+    """Raise where training lacks a firm of an outcome for every fold, or testing an outcome."""
+    firms = {
+        (split, outcome): count
+        for split, outcome, count in assigned.group_by("split", "outcome")
+        .agg(pl.col("firm_id").n_unique())
+        .iter_rows()
     }
-    for split in _SPLITS_THAT_LEARN:
-        good, bad = counts.get((split, "good"), 0), counts.get((split, "bad"), 0)
-        if not good or not bad:
+    for split, least in ((TRAIN, fewest), (OOT, 1)):
+        good, bad = firms.get((split, "good"), 0), firms.get((split, "bad"), 0)
+        if min(good, bad) < least:
             raise NotReadyError(
-                f"the {split} rows on {as_of} hold {good} good and {bad} bad outcomes, both are "
-                f"needed; the label windows of training must close before the out-of-time "
-                f"snapshots: train on a later date or land more history"
+                f"the {split} rows on {as_of} hold {good} good and {bad} bad firms, at least "
+                f"{least} of each are needed; the label windows of training must close before the "
+                f"out-of-time snapshots: train on a later date or land more history"
             )

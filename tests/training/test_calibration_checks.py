@@ -101,15 +101,15 @@ def test_grades_are_complete_and_in_order() -> None:
 
 
 def test_concentration_and_order_of_grades() -> None:
-    # 60 firms of grade B, none bad; 20 of CC, ten bad; 20 of C, one or eight bad.
+    # 60 firms of grade B, none bad; 20 of CC, ten bad; 20 of C, none or eight bad.
     prob = np.array([0.04] * 60 + [0.12] * 20 + [0.4] * 20)
     outcome = np.zeros(100)
     outcome[60:70] = 1
-    for bads_of_last, expected in ((1, 1), (8, 0)):
+    for bads_of_last, expected in ((0, 1), (8, 0)):
         outcome[80:] = np.arange(20) < bads_of_last
         graded = checks.by_grade(outcome, prob, CORRELATION)
         largest, index = checks.concentration(graded)
         assert largest == pytest.approx(0.6)
         assert index == pytest.approx(0.36 + 0.04 + 0.04)
-        # 8 of 20 against 10 of 20 may be chance, 1 of 20 is not.
+        # 8 of 20 against 10 of 20 may be chance, none is not.
         assert checks.disordered(graded) == expected

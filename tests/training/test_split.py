@@ -5,7 +5,7 @@ import pytest
 
 from firmpulse.errors import NotReadyError
 from training.config import TrainingConfig
-from training.split import assign, complete_snapshots
+from training.split import assign, complete_snapshots, folds
 
 CONFIG = TrainingConfig()
 QUARTERS = [
@@ -38,15 +38,22 @@ def test_out_of_time_is_latest_and_training_windows_close_before_it() -> None:
     assert days["oot"] == {date(2025, 4, 30), date(2025, 7, 31)}
     # Windows of 2024-04-30 close on 2025-04-30; later snapshots are left out.
     assert days["train"] == {date(2024, 1, 31), date(2024, 4, 30)}
-    assert days["validation"] == {date(2024, 1, 31), date(2024, 4, 30)}
 
 
-def test_a_firm_trains_or_validates_but_not_both() -> None:
-    found = assign(labels(firms=400), AS_OF, CONFIG)
-    train = set(found.filter(pl.col("split") == "train")["firm_id"])
-    held_out = set(found.filter(pl.col("split") == "validation")["firm_id"])
-    assert not train & held_out
-    assert len(held_out) == pytest.approx(100, abs=30)
+def test_each_row_is_held_out_once_and_with_all_rows_of_its_firm() -> None:
+    rows = assign(labels(firms=400), AS_OF, CONFIG).filter(pl.col("split") == "train")
+    held_out: list[int] = []
+    for seen, unseen in folds(rows, CONFIG):
+        assert not set(rows[seen]["firm_id"]) & set(rows[unseen]["firm_id"])
+        share = (rows[unseen]["outcome"] == "bad").mean()
+        assert share == pytest.approx(0.25, abs=0.03)
+        held_out += unseen.tolist()
+    assert sorted(held_out) == list(range(rows.height))
+
+
+def test_fewer_bad_firms_than_folds_are_refused_with_numbers() -> None:
+    with pytest.raises(NotReadyError, match="76 good and 4 bad firms, at least 5 of each"):
+        assign(labels(bad_every=20), AS_OF, CONFIG)
 
 
 def test_indeterminate_outcomes_are_kept_apart() -> None:
