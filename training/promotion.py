@@ -8,6 +8,7 @@ from consent import audit
 from firmpulse import tracking
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
+from training import versions
 from training.config import DEFAULT, Gates, TrainingConfig
 
 
@@ -80,8 +81,7 @@ def promote(
             f"version {candidate_version} of {tracking.CREDIT_MODEL} stays challenger. {failed}. "
             f"Train a better candidate, or look at its run in MLflow"
         )
-    client.set_model_version_tag(tracking.CREDIT_MODEL, candidate_version, "approver", named)
-    client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, candidate_version)
+    versions.make_champion(settings, candidate_version, named)
     audit.append(
         settings,
         "PROMOTE",

@@ -1,0 +1,135 @@
+"""`firmpulse models …`: the versions of the credit model, who leads, and back again."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Column, Table
+
+from firmpulse.cli.progress import make_console
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+
+if TYPE_CHECKING:
+    from training.versions import Version
+
+models_app = typer.Typer(
+    no_args_is_help=True, help="List, compare, promote and take back versions of the credit model."
+)
+_Approver = Annotated[str, typer.Option(help="Who answers for it.")]
+# What a model owner asks first; the rest is in MLflow.
+_LISTED = {
+    "oot_auc": "AUC",
+    "oot_ks": "KS",
+    "oot_observed_expected": "observed / expected",
+    "psi_score": "PSI",
+}
+
+
+@models_app.command("list")
+def list_versions() -> None:
+    """Show every version, newest first."""
+    from training import versions
+
+    console, found = make_console(), versions.listed(Settings())
+    if not found:
+        console.print("No model was trained yet; run: firmpulse train --as-of DATE", markup=False)
+        return
+    table = Table("version", "alias", "trained as of", "data", *_LISTED.values(), "promoted")
+    for version in found:
+        table.add_row(
+            version.version, ", ".join(version.aliases), str(version.trained_as_of or "–"),
+            version.data_origin, *(_figure(version.metrics.get(name)) for name in _LISTED),
+            _promoted(version),
+        )  # fmt: skip
+    console.print(table)
+    console.print("AUC, KS and observed / expected: out of time.", markup=False)
+
+
+@models_app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A version, or an alias such as champion.")],
+    second: Annotated[str, typer.Argument(help="Another one, such as challenger.")],
+) -> None:
+    """Hold two versions side by side: metrics, and parameters that differ."""
+    from training import versions
+
+    console, found = make_console(), versions.compare(Settings(), first, second)
+    names = [
+        f"version {side.version} ({', '.join(side.aliases) or 'no alias'})"
+        for side in (found.first, found.second)
+    ]
+    table = Table(Column("metric", no_wrap=True), *names, "change")
+    for name, (one, other) in found.metrics.items():
+        if not name.endswith(("_low", "_high")):
+            change = "–" if one is None or other is None else f"{other - one:+.4f}"
+            table.add_row(
+                name, _with_interval(found.first, name), _with_interval(found.second, name), change
+            )
+    console.print(table)
+    table = Table(Column("parameter", no_wrap=True), *names)
+    for name, (before, after) in found.parameters.items():
+        table.add_row(name, before or "–", after or "–")
+    if table.row_count:
+        console.print(table)
+    console.print(
+        "Both were fitted and tested on the same rows."
+        if found.same_frame
+        else "They were fitted and tested on different rows: the metrics are no contest. "
+        "Train both on one date to hold them against each other.",
+        markup=False,
+    )
+
+
+@models_app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="Number of the version.")], approver: _Approver
+) -> None:
+    """Make a version champion if all its gates are green."""
+    from training import promotion, versions
+
+    settings = Settings()
+    found = versions.get(settings, version)
+    as_of = found.trained_as_of
+    if as_of is None:
+        raise NotReadyError(f"version {found.version} does not say what it was trained on")
+    promotion.promote(settings, as_of, found.version, approver)
+    make_console().print(
+        f"Version {found.version} is champion; the next night scores with it.", markup=False
+    )
+
+
+@models_app.command()
+def rollback(
+    approver: _Approver, because: Annotated[str, typer.Option(help="Why it is taken back.")]
+) -> None:
+    """Make the champion before the present one champion again."""
+    from training import versions
+
+    restored, taken_back = versions.roll_back(Settings(), approver, because)
+    make_console().print(
+        f"Version {restored.version} is champion again instead of {taken_back.version}; "
+        f"the next night scores with it.",
+        markup=False,
+    )
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _with_interval(version: "Version", name: str) -> str:
+    low, high = (version.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+    value = version.metrics.get(name)
+    text = "–" if value is None else f"{value:.4f}"
+    return text if low is None or high is None else f"{text} ({low:.3f} to {high:.3f})"
+
+
+def _promoted(version: "Version") -> str:
+    if version.taken_back:
+        return f"taken back {version.taken_back[:10]}"
+    return (version.promoted_at or "–")[:10]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(models_app, name="models")

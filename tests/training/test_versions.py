@@ -1,0 +1,71 @@
+"""Versions side by side, and the way back to the champion before."""
+
+from pathlib import Path
+
+import pytest
+
+from consent import audit
+from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.settings import Settings
+from tests import credit_economy
+from training import pipeline, versions
+
+AS_OF = credit_economy.AS_OF
+
+
+@pytest.fixture(scope="module")
+def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Two versions fitted on the same frame, both promoted in turn."""
+    settings = Settings(home=Path(tmp_path_factory.mktemp("versions")), threads=2)
+    credit_economy.build_warehouse(settings)
+    pipeline.sample(settings, AS_OF)
+    pipeline.fit_baseline(settings, AS_OF)
+    for approver in ("Li Wei", "Wang Fang"):
+        report = pipeline.fit_candidate(settings, AS_OF)
+        pipeline.promote(settings, AS_OF, report.version, approver)
+    return settings
+
+
+def test_list_compare_and_back(two_versions: Settings) -> None:
+    newest, oldest = versions.listed(two_versions)
+    assert (newest.version, oldest.version) == ("2", "1")
+    assert newest.aliases == ("challenger", "champion")
+    assert (oldest.approver, newest.approver) == ("Li Wei", "Wang Fang")
+    assert oldest.promoted_at < newest.promoted_at
+    assert newest.trained_as_of == AS_OF
+
+    # The same frame, seed and threads: the same model.
+    found = versions.compare(two_versions, "champion", "1")
+    assert found.same_frame
+    assert not found.parameters
+    assert all(one == other for one, other in found.metrics.values())
+    assert found.metrics["oot_auc"][0] is not None
+
+    with pytest.raises(ConfigurationError, match="--because"):
+        versions.roll_back(two_versions, "Li Wei", " ")
+    restored, taken_back = versions.roll_back(two_versions, "Li Wei", "alerts doubled")
+    assert (restored.version, restored.aliases) == ("1", ("champion",))
+    assert taken_back.version == "2"
+    assert "by Li Wei: alerts doubled" in taken_back.taken_back
+    assert versions.get(two_versions, "champion").version == "1"
+    entry = audit.entries(two_versions, action="PROMOTE")[-1]
+    assert "alerts doubled" in entry.details
+
+    # The one taken back is not what a second call goes back to.
+    with pytest.raises(NotReadyError, match="version 1 is champion and none was before it"):
+        versions.roll_back(two_versions, "Li Wei", "again")
+    # Someone may look at it again and promote it.
+    pipeline.promote(two_versions, AS_OF, "2", "Zhao Min")
+    assert versions.get(two_versions, "champion").version == "2"
+    assert versions.get(two_versions, "2").taken_back is None
+
+
+def test_an_unknown_version_is_named_with_the_next_step(two_versions: Settings) -> None:
+    for name in ("99", "best"):
+        with pytest.raises(NotReadyError, match=f"no version {name}; list them with"):
+            versions.compare(two_versions, "1", name)
+
+
+def test_a_single_champion_cannot_be_taken_back(settings: Settings) -> None:
+    with pytest.raises(NotReadyError, match="no version champion"):
+        versions.roll_back(settings, "Li Wei", "because")
