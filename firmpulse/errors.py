@@ -34,6 +34,10 @@ class WrongKeyError(ConfigurationError):
     """A key does not open the file it belongs to."""
 
 
+class ModelChangedError(ConfigurationError):
+    """The files of a model version are not the ones that were registered."""
+
+
 class FileHeldError(ConfigurationError):
     """Another process holds a file, or works on the same home folder."""
 

@@ -1,15 +1,19 @@
 """The one way to MLflow: where it lives, what the models are called, who is champion."""
 
+import hashlib
 import logging
 import os
 from pathlib import Path
 from typing import Any
 
+from firmpulse.errors import ModelChangedError
 from firmpulse.settings import Settings
 
 CREDIT_MODEL = "firmpulse-credit"
 STATEMENTS_MODEL = "firmpulse-statements"
 CHAMPION, CHALLENGER = "champion", "challenger"
+# Tag of a version: digest of its files when it was registered.
+FILES_DIGEST = "files_sha256"
 
 
 def client(settings: Settings) -> Any:
@@ -56,9 +60,33 @@ def version_by_alias(settings: Settings, name: str, alias: str) -> Any | None:
 
 
 def model_folder(settings: Settings, name: str, version: str) -> Path:
-    """Return a local folder with the logged files of a model version."""
-    client(settings)
+    """Return a local folder with the logged files of a model version, unchanged since then.
+
+    Raises:
+        ModelChangedError: a file is not what it was when the version was registered.
+    """
+    tracking_client = client(settings)
     import mlflow
 
     uri = f"models:/{name}/{version}"
-    return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+    folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+    registered = tracking_client.get_model_version(name, version).tags.get(FILES_DIGEST)
+    if registered != files_digest(folder):
+        raise ModelChangedError(
+            f"the files of version {version} of {name} are not the ones that were registered; "
+            f"restore them from a back-up, or go back with: firmpulse models rollback"
+        )
+    return folder
+
+
+def files_digest(folder: Path) -> str:
+    """Return a SHA-256 over the names and bytes of what a logged model predicts with.
+
+    That is its code and its artifacts; MLflow's own descriptions change when it reads them.
+    """
+    files = [*folder.glob("*.py"), *(folder / "artifacts").rglob("*")]
+    digest = hashlib.sha256()
+    for path in sorted(file for file in files if file.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
+    return digest.hexdigest()

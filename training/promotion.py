@@ -89,6 +89,7 @@ def promote(
         model=tracking.CREDIT_MODEL,
         version=candidate_version,
         approver=named,
+        files_sha256=candidate.tags.get(tracking.FILES_DIGEST, ""),
     )
     return report
 

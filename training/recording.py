@@ -80,7 +80,7 @@ def record(artifacts: Artifacts) -> None:
         mlflow.log_figure(figure, f"plots/{name}", save_kwargs={"dpi": 110})
 
 
-def register(settings: Settings, served: ServedModel, tags: Mapping[str, str]) -> str:
+def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> str:
     """Log the model to the active run, register it as challenger and return its version."""
     import mlflow
     from mlflow.models import infer_signature
@@ -103,7 +103,9 @@ def register(settings: Settings, served: ServedModel, tags: Mapping[str, str]) -
             )
     version = str(info.registered_model_version)
     client = tracking.client(settings)
-    for key, value in tags.items():
+    logged = mlflow.artifacts.download_artifacts(artifact_uri=info.model_uri)
+    digest = {tracking.FILES_DIGEST: tracking.files_digest(Path(logged))}
+    for key, value in (tags | digest).items():
         client.set_model_version_tag(served.name, version, key, value)
     client.set_registered_model_alias(served.name, tracking.CHALLENGER, version)
     return version

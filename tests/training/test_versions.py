@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from consent import audit
-from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse import tracking
+from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 from tests import credit_economy
 from training import pipeline, versions
@@ -58,6 +59,34 @@ def test_list_compare_and_back(two_versions: Settings) -> None:
     pipeline.promote(two_versions, AS_OF, "2", "Zhao Min")
     assert versions.get(two_versions, "champion").version == "2"
     assert versions.get(two_versions, "2").taken_back is None
+
+
+def test_a_changed_model_file_is_refused(two_versions: Settings) -> None:
+    folder = tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "1")
+    assert (folder / "artifacts" / "bundle" / "model.cbm").exists()
+    path = _stored(two_versions, "1") / "bundle.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"slope": ', '"slope": 1'), encoding="utf-8")
+    with pytest.raises(ModelChangedError, match="version 1 of firmpulse-credit are not the ones"):
+        tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "1")
+    # Only that one.
+    tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "2")
+    path.write_text(text, encoding="utf-8")
+    tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "1")
+
+
+def test_promotion_notes_the_digest_of_the_files(two_versions: Settings) -> None:
+    folder = tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "1")
+    entry = audit.entries(two_versions, action="PROMOTE")[0]
+    assert tracking.files_digest(folder) in entry.details
+
+
+def _stored(settings: Settings, version: str) -> Path:
+    """Return the folder in MLflow's store that holds the bundle of a version."""
+    found = tracking.client(settings).get_model_version(tracking.CREDIT_MODEL, version)
+    model = found.source.removeprefix("models:/")
+    (folder,) = settings.mlflow_artifacts.rglob(f"{model}/artifacts/artifacts/bundle")
+    return folder
 
 
 def test_an_unknown_version_is_named_with_the_next_step(two_versions: Settings) -> None:
