@@ -24,8 +24,8 @@ class Gates:
     least_observed_expected: float = 0.80
     most_observed_expected: float = 1.25
     # Beyond 0.30 and 0.25 grades tell little; these stop a model that hardly tells firms apart.
-    most_grade_share: float = 0.40
-    most_grade_hhi: float = 0.30
+    most_grade_share: float = 0.50
+    most_grade_hhi: float = 0.40
     # Grades that default less often than the better one beside them, beyond chance.
     most_disordered: float = 0
 
