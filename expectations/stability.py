@@ -41,7 +41,7 @@ def measure(settings: Settings, as_of: date) -> bool:
     Firms are those that may be assessed now, with the sources they granted; the reference is the
     training frame of the champion. Returns whether there was anything to measure against.
     """
-    champion = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is None:
         return False
     version, digest = str(champion.version), champion.tags["frame_digest"]

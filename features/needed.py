@@ -1,7 +1,7 @@
 """Which features a registered model version reads."""
 
 import json
-from pathlib import Path
+from typing import Any
 
 from firmpulse import tracking
 from firmpulse.errors import NotReadyError
@@ -18,19 +18,12 @@ def of_version(settings: Settings, version: str) -> tuple[str, ...]:
     Raises:
         NotReadyError: there is no such version.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = tracking.client(settings)
-    try:
-        if not version.isdecimal():
-            found = client.get_model_version_by_alias(tracking.CREDIT_MODEL, version)
-            version = str(found.version)
-        folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version)
-    except MlflowException as error:
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, version)
+    if found is None:
         raise NotReadyError(
             f"{tracking.CREDIT_MODEL} has no version {version!r}; train one with: firmpulse train"
-        ) from error
-    return _features(folder)
+        )
+    return _features(settings, found)
 
 
 def by_version(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -38,18 +31,15 @@ def by_version(settings: Settings) -> dict[str, tuple[str, ...]]:
 
     A version that carries an alias is named with it, such as '3 (champion)'.
     """
-    client = tracking.client(settings)
     found = {}
-    versions = client.search_model_versions(f"name='{tracking.CREDIT_MODEL}'")
-    for listed in sorted(versions, key=lambda version: -int(version.version)):
-        version = client.get_model_version(tracking.CREDIT_MODEL, listed.version)
+    for version in tracking.versions(settings, tracking.CREDIT_MODEL):
         aliases = ", ".join(sorted(version.aliases))
         name = f"{version.version} ({aliases})" if aliases else str(version.version)
-        folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version.version)
-        found[name] = _features(folder)
+        found[name] = _features(settings, version)
     return found
 
 
-def _features(folder: Path) -> tuple[str, ...]:
+def _features(settings: Settings, version: Any) -> tuple[str, ...]:
+    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version.version)
     content = json.loads((folder / "artifacts" / "bundle" / "bundle.json").read_text("utf-8"))
     return tuple(content["features"])

@@ -45,18 +45,32 @@ def use_experiment(settings: Settings, name: str) -> str:
     return str(mlflow.set_experiment(name).experiment_id)
 
 
-def version_by_alias(settings: Settings, name: str, alias: str) -> Any | None:
-    """Return the model version that carries `alias`, None when no version does."""
+def find_version(settings: Settings, name: str, version: str) -> Any | None:
+    """Return the version of a model by its number or an alias, None when there is none."""
     mlflow_client = client(settings)
     from mlflow.exceptions import MlflowException
 
+    find = (
+        mlflow_client.get_model_version
+        if version.isdecimal()
+        else mlflow_client.get_model_version_by_alias
+    )
     try:
-        return mlflow_client.get_model_version_by_alias(name, alias)
+        return find(name, version)
     except MlflowException as error:
-        # A missing model or alias is an answer here; anything else is a fault.
+        # A missing model or version is an answer here; anything else is a fault.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
+
+
+def versions(settings: Settings, name: str) -> list[Any]:
+    """Return the versions of a model with their aliases, newest first."""
+    mlflow_client = client(settings)
+    found = mlflow_client.search_model_versions(f"name='{name}'")
+    newest_first = sorted(found, key=lambda version: -int(version.version))
+    # A search leaves the aliases out.
+    return [mlflow_client.get_model_version(name, version.version) for version in newest_first]
 
 
 def model_folder(settings: Settings, name: str, version: str) -> Path:

@@ -47,7 +47,7 @@ def score(settings: Settings, as_of: date) -> ScoringReport:
         NotReadyError: no features were built for `as_of`, or the champion needs a feature that
             no longer exists.
     """
-    champion = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is None:
         return ScoringReport(as_of, None, _next_step(settings, as_of))
     with runlog.step(settings, as_of, "score") as step:
@@ -190,7 +190,7 @@ def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.Dat
 
 
 def _next_step(settings: Settings, as_of: date) -> str:
-    challenger = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHALLENGER)
+    challenger = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHALLENGER)
     if challenger is None:
         return f"no model is trained yet; run: firmpulse train --as-of {as_of}"
     return (

@@ -57,7 +57,7 @@ def restated(settings: Settings, since: date) -> RestatedReport:
         NotReadyError: no night was built by then, or no model is approved.
         BuildFailed: a model or one of its tests failed on the copy.
     """
-    champion = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is None:
         raise NotReadyError("no model is approved, so there are no scores that could move")
     night = _night(settings, since)

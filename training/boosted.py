@@ -73,12 +73,12 @@ def fit_trees(
             "verbose": False,
         }
     )
-    pool = _pool(rows, listed)
-    model.fit(pool, eval_set=None if stop_on is None else _pool(stop_on, listed))
-    return _with_weighted_leaves(model, pool)
+    eval_set = None if stop_on is None else _pool(stop_on, listed)
+    model.fit(_pool(rows, listed), eval_set=eval_set)
+    return model
 
 
-def _with_weighted_leaves(model: Any, pool: Any) -> Any:
+def explainable(model: Any, rows: pl.DataFrame, listed: FeatureList) -> Any:
     """Return the model with a small weight on leaves that no training row reached.
 
     Monotone constraints give such leaves a value. CatBoost then takes the leaf weights of
@@ -89,7 +89,7 @@ def _with_weighted_leaves(model: Any, pool: Any) -> Any:
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
-        model.save_model(str(path), format="json", pool=pool)
+        model.save_model(str(path), format="json", pool=_pool(rows, listed))
         content = json.loads(path.read_text(encoding="utf-8"))
         for tree in content["oblivious_trees"]:
             tree["leaf_weights"] = [weight or _UNREACHED for weight in tree["leaf_weights"]]
@@ -134,7 +134,8 @@ def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candi
         threads=settings.threads,
         seed=config.seed,
     )
-    return Candidate(CreditModel(bundle, trees), calibration.apply(held_out))
+    model = CreditModel(bundle, explainable(trees, rows, listed))
+    return Candidate(model, calibration.apply(held_out))
 
 
 def _held_out(

@@ -51,7 +51,7 @@ def _versions_by_digest(settings: Settings) -> dict[str, list[str]]:
     client = tracking.client(settings)
     found: dict[str, list[str]] = {}
     for name in (tracking.CREDIT_MODEL, tracking.STATEMENTS_MODEL):
-        for version in client.search_model_versions(f"name='{name}'"):
+        for version in tracking.versions(settings, name):
             digest = client.get_run(version.run_id).data.tags.get("frame_digest")
             found.setdefault(digest, []).append(f"{name}/{version.version}")
     return found

@@ -155,20 +155,18 @@ def _at_most(gate: str, value: float | None, bound: float) -> GateResult:
 
 
 def _version(settings: Settings, version: str, as_of: date) -> Any:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return tracking.client(settings).get_model_version(tracking.CREDIT_MODEL, version)
-    except MlflowException as error:
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, version)
+    if found is None:
         raise NotReadyError(
             f"{tracking.CREDIT_MODEL} has no version {version}; "
             f"run: firmpulse train --as-of {as_of}"
-        ) from error
+        )
+    return found
 
 
 def _baseline_auc(settings: Settings, client: Any, frame_digest: str | None) -> float | None:
     """Return the baseline's out-of-time AUC on the same frozen frame, None without one."""
-    baseline = tracking.version_by_alias(settings, tracking.STATEMENTS_MODEL, tracking.CHALLENGER)
+    baseline = tracking.find_version(settings, tracking.STATEMENTS_MODEL, tracking.CHALLENGER)
     if baseline is None or baseline.tags.get("frame_digest") != frame_digest:
         return None
     auc = client.get_run(baseline.run_id).data.metrics.get("oot_auc")

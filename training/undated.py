@@ -20,7 +20,7 @@ from firmpulse.bundle import Bundle, CreditModel
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import PlattCalibration
 from firmpulse.settings import Settings
-from training import boosted, frozen, logistic, recording, sampling, serving
+from training import boosted, frozen, logistic, recording, sampling, serving, versions
 from training.calibration import fit_platt
 from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
 from training.cross_validation import OutOfFold, measure_out_of_fold, predict_out_of_fold
@@ -28,6 +28,7 @@ from training.frozen import FrozenFrame
 from training.metrics import Interval
 
 _NO_DATES = "none: outcomes carry no dates"
+_NOBODY = "nobody: no gate can be asked without dates"
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def _fit_all(
         linear=logistic.fit_linear(rows.rows, listed, config.logistic_c),
     )
     trees = boosted.fit_trees(rows.rows, listed, config.boosting, settings, config.seed)
-    return CreditModel(bundle, trees)
+    return CreditModel(bundle, boosted.explainable(trees, rows.rows, listed))
 
 
 def _calibration(rows: FrozenFrame, predicted: OutOfFold) -> PlattCalibration:
@@ -194,10 +195,8 @@ def _prefixed(metrics: Mapping[str, Interval]) -> dict[str, Interval | float]:
 
 def _lead(settings: Settings, version: str) -> bool:
     """Make the version champion unless one that was tested out of time leads."""
-    champion = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is not None and champion.tags.get("gates") != _NO_DATES:
         return False
-    tracking.client(settings).set_registered_model_alias(
-        tracking.CREDIT_MODEL, tracking.CHAMPION, version
-    )
+    versions.make_champion(settings, version, approver=_NOBODY)
     return True

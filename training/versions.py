@@ -45,11 +45,10 @@ class Comparison:
 
 def listed(settings: Settings) -> tuple[Version, ...]:
     """Return all versions of the credit model, newest first."""
-    client = tracking.client(settings)
-    found = client.search_model_versions(f"name='{tracking.CREDIT_MODEL}'")
-    newest_first = sorted(found, key=lambda version: int(version.version), reverse=True)
-    # A search leaves the aliases out.
-    return tuple(_version(client, version.version) for version in newest_first)
+    return tuple(
+        _version(settings, version)
+        for version in tracking.versions(settings, tracking.CREDIT_MODEL)
+    )
 
 
 def compare(settings: Settings, first: str, second: str) -> Comparison:
@@ -78,18 +77,12 @@ def get(settings: Settings, name: str) -> Version:
     Raises:
         NotReadyError: there is no such version.
     """
-    from mlflow.exceptions import MlflowException
-
-    client = tracking.client(settings)
-    try:
-        if not name.isdigit():
-            found = client.get_model_version_by_alias(tracking.CREDIT_MODEL, name)
-            name = str(found.version)
-        return _version(client, name)
-    except MlflowException as error:
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, name)
+    if found is None:
         raise NotReadyError(
             f"{tracking.CREDIT_MODEL} has no version {name}; list them with: firmpulse models list"
-        ) from error
+        )
+    return _version(settings, found)
 
 
 def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version, Version]:
@@ -148,9 +141,8 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def _version(client: Any, number: str) -> Version:
-    found = client.get_model_version(tracking.CREDIT_MODEL, str(number))
-    run = client.get_run(found.run_id).data
+def _version(settings: Settings, found: Any) -> Version:
+    run = tracking.client(settings).get_run(found.run_id).data
     trained = found.tags.get("trained_as_of")
     return Version(
         version=str(found.version),

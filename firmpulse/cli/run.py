@@ -47,7 +47,7 @@ def _run_dags(settings: Settings, night: date, progress: Progress) -> None:
 def _has_champion(settings: Settings) -> bool:
     from firmpulse import tracking
 
-    found = tracking.version_by_alias(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     return found is not None
 
 

@@ -86,7 +86,7 @@ def show_models(settings: Settings, console: Console) -> None:
         (tracking.CREDIT_MODEL, tracking.CHAMPION),
         (tracking.STATEMENTS_MODEL, tracking.CHALLENGER),
     ):
-        version = tracking.version_by_alias(settings, name, alias)
+        version = tracking.find_version(settings, name, alias)
         if version is None:
             continue
         metrics = client.get_run(version.run_id).data.metrics

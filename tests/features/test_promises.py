@@ -37,6 +37,24 @@ def _night(settings: Settings, as_of: date, *, full_refresh: bool = False) -> No
         build.build(settings, as_of, stage, full_refresh=full_refresh)
 
 
+def _land_and_build(
+    settings: Settings,
+    rows: dict[str, list[random_rows.Row]],
+    seqs: Sequence[int],
+    nights: Sequence[date],
+) -> None:
+    """Land the rows up to each delivery in turn, and build its night."""
+    landed = 0
+    for seq, night in zip(seqs, nights, strict=True):
+        fresh = random_rows.known_by(rows, seq)
+        vault_rows.fill(
+            settings,
+            {t: [r for r in table if r["delivery_seq"] > landed] for t, table in fresh.items()},
+        )
+        landed = seq
+        _night(settings, night)
+
+
 def _everything(settings: Settings, schemas: Sequence[str]) -> dict[str, pl.DataFrame]:
     """Return each table of the schemas, rows in a fixed order."""
     with warehouse.connect(settings) as connection:
@@ -64,16 +82,8 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
 ) -> None:
     rows = random_rows.make(1)
     settings = _home(tmp_path, "home")
-    landed = 0
-    for night in NIGHTS:
-        seq = (night - random_rows.FIRST).days // 60 + 1
-        fresh = random_rows.known_by(rows, seq)
-        vault_rows.fill(
-            settings,
-            {t: [r for r in table if r["delivery_seq"] > landed] for t, table in fresh.items()},
-        )
-        landed = seq
-        _night(settings, night)
+    seqs = [(night - random_rows.FIRST).days // 60 + 1 for night in NIGHTS]
+    _land_and_build(settings, rows, seqs, NIGHTS)
     incremental = _everything(settings, ["facts", "features", "labels"])
     assert incremental["features.feat_tax_monthly"].height > 20
 
@@ -98,15 +108,7 @@ def test_any_rows_landed_in_any_portions_give_what_a_full_refresh_gives(
     settings = _home(tmp_path_factory.mktemp("any"), "home")
     nights = [random_rows.end_of(seq) for seq in seqs]
     order.shuffle(nights)
-    landed = 0
-    for seq, night in zip(sorted(seqs), nights, strict=True):
-        fresh = random_rows.known_by(rows, seq)
-        vault_rows.fill(
-            settings,
-            {t: [r for r in table if r["delivery_seq"] > landed] for t, table in fresh.items()},
-        )
-        landed = seq
-        _night(settings, night)
+    _land_and_build(settings, rows, sorted(seqs), nights)
     incremental = _everything(settings, ["facts", "features", "labels"])
     _night(settings, nights[-1], full_refresh=True)
     _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)

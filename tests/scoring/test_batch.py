@@ -41,7 +41,7 @@ def _table(settings: Settings, name: str) -> pl.DataFrame:
 
 
 def _firms(trained: Trained, as_of: date) -> pl.DataFrame:
-    champion = tracking.version_by_alias(trained.settings, "firmpulse-credit", "champion")
+    champion = tracking.find_version(trained.settings, "firmpulse-credit", "champion")
     assert champion is not None
     folder = tracking.model_folder(trained.settings, "firmpulse-credit", champion.version)
     model = bundle.load(folder / "artifacts" / "bundle")

@@ -55,7 +55,7 @@ def test_cross_validated_model_leads_and_scores_every_firm(labelled: Settings) -
     assert report.metrics["tax_sales_cv_12m"]["auc"].value > 0.55
     assert report.metrics["tax_sales_12m"]["auc"].value > 0.55
     assert report.champion
-    champion = tracking.version_by_alias(labelled, "firmpulse-credit", "champion")
+    champion = tracking.find_version(labelled, "firmpulse-credit", "champion")
     assert champion is not None
     assert champion.tags["gates"] == "none: outcomes carry no dates"
     assert champion.tags["frame_digest"] == report.frame_digest
