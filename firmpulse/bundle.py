@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from firmpulse import calibration
+from firmpulse.calibration import Calibration
 from firmpulse.errors import NotReadyError
 from firmpulse.linear import Linear
-from firmpulse.scale import FloatArray, PlattCalibration
+from firmpulse.scale import FloatArray
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # Stands for "not observed" in a category; CatBoost takes no null there.
 MISSING_CATEGORY = ""
 # Exact SHAP is fastest in batches of this many rows.
@@ -33,7 +35,7 @@ class Bundle:
 
     features: tuple[str, ...]
     categorical: tuple[str, ...]
-    calibration: PlattCalibration
+    calibration: Calibration
     trained_as_of: date
     # Digest of the frozen training frame.
     frame_digest: str
@@ -73,14 +75,26 @@ class CreditModel:
     def contributions(self, frame: pl.DataFrame) -> FloatArray:
         """Return exact SHAP values on the calibrated log odds, shape (rows, features).
 
+        They are those on the raw log odds, stretched for each firm by what calibration does
+        between the average and it; so they add up to its calibrated log odds, up to a constant
+        that all firms share.
+
         Source: Lundberg et al., From local explanations to global understanding (2020).
         """
         matrix = self._matrix(frame)
-        shap = np.vstack([*self._shap_batches(matrix), np.empty((0, len(self.bundle.features)))])
-        if self.bundle.linear is not None:
+        width = len(self.bundle.features) + 1
+        # The last column is the expected value, equal for all rows.
+        values = np.vstack([np.empty((0, width)), *self._shap_batches(matrix)])
+        if not len(values):
+            return np.empty((0, width - 1))
+        shap, base = values[:, :-1], float(values[0, -1])
+        linear = self.bundle.linear
+        if linear is not None:
             weight = self.bundle.trees_weight
-            shap = weight * shap + (1 - weight) * self.bundle.linear.contributions(matrix)
-        return np.asarray(self.bundle.calibration.slope * shap, dtype=np.float64)
+            shap = weight * shap + (1 - weight) * linear.contributions(matrix)
+            base = weight * base + (1 - weight) * linear.intercept
+        rise = self.bundle.calibration.rise(base, base + shap.sum(axis=1))
+        return np.asarray(rise[:, None] * shap, dtype=np.float64)
 
     def _shap_batches(self, matrix: pl.DataFrame) -> Iterator[FloatArray]:
         for start in range(0, matrix.height, SHAP_BATCH_ROWS):
@@ -88,8 +102,7 @@ class CreditModel:
             values = self.trees.get_feature_importance(
                 pool, type="ShapValues", thread_count=self.bundle.threads
             )
-            # The last column is the expected value, equal for all rows.
-            yield np.asarray(values, dtype=np.float64)[:, :-1]
+            yield np.asarray(values, dtype=np.float64)
 
     def _matrix(self, frame: pl.DataFrame) -> pl.DataFrame:
         return matrix_of(frame, self.bundle.features, self.bundle.categorical)
@@ -137,10 +150,7 @@ def save(model: CreditModel, folder: Path) -> None:
         "format": FORMAT_VERSION,
         "features": bundle.features,
         "categorical": bundle.categorical,
-        "calibration": {
-            "slope": bundle.calibration.slope,
-            "intercept": bundle.calibration.intercept,
-        },
+        "calibration": bundle.calibration.to_json(),
         "trained_as_of": bundle.trained_as_of.isoformat(),
         "frame_digest": bundle.frame_digest,
         "threads": bundle.threads,
@@ -172,7 +182,7 @@ def load(folder: Path) -> CreditModel:
     bundle = Bundle(
         features=tuple(content["features"]),
         categorical=tuple(content["categorical"]),
-        calibration=PlattCalibration(**content["calibration"]),
+        calibration=calibration.from_json(content["calibration"]),
         trained_as_of=date.fromisoformat(content["trained_as_of"]),
         frame_digest=content["frame_digest"],
         threads=content["threads"],

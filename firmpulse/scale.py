@@ -5,7 +5,6 @@ Source: Siddiqi, Credit Risk Scorecards (2006).
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,19 +24,6 @@ GRADE_UPPER_PD = {
     "AAA": 0.0020, "AA": 0.0040, "A": 0.0080, "BBB": 0.0150, "BB": 0.0280,
     "B": 0.0500, "CCC": 0.0900, "CC": 0.1600, "C": 1.0,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class PlattCalibration:
-    """PD = 1 / (1 + exp(−(intercept + slope·logit))); Platt (1999)."""
-
-    slope: float
-    intercept: float
-
-    def apply(self, raw_logit: FloatArray) -> FloatArray:
-        """Return calibrated PDs for raw model logits, same shape."""
-        exponent = -(self.intercept + self.slope * raw_logit)
-        return np.asarray(1.0 / (1.0 + np.exp(exponent)), dtype=np.float64)
 
 
 def score(default_prob: FloatArray) -> npt.NDArray[np.int64]:

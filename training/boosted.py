@@ -14,8 +14,7 @@ from features.registry import FeatureMeta
 from firmpulse.bundle import Bundle, CreditModel, matrix_of, pool_of
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
-from training import split
-from training.calibration import fit_platt
+from training import calibration, split
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
 from training.split import TRAIN
@@ -122,20 +121,21 @@ def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candi
     """
     rows, listed = frame.part(TRAIN), candidate_features(frame.features)
     held_out, tree_count = _held_out(settings, rows, listed, config)
-    calibration = fit_platt(held_out, bads_of(rows))
+    bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    calibrated = calibration.choose(held_out, bads_of(rows), bad_firms)
     final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
     trees = fit_trees(rows, listed, final | {"iterations": tree_count}, settings, config.seed)
     bundle = Bundle(
         features=listed.names,
         categorical=listed.categorical,
-        calibration=calibration,
+        calibration=calibrated,
         trained_as_of=frame.as_of,
         frame_digest=frame.digest,
         threads=settings.threads,
         seed=config.seed,
     )
     model = CreditModel(bundle, explainable(trees, rows, listed))
-    return Candidate(model, calibration.apply(held_out))
+    return Candidate(model, calibrated.apply(held_out))
 
 
 def _held_out(

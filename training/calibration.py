@@ -1,12 +1,50 @@
-"""Fit the map from raw log odds to default probability."""
+"""Choose and fit the map from raw log odds to default probability."""
+
+from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
+from scipy.special import expit
+from scipy.stats import chi2
 
-from firmpulse.scale import FloatArray, PlattCalibration
+from firmpulse.calibration import Beta, Calibration, Isotonic, Platt
+from firmpulse.scale import FloatArray
+
+# Firms in default from which steps of the map are trusted rather than a curve.
+ISOTONIC_FROM = 300
+# Chance at which two slopes are believed over one.
+_SIGNIFICANCE = 0.05
+# Bads and goods that each knot of the isotonic map rests on, at least.
+_LEAST_BEHIND_KNOT = 10
+_WIDEST_SHIFT = 20.0
+
+# Parameters → loss and its gradient.
+_Loss = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
-def fit_platt(raw_logit: FloatArray, outcome: FloatArray) -> PlattCalibration:
+def choose(raw_logit: FloatArray, outcome: FloatArray, bad_firms: int) -> Calibration:
+    """Return the calibration on rows that did not train the model: isotonic, beta or Platt.
+
+    From 300 firms in default the map is isotonic. With fewer it has two slopes where the rows
+    say so beyond chance (a likelihood-ratio test; the rows of one default count once), else one.
+
+    Args:
+        raw_logit: uncalibrated log odds, shape (rows,).
+        outcome: 1 for bad, 0 for good, shape (rows,).
+        bad_firms: distinct firms among the bad rows.
+    """
+    platt = fit_platt(raw_logit, outcome)
+    if bad_firms >= ISOTONIC_FROM:
+        return fit_isotonic(raw_logit, outcome, platt.slope)
+    beta = fit_beta(raw_logit, outcome)
+    gain = _log_loss(platt, raw_logit, outcome) - _log_loss(beta, raw_logit, outcome)
+    repeated = max(outcome.sum() / max(bad_firms, 1), 1)
+    if chi2.sf(2 * max(gain, 0) / repeated, 1) < _SIGNIFICANCE:
+        return beta
+    return platt
+
+
+def fit_platt(raw_logit: FloatArray, outcome: FloatArray) -> Platt:
     """Return the Platt calibration of raw log odds on rows that did not train the model.
 
     The targets are shrunk by one row of each class, so that perfect separation stays finite.
@@ -15,20 +53,101 @@ def fit_platt(raw_logit: FloatArray, outcome: FloatArray) -> PlattCalibration:
 
     Source: Platt, Probabilistic Outputs for Support Vector Machines (1999).
     """
+    loss = _loss(np.column_stack([raw_logit, np.ones_like(raw_logit)]), outcome)
+    slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
+    if slope <= 0:
+        return Platt(1.0, _level(raw_logit, outcome))
+    return Platt(float(slope), float(intercept))
+
+
+def fit_beta(raw_logit: FloatArray, outcome: FloatArray) -> Beta:
+    """Return the beta calibration; neither slope is negative.
+
+    Source: Kull, Silva Filho & Flach, Beta calibration (2017).
+    """
+    parts = [-np.logaddexp(0, -raw_logit), np.logaddexp(0, raw_logit), np.ones_like(raw_logit)]
+    start, bounds = np.array([1.0, 1.0, 0.0]), [(0, None), (0, None), (None, None)]
+    loss = _loss(np.column_stack(parts), outcome)
+    low, high, intercept = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    if low == high == 0:
+        return Beta(1.0, 1.0, _level(raw_logit, outcome))
+    return Beta(float(low), float(high), float(intercept))
+
+
+def fit_isotonic(raw_logit: FloatArray, outcome: FloatArray, outer_slope: float) -> Isotonic:
+    """Return the isotonic calibration, its level right on these rows.
+
+    Args:
+        raw_logit: uncalibrated log odds, shape (rows,).
+        outcome: 1 for bad, 0 for good, both there, shape (rows,).
+        outer_slope: slope beyond the outermost knots, where there are too few rows for one.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    order = np.argsort(raw_logit, kind="stable")
+    steps = IsotonicRegression().fit_transform(raw_logit[order], outcome[order])
+    starts = np.flatnonzero(np.r_[True, np.diff(steps) > 0])
+    counts = [
+        np.add.reduceat(values, starts)
+        for values in (outcome[order], 1 - outcome[order], raw_logit[order])
+    ]
+    bads, goods, raw = _joined(np.column_stack(counts)).T
+    knots = raw / (bads + goods)
+    rates = np.log(bads / goods)
+    found = Isotonic(tuple(knots.tolist()), tuple(rates.tolist()), outer_slope)
+    shift = _shift(found.logit(raw_logit), outcome)
+    return Isotonic(found.raw, tuple((rates + shift).tolist()), outer_slope)
+
+
+def _joined(blocks: FloatArray) -> FloatArray:
+    """Return blocks of bads, goods and sums, neighbours joined until each has enough of both."""
+    joined: list[FloatArray] = []
+    waiting = np.zeros(blocks.shape[1])
+    for block in blocks:
+        waiting = waiting + block
+        if min(waiting[0], waiting[1]) >= _LEAST_BEHIND_KNOT:
+            joined.append(waiting)
+            waiting = np.zeros(blocks.shape[1])
+    if waiting[:2].any():
+        # The last ones join the block before them, or are all there is.
+        joined.append((joined.pop() if joined else 0) + waiting)
+    return np.array(joined)
+
+
+def _loss(parts: FloatArray, outcome: FloatArray) -> _Loss:
+    """Return the log loss of log odds that are a weighted sum of `parts`, shape (rows, parts)."""
     bads, goods = outcome.sum(), len(outcome) - outcome.sum()
     target = np.where(outcome == 1, (bads + 1) / (bads + 2), 1 / (goods + 2))
 
-    def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        margin = parameters[0] * raw_logit + parameters[1]
+    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
+        margin = parts @ weights
         value = np.sum(np.logaddexp(0, margin) - target * margin)
-        error = 1 / (1 + np.exp(-margin)) - target
-        return float(value), np.array([np.sum(error * raw_logit), np.sum(error)])
+        return float(value), (expit(margin) - target) @ parts
 
-    def level_loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        value, slopes = loss(np.array([1.0, parameters[0]]))
+    return loss
+
+
+def _level(raw_logit: FloatArray, outcome: FloatArray) -> float:
+    """Return the intercept that alone fits best, with targets as for Platt."""
+    ones = np.ones_like(raw_logit)
+    rest = _loss(np.column_stack([raw_logit, ones]), outcome)
+
+    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
+        value, slopes = rest(np.array([1.0, weights[0]]))
         return value, slopes[1:]
 
-    slope, intercept = minimize(loss, np.array([1.0, 0.0]), jac=True, method="BFGS").x
-    if slope <= 0:
-        slope, intercept = 1.0, minimize(level_loss, np.array([0.0]), jac=True, method="BFGS").x[0]
-    return PlattCalibration(slope=float(slope), intercept=float(intercept))
+    return float(minimize(loss, np.array([0.0]), jac=True, method="BFGS").x[0])
+
+
+def _shift(calibrated: FloatArray, outcome: FloatArray) -> float:
+    """Return what to add to the log odds so that their PDs sum to the defaults."""
+
+    def surplus(shift: float) -> float:
+        return float(expit(calibrated + shift).sum() - outcome.sum())
+
+    return float(brentq(surplus, -_WIDEST_SHIFT, _WIDEST_SHIFT))
+
+
+def _log_loss(calibration: Calibration, raw_logit: FloatArray, outcome: FloatArray) -> float:
+    margin = calibration.logit(raw_logit)
+    return float(np.sum(np.logaddexp(0, margin) - outcome * margin))

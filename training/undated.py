@@ -17,8 +17,8 @@ from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import origin, runlog, tracking, warehouse
 from firmpulse.bundle import Bundle, CreditModel
+from firmpulse.calibration import Calibration
 from firmpulse.errors import NotReadyError
-from firmpulse.scale import PlattCalibration
 from firmpulse.settings import Settings
 from training import boosted, frozen, logistic, recording, sampling, serving, versions
 from training.calibration import fit_platt
@@ -155,7 +155,7 @@ def _fit_all(
     return CreditModel(bundle, boosted.explainable(trees, rows.rows, listed))
 
 
-def _calibration(rows: FrozenFrame, predicted: OutOfFold) -> PlattCalibration:
+def _calibration(rows: FrozenFrame, predicted: OutOfFold) -> Calibration:
     logit = predicted.scores["average"]
     outcome = frozen.bads_of(pl.concat([rows.rows] * len(logit)))
     return fit_platt(logit.ravel(), outcome)

@@ -105,10 +105,12 @@ def test_reasons_add_up_to_catboost_shap(trained: Trained, report: ScoringReport
     shap = trees.get_feature_importance(
         Pool(firm.select(names).to_pandas(), cat_features=["profile_industry"]), type="ShapValues"
     )[0]
+    raw = model.raw_logit(firm)
+    stretch = model.bundle.calibration.rise(float(shap[-1]), raw)[0]
     sums: dict[str, float] = {}
     for name, value in zip(names, shap, strict=False):
         code = f"{known[name].source}.{known[name].dimension.replace(' ', '_')}"
-        sums[code] = sums.get(code, 0.0) + value * model.bundle.calibration.slope
+        sums[code] = sums.get(code, 0.0) + value * stretch
     expected = sorted(((v, k) for k, v in sums.items() if v > 0), reverse=True)[:4]
     stored = _table(trained.settings, "reasons").filter(pl.col("firm_id") == firm_id(17))
     stored = stored.sort("rank")

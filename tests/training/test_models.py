@@ -12,7 +12,6 @@ from features.registry import FeatureMeta
 from firmpulse.linear import Linear, Term
 from training import scorecard, scorecard_fit
 from training.boosted import FeatureList
-from training.calibration import fit_platt
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame
 from training.logistic import fit_linear
@@ -20,24 +19,6 @@ from training.logistic import fit_linear
 
 def _logistic(margin: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-margin))
-
-
-def test_platt_finds_the_distortion_again() -> None:
-    random = np.random.default_rng(4)
-    raw = random.normal(size=60_000)
-    outcome = (random.random(60_000) < _logistic(0.6 * raw - 2)).astype(float)
-    found = fit_platt(raw, outcome)
-    assert found.slope == pytest.approx(0.6, abs=0.05)
-    assert found.intercept == pytest.approx(-2, abs=0.05)
-
-
-def test_platt_never_turns_the_ranking_round() -> None:
-    raw = np.linspace(-1, 1, 200)
-    outcome = (raw < -0.8).astype(float)
-    found = fit_platt(raw, outcome)
-    assert found.slope == 1
-    # 20 of 200 rows are bad, and the level is right on average.
-    assert found.apply(raw).mean() == pytest.approx(0.1, abs=0.01)
 
 
 def test_linear_model_adds_up_by_hand() -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import logit
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
@@ -84,7 +85,7 @@ def test_reasons_of_a_firm_do_not_depend_on_the_firms_beside_it(trained: Trained
     alone = np.vstack([model.contributions(frame.rows[row]) for row in range(5)])
     assert together[:5].tobytes() == alone.tobytes()
     # Exact: they add up to the log odds, up to a constant that all firms share.
-    rest = model.raw_logit(frame.rows) * model.bundle.calibration.slope - together.sum(axis=1)
+    rest = logit(model.default_prob(frame.rows)) - together.sum(axis=1)
     assert np.ptp(rest) < 1e-9
 
 
