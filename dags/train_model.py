@@ -1,13 +1,14 @@
 """From matured outcomes to a registered model version.
 
 **Reads** features and labels of the warehouse known at `as_of`. **Writes** the frozen training
-frame of the warehouse, and two versions in MLflow: the candidate (alias `challenger`) and the
-scorecard on annual statements that it has to beat. The candidate becomes `champion` only with green
-gates and a named approver.
+frame of the warehouse, and three versions in MLflow: the candidate (alias `challenger`), the
+scorecard on annual statements that it has to beat, and a logistic regression on the candidate's
+features; then the candidate's validation pack. It becomes `champion` only with green gates and a
+named approver.
 
 **Date.** A scheduled run speaks for the last day of the month before. Any other run says it:
 trigger with `{"as_of": "2026-10-31", "approver": "name"}`; without an approver nothing is
-promoted.
+promoted. `trials` is how many hyper-parameters are tried.
 
 **Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
 
@@ -36,19 +37,37 @@ def sample(as_of: str) -> str:
 
 
 @task
-def fit_candidate(as_of: str) -> str:
-    """Fit, evaluate and register the candidate; returns its version."""
+def fit_candidate(as_of: str, params: dict[str, Any] | None = None) -> str:
+    """Search, fit, evaluate and register the candidate; returns its version."""
     from training import pipeline
+    from training.config import with_trials
 
-    return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of)).version
+    config = with_trials((params or {}).get("trials"))
+    return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of), config).version
 
 
 @task
-def fit_baseline(as_of: str) -> str:
+def fit_statements(as_of: str) -> str:
     """Fit, evaluate and register the scorecard on statements; returns its version."""
     from training import pipeline
 
-    return pipeline.fit_baseline(Settings(), date.fromisoformat(as_of)).version
+    return pipeline.fit_statements(Settings(), date.fromisoformat(as_of)).version
+
+
+@task
+def fit_logistic(as_of: str) -> str:
+    """Fit, evaluate and register the logistic regression; returns its version."""
+    from training import pipeline
+
+    return pipeline.fit_logistic(Settings(), date.fromisoformat(as_of)).version
+
+
+@task
+def validate(as_of: str, version: str) -> str:
+    """Measure the candidate in depth and write its validation pack; returns its version."""
+    from training import pipeline
+
+    return pipeline.validate(Settings(), date.fromisoformat(as_of), version).version
 
 
 @task
@@ -69,6 +88,7 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
     params={
         "as_of": Param(None, type=["string", "null"], format="date"),
         "approver": Param(None, type=["string", "null"]),
+        "trials": Param(None, type=["integer", "null"], minimum=0),
     },
     default_args=TASK_DEFAULTS,
     user_defined_macros={"resolve": resolve},
@@ -77,10 +97,15 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
 )
 def train_model() -> None:
     """Chain the tasks."""
-    candidate = fit_candidate(AS_OF)
-    baseline = fit_baseline(AS_OF)
-    sample(AS_OF) >> [candidate, baseline]
-    baseline >> promote(AS_OF, candidate)
+    candidate, statements, logistic = (
+        fit_candidate(AS_OF),
+        fit_statements(AS_OF),
+        fit_logistic(AS_OF),
+    )
+    validated = validate(AS_OF, candidate)
+    sample(AS_OF) >> [candidate, statements, logistic]
+    [statements, logistic] >> validated
+    promote(AS_OF, validated)
 
 
 train_model()

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from consent.grants import SOURCES
 from firmpulse import dbt_runner
@@ -12,6 +12,9 @@ from firmpulse.settings import Settings
 
 _META = ("name_zh", "dimension", "window", "unit", "expected_sign", "null_means")
 _SIGNS = ("+", "-", "U")
+# How a feature x moves when all sales of the last 12 months are k times what they were: x·k, x/k,
+# (1+x)·k−1, 1−(1−x)/k, x/(x+(1−x)·k).
+UnderSales = Literal["proportional", "inverse", "growth", "margin", "inverse_share"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class FeatureMeta:
     name_en: str
     # Sources that a firm must have granted; without one of them the feature is not observed.
     sources: tuple[str, ...] = ()
+    # None: it does not move with sales, or how it moves cannot be told from the feature alone.
+    under_sales: UnderSales | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> Registry:
     """Return the registry that a dbt manifest describes.
 
     Raises:
-        ContractError: a feature lacks a part of its definition.
+        ContractError: a feature lacks a part of its definition, or has an unknown one.
     """
     models = sorted(
         (
@@ -136,6 +141,12 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
     sources = meta.get("sources", [source] if source in SOURCES else [])
     if not set(sources) <= set(SOURCES):
         raise ContractError(f"{node['name']}.yml: {column['name']} rests on unknown {sources}")
+    under_sales = meta.get("under_sales")
+    if under_sales not in (None, *get_args(UnderSales)):
+        raise ContractError(
+            f"{node['name']}.yml: {column['name']} has under_sales {under_sales!r}; "
+            f"there are {', '.join(get_args(UnderSales))}"
+        )
     return FeatureMeta(
         name=column["name"],
         view=node["name"],
@@ -149,4 +160,5 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         name_zh=meta["name_zh"],
         name_en=column["description"],
         sources=tuple(sources),
+        under_sales=under_sales,
     )

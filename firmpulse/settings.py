@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         return self.root / "data_docs"
 
     @property
+    def validation_dir(self) -> Path:
+        """Validation packs of model versions, one page a version; aggregates only."""
+        return self.root / "validation"
+
+    @property
     def airflow_home(self) -> Path:
         """Airflow's own files."""
         return self.root / "airflow"

@@ -11,6 +11,7 @@ from firmpulse.settings import Settings
 
 CREDIT_MODEL = "firmpulse-credit"
 STATEMENTS_MODEL = "firmpulse-statements"
+LOGISTIC_MODEL = "firmpulse-logistic"
 CHAMPION, CHALLENGER = "champion", "challenger"
 # Tag of a version: digest of its files when it was registered.
 FILES_DIGEST = "files_sha256"
@@ -43,6 +44,16 @@ def use_experiment(settings: Settings, name: str) -> str:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
         mlflow.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
     return str(mlflow.set_experiment(name).experiment_id)
+
+
+def bounds_of(metric: str) -> tuple[str, str]:
+    """Return the names under which the ends of a metric's interval are kept.
+
+    MLflow's charts have one section for all that stands before the slash; `oot/auc` has its bounds
+    in another, `oot_interval/auc_low`, so that they are at hand and not in the way.
+    """
+    rows, _, name = metric.partition("/")
+    return f"{rows}_interval/{name}_low", f"{rows}_interval/{name}_high"
 
 
 def find_version(settings: Settings, name: str, version: str) -> Any | None:

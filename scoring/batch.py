@@ -11,7 +11,7 @@ import polars as pl
 
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
-from features import registry
+from features import coverage, reasons, registry
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
@@ -19,7 +19,7 @@ from firmpulse import bundle, digests, runlog, scale, tracking, warehouse
 from firmpulse.bundle import CreditModel
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from scoring import coverage, reasons, store
+from scoring import store, unscored
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport
         model, metas, firms.filter(pl.col("coverage") != coverage.INSUFFICIENT), as_of
     )
     computed = time.perf_counter()
-    unscored = _unscored(granted, firms, as_of)
+    without_score = _unscored(granted, firms, as_of)
     stamped = scores.with_columns(
         model_name=pl.lit(tracking.CREDIT_MODEL),
         model_version=pl.lit(str(champion.version)),
@@ -79,14 +79,14 @@ def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport
     )
     entry = store.model_entry(settings, champion, model)
     standing = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
-    store.replace(settings, as_of, store.Night(stamped, why, unscored, entry), standing)
+    store.replace(settings, as_of, store.Night(stamped, why, without_score, entry), standing)
     grades = Counter(scores["grade"])
     return ScoringReport(
         as_of=as_of,
         champion=str(champion.version),
         message=f"{scores.height} firms scored with version {champion.version}",
         scored=scores.height,
-        unscored=dict(sorted(Counter(unscored["reason"]).items())),
+        unscored=dict(sorted(Counter(without_score["reason"]).items())),
         grades={grade: grades[grade] for grade in scale.GRADE_UPPER_PD if grade in grades},
         feature_digest=digest,
         seconds={
@@ -186,7 +186,7 @@ def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.Dat
     short = firms.filter(pl.col("coverage") == coverage.INSUFFICIENT)
     firm_ids = granted.select("firm_id").unique()
     waiting = firm_ids.join(firms, on="firm_id", how="anti").with_columns(as_of=pl.lit(as_of))
-    return pl.concat([coverage.insufficient(short), coverage.without_rows(waiting)]).sort("firm_id")
+    return pl.concat([unscored.insufficient(short), unscored.without_rows(waiting)]).sort("firm_id")
 
 
 def _next_step(settings: Settings, as_of: date) -> str:

@@ -12,11 +12,11 @@ from datetime import date
 import numpy as np
 import polars as pl
 
-from features import build, registry, scratch
+from features import build, coverage, registry, scratch
 from firmpulse import bundle, scale, tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from scoring import batch, coverage
+from scoring import batch
 
 _NIGHTS = "select max(as_of) from warehouse.ops.nights where as_of <= $since"
 

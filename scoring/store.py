@@ -72,7 +72,8 @@ def clear(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
 def model_entry(settings: Settings, version: Any, model: CreditModel) -> pl.DataFrame:
     """Return the champion's row of the table model_versions."""
     metrics = tracking.client(settings).get_run(version.run_id).data.metrics
-    kind = "oot" if "oot_auc" in metrics else "cv"
+    rows = "oot" if "oot/auc" in metrics else "cv"
+    low, high = tracking.bounds_of(f"{rows}/auc")
     entry = {
         "model_name": tracking.CREDIT_MODEL,
         "model_version": str(version.version),
@@ -81,10 +82,10 @@ def model_entry(settings: Settings, version: Any, model: CreditModel) -> pl.Data
         "frame_digest": model.bundle.frame_digest,
         "feature_count": len(model.bundle.features),
         "approver": version.tags.get("approver"),
-        "auc": metrics.get(f"{kind}_auc"),
-        "auc_low": metrics.get(f"{kind}_auc_low"),
-        "auc_high": metrics.get(f"{kind}_auc_high"),
-        "ks": metrics.get(f"{kind}_ks"),
+        "auc": metrics.get(f"{rows}/auc"),
+        "auc_low": metrics.get(low),
+        "auc_high": metrics.get(high),
+        "ks": metrics.get(f"{rows}/ks"),
     }
     text = {"approver": pl.String, "run_id": pl.String}
     return pl.DataFrame([entry], schema_overrides=text)

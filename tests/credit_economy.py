@@ -26,6 +26,7 @@ from firmpulse.settings import Settings
 from training import pipeline
 from training.pipeline import FitReport
 from training.sampling import SampleReport
+from training.validation import ValidationReport
 
 AS_OF = date(2026, 10, 31)
 SNAPSHOTS = tuple(month_end(add_months(date(2024, 1, 1), 3 * step)) for step in range(8))
@@ -56,7 +57,7 @@ _SHAPES = (
 def _meta(name: str, source: str, dimension: str, sign: str, kind: str) -> FeatureMeta:
     return FeatureMeta(
         name=name,
-        view=f"feat_{source}",
+        view=f"feat_{source}_monthly",
         source=source,
         dimension=dimension,
         window="12m",
@@ -107,6 +108,12 @@ def build_warehouse(settings: Settings) -> None:
             _create(connection, f"features.{view}", ", ".join(names), "features_rows")
         _create(connection, "features.firm_snapshots", "", "features_rows")
         _create(connection, "labels.default_12m", _LABEL_COLUMNS, "label_rows")
+        connection.register("loan_rows", _loans(labels))
+        connection.execute("create schema if not exists warehouse.facts")
+        connection.execute(
+            "create table warehouse.facts.fct_loan_monthly as "
+            "select * replace (cast(firm_id as uuid) as firm_id) from loan_rows"
+        )
     _write_manifest(settings)
     _write_grants(settings)
 
@@ -150,7 +157,9 @@ def _write_manifest(settings: Settings) -> None:
         view: {
             "name": view,
             "resource_type": "model",
-            "config": {"meta": {"feature_source": view.removeprefix("feat_")}},
+            "config": {
+                "meta": {"feature_source": view.removeprefix("feat_").removesuffix("_monthly")}
+            },
             "columns": {
                 feature.name: {
                     "name": feature.name,
@@ -213,14 +222,35 @@ def _labels(random: np.random.Generator, quality: np.ndarray, day: date) -> pl.D
     )
 
 
+def _loans(labels: pl.DataFrame) -> pl.DataFrame:
+    """Return a loan of every firm by month, 90 days past due half a year after its first bad date.
+
+    Firms of other outcomes pay on time; what they owed in between is of no matter here.
+    """
+    bad = labels.filter(pl.col("outcome") == "bad")
+    first = dict(bad.group_by("firm_id").agg(pl.col("as_of").min()).iter_rows())
+    months = [add_months(date(2024, 1, 1), step) for step in range(33)]
+    rows = [
+        (firm, month, 90 if firm in first and month_end(month) > add_months(first[firm], 6) else 0)
+        for firm in labels["firm_id"].unique().sort()
+        for month in months
+    ]
+    known = pl.DataFrame(rows, schema=["firm_id", "month", "days_past_due"], orient="row")
+    return known.with_columns(
+        available_at=pl.col("month").dt.month_end(), superseded_at=pl.lit(date(9999, 12, 31))
+    )
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A home in which the economy was sampled and both models fitted once."""
+    """A home in which the economy was sampled, all models fitted and the candidate validated."""
 
     settings: Settings
     sample: SampleReport
     candidate: FitReport
     baseline: FitReport
+    logistic: FitReport
+    validation: ValidationReport
 
 
 @cache
@@ -228,11 +258,15 @@ def trained_in(home: Path) -> Trained:
     """Return the trained economy under `home`; made once a test run."""
     settings = Settings(home=home, threads=2, memory_limit="2GB")
     build_warehouse(settings)
+    sample = pipeline.sample(settings, AS_OF)
+    candidate = pipeline.fit_candidate(settings, AS_OF)
     return Trained(
         settings=settings,
-        sample=pipeline.sample(settings, AS_OF),
-        candidate=pipeline.fit_candidate(settings, AS_OF),
-        baseline=pipeline.fit_baseline(settings, AS_OF),
+        sample=sample,
+        candidate=candidate,
+        baseline=pipeline.fit_statements(settings, AS_OF),
+        logistic=pipeline.fit_logistic(settings, AS_OF),
+        validation=pipeline.validate(settings, AS_OF, candidate.version),
     )
 
 

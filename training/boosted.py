@@ -77,6 +77,19 @@ def fit_trees(
     return model
 
 
+def raw_logit(
+    trees: Any, rows: pl.DataFrame, listed: FeatureList, settings: Settings, used: int = 0
+) -> FloatArray:
+    """Return the log odds of the first `used` trees, of all by default; shape (rows,)."""
+    found = trees.predict(
+        _pool(rows, listed),
+        prediction_type="RawFormulaVal",
+        ntree_end=used,
+        thread_count=settings.threads,
+    )
+    return np.asarray(found, dtype=np.float64)
+
+
 def explainable(model: Any, rows: pl.DataFrame, listed: FeatureList) -> Any:
     """Return the model with a small weight on leaves that no training row reached.
 
@@ -149,16 +162,12 @@ def _held_out(
                 rows[seen], listed, config.boosting, settings, config.seed, stop_on=rows[unseen]
             ),
         )
-        for seen, unseen in split.folds(rows, config)
+        for seen, unseen in split.folds(rows, config.folds, config.seed)
     ]
     tree_count = int(np.median([trees.tree_count_ for _, trees in fitted]))
     logit = np.empty(rows.height)
     for unseen, trees in fitted:
-        logit[unseen] = trees.predict(
-            _pool(rows[unseen], listed),
-            prediction_type="RawFormulaVal",
-            # Fewer where its own fold stopped earlier.
-            ntree_end=min(tree_count, trees.tree_count_),
-            thread_count=settings.threads,
-        )
+        # Fewer where its own fold stopped earlier.
+        used = min(tree_count, trees.tree_count_)
+        logit[unseen] = raw_logit(trees, rows[unseen], listed, settings, used)
     return logit, max(tree_count, 1)

@@ -1,7 +1,7 @@
 """Numbers that shape a training run; conventions of the field, changed in one place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 EXPERIMENT = "firmpulse-credit"
@@ -20,6 +20,8 @@ class Gates:
     # From held-out firms of the training period to the upper end of the interval out of time.
     most_auc_drop: float = 0.05
     most_score_psi: float = 0.25
+    # Of the twenty strongest; measured by the validation, so that none is skipped.
+    most_features_moved: float = 5
     # Observed defaults over expected ones; the interval has to reach into these bounds.
     least_observed_expected: float = 0.80
     most_observed_expected: float = 1.25
@@ -44,22 +46,30 @@ class TrainingConfig:
     # Folds of training firms; each is predicted by trees that have not seen it, which says when to
     # stop and is what probabilities are calibrated on.
     folds: int = 5
+    # Trials of hyper-parameters, the first with those below; 0 takes them as they are. Each is
+    # measured in fewer folds than the final fit, on at most so many rows.
+    trials: int = 3
+    trial_folds: int = 3
+    trial_rows: int = 20_000
     bootstrap_draws: int = 1_000
+    # Of each segment; there are many.
+    segment_draws: int = 300
     confidence: float = 0.95
     # Of the firms' asset values, for tests by grade that let firms fail together.
     asset_correlation: float = 0.04
     # Firm age joins the statements in the traditional scorecard.
     baseline_extra: tuple[str, ...] = ("profile_firm_age_months",)
-    # L2 strength of the logistic regression; sklearn's C.
+    # L2 strength of the logistic regressions, on ranks and on weights of evidence; sklearn's C.
     logistic_c: float = 0.1
+    woe_c: float = 0.03
     boosting: Mapping[str, float | int | str] = field(
         default_factory=lambda: MappingProxyType(
             {
                 "iterations": 600,
-                "learning_rate": 0.05,
-                "depth": 4,
+                "learning_rate": 0.1,
+                "depth": 3,
                 "l2_leaf_reg": 8.0,
-                "rsm": 0.7,
+                "rsm": 0.3,
                 "border_count": 64,
                 "early_stopping_rounds": 60,
             }
@@ -95,4 +105,11 @@ class UndatedConfig:
 
 
 DEFAULT = TrainingConfig()
+
+
+def with_trials(trials: int | None) -> TrainingConfig:
+    """Return the default configuration with another number of trials, if one is named."""
+    return DEFAULT if trials is None else replace(DEFAULT, trials=trials)
+
+
 DEFAULT_UNDATED = UndatedConfig()

@@ -41,7 +41,7 @@ def evaluate(
     config: TrainingConfig,
     held_out_prob: FloatArray | None = None,
 ) -> Evaluation:
-    """Return metrics named `<split>_<metric>`; out of time with firm-clustered intervals.
+    """Return metrics named `<rows>/<metric>`; out of time with firm-clustered intervals.
 
     Firms unseen in training are measured apart where they show both outcomes.
 
@@ -60,19 +60,19 @@ def evaluate(
         seen["held_out"] = held_out_prob
     for name, prob in seen.items():
         parts = measure(bads_of(learnt), prob)
-        metrics |= {f"{name}_{metric}": value for metric, value in parts.items()}
+        metrics |= {f"{name}/{metric}": value for metric, value in parts.items()}
     metrics |= _with_intervals(oot, oot_prob, "oot", config)
     unseen = ~oot["firm_id"].is_in(learnt["firm_id"].unique().to_list()).to_numpy()
-    metrics["oot_unseen_rows"] = float(unseen.sum())
+    metrics["oot_unseen/rows"] = float(unseen.sum())
     unseen_rows = oot.filter(unseen)
     if set(unseen_rows["outcome"]) == {"good", "bad"}:
         metrics |= _with_intervals(unseen_rows, oot_prob[unseen], "oot_unseen", config)
-    metrics["psi_score"] = score_stability(learnt_prob, oot_prob)
+    metrics["stability/psi_score"] = score_stability(learnt_prob, oot_prob)
     metrics |= {
-        "oot_rows": float(oot.height),
-        "oot_bads": float(bads_of(oot).sum()),
-        "oot_observed_rate": float(bads_of(oot).mean()),
-        "oot_mean_prob": float(oot_prob.mean()),
+        "oot/rows": float(oot.height),
+        "oot/bads": float(bads_of(oot).sum()),
+        "oot/observed_rate": float(bads_of(oot).mean()),
+        "oot/mean_prob": float(oot_prob.mean()),
     }
     grades = calibration_checks.by_grade(bads_of(oot), oot_prob, config.asset_correlation)
     metrics |= _calibration(bads_of(oot), oot_prob, grades)
@@ -88,17 +88,17 @@ def _calibration(
     parts = calibration_checks.brier_parts(outcome, default_prob)
     largest, index = calibration_checks.concentration(grades)
     return {
-        "oot_hosmer_lemeshow": by_decile.value,
-        "oot_hosmer_lemeshow_p": by_decile.p_value,
-        "oot_spiegelhalter_z": over_all.value,
-        "oot_spiegelhalter_p": over_all.p_value,
-        "oot_brier_reliability": parts.reliability,
-        "oot_brier_resolution": parts.resolution,
-        "oot_brier_uncertainty": parts.uncertainty,
-        "oot_grade_largest_share": largest,
-        "oot_grade_hhi": index,
-        "oot_grades_disordered": float(calibration_checks.disordered(grades)),
-        "oot_grades_red": float(sum(grade.light == "red" for grade in grades)),
+        "oot_calibration/hosmer_lemeshow": by_decile.value,
+        "oot_calibration/hosmer_lemeshow_p": by_decile.p_value,
+        "oot_calibration/spiegelhalter_z": over_all.value,
+        "oot_calibration/spiegelhalter_p": over_all.p_value,
+        "oot_calibration/brier_reliability": parts.reliability,
+        "oot_calibration/brier_resolution": parts.resolution,
+        "oot_calibration/brier_uncertainty": parts.uncertainty,
+        "oot_grades/largest_share": largest,
+        "oot_grades/hhi": index,
+        "oot_grades/disordered": float(calibration_checks.disordered(grades)),
+        "oot_grades/red": float(sum(grade.light == "red" for grade in grades)),
     }
 
 
@@ -113,7 +113,7 @@ def _with_intervals(
         confidence=config.confidence,
         seed=config.seed,
     )
-    return {f"{prefix}_{name}": value for name, value in measured.items()}
+    return {f"{prefix}/{name}": value for name, value in measured.items()}
 
 
 def strongest_feature(frame: FrozenFrame, names: Sequence[str]) -> tuple[str, float]:

@@ -1,15 +1,13 @@
 """The frozen training frame: written once by sampling, read by every fit."""
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from features import drift
+from features import contract, drift
 from features.registry import FeatureMeta
 from firmpulse import digests, origin, warehouse
 from firmpulse.errors import NotReadyError
@@ -70,9 +68,10 @@ def write(
 ) -> str:
     """Replace the frozen table `name` and its catalogue row; return the digest."""
     digest = digests.of_rows(rows)
-    meta = json.dumps([asdict(feature) for feature in features], ensure_ascii=False)
     bads = int(bads_of(rows).sum())
-    entry = [as_of, name, digest, rows.height, bads, meta, datetime.now(UTC)]
+    entry = [
+        as_of, name, digest, rows.height, bads, contract.to_json(features), datetime.now(UTC)
+    ]  # fmt: skip
     connection.execute("create schema if not exists warehouse.training")
     connection.execute(_FRAMES_DDL)
     connection.register("frozen_rows", rows)
@@ -109,8 +108,8 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
             f"from warehouse.training.{name} order by firm_id, as_of"
         ).pl()
         whose = origin.of_deliveries(connection)
-    metas = _metas(json.loads(meta))
-    return FrozenFrame(as_of, f"training.{name}", digest, metas, rows, frozen_rows, whose)
+    features = contract.from_json(meta)
+    return FrozenFrame(as_of, f"training.{name}", digest, features, rows, frozen_rows, whose)
 
 
 def _catalogue_entry(
@@ -127,9 +126,3 @@ def _catalogue_entry(
         [name],
     ).fetchone()
     return None if found is None else (found[0], found[1], found[2])
-
-
-def _metas(content: list[dict[str, Any]]) -> tuple[FeatureMeta, ...]:
-    return tuple(
-        FeatureMeta(**(feature | {"sources": tuple(feature["sources"])})) for feature in content
-    )

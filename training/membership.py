@@ -50,7 +50,7 @@ def versions(
 def _versions_by_digest(settings: Settings) -> dict[str, list[str]]:
     client = tracking.client(settings)
     found: dict[str, list[str]] = {}
-    for name in (tracking.CREDIT_MODEL, tracking.STATEMENTS_MODEL):
+    for name in (tracking.CREDIT_MODEL, tracking.STATEMENTS_MODEL, tracking.LOGISTIC_MODEL):
         for version in tracking.versions(settings, name):
             digest = client.get_run(version.run_id).data.tags.get("frame_digest")
             found.setdefault(digest, []).append(f"{name}/{version.version}")

@@ -26,7 +26,7 @@ class Interval:
 
 
 def measure(outcome: FloatArray, default_prob: FloatArray) -> dict[str, float]:
-    """Return auc, ks, pr_auc, brier, log_loss and observed_expected.
+    """Return auc, gini, ks, pr_auc, brier, log_loss and observed_expected.
 
     `observed_expected` is the number of defaults over the sum of the PDs; 1 is right.
 
@@ -101,8 +101,10 @@ def weighted(
         outranked = all_goods[:, None] - goods_above + goods / 2
         gaps = np.abs(bads_above / all_bads[:, None] - goods_above / all_goods[:, None])
         precision = bads_above / np.maximum(bads_above + goods_above, 1e-300)
+        auc = (bads * outranked).sum(axis=1) / (all_bads * all_goods)
         return {
-            "auc": (bads * outranked).sum(axis=1) / (all_bads * all_goods),
+            "auc": auc,
+            "gini": 2 * auc - 1,
             "ks": gaps.max(axis=1),
             "pr_auc": (bads * precision).sum(axis=1) / all_bads,
             "brier": ordered @ (prob - bad) ** 2 / total,

@@ -1,28 +1,42 @@
-"""The steps of a training run, each safe to repeat: sample, fit, promote."""
+"""The steps of a training run, each safe to repeat: sample, fit, validate, promote."""
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-
-import numpy as np
-import polars as pl
 
 from features import registry
 from firmpulse import runlog, tracking
-from firmpulse.bundle import CreditModel, matrix_of
-from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
-from training import boosted, frozen, logistic, plots, recording, sampling, serving
+from training import (
+    boosted,
+    frozen,
+    logistic,
+    plots,
+    recording,
+    sampling,
+    scorecard_fit,
+    serving,
+    tuning,
+)
 from training.config import DEFAULT, EXPERIMENT, TrainingConfig
 from training.evaluation import Evaluation, evaluate, strongest_feature
 from training.frozen import FrozenFrame
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
-from training.split import OOT, TRAIN
+from training.split import TRAIN
+from training.validation import validate
 
-__all__ = ["FitReport", "fit_baseline", "fit_candidate", "promote", "sample"]
+__all__ = [
+    "FitReport",
+    "fit_candidate",
+    "fit_logistic",
+    "fit_statements",
+    "promote",
+    "sample",
+    "validate",
+]
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ def sample(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) ->
 
 
 def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
-    """Fit, evaluate, log and register the boosted candidate, and log the logistic run beside it.
+    """Search, fit, evaluate, log and register the boosted candidate.
 
     Raises:
         NotReadyError: nothing was sampled for `as_of`.
@@ -60,33 +74,70 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
     with runlog.step(settings, as_of, "train", "fit_candidate") as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
-        candidate = boosted.fit(settings, frame, config)
+        listed = boosted.candidate_features(frame.features)
+        searched = tuning.search(settings, frame.part(TRAIN), listed, config)
+        clock.lap("search")
+        candidate = boosted.fit(settings, frame, replace(config, boosting=searched.best))
         model = candidate.model
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
+        strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
         clock.lap("evaluate")
-        report = _record_candidate(settings, frame, model, evaluation, config, clock)
-        _record_logistic(settings, frame, config)
+        artifacts = recording.Artifacts(
+            parameters={
+                **searched.best,
+                "trials": config.trials,
+                "trees": model.trees.tree_count_,
+                "seed": config.seed,
+                "threads": settings.threads,
+                "features": len(model.bundle.features),
+                "calibration": model.bundle.calibration.kind,
+            },
+            metrics={**evaluation.metrics, "train/strongest_feature_auc": strongest_auc},
+            tags={"strongest_feature": strongest},
+            tables={"trials": searched.trials},
+        )
+        served = serving.credit(frame.features, model)
+        report = _register(settings, frame, "catboost", artifacts, served, clock)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
 
 
-def fit_baseline(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
-    """Fit, evaluate, log and register the scorecard on annual statements.
+def fit_statements(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
+    """Fit, evaluate, log and register the traditional scorecard on annual statements.
 
     Raises:
         NotReadyError: nothing was sampled for `as_of`, or no statement was ever observed.
     """
-    from training import scorecard_fit
-
-    with runlog.step(settings, as_of, "train", "fit_baseline") as step:
+    with runlog.step(settings, as_of, "train", "fit_statements") as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
-        card = scorecard_fit.fit(frame, config)
+        card = scorecard_fit.fit_statements(frame, config)
         clock.lap("fit")
-        evaluation = evaluate(frame, card.default_prob, config)
-        clock.lap("evaluate")
-        report = _record_baseline(settings, frame, card, evaluation, clock)
+        report = _register_card(
+            settings, frame, tracking.STATEMENTS_MODEL, "statements", card, config, clock
+        )
+        step.rows_out, step.note = frame.rows.height, f"version {report.version}"
+    return report
+
+
+def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
+    """Fit and log logistic regressions on the candidate's features, and register the one on WOE.
+
+    Beside the scorecard on weights of evidence a run is logged on the features' ranks.
+
+    Raises:
+        NotReadyError: nothing was sampled for `as_of`.
+    """
+    with runlog.step(settings, as_of, "train", "fit_logistic") as step:
+        frame = frozen.read(settings, as_of)
+        clock = _Clock()
+        card = scorecard_fit.fit_woe(frame, config)
+        clock.lap("fit")
+        report = _register_card(
+            settings, frame, tracking.LOGISTIC_MODEL, "logistic woe", card, config, clock
+        )
+        _record_ranks(settings, frame, config)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
 
@@ -103,101 +154,59 @@ class _Clock:
         self.seconds[name], self._last = now - self._last, now
 
 
-def _record_candidate(
+def _register_card(
     settings: Settings,
     frame: FrozenFrame,
-    model: CreditModel,
-    evaluation: Evaluation,
+    model: str,
+    run_name: str,
+    card: Scorecard,
     config: TrainingConfig,
     clock: _Clock,
 ) -> FitReport:
-    title = f"{tracking.CREDIT_MODEL}, out of time, as of {frame.as_of}, {frame.origin}"
-    with recording.run(settings, EXPERIMENT, f"catboost {frame.as_of}", frame) as run:
-        strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
-        recording.record(
-            recording.Artifacts(
-                parameters={
-                    **config.boosting,
-                    "trees": model.trees.tree_count_,
-                    "seed": config.seed,
-                    "threads": settings.threads,
-                    "features": len(model.bundle.features),
-                    "calibration": model.bundle.calibration.kind,
-                },
-                metrics={**evaluation.metrics, "strongest_feature_auc": strongest_auc},
-                figures=_figures(frame, model, evaluation, title),
-                tags={"strongest_feature": strongest},
-            )
-        )
-        served = serving.credit(frame.part(OOT), model)
-        version = recording.register(settings, served, serving.tags(frame))
-        clock.lap("log")
-        return _report(frame, served, version, run.info.run_id, evaluation, clock)
+    evaluation = evaluate(frame, card.default_prob, config)
+    clock.lap("evaluate")
+    artifacts = recording.Artifacts(
+        parameters={"features": len(card.features), "intercept": card.intercept},
+        metrics=evaluation.metrics,
+        figures=_figures(frame, model, evaluation),
+    )
+    served = serving.points(model, frame.features, card)
+    return _register(settings, frame, run_name, artifacts, served, clock)
 
 
-def _record_logistic(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
+def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.features)
-    learnt = frame.part(TRAIN)
-    model = logistic.fit_linear(learnt, listed, config.logistic_c)
+    model = logistic.fit_linear(frame.part(TRAIN), listed, config.logistic_c)
     evaluation = evaluate(frame, lambda rows: logistic.linear_prob(model, rows, listed), config)
-    with recording.run(settings, EXPERIMENT, f"logistic {frame.as_of}", frame):
+    with recording.run(settings, EXPERIMENT, f"logistic ranks {frame.as_of}", frame):
         parameters = {"c": config.logistic_c, "features": len(listed.names)}
-        recording.record(recording.Artifacts(parameters, evaluation.metrics, figures={}))
+        recording.record(recording.Artifacts(parameters, evaluation.metrics))
 
 
-def _record_baseline(
+def _figures(frame: FrozenFrame, model: str, evaluation: Evaluation) -> Mapping[str, object]:
+    title = f"{model}, out of time, as of {frame.as_of}, {frame.origin}"
+    return plots.of_predictions(evaluation.oot_outcome, evaluation.oot_prob, title)
+
+
+def _register(
     settings: Settings,
     frame: FrozenFrame,
-    card: Scorecard,
-    evaluation: Evaluation,
-    clock: _Clock,
-) -> FitReport:
-    title = f"{tracking.STATEMENTS_MODEL}, out of time, as of {frame.as_of}, {frame.origin}"
-    with recording.run(settings, EXPERIMENT, f"statements {frame.as_of}", frame) as run:
-        figures = plots.of_predictions(evaluation.oot_outcome, evaluation.oot_prob, title)
-        parameters = {"features": len(card.features), "intercept": card.intercept}
-        recording.record(recording.Artifacts(parameters, evaluation.metrics, figures))
-        served = serving.statements(frame.part(OOT), card)
-        version = recording.register(settings, served, serving.tags(frame))
-        clock.lap("log")
-        return _report(frame, served, version, run.info.run_id, evaluation, clock)
-
-
-def _figures(
-    frame: FrozenFrame, model: CreditModel, evaluation: Evaluation, title: str
-) -> dict[str, object]:
-    rows, names = frame.part(OOT), model.bundle.features
-    matrix = matrix_of(rows, names, model.bundle.categorical)
-    return {
-        **plots.of_predictions(evaluation.oot_outcome, evaluation.oot_prob, title),
-        **plots.of_contributions(names, model.contributions(rows), _numbers(matrix), title),
-    }
-
-
-def _numbers(matrix: pl.DataFrame) -> FloatArray:
-    """Return the matrix with NaN for categories, shape (rows, features)."""
-    columns = [
-        column.to_numpy() if column.dtype == pl.Float64 else np.full(matrix.height, np.nan)
-        for column in matrix
-    ]
-    return np.column_stack(columns)
-
-
-def _report(
-    frame: FrozenFrame,
+    run_name: str,
+    artifacts: recording.Artifacts,
     served: recording.ServedModel,
-    version: str,
-    run_id: str,
-    evaluation: Evaluation,
     clock: _Clock,
 ) -> FitReport:
+    with recording.run(settings, EXPERIMENT, f"{run_name} {frame.as_of}", frame) as run:
+        recording.record(artifacts)
+        version = recording.register(settings, served, serving.tags(frame))
+    clock.lap("log")
     return FitReport(
         as_of=frame.as_of,
         model=served.name,
         version=version,
-        run_id=run_id,
+        run_id=run.info.run_id,
         frame_digest=frame.digest,
-        features=served.matrix.width,
-        metrics=recording.flat(evaluation.metrics),
+        features=served.example.width,
+        metrics=recording.flat(artifacts.metrics),
         seconds=clock.seconds,
     )

@@ -62,11 +62,8 @@ def promote(
     """
     client = tracking.client(settings)
     candidate = _version(settings, candidate_version, as_of)
-    results = check(
-        client.get_run(candidate.run_id).data.metrics,
-        _baseline_auc(settings, client, candidate.tags.get("frame_digest")),
-        config.gates,
-    )
+    measured = client.get_run(candidate.run_id).data.metrics
+    results = check_run(settings, measured, candidate.tags.get("frame_digest", ""), config.gates)
     named = (approver or "").strip() or None
     report = PromotionReport(
         as_of, tracking.CREDIT_MODEL, candidate_version, results, named is not None, named
@@ -94,46 +91,70 @@ def promote(
     return report
 
 
+def check_run(
+    settings: Settings, metrics: dict[str, float], frame_digest: str, gates: Gates
+) -> tuple[GateResult, ...]:
+    """Return the gates on a run's metrics, held against the statements baseline on its frame."""
+    baseline = baseline_version(settings, frame_digest)
+    if baseline is None:
+        return check(metrics, None, gates)
+    run = tracking.client(settings).get_run(baseline.run_id)
+    return check(metrics, run.data.metrics.get("oot/auc"), gates)
+
+
+def baseline_version(settings: Settings, frame_digest: str) -> Any | None:
+    """Return the newest scorecard on statements if it was fitted on this frame, else None."""
+    found = tracking.find_version(settings, tracking.STATEMENTS_MODEL, tracking.CHALLENGER)
+    return found if found is not None and found.tags.get("frame_digest") == frame_digest else None
+
+
 def check(
     metrics: dict[str, float], baseline_auc: float | None, gates: Gates
 ) -> tuple[GateResult, ...]:
     """Return the gates on out-of-time metrics; a metric that was not logged fails its gates."""
-    auc = metrics.get("oot_auc")
+    auc = metrics.get("oot/auc")
     return (
         _at_least("AUC at least", auc, gates.least_auc),
-        _at_least("KS at least", metrics.get("oot_ks"), gates.least_ks),
+        _at_least("KS at least", metrics.get("oot/ks"), gates.least_ks),
         _at_least("AUC no worse than the statements baseline", auc, baseline_auc),
         _at_most("AUC at most (above: a leak is likely)", auc, gates.most_auc),
         _at_most(
             "AUC of one feature alone at most (above: a leak is likely)",
-            metrics.get("strongest_feature_auc"),
+            metrics.get("train/strongest_feature_auc"),
             gates.most_feature_auc,
         ),
         _at_most("loss of AUC out of time at most", _drop(metrics), gates.most_auc_drop),
-        _at_most("PSI of the score at most", metrics.get("psi_score"), gates.most_score_psi),
+        _at_most(
+            "PSI of the score at most", metrics.get("stability/psi_score"), gates.most_score_psi
+        ),
+        _at_most(
+            "of the 20 strongest features, moved much (PSI 0.25) at most",
+            metrics.get("stability/strong_features_moved"),
+            gates.most_features_moved,
+        ),
         _at_least(
             "observed over expected defaults, upper end at least",
-            metrics.get("oot_observed_expected_high"),
+            metrics.get("oot_interval/observed_expected_high"),
             gates.least_observed_expected,
         ),
         _at_most(
             "observed over expected defaults, lower end at most",
-            metrics.get("oot_observed_expected_low"),
+            metrics.get("oot_interval/observed_expected_low"),
             gates.most_observed_expected,
         ),
         _at_most(
             "share of the fullest grade at most",
-            metrics.get("oot_grade_largest_share"),
+            metrics.get("oot_grades/largest_share"),
             gates.most_grade_share,
         ),
         _at_most(
             "concentration of grades (HHI) at most",
-            metrics.get("oot_grade_hhi"),
+            metrics.get("oot_grades/hhi"),
             gates.most_grade_hhi,
         ),
         _at_most(
             "grades out of order at most",
-            metrics.get("oot_grades_disordered"),
+            metrics.get("oot_grades/disordered"),
             gates.most_disordered,
         ),
     )
@@ -141,7 +162,7 @@ def check(
 
 def _drop(metrics: dict[str, float]) -> float | None:
     """Return by how much the AUC fell beyond chance; one of a few defaults may fall by chance."""
-    before, now = metrics.get("held_out_auc"), metrics.get("oot_auc_high")
+    before, now = metrics.get("held_out/auc"), metrics.get("oot_interval/auc_high")
     return None if before is None or now is None else before - now
 
 
@@ -162,12 +183,3 @@ def _version(settings: Settings, version: str, as_of: date) -> Any:
             f"run: firmpulse train --as-of {as_of}"
         )
     return found
-
-
-def _baseline_auc(settings: Settings, client: Any, frame_digest: str | None) -> float | None:
-    """Return the baseline's out-of-time AUC on the same frozen frame, None without one."""
-    baseline = tracking.find_version(settings, tracking.STATEMENTS_MODEL, tracking.CHALLENGER)
-    if baseline is None or baseline.tags.get("frame_digest") != frame_digest:
-        return None
-    auc = client.get_run(baseline.run_id).data.metrics.get("oot_auc")
-    return None if auc is None else float(auc)

@@ -1,5 +1,6 @@
 """Write a fitted model and all that belongs to it into MLflow."""
 
+import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
@@ -12,14 +13,12 @@ from typing import Any
 import polars as pl
 
 from firmpulse import tracking
-from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from training.frozen import FrozenFrame
 from training.metrics import Interval
 
 # MLflow keeps at most this many characters of a dataset's digest; the tag has all of them.
 _DATASET_DIGEST_CHARACTERS = 36
-_EXAMPLE_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,11 @@ class Artifacts:
     parameters: Mapping[str, object]
     metrics: Mapping[str, Interval | float]
     # File name → figure.
-    figures: Mapping[str, Any]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    # Name → rows of aggregates; none of them about one firm.
+    tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    # Path → content of a page or another text.
+    texts: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,11 +44,21 @@ class ServedModel:
     script: Path
     # Writes the model's files into an empty folder.
     write: Callable[[Path], None]
-    # Rows with the model's features; their names and types become the signature.
-    matrix: pl.DataFrame
-    # PDs of the first rows tell MLflow the output's shape.
-    default_prob: FloatArray
+    # Made-up rows of the model's features; their names and types become the signature.
+    example: pl.DataFrame
+    # Whether it gives reasons beside PD, score and grade.
+    explains: bool
     requirements: tuple[str, ...]
+
+
+@contextmanager
+def reopened(settings: Settings, run_id: str) -> Iterator[Any]:
+    """Open a finished run again to add to it."""
+    tracking.client(settings)
+    import mlflow
+
+    with mlflow.start_run(run_id=run_id) as active:
+        yield active
 
 
 @contextmanager
@@ -70,7 +83,7 @@ def run(settings: Settings, experiment: str, name: str, frame: FrozenFrame) -> I
 
 
 def record(artifacts: Artifacts) -> None:
-    """Log parameters, metrics with their bounds, tags and figures to the active run."""
+    """Log all of it to the active run, metrics with their bounds."""
     import mlflow
 
     mlflow.log_params(dict(artifacts.parameters))
@@ -78,14 +91,22 @@ def record(artifacts: Artifacts) -> None:
     mlflow.set_tags(dict(artifacts.tags))
     for name, figure in artifacts.figures.items():
         mlflow.log_figure(figure, f"plots/{name}", save_kwargs={"dpi": 110})
+    for name, table in artifacts.tables.items():
+        # As mlflow.log_table writes it, which would add to a table that is there.
+        content = {"columns": table.columns, "data": table.fill_nan(None).rows()}
+        mlflow.log_text(json.dumps(content, default=str), f"tables/{name}.json")
+    if artifacts.tables:
+        listed = [{"path": f"tables/{name}.json", "type": "table"} for name in artifacts.tables]
+        mlflow.set_tag("mlflow.loggedArtifacts", json.dumps(listed))
+    for name, text in artifacts.texts.items():
+        mlflow.log_text(text, name)
 
 
 def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> str:
     """Log the model to the active run, register it as challenger and return its version."""
     import mlflow
-    from mlflow.models import infer_signature
 
-    example = _example(served.matrix).to_pandas()
+    example = served.example.to_pandas()
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         bundle.mkdir()
@@ -96,7 +117,7 @@ def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> s
                 name="model",
                 python_model=str(served.script),
                 artifacts={"bundle": str(bundle)},
-                signature=infer_signature(example, _output(served.default_prob[:_EXAMPLE_ROWS])),
+                signature=_signature(example, explains=served.explains),
                 input_example=example,
                 pip_requirements=list(served.requirements),
                 registered_model_name=served.name,
@@ -111,23 +132,13 @@ def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> s
     return version
 
 
-def _example(matrix: pl.DataFrame) -> pl.DataFrame:
-    """Return made-up rows of the matrix's columns: MLflow's files are no place for a firm's."""
-    return pl.DataFrame(
-        {
-            column.name: ["" if column.dtype == pl.String else 0.0] * _EXAMPLE_ROWS
-            for column in matrix
-        },
-        schema=matrix.schema,
-    )
-
-
 def flat(metrics: Mapping[str, Interval | float]) -> dict[str, float]:
-    """Return name → value, with `_low` and `_high` beside each interval."""
+    """Return name → value, with the bounds of each interval under names of their own."""
     flattened: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, Interval):
-            flattened |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            low, high = tracking.bounds_of(name)
+            flattened |= {name: value.value, low: value.low, high: value.high}
         else:
             flattened[name] = value
     return flattened
@@ -140,16 +151,17 @@ def installed(*packages: str) -> tuple[str, ...]:
     return tuple(f"{package}=={version(package)}" for package in packages)
 
 
-def _output(default_prob: FloatArray) -> Any:
-    from firmpulse import scale
+def _signature(example: Any, *, explains: bool) -> Any:
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types.schema import Array, ColSpec, DataType, Schema
 
-    return pl.DataFrame(
-        {
-            "default_prob": default_prob,
-            "score": scale.score(default_prob),
-            "grade": scale.grade(default_prob),
-        }
-    ).to_pandas()
+    outputs = {"default_prob": "double", "score": "long", "grade": "string"}
+    if explains:
+        outputs |= dict.fromkeys(("reasons_zh", "reasons_en"), Array(DataType.string))
+    return ModelSignature(
+        inputs=infer_signature(example).inputs,
+        outputs=Schema([ColSpec(kind, name) for name, kind in outputs.items()]),
+    )
 
 
 def _dataset(frame: FrozenFrame) -> Any:

@@ -1,4 +1,4 @@
-"""The traditional scorecard as plain numbers: bins, weights of evidence, points.
+"""A scorecard as plain numbers: bins, weights of evidence, points.
 
 Its scoring needs numpy alone; a test proves it equal to optbinning's own prediction.
 """

@@ -1,6 +1,7 @@
-"""Fit the traditional scorecard on annual statements and firm age with optbinning."""
+"""Fit scorecards with optbinning, on annual statements and on the candidate's features."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from training.frozen import FrozenFrame, bads_of
 from training.scorecard import Characteristic, Scorecard, points_of
 from training.split import TRAIN
 
+# Weak, for a handful of statement features.
+_SKLEARN_C = 1.0
+_MOST_STEPS = 2_000
 _TRENDS = {"+": "ascending", "-": "descending", "U": "auto"}
 
 
-def baseline_features(
+def statement_features(
     features: tuple[FeatureMeta, ...], config: TrainingConfig
 ) -> tuple[FeatureMeta, ...]:
     """Return the numbers of the annual statements and the configured extras."""
@@ -29,24 +33,44 @@ def baseline_features(
     )
 
 
-def fit(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
-    """Return the scorecard fitted on the training rows, whose event rates follow the signs.
+def fit_statements(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
+    """Return the traditional scorecard, of annual statements and firm age alone.
 
     Raises:
         NotReadyError: the frame has no statement features, or none was ever observed.
     """
-    rows = frame.part(TRAIN)
-    listed = [
-        feature
-        for feature in baseline_features(frame.features, config)
-        if rows[feature.name].drop_nulls().n_unique() > 1
-    ]
+    listed = _observed(frame, statement_features(frame.features, config))
     if not listed:
         raise NotReadyError(
             f"the training frame of {frame.as_of} has no observed statement features; "
             f"land annual statements and sample again"
         )
-    binning, model = fit_optbinning(rows, listed)
+    return _fit(frame, listed, c=_SKLEARN_C)
+
+
+def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
+    """Return the logistic regression on weights of evidence of the candidate's numbers.
+
+    Raises:
+        NotReadyError: no feature was ever observed.
+    """
+    numbers = [f for f in frame.features if f.kind == "number" and f.source != "statement"]
+    listed = _observed(frame, numbers)
+    if not listed:
+        raise NotReadyError(
+            f"no feature of the training frame of {frame.as_of} was ever observed; "
+            f"land deliveries and sample again"
+        )
+    return _fit(frame, listed, c=config.woe_c)
+
+
+def _observed(frame: FrozenFrame, features: Sequence[FeatureMeta]) -> list[FeatureMeta]:
+    rows = frame.part(TRAIN)
+    return [f for f in features if rows[f.name].drop_nulls().n_unique() > 1]
+
+
+def _fit(frame: FrozenFrame, listed: list[FeatureMeta], c: float) -> Scorecard:
+    binning, model = fit_optbinning(frame.part(TRAIN), listed, c)
     intercept, coefficients = float(model.intercept_[0]), model.coef_[0]
     return Scorecard(
         intercept=intercept,
@@ -61,8 +85,11 @@ def fit(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
     )
 
 
-def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta]) -> tuple[Any, Any]:
-    """Return optbinning's fitted BinningProcess and sklearn's regression on its evidence."""
+def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta], c: float) -> tuple[Any, Any]:
+    """Return optbinning's fitted BinningProcess and sklearn's regression on its evidence.
+
+    Event rates of the bins follow the features' signs.
+    """
     with warnings.catch_warnings():
         # optbinning 1.0 still calls names that its own requirements deprecate.
         warnings.simplefilter("ignore")
@@ -81,7 +108,9 @@ def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta]) -> tuple[Any, 
         outcome = bads_of(rows)
         binning.fit(values, outcome)
         evidence = binning.transform(values, metric="woe", metric_missing="empirical")
-        return binning, LogisticRegression().fit(evidence.to_numpy(), outcome)
+        return binning, LogisticRegression(C=c, max_iter=_MOST_STEPS).fit(
+            evidence.to_numpy(), outcome
+        )
 
 
 def _characteristic(

@@ -1,9 +1,12 @@
 """How fitted models are handed to MLflow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
+from features import contract
+from features.registry import FeatureMeta
 from firmpulse import bundle, tracking
 from firmpulse.bundle import CreditModel
 from training import scorecard
@@ -11,27 +14,42 @@ from training.frozen import FrozenFrame
 from training.recording import ServedModel, installed
 from training.scorecard import Scorecard
 
+_EXAMPLE_ROWS = 3
 
-def credit(rows: pl.DataFrame, model: CreditModel) -> ServedModel:
-    """Return the credit model as MLflow will serve it; example rows come from `rows`."""
+
+def credit(features: Sequence[FeatureMeta], model: CreditModel) -> ServedModel:
+    """Return the credit model as MLflow will serve it, with the contract of its features.
+
+    Args:
+        features: definitions of the frame that it was fitted on, a superset of the model's.
+        model: the fitted model.
+    """
+    by_name = {feature.name: feature for feature in features}
+    read = tuple(by_name[name] for name in model.bundle.features)
+
+    def write(folder: Path) -> None:
+        bundle.save(model, folder)
+        contract.save(read, folder)
+
     return ServedModel(
         name=tracking.CREDIT_MODEL,
         script=Path(__file__).with_name("credit_model.py"),
-        write=lambda folder: bundle.save(model, folder),
-        matrix=rows.select(model.bundle.features),
-        default_prob=model.default_prob(rows),
+        write=write,
+        example=_example(read),
+        explains=True,
         requirements=installed("catboost", "mlflow", "numpy", "pandas", "polars"),
     )
 
 
-def statements(rows: pl.DataFrame, card: Scorecard) -> ServedModel:
-    """Return the statements-only scorecard as MLflow will serve it."""
+def points(name: str, features: Sequence[FeatureMeta], card: Scorecard) -> ServedModel:
+    """Return a scorecard as MLflow will serve it under a name of its own."""
+    by_name = {feature.name: feature for feature in features}
     return ServedModel(
-        name=tracking.STATEMENTS_MODEL,
-        script=Path(__file__).with_name("statements_model.py"),
+        name=name,
+        script=Path(__file__).with_name("scorecard_model.py"),
         write=lambda folder: scorecard.save(card, folder),
-        matrix=rows.select(pl.col(card.features).cast(pl.Float64)),
-        default_prob=card.default_prob(rows),
+        example=_example([by_name[feature] for feature in card.features]),
+        explains=False,
         requirements=installed("mlflow", "numpy", "pandas", "polars"),
     )
 
@@ -43,3 +61,13 @@ def tags(frame: FrozenFrame) -> dict[str, str]:
         "frame_digest": frame.digest,
         "trained_as_of": frame.as_of.isoformat(),
     }
+
+
+def _example(features: Sequence[FeatureMeta]) -> pl.DataFrame:
+    """Return made-up rows of the features: MLflow's files are no place for a firm's."""
+    return pl.DataFrame(
+        {
+            feature.name: [0.0 if feature.kind == "number" else ""] * _EXAMPLE_ROWS
+            for feature in features
+        }
+    )

@@ -78,14 +78,14 @@ def _out_of_time(
     )
 
 
-def folds(rows: pl.DataFrame, config: TrainingConfig) -> Iterator[tuple[Rows, Rows]]:
+def folds(rows: pl.DataFrame, count: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
     """Yield places of rows to fit on and of rows to predict; all rows of a firm are in one fold.
 
     Each fold has about the same share of bad ones.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    cut = StratifiedGroupKFold(config.folds, shuffle=True, random_state=config.seed)
+    cut = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     firms = np.unique(rows["firm_id"].to_numpy(), return_inverse=True)[1]
     yield from cut.split(firms, rows["outcome"].to_numpy(), firms)
 

@@ -184,13 +184,13 @@ def _register(
             "features": len(model.bundle.features),
         }
         recording.record(recording.Artifacts(parameters, _prefixed(metrics["average"]), figures={}))
-        served = serving.credit(rows.rows, model)
+        served = serving.credit(rows.features, model)
         version = recording.register(settings, served, serving.tags(rows) | {"gates": _NO_DATES})
     return version, _lead(settings, version)
 
 
 def _prefixed(metrics: Mapping[str, Interval]) -> dict[str, Interval | float]:
-    return {f"cv_{name}": value for name, value in metrics.items()}
+    return {f"cv/{name}": value for name, value in metrics.items()}
 
 
 def _lead(settings: Settings, version: str) -> bool:

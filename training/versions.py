@@ -85,6 +85,19 @@ def get(settings: Settings, name: str) -> Version:
     return _version(settings, found)
 
 
+def trained_as_of(version: Version) -> date:
+    """Return the date that a version was trained for.
+
+    Raises:
+        NotReadyError: the version does not say.
+    """
+    if version.trained_as_of is None:
+        raise NotReadyError(
+            f"version {version.version} does not say what it was trained on; train another"
+        )
+    return version.trained_as_of
+
+
 def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version, Version]:
     """Make the champion before the present one champion again; return both, the restored first.
 

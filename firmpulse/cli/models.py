@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
+from firmpulse import tracking
 from firmpulse.cli.progress import make_console
-from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ models_app = typer.Typer(
 _Approver = Annotated[str, typer.Option(help="Who answers for it.")]
 # What a model owner asks first; the rest is in MLflow.
 _LISTED = {
-    "oot_auc": "AUC",
-    "oot_ks": "KS",
-    "oot_observed_expected": "observed / expected",
-    "psi_score": "PSI",
+    "oot/auc": "AUC",
+    "oot/ks": "KS",
+    "oot/observed_expected": "observed / expected",
+    "stability/psi_score": "PSI",
 }
 
 
@@ -81,6 +81,25 @@ def compare(
 
 
 @models_app.command()
+def validate(
+    version: Annotated[str, typer.Argument(help="Number of the version, or an alias.")],
+) -> None:
+    """Measure a version again and write its validation pack as one page, also into MLflow."""
+    from training import validation, versions
+
+    settings, console = Settings(), make_console()
+    found = versions.get(settings, version)
+    report = validation.validate(settings, versions.trained_as_of(found), found.version)
+    red = [str(gate) for gate in report.gates if not gate.passed]
+    console.print(
+        f"Version {report.version}: {len(report.gates) - len(red)} of {len(report.gates)} gates "
+        f"hold{''.join(f'; not held: {gate}' for gate in red)}",
+        markup=False,
+    )
+    console.print(f"Validation pack: {report.path}", markup=False, soft_wrap=True)
+
+
+@models_app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="Number of the version.")], approver: _Approver
 ) -> None:
@@ -89,10 +108,7 @@ def promote(
 
     settings = Settings()
     found = versions.get(settings, version)
-    as_of = found.trained_as_of
-    if as_of is None:
-        raise NotReadyError(f"version {found.version} does not say what it was trained on")
-    promotion.promote(settings, as_of, found.version, approver)
+    promotion.promote(settings, versions.trained_as_of(found), found.version, approver)
     make_console().print(
         f"Version {found.version} is champion; the next night scores with it.", markup=False
     )
@@ -118,7 +134,7 @@ def _figure(value: float | None) -> str:
 
 
 def _with_interval(version: "Version", name: str) -> str:
-    low, high = (version.metrics.get(f"{name}_{end}") for end in ("low", "high"))
+    low, high = (version.metrics.get(bound) for bound in tracking.bounds_of(name))
     value = version.metrics.get(name)
     text = "–" if value is None else f"{value:.4f}"
     return text if low is None or high is None else f"{text} ({low:.3f} to {high:.3f})"

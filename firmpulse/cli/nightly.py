@@ -1,5 +1,6 @@
 """`firmpulse night` and `firmpulse train`: the DAGs in this process."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated
 
@@ -18,13 +19,21 @@ def run_night(settings: Settings, as_of: date, progress: Progress) -> None:
     _run(settings, "run_nightly", {"as_of": as_of.isoformat()}, progress)
 
 
-def run_training(settings: Settings, as_of: date, approver: str | None, progress: Progress) -> None:
+def run_training(
+    settings: Settings,
+    as_of: date,
+    approver: str | None,
+    progress: Progress,
+    trials: int | None = None,
+) -> None:
     """Run the DAG `train_model` for a date in this process, showing its tasks."""
-    conf = {"as_of": as_of.isoformat(), "approver": approver}
+    conf = {"as_of": as_of.isoformat(), "approver": approver, "trials": trials}
     _run(settings, "train_model", conf, progress)
 
 
-def _run(settings: Settings, dag_id: str, conf: dict[str, str | None], progress: Progress) -> None:
+def _run(
+    settings: Settings, dag_id: str, conf: Mapping[str, str | int | None], progress: Progress
+) -> None:
     from firmpulse import dagrun
 
     progress.heading(f"DAG {dag_id}, as of {conf['as_of']}")
@@ -49,9 +58,12 @@ def train(
         str | None,
         typer.Option(help="Who answers for making the model champion if its gates are green."),
     ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=0, help="How many hyper-parameters to try; 0 for none.")
+    ] = None,
 ) -> None:
-    """Train, evaluate and register a model version in this process."""
-    run_training(Settings(), as_of.date(), approver, Progress(make_console()))
+    """Train, evaluate, validate and register a model version in this process."""
+    run_training(Settings(), as_of.date(), approver, Progress(make_console()), trials)
 
 
 def accept(

@@ -84,6 +84,7 @@ def show_models(settings: Settings, console: Console) -> None:
     table = Table("model", "AUC out of time (95 %)", "KS out of time (95 %)", title="Models")
     for name, alias in (
         (tracking.CREDIT_MODEL, tracking.CHAMPION),
+        (tracking.LOGISTIC_MODEL, tracking.CHALLENGER),
         (tracking.STATEMENTS_MODEL, tracking.CHALLENGER),
     ):
         version = tracking.find_version(settings, name, alias)
@@ -92,8 +93,8 @@ def show_models(settings: Settings, console: Console) -> None:
         metrics = client.get_run(version.run_id).data.metrics
         table.add_row(
             f"{name} v{version.version}",
-            _logged(metrics, "oot_auc"),
-            _logged(metrics, "oot_ks"),
+            _logged(metrics, "oot/auc"),
+            _logged(metrics, "oot/ks"),
         )
     console.print(table)
     console.print("[dim]Simulated firms: the numbers prove the machinery, not the market.[/]")
@@ -105,7 +106,8 @@ def interval(value: float, low: float, high: float) -> str:
 
 
 def _logged(metrics: dict[str, float], name: str) -> str:
-    return interval(metrics[name], metrics[f"{name}_low"], metrics[f"{name}_high"])
+    low, high = tracking.bounds_of(name)
+    return interval(metrics[name], metrics[low], metrics[high])
 
 
 def _show_steps(progress: Progress, console: Console) -> None:

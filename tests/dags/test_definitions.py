@@ -98,9 +98,11 @@ def test_the_training_has_these_edges(dags: dict[str, Any]) -> None:
     edges = {task.task_id: task.downstream_task_ids for task in dags["train_model"].tasks}
 
     assert edges == {
-        "sample": {"fit_candidate", "fit_baseline"},
-        "fit_candidate": {"promote"},
-        "fit_baseline": {"promote"},
+        "sample": {"fit_candidate", "fit_statements", "fit_logistic"},
+        "fit_candidate": {"validate"},
+        "fit_statements": {"validate"},
+        "fit_logistic": {"validate"},
+        "validate": {"promote"},
         "promote": set(),
     }
 

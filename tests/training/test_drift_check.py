@@ -71,6 +71,8 @@ def test_a_source_in_another_unit_stops_the_night(home: Settings) -> None:
 
 def test_a_source_that_went_missing_stops_the_night(home: Settings) -> None:
     with warehouse.connect(home) as connection:
-        connection.execute("delete from warehouse.features.feat_tax where as_of = ?", [AS_OF])
+        connection.execute(
+            "delete from warehouse.features.feat_tax_monthly where as_of = ?", [AS_OF]
+        )
     with pytest.raises(ExpectationFailed, match="missing for 50 points more firms"):
         handover.drift(home, AS_OF)

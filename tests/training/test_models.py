@@ -92,8 +92,8 @@ def test_scorecard_scores_as_optbinning_does(tmp_path: Path) -> None:
     frame = FrozenFrame(
         date(2026, 1, 31), "training.frame", "digest", METAS, rows, rows.height, "delivered data"
     )
-    card = scorecard_fit.fit(frame, TrainingConfig())
-    binning, model = scorecard_fit.fit_optbinning(rows, list(METAS))
+    card = scorecard_fit.fit_statements(frame, TrainingConfig())
+    binning, model = scorecard_fit.fit_optbinning(rows, list(METAS), c=1.0)
     values = rows.select("statement_margin", "statement_leverage").to_pandas()
     evidence = binning.transform(values, metric="woe", metric_missing="empirical")
     expected = model.predict_proba(evidence.to_numpy())[:, 1]
@@ -108,7 +108,7 @@ def test_scorecard_points_add_up_to_the_score() -> None:
     frame = FrozenFrame(
         date(2026, 1, 31), "training.frame", "digest", METAS, rows, rows.height, "delivered data"
     )
-    card = scorecard_fit.fit(frame, TrainingConfig())
+    card = scorecard_fit.fit_statements(frame, TrainingConfig())
     first = rows.head(1)
     points = 0
     for item in card.characteristics:

@@ -36,7 +36,8 @@ def test_a_feature_that_moved_and_a_firm_that_is_gone_are_named(home: Settings) 
             "select min(as_of) from warehouse.training.frame_20261031"
         ).fetchall()[0]
         moved = connection.execute(
-            "update warehouse.features.feat_tax set tax_sales_12m = coalesce(tax_sales_12m, 0) + 1 "
+            "update warehouse.features.feat_tax_monthly "
+            "set tax_sales_12m = coalesce(tax_sales_12m, 0) + 1 "
             "where as_of = ? and (firm_id, as_of) in "
             "(select (firm_id, as_of) from warehouse.training.frame_20261031) returning firm_id",
             [day],

@@ -112,10 +112,10 @@ def test_served_model_gives_the_reported_metrics_without_pickle(trained: Trained
     is_bad = (oot["outcome"] == "bad").to_numpy()
     prob = predicted["default_prob"].to_numpy()
     metrics = trained.candidate.metrics
-    assert metrics["oot_auc"] == pytest.approx(roc_auc_score(is_bad, prob), abs=1e-9)
+    assert metrics["oot/auc"] == pytest.approx(roc_auc_score(is_bad, prob), abs=1e-9)
     distance = ks_2samp(prob[is_bad], prob[~is_bad]).statistic
-    assert metrics["oot_ks"] == pytest.approx(distance, abs=1e-9)
-    assert metrics["oot_auc_low"] < metrics["oot_auc"] < metrics["oot_auc_high"]
+    assert metrics["oot/ks"] == pytest.approx(distance, abs=1e-9)
+    assert metrics["oot_interval/auc_low"] < metrics["oot/auc"] < metrics["oot_interval/auc_high"]
     # Base 600 at odds of 30, 40 points double the odds.
     points = 403.724 + 57.708 * np.log((1 - prob) / prob)
     assert np.abs(predicted["score"] - np.clip(points, 300, 900)).max() <= 0.51
@@ -140,7 +140,7 @@ def test_baseline_is_worse_than_the_candidate_and_reads_statements_and_age(
     served = mlflow.pyfunc.load_model("models:/firmpulse-statements@challenger")
     names = {column.name for column in served.metadata.signature.inputs}
     assert names == {"statement_leverage", "statement_margin", "profile_firm_age_months"}
-    assert trained.baseline.metrics["oot_auc"] < trained.candidate.metrics["oot_auc"]
+    assert trained.baseline.metrics["oot/auc"] < trained.candidate.metrics["oot/auc"]
 
 
 def test_runs_carry_lineage_parameters_and_plots(trained: Trained) -> None:
@@ -148,7 +148,8 @@ def test_runs_carry_lineage_parameters_and_plots(trained: Trained) -> None:
     experiment = client.get_experiment_by_name("firmpulse-credit")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {
-        "catboost 2026-10-31", "logistic 2026-10-31", "statements 2026-10-31"
+        "catboost 2026-10-31", "logistic ranks 2026-10-31", "logistic woe 2026-10-31",
+        "statements 2026-10-31",
     }  # fmt: skip
     run = runs["catboost 2026-10-31"]
     dataset = run.inputs.dataset_inputs[0].dataset
@@ -160,17 +161,19 @@ def test_runs_carry_lineage_parameters_and_plots(trained: Trained) -> None:
     plots = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "plots")}
     assert plots == {
         "roc.png", "ks.png", "reliability.png", "lift.png", "score_distribution.png",
-        "shap_summary.png", "feature_importance.png",
+        "shap_summary.png", "shap_dependence.png", "feature_importance.png", "psi_score.png",
+        "psi_features.png",
     }  # fmt: skip
-    assert 0.6 < runs["logistic 2026-10-31"].data.metrics["oot_auc"] < 0.85
+    for name in ("logistic ranks 2026-10-31", "logistic woe 2026-10-31"):
+        assert 0.6 < runs[name].data.metrics["oot/auc"] < 0.85
 
 
 def test_firms_unseen_in_training_are_reported_apart(trained: Trained) -> None:
     frame = frozen.read(trained.settings, AS_OF)
     seen = set(frame.part("train")["firm_id"])
     unseen = [firm for firm in frame.part("oot")["firm_id"] if firm not in seen]
-    assert trained.candidate.metrics["oot_unseen_rows"] == len(unseen) > 80
-    assert 0 < trained.candidate.metrics["oot_unseen_auc"] < 1
+    assert trained.candidate.metrics["oot_unseen/rows"] == len(unseen) > 80
+    assert 0 < trained.candidate.metrics["oot_unseen/auc"] < 1
 
 
 def test_bundle_round_trip_keeps_every_bit(trained: Trained, tmp_path: Path) -> None:
@@ -205,17 +208,18 @@ def test_an_unknown_version_is_named(trained: Trained) -> None:
 
 
 GREEN = {
-    "oot_auc": 0.78,
-    "oot_auc_high": 0.81,
-    "oot_ks": 0.42,
-    "held_out_auc": 0.80,
-    "strongest_feature_auc": 0.70,
-    "psi_score": 0.05,
-    "oot_observed_expected_low": 0.85,
-    "oot_observed_expected_high": 1.15,
-    "oot_grade_largest_share": 0.25,
-    "oot_grade_hhi": 0.18,
-    "oot_grades_disordered": 0,
+    "oot/auc": 0.78,
+    "oot_interval/auc_high": 0.81,
+    "oot/ks": 0.42,
+    "held_out/auc": 0.80,
+    "train/strongest_feature_auc": 0.70,
+    "stability/psi_score": 0.05,
+    "stability/strong_features_moved": 1,
+    "oot_interval/observed_expected_low": 0.85,
+    "oot_interval/observed_expected_high": 1.15,
+    "oot_grades/largest_share": 0.25,
+    "oot_grades/hhi": 0.18,
+    "oot_grades/disordered": 0,
 }
 
 
@@ -223,32 +227,37 @@ GREEN = {
     ("metrics", "baseline", "red"),
     [
         ({}, 0.66, []),
-        ({"oot_auc": 0.69}, 0.66, ["AUC at least"]),
-        ({"oot_ks": 0.29}, 0.66, ["KS at least"]),
+        ({"oot/auc": 0.69}, 0.66, ["AUC at least"]),
+        ({"oot/ks": 0.29}, 0.66, ["KS at least"]),
         ({}, 0.79, ["AUC no worse than the statements baseline"]),
         ({}, None, ["AUC no worse than the statements baseline"]),
-        ({"oot_auc": 0.96}, 0.66, ["AUC at most (above: a leak is likely)"]),
+        ({"oot/auc": 0.96}, 0.66, ["AUC at most (above: a leak is likely)"]),
         (
-            {"strongest_feature_auc": 0.91},
+            {"train/strongest_feature_auc": 0.91},
             0.66,
             ["AUC of one feature alone at most (above: a leak is likely)"],
         ),
-        ({"held_out_auc": 0.87}, 0.66, ["loss of AUC out of time at most"]),
-        ({"psi_score": 0.26}, 0.66, ["PSI of the score at most"]),
+        ({"held_out/auc": 0.87}, 0.66, ["loss of AUC out of time at most"]),
+        ({"stability/psi_score": 0.26}, 0.66, ["PSI of the score at most"]),
         (
-            {"oot_observed_expected_high": 0.7},
+            {"stability/strong_features_moved": 6},
+            0.66,
+            ["of the 20 strongest features, moved much (PSI 0.25) at most"],
+        ),
+        (
+            {"oot_interval/observed_expected_high": 0.7},
             0.66,
             ["observed over expected defaults, upper end at least"],
         ),
         (
-            {"oot_observed_expected_low": 1.3},
+            {"oot_interval/observed_expected_low": 1.3},
             0.66,
             ["observed over expected defaults, lower end at most"],
         ),
-        ({"oot_grade_largest_share": 0.51}, 0.66, ["share of the fullest grade at most"]),
-        ({"oot_grade_hhi": 0.41}, 0.66, ["concentration of grades (HHI) at most"]),
-        ({"oot_grades_disordered": 1}, 0.66, ["grades out of order at most"]),
-        ({"oot_auc": 0.70, "oot_ks": 0.30}, 0.70, []),
+        ({"oot_grades/largest_share": 0.51}, 0.66, ["share of the fullest grade at most"]),
+        ({"oot_grades/hhi": 0.41}, 0.66, ["concentration of grades (HHI) at most"]),
+        ({"oot_grades/disordered": 1}, 0.66, ["grades out of order at most"]),
+        ({"oot/auc": 0.70, "oot/ks": 0.30}, 0.70, []),
     ],
 )
 def test_gates(metrics: dict[str, float], baseline: float | None, red: list[str]) -> None:
@@ -258,7 +267,11 @@ def test_gates(metrics: dict[str, float], baseline: float | None, red: list[str]
 
 def _red(frame: FrozenFrame, predict: Predict) -> list[str]:
     metrics = recording.flat(evaluate(frame, predict, DEFAULT).metrics)
-    apart = {"strongest_feature_auc": 0.7, "held_out_auc": 0.78}
+    apart = {
+        "train/strongest_feature_auc": 0.7,
+        "held_out/auc": 0.78,
+        "stability/strong_features_moved": 0,
+    }
     results = check(metrics | apart, 0.6, Gates())
     return [result.gate for result in results if not result.passed]
 
@@ -296,7 +309,7 @@ def test_a_feature_made_from_the_future_is_stopped(trained: Trained) -> None:
     assert name == "tax_sales_cv_12m"
     assert honest_name
     assert honest < Gates().most_feature_auc < auc
-    results = check(GREEN | {"strongest_feature_auc": auc}, 0.6, Gates())
+    results = check(GREEN | {"train/strongest_feature_auc": auc}, 0.6, Gates())
     assert [result.gate for result in results if not result.passed] == [
         "AUC of one feature alone at most (above: a leak is likely)"
     ]

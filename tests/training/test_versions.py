@@ -20,9 +20,10 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(home=Path(tmp_path_factory.mktemp("versions")), threads=2)
     credit_economy.build_warehouse(settings)
     pipeline.sample(settings, AS_OF)
-    pipeline.fit_baseline(settings, AS_OF)
+    pipeline.fit_statements(settings, AS_OF)
     for approver in ("Li Wei", "Wang Fang"):
         report = pipeline.fit_candidate(settings, AS_OF)
+        pipeline.validate(settings, AS_OF, report.version)
         pipeline.promote(settings, AS_OF, report.version, approver)
     return settings
 
@@ -40,7 +41,7 @@ def test_list_compare_and_back(two_versions: Settings) -> None:
     assert found.same_frame
     assert not found.parameters
     assert all(one == other for one, other in found.metrics.values())
-    assert found.metrics["oot_auc"][0] is not None
+    assert found.metrics["oot/auc"][0] is not None
 
     with pytest.raises(ConfigurationError, match="--because"):
         versions.roll_back(two_versions, "Li Wei", " ")

@@ -12,6 +12,8 @@ renamed as not materialized (
         delivery_seq,
         available_at,
         firm as firm_id,
+        -- Province of the registering authority; for reports by region, never a feature.
+        case when firm like 'uscc:%' then substr(firm, 8, 2) end as province_code,
         status,
         taxpayer_type,
         industry_code,

@@ -1,4 +1,4 @@
-"""The statements-only scorecard as MLflow serves it: code and a JSON file, no pickle.
+"""A scorecard as MLflow serves it: code and a JSON file, no pickle.
 
 MLflow runs this file when the model is logged and when it is loaded.
 """
@@ -15,8 +15,8 @@ from firmpulse import scale
 from training import scorecard
 
 
-class StatementsPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types
-    """Statement features in, PD, score and grade out; one row a firm."""
+class ScorecardPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types
+    """Features in; PD, score and grade out; one row a firm."""
 
     def load_context(self, context: Any) -> None:
         """Read the model from the logged folder."""
@@ -37,4 +37,4 @@ class StatementsPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no ty
         )
 
 
-mlflow.models.set_model(StatementsPyfunc())
+mlflow.models.set_model(ScorecardPyfunc())

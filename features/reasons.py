@@ -78,6 +78,27 @@ def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.Da
     Returns:
         The columns of the reasons table, ordered by firm and rank.
     """
+    return _ranked(explained, firms).with_columns(pl.lit(as_of).alias("as_of"))
+
+
+def texts(explained: Explained, firms: pl.DataFrame) -> dict[str, list[list[str]]]:
+    """Return `reasons_zh` and `reasons_en`: texts of each row, strongest first, rows as in `firms`.
+
+    Args:
+        explained: SHAP values, rows aligned with `firms`.
+        firms: the model's features.
+    """
+    numbered = firms.with_columns(firm_id=pl.int_range(pl.len()))
+    found = _ranked(explained, numbered).group_by("firm_id").agg("text_zh", "text_en")
+    every = numbered.select("firm_id").join(found, on="firm_id", how="left", maintain_order="left")
+    return {
+        f"reasons_{language}": every[f"text_{language}"].fill_null([]).to_list()
+        for language in ("zh", "en")
+    }
+
+
+def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
+    """Return the reasons table but for its date."""
     groups = list(dict.fromkeys((item.source, item.dimension) for item in explained.features))
     member = np.array([groups.index((f.source, f.dimension)) for f in explained.features])
     sums = explained.log_odds @ (member[:, None] == np.arange(len(groups))).astype(np.float64)
@@ -102,11 +123,8 @@ def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.Da
             "log_odds": strength[firm, rank],
         }
     )
-    return (
-        chosen.join(_texts(explained.features), on=["feature", "state"], how="left")
-        .with_columns(pl.lit(as_of).alias("as_of"))
-        .sort("firm_id", "rank")
-    )
+    worded = chosen.join(_wordings(explained.features), on=["feature", "state"], how="left")
+    return worded.sort("firm_id", "rank")
 
 
 def _strongest(
@@ -129,7 +147,7 @@ def _state(feature: FeatureMeta) -> str:
     return "unusual" if feature.kind == "category" else _STATE_OF_SIGN[feature.expected_sign]
 
 
-def _texts(features: Sequence[FeatureMeta]) -> pl.DataFrame:
+def _wordings(features: Sequence[FeatureMeta]) -> pl.DataFrame:
     rows = [
         (feature.name, state, chinese.format(feature.name_zh), english.format(feature.name_en))
         for feature in features

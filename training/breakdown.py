@@ -1,0 +1,145 @@
+"""A model measured on parts of the rows: by kind of firm, and with sources taken away."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+
+from features.coverage import SOURCE_COUNT
+from features.permitted import withhold
+from features.registry import FeatureMeta
+from firmpulse.scale import FloatArray
+from training.config import TrainingConfig
+from training.frozen import bads_of
+from training.metrics import Interval, measure_with_intervals
+
+# Fewer firms are not shown at all, and fewer defaults or good rows make no metric.
+LEAST_FIRMS, LEAST_OUTCOMES = 5, 5
+# Sources in the order in which a firm usually grants them.
+STEPS = (
+    ("tax",),
+    ("tax", "bank"),
+    ("tax", "bank", "supply_chain"),
+    ("tax", "bank", "supply_chain", "power"),
+)
+_SHOWN = ("auc", "gini", "ks", "brier", "observed_expected")
+
+Predict = Callable[[pl.DataFrame], FloatArray]
+# Features that may be read → PDs of the out-of-time rows by a model fitted on these alone.
+Refit = Callable[[Sequence[FeatureMeta]], FloatArray]
+
+
+def by_segment(
+    rows: pl.DataFrame, labelled: pl.DataFrame, default_prob: FloatArray, config: TrainingConfig
+) -> pl.DataFrame:
+    """Return one row a cut and segment, largest first, with intervals from redrawing firms.
+
+    Args:
+        rows: firm_id and outcome, shape (rows,).
+        labelled: one column a cut, the segment of each row.
+        default_prob: PDs of the same rows.
+        config: draws, confidence and seed.
+
+    Returns:
+        cut, segment, firms, rows, bads, observed_rate, mean_prob, and each metric with `_low` and
+        `_high`, null where there are too few outcomes. Segments of few firms are joined as "few".
+    """
+    found = []
+    for cut in labelled.columns:
+        segment = _joined(rows["firm_id"], labelled[cut])
+        for name in segment.unique().sort():
+            here = (segment == name).to_numpy()
+            found.append({"cut": cut, "segment": name, **_row(rows, here, default_prob, config)})
+    order = [pl.col("cut").replace_strict(labelled.columns, range(labelled.width)), -pl.col("rows")]
+    return pl.DataFrame(found, infer_schema_length=None).sort(order, maintain_order=True)
+
+
+def _joined(firms: pl.Series, segment: pl.Series) -> pl.Series:
+    """Return the segments, those of fewer than five firms as one, which may be as small itself."""
+    counts = pl.DataFrame({"firm": firms, "segment": segment}).group_by("segment")
+    few = counts.agg(pl.col("firm").n_unique()).filter(pl.col("firm") < LEAST_FIRMS)["segment"]
+    return segment.replace_strict(few.to_list(), "few", default=segment, return_dtype=pl.String)
+
+
+def _row(
+    rows: pl.DataFrame, here: np.ndarray, default_prob: FloatArray, config: TrainingConfig
+) -> dict[str, float | int | None]:
+    part, prob = rows.filter(here), default_prob[here]
+    outcome = bads_of(part)
+    bads = int(outcome.sum())
+    firms = part["firm_id"].n_unique()
+    if firms < LEAST_FIRMS:
+        return {"firms": firms, "rows": part.height}
+    counts: dict[str, float | int | None] = {
+        "firms": firms,
+        "rows": part.height,
+        "bads": bads,
+        "observed_rate": bads / part.height,
+        "mean_prob": float(prob.mean()),
+    }
+    if min(bads, part.height - bads) < LEAST_OUTCOMES:
+        return counts
+    measured = measure_with_intervals(
+        outcome,
+        prob,
+        part["firm_id"].to_numpy(),
+        draws=config.segment_draws,
+        confidence=config.confidence,
+        seed=config.seed,
+    )
+    return counts | _flat({name: measured[name] for name in _SHOWN})
+
+
+def _flat(measured: Mapping[str, Interval]) -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for name, value in measured.items():
+        flat |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+    return flat
+
+
+def by_source(
+    rows: pl.DataFrame,
+    features: Sequence[FeatureMeta],
+    predict: Predict,
+    refit: Refit,
+    config: TrainingConfig,
+) -> pl.DataFrame:
+    """Return one row a set of sources: the model on firms that granted no more than these.
+
+    Args:
+        rows: firm_id, outcome and features.
+        features: their definitions, with the sources that each rests on.
+        predict: the model as it is; what rests on another source is null to it.
+        refit: a model fitted on the features of these sources alone, what they can give at best.
+        config: draws, confidence and seed.
+
+    Returns:
+        sources, model ('as it is' or 'refitted'), features, rows, bads and the metrics as
+        `by_segment` has them.
+    """
+    every, found = np.ones(rows.height, dtype=bool), []
+    for granted in STEPS:
+        read = [feature for feature in features if set(feature.sources) <= set(granted)]
+        withheld = only_from(rows, features, granted)
+        for model, prob in (("as it is", predict(withheld)), ("refitted", refit(read))):
+            found.append(
+                {
+                    "sources": " + ".join(granted),
+                    "model": model,
+                    "features": len(read),
+                    **_row(rows, every, prob, config),
+                }
+            )
+    return pl.DataFrame(found, infer_schema_length=None)
+
+
+def only_from(
+    rows: pl.DataFrame, features: Sequence[FeatureMeta], granted: Sequence[str]
+) -> pl.DataFrame:
+    """Return the rows as they would be if each firm had granted these sources and no others."""
+    firms = rows.select("firm_id").unique()
+    grants = firms.join(pl.DataFrame({"source": list(granted)}), how="cross")
+    withheld = withhold(rows, features, grants)
+    if SOURCE_COUNT not in rows.columns:
+        return withheld
+    return withheld.with_columns(pl.min_horizontal(SOURCE_COUNT, pl.lit(float(len(granted)))))

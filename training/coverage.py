@@ -1,0 +1,132 @@
+"""For which types of firm a model gives PDs that rank, or hold on the whole."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import gamma
+
+from firmpulse.scale import FloatArray
+from training import metrics
+from training.metrics import Interval
+from training.ranking import Rows
+
+
+@dataclass(frozen=True)
+class CoverageTerms:
+    """When a type is judged and when it is covered."""
+
+    least_firms: int
+    least_scored_share: float
+    least_auc: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class TypeCoverage:
+    """One type of firm with enough firms to be judged."""
+
+    name: str
+    firms: int
+    # Share of the firms with a PD in every row.
+    scored_share: float
+    # NaN without both outcomes among the scored rows.
+    auc: float
+    # NaN without a scored row.
+    observed_expected: Interval
+    ranks: bool
+    covered: bool
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The judged types, in order of name, and the shares that are covered."""
+
+    types: tuple[TypeCoverage, ...]
+    # Of the judged types, and of their firms; NaN where no type has enough firms.
+    share_of_types: float
+    share_of_firms: float
+    # Of all firms, those of types too small to judge among them.
+    share_of_all_firms: float
+    # Of the judged types, those that rank; a small type keeps its level by chance more easily.
+    ranking_share_of_types: float
+
+
+def measure(
+    types: npt.NDArray[np.str_],
+    firms: Rows,
+    outcome: FloatArray,
+    default_prob: FloatArray,
+    terms: CoverageTerms,
+) -> Coverage:
+    """Return which types are covered: firms scored, and ranked or right on the whole.
+
+    Args:
+        types: label of each row, shape (rows,); a firm may change its type between rows.
+        firms: number of each row's firm.
+        outcome: 1 for bad, 0 for good.
+        default_prob: NaN where the model gives none.
+        terms: when a type is judged and covered.
+    """
+    judged, firms_judged, firms_covered = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for name in np.unique(types):
+        here = types == name
+        members = np.unique(firms[here])
+        if len(members) < terms.least_firms:
+            continue
+        found = _of_type(str(name), firms[here], outcome[here], default_prob[here], terms)
+        judged.append(found)
+        firms_judged.append(members)
+        if found.covered:
+            firms_covered.append(members)
+    covered = len(np.unique(np.concatenate(firms_covered)))
+    of_judged = len(np.unique(np.concatenate(firms_judged)))
+    return Coverage(
+        types=tuple(judged),
+        share_of_types=_share(sum(found.covered for found in judged), len(judged)),
+        share_of_firms=_share(covered, of_judged),
+        share_of_all_firms=_share(covered, len(np.unique(firms))),
+        ranking_share_of_types=_share(sum(found.ranks for found in judged), len(judged)),
+    )
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _of_type(
+    name: str, firms: Rows, outcome: FloatArray, default_prob: FloatArray, terms: CoverageTerms
+) -> TypeCoverage:
+    scored = ~np.isnan(default_prob)
+    members = len(np.unique(firms))
+    scored_share = 1 - len(np.unique(firms[~scored])) / members
+    auc = float("nan")
+    level = Interval(auc, auc, auc)
+    if scored.any():
+        auc = metrics.measure(outcome[scored], default_prob[scored])["auc"]
+        level = observed_expected(
+            firms[scored], outcome[scored], default_prob[scored], terms.confidence
+        )
+    enough = scored_share >= terms.least_scored_share
+    ranks = bool(enough and auc >= terms.least_auc)
+    holds = bool(enough and level.low <= 1 <= level.high)
+    return TypeCoverage(name, members, scored_share, auc, level, ranks, ranks or holds)
+
+
+def observed_expected(
+    firms: Rows, outcome: FloatArray, default_prob: FloatArray, confidence: float
+) -> Interval:
+    """Return defaults over the sum of PDs, a firm's rows averaged, with an exact interval.
+
+    A firm counts once, as its rows tell of the same default. The interval holds where none or few
+    default, where redrawing firms would find no spread.
+
+    Source: Garwood, Fiducial limits for the Poisson distribution (1936).
+    """
+    share_of_firm = 1 / np.bincount(firms)[firms]
+    observed = float(share_of_firm @ outcome)
+    expected = max(float(share_of_firm @ default_prob), 1e-12)
+    tail = (1 - confidence) / 2
+    low = float(gamma.ppf(tail, observed)) if observed else 0.0
+    high = float(gamma.ppf(1 - tail, observed + 1))
+    return Interval(observed / expected, low / expected, high / expected)

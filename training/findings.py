@@ -1,0 +1,114 @@
+"""What speaks against a model version, said first and in sentences."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import polars as pl
+
+from firmpulse import tracking
+from training import characteristics
+from training.evidence import Evidence
+from training.promotion import GateResult
+
+# Fewer defaults out of time, and only the intervals say anything; domain convention.
+_ENOUGH_BADS = 100
+
+
+def of(
+    gathered: Evidence,
+    metrics: Mapping[str, float],
+    compared: Mapping[str, Mapping[str, float]],
+    gates: Sequence[GateResult],
+) -> tuple[str, ...]:
+    """Return the findings a validator should start from; none of them is good news."""
+    return (
+        *(f"Gate not held: {gate}." for gate in gates if not gate.passed),
+        *_of_sample(metrics),
+        *_of_rivals(metrics, compared),
+        *_of_calibration(gathered, metrics),
+        *_of_stability(gathered),
+        *_of_segments(gathered.segments),
+        *_of_claims(gathered),
+    )
+
+
+def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
+    bads = metrics["oot/bads"]
+    if bads < _ENOUGH_BADS:
+        yield (
+            f"Only {bads:.0f} defaults out of time: read the intervals, not the values "
+            f"({_ENOUGH_BADS} are the convention)."
+        )
+    low, high = (metrics.get(bound) for bound in tracking.bounds_of("oot_unseen/auc"))
+    if low is None or high is None:
+        yield "Firms unseen in training show too few outcomes to measure the model on them alone."
+    elif high - low > 0.2:
+        yield (
+            f"On firms unseen in training the AUC is known to within {low:.2f} to {high:.2f} only."
+        )
+
+
+def _of_rivals(
+    metrics: Mapping[str, float], compared: Mapping[str, Mapping[str, float]]
+) -> Iterator[str]:
+    """Yield the simpler models on the same rows that rank no worse, or not clearly worse."""
+    own = metrics["oot/auc"]
+    for name, other in list(compared.items())[1:]:
+        auc = other.get("oot/auc")
+        if auc is not None and auc >= own:
+            yield f"The simpler model '{name}' ranks no worse out of time: AUC {auc:.3f}."
+        elif auc is not None and other[tracking.bounds_of("oot/auc")[1]] >= own:
+            yield (
+                f"That it ranks better than '{name}' (AUC {auc:.3f}) is within the reach of chance."
+            )
+
+
+def _of_calibration(gathered: Evidence, metrics: Mapping[str, float]) -> Iterator[str]:
+    for test, name in (
+        ("hosmer_lemeshow_p", "Hosmer–Lemeshow"),
+        ("spiegelhalter_p", "Spiegelhalter"),
+    ):
+        p = metrics[f"oot_calibration/{test}"]
+        if p < 0.05:
+            yield f"{name} doubts the PDs (p {p:.3f})."
+    for grade in gathered.grades:
+        if grade.light != "green":
+            yield (
+                f"Grade {grade.grade} is {grade.light}: {grade.bads} defaults where "
+                f"{grade.rows * grade.mean_prob:.1f} were expected."
+            )
+
+
+def _of_stability(gathered: Evidence) -> Iterator[str]:
+    moved = characteristics.moved_much(gathered.characteristics)
+    if moved.height:
+        listed = ", ".join(f"{name} ({psi:.2f})" for name, psi in moved["feature", "psi"].rows())
+        yield f"Among the strongest features these have moved much since training (PSI): {listed}."
+
+
+def _of_segments(segments: pl.DataFrame) -> Iterator[str]:
+    measured = segments.filter(pl.col("observed_expected_low").is_not_null())
+    for row in measured.to_dicts():
+        where = f"{row['cut']} {row['segment']}"
+        if not row["observed_expected_low"] <= 1 <= row["observed_expected_high"]:
+            direction = "low" if row["observed_expected_low"] > 1 else "high"
+            yield (
+                f"PDs are too {direction} for {where}: observed over expected "
+                f"{row['observed_expected']:.2f} ({row['observed_expected_low']:.2f} to "
+                f"{row['observed_expected_high']:.2f})."
+            )
+        if row["auc_high"] < 0.70:
+            yield f"The model hardly ranks {where}: AUC {row['auc']:.2f}."
+    silent = segments.filter(pl.col("auc").is_null()).height
+    if silent:
+        yield f"{silent} of {segments.height} segments have too few outcomes to be measured."
+
+
+def _of_claims(gathered: Evidence) -> Iterator[str]:
+    claims = gathered.claims
+    if claims.iso_approval.difference.high >= 0:
+        yield (
+            "A lower bad rate than the statements scorecard at the same approval share is not "
+            "shown beyond chance."
+        )
+    if not claims.joint.holds:
+        yield "Approving 18 % more and losing half a point less at once does not hold."

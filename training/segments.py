@@ -1,0 +1,119 @@
+"""Kinds of firms by which a validator looks at a model: industry, size, age, region, coverage."""
+
+from collections.abc import Mapping, Sequence
+
+import duckdb
+import polars as pl
+
+from features import coverage
+from firmpulse import warehouse
+from firmpulse.industries import section_of
+from firmpulse.settings import Settings
+
+UNKNOWN = "unknown"
+
+# Sales of a year in CNY, from the Y bounds of industry in 工信部联企业〔2011〕300号; staff, which
+# the official classes need too, is not known of every firm.
+_SALES_BOUNDS = (3_000_000.0, 20_000_000.0)
+_SALES_BANDS = ("below 3 million a year", "3 to 20 million", "from 20 million")
+_AGE_BOUNDS_MONTHS = (36.0, 72.0, 120.0)
+_AGE_BANDS = ("below 3 years", "3 to 6 years", "6 to 10 years", "from 10 years")
+_SOURCES = ("tax", "bank", "supply_chain", "power")
+
+# GB/T 2260 of provinces, by the region of the country that the statistics bureau counts them to.
+_REGIONS = {
+    "north": ("11", "12", "13", "14", "15"),
+    "north-east": ("21", "22", "23"),
+    "east": ("31", "32", "33", "34", "35", "36", "37"),
+    "central and south": ("41", "42", "43", "44", "45", "46"),
+    "south-west": ("50", "51", "52", "53", "54"),
+    "north-west": ("61", "62", "63", "64", "65"),
+    "elsewhere": ("10", "71", "81", "82"),
+}
+
+
+def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Return one column a way to cut: industry, size, age, sources, coverage, region.
+
+    A way that the rows lack the columns for is left out.
+
+    Args:
+        rows: firm_id and features.
+        provinces: firm_id and province_code, where they are known.
+    """
+    found: dict[str, pl.Expr] = {}
+    if "profile_industry" in rows.columns:
+        found["industry"] = pl.col("profile_industry").replace_strict(
+            _sections(rows["profile_industry"]), default=UNKNOWN, return_dtype=pl.String
+        )
+    if "tax_sales_mean_12m" in rows.columns:
+        yearly = 12 * pl.col("tax_sales_mean_12m")
+        found["size"] = _banded(yearly, _SALES_BOUNDS, _SALES_BANDS)
+    if "profile_firm_age_months" in rows.columns:
+        found["age"] = _banded(pl.col("profile_firm_age_months"), _AGE_BOUNDS_MONTHS, _AGE_BANDS)
+    flags = {source: f"profile_has_{source}" for source in _SOURCES}
+    if set(flags.values()) <= set(rows.columns):
+        found["sources"] = _sources(flags)
+    if {coverage.OBSERVED_MONTHS, coverage.SOURCE_COUNT} <= set(rows.columns):
+        found["coverage"] = coverage.tier()
+    labelled = rows.select("firm_id", *(expr.alias(name) for name, expr in found.items()))
+    if provinces is not None:
+        labelled = labelled.join(
+            provinces.select("firm_id", _region().alias("region")),
+            on="firm_id",
+            how="left",
+            maintain_order="left",
+        ).with_columns(pl.col("region").fill_null(UNKNOWN))
+    return labelled.drop("firm_id")
+
+
+def provinces(settings: Settings, rows: pl.DataFrame) -> pl.DataFrame | None:
+    """Return firm_id and province_code of the newest known registrations, None without a table."""
+    with warehouse.connect(settings) as connection:
+        connection.register("wanted_firms", rows.select("firm_id").unique())
+        try:
+            return connection.execute(
+                "select cast(firm_id as varchar) as firm_id, "
+                "max_by(province_code, (updated_on, record_version)) as province_code "
+                "from warehouse.staging.stg_tax__registration "
+                "where cast(firm_id as varchar) in (select firm_id from wanted_firms) "
+                "group by firm_id order by firm_id"
+            ).pl()
+        except duckdb.CatalogException:
+            return None
+
+
+def types_of(labelled: pl.DataFrame) -> pl.Series:
+    """Return industry × size × age of each row, the firm types of the claim on coverage."""
+    cut = [name for name in ("industry", "size", "age") if name in labelled.columns]
+    return labelled.select(pl.concat_str(cut, separator=" · ").alias("type")).to_series()
+
+
+def _sections(divisions: pl.Series) -> Mapping[str, str]:
+    named = {}
+    for code in divisions.drop_nulls().unique():
+        section = section_of(code)
+        if section is not None:
+            named[code] = f"{section.letter} {section.en}"
+    return named
+
+
+def _banded(value: pl.Expr, bounds: Sequence[float], bands: Sequence[str]) -> pl.Expr:
+    """Return the band of a value; a bound belongs to the band above it."""
+    band = pl.lit(bands[0])
+    for bound, name in zip(bounds, bands[1:], strict=True):
+        band = pl.when(value >= bound).then(pl.lit(name)).otherwise(band)
+    return pl.when(value.is_null()).then(pl.lit(UNKNOWN)).otherwise(band)
+
+
+def _sources(flags: Mapping[str, str]) -> pl.Expr:
+    present = [pl.when(pl.col(flag) > 0).then(pl.lit(source)) for source, flag in flags.items()]
+    named = pl.concat_str(present, separator=" + ", ignore_nulls=True)
+    return pl.when(named == "").then(pl.lit("none")).otherwise(named)
+
+
+def _region() -> pl.Expr:
+    by_province = {code: region for region, codes in _REGIONS.items() for code in codes}
+    return pl.col("province_code").replace_strict(
+        by_province, default=UNKNOWN, return_dtype=pl.String
+    )
