@@ -8,7 +8,8 @@ named approver.
 
 **Date.** A scheduled run speaks for the last day of the month before. Any other run says it:
 trigger with `{"as_of": "2026-10-31", "approver": "name"}`; without an approver nothing is
-promoted. `trials` is how many hyper-parameters are tried.
+promoted. `trials` is how many hyper-parameters are tried, `segment_by` a feature whose levels
+get models of their own.
 
 **Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
 
@@ -40,9 +41,9 @@ def sample(as_of: str) -> str:
 def fit_candidate(as_of: str, params: dict[str, Any] | None = None) -> str:
     """Search, fit, evaluate and register the candidate; returns its version."""
     from training import pipeline
-    from training.config import with_trials
+    from training.config import chosen
 
-    config = with_trials((params or {}).get("trials"))
+    config = chosen((params or {}).get("trials"), (params or {}).get("segment_by"))
     return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of), config).version
 
 
@@ -89,6 +90,7 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
         "as_of": Param(None, type=["string", "null"], format="date"),
         "approver": Param(None, type=["string", "null"]),
         "trials": Param(None, type=["integer", "null"], minimum=0),
+        "segment_by": Param(None, type=["string", "null"]),
     },
     default_args=TASK_DEFAULTS,
     user_defined_macros={"resolve": resolve},

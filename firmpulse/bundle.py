@@ -1,17 +1,18 @@
-"""A trained credit model as two files without pickle: `bundle.json` and `model.cbm`.
+"""A trained credit model as files without pickle: `bundle.json` and `model.cbm`.
 
 Training writes the folder, scoring and MLflow's pyfunc read it; all three predict through the
 same code, so a firm gets the same PD wherever it is scored.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from firmpulse import calibration
@@ -20,13 +21,13 @@ from firmpulse.errors import NotReadyError
 from firmpulse.linear import Linear
 from firmpulse.scale import FloatArray
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # Stands for "not observed" in a category; CatBoost takes no null there.
 MISSING_CATEGORY = ""
 # Exact SHAP is fastest in batches of this many rows.
 SHAP_BATCH_ROWS = 50_000
 
-_BUNDLE_FILE, _TREES_FILE = "bundle.json", "model.cbm"
+_BUNDLE_FILE, _TREES_FILE, _SEGMENT_FOLDER = "bundle.json", "model.cbm", "segment_{}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Bundle:
     # Share of the trees' log odds; the rest is the linear model's.
     trees_weight: float = 1.0
     linear: Linear | None = None
+    # Feature whose levels may have models of their own, None where there is one model.
+    segment_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class CreditModel:
     bundle: Bundle
     # catboost.CatBoost, which brings no types.
     trees: Any = field(repr=False)
+    # Level of the feature `segment_by` → its own model, of the same features; others have none.
+    segments: Mapping[str, "CreditModel"] = field(default_factory=dict)
 
     def raw_logit(self, frame: pl.DataFrame) -> FloatArray:
         """Return uncalibrated log odds of default, shape (rows,)."""
@@ -70,7 +75,10 @@ class CreditModel:
 
     def default_prob(self, frame: pl.DataFrame) -> FloatArray:
         """Return calibrated default probabilities, shape (rows,)."""
-        return self.bundle.calibration.apply(self.raw_logit(frame))
+        prob = self.bundle.calibration.apply(self.raw_logit(frame))
+        for here, model in self._own(frame):
+            prob[here] = model.default_prob(frame.filter(here))
+        return prob
 
     def contributions(self, frame: pl.DataFrame) -> FloatArray:
         """Return exact SHAP values on the calibrated log odds, shape (rows, features).
@@ -81,20 +89,37 @@ class CreditModel:
 
         Source: Lundberg et al., From local explanations to global understanding (2020).
         """
+        if frame.is_empty():
+            return np.empty((0, len(self.bundle.features)))
+        return self._explained(frame)[0]
+
+    def _explained(self, frame: pl.DataFrame) -> tuple[FloatArray, float]:
+        """Return the contributions, and the constant that completes them to the log odds."""
         matrix = self._matrix(frame)
-        width = len(self.bundle.features) + 1
+        values = np.vstack(list(self._shap_batches(matrix)))
         # The last column is the expected value, equal for all rows.
-        values = np.vstack([np.empty((0, width)), *self._shap_batches(matrix)])
-        if not len(values):
-            return np.empty((0, width - 1))
         shap, base = values[:, :-1], float(values[0, -1])
         linear = self.bundle.linear
         if linear is not None:
             weight = self.bundle.trees_weight
             shap = weight * shap + (1 - weight) * linear.contributions(matrix)
             base = weight * base + (1 - weight) * linear.intercept
-        rise = self.bundle.calibration.rise(base, base + shap.sum(axis=1))
-        return np.asarray(rise[:, None] * shap, dtype=np.float64)
+        calibration = self.bundle.calibration
+        pushes = calibration.rise(base, base + shap.sum(axis=1))[:, None] * shap
+        constant = float(calibration.logit(np.array([base]))[0])
+        for here, model in self._own(frame):
+            pushes[here], own_constant = model._explained(frame.filter(here))
+            # What the firms of a segment share is what its level adds for them.
+            level = self.bundle.features.index(str(self.bundle.segment_by))
+            pushes[here, level] += own_constant - constant
+        return pushes, constant
+
+    def _own(self, frame: pl.DataFrame) -> Iterator[tuple[npt.NDArray[np.bool_], "CreditModel"]]:
+        """Yield the rows of each segment that there are, shape (rows,), and its model."""
+        for level, model in self.segments.items():
+            here = level_of(frame, str(self.bundle.segment_by)).eq(level).to_numpy()
+            if here.any():
+                yield here, model
 
     def _shap_batches(self, matrix: pl.DataFrame) -> Iterator[FloatArray]:
         for start in range(0, matrix.height, SHAP_BATCH_ROWS):
@@ -109,6 +134,11 @@ class CreditModel:
 
     def _pool(self, matrix: pl.DataFrame) -> Any:
         return pool_of(matrix, self.bundle.categorical)
+
+
+def level_of(frame: pl.DataFrame, feature: str) -> pl.Series:
+    """Return the level of a feature that segments are told by, "" where it is not observed."""
+    return frame[feature].cast(pl.String).fill_null(MISSING_CATEGORY)
 
 
 def matrix_of(
@@ -157,10 +187,16 @@ def save(model: CreditModel, folder: Path) -> None:
         "seed": bundle.seed,
         "trees_weight": bundle.trees_weight,
         "linear": bundle.linear.to_json() if bundle.linear else None,
+        "segment_by": bundle.segment_by,
+        "segments": list(model.segments),
     }
     text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / _BUNDLE_FILE).write_text(text, encoding="utf-8")
     model.trees.save_model(str(folder / _TREES_FILE))
+    for place, segment in enumerate(model.segments.values()):
+        own = folder / _SEGMENT_FOLDER.format(place)
+        own.mkdir()
+        save(segment, own)
 
 
 def load(folder: Path) -> CreditModel:
@@ -189,5 +225,10 @@ def load(folder: Path) -> CreditModel:
         seed=content["seed"],
         trees_weight=content["trees_weight"],
         linear=Linear.from_json(content["linear"]) if content["linear"] else None,
+        segment_by=content["segment_by"],
     )
-    return CreditModel(bundle, trees)
+    segments = {
+        level: load(folder / _SEGMENT_FOLDER.format(place))
+        for place, level in enumerate(content["segments"])
+    }
+    return CreditModel(bundle, trees, segments)

@@ -26,7 +26,7 @@ from firmpulse.settings import Settings
 from training import pipeline
 from training.pipeline import FitReport
 from training.sampling import SampleReport
-from training.validation import ValidationReport
+from training.validation.validate import ValidationReport
 
 AS_OF = date(2026, 10, 31)
 SNAPSHOTS = tuple(month_end(add_months(date(2024, 1, 1), 3 * step)) for step in range(8))

@@ -51,6 +51,9 @@ class TrainingConfig:
     trials: int = 3
     trial_folds: int = 3
     trial_rows: int = 20_000
+    # Feature whose levels get models of their own from so many firms in default; None for none.
+    segment_by: str | None = None
+    segment_bads: int = 50
     bootstrap_draws: int = 1_000
     # Of each segment; there are many.
     segment_draws: int = 300
@@ -107,9 +110,10 @@ class UndatedConfig:
 DEFAULT = TrainingConfig()
 
 
-def with_trials(trials: int | None) -> TrainingConfig:
-    """Return the default configuration with another number of trials, if one is named."""
-    return DEFAULT if trials is None else replace(DEFAULT, trials=trials)
+def chosen(trials: int | None = None, segment_by: str | None = None) -> TrainingConfig:
+    """Return the default configuration with another number of trials, or with segments."""
+    trials = DEFAULT.trials if trials is None else trials
+    return replace(DEFAULT, trials=trials, segment_by=segment_by)
 
 
 DEFAULT_UNDATED = UndatedConfig()

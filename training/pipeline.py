@@ -16,6 +16,7 @@ from training import (
     recording,
     sampling,
     scorecard_fit,
+    segmented,
     serving,
     tuning,
 )
@@ -26,7 +27,7 @@ from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
 from training.split import TRAIN
-from training.validation import validate
+from training.validation.validate import validate
 
 __all__ = [
     "FitReport",
@@ -77,7 +78,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         listed = boosted.candidate_features(frame.features)
         searched = tuning.search(settings, frame.part(TRAIN), listed, config)
         clock.lap("search")
-        candidate = boosted.fit(settings, frame, replace(config, boosting=searched.best))
+        candidate = segmented.fit(settings, frame, replace(config, boosting=searched.best))
         model = candidate.model
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
@@ -92,6 +93,8 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
                 "threads": settings.threads,
                 "features": len(model.bundle.features),
                 "calibration": model.bundle.calibration.kind,
+                "segment_by": config.segment_by or "",
+                "segments": ", ".join(model.segments),
             },
             metrics={**evaluation.metrics, "train/strongest_feature_auc": strongest_auc},
             tags={"strongest_feature": strongest},

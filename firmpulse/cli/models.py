@@ -85,11 +85,12 @@ def validate(
     version: Annotated[str, typer.Argument(help="Number of the version, or an alias.")],
 ) -> None:
     """Measure a version again and write its validation pack as one page, also into MLflow."""
-    from training import validation, versions
+    from training import versions
+    from training.validation.validate import validate as validate_version
 
     settings, console = Settings(), make_console()
     found = versions.get(settings, version)
-    report = validation.validate(settings, versions.trained_as_of(found), found.version)
+    report = validate_version(settings, versions.trained_as_of(found), found.version)
     red = [str(gate) for gate in report.gates if not gate.passed]
     console.print(
         f"Version {report.version}: {len(report.gates) - len(red)} of {len(report.gates)} gates "

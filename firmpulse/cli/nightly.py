@@ -25,9 +25,13 @@ def run_training(
     approver: str | None,
     progress: Progress,
     trials: int | None = None,
+    segment_by: str | None = None,
 ) -> None:
     """Run the DAG `train_model` for a date in this process, showing its tasks."""
-    conf = {"as_of": as_of.isoformat(), "approver": approver, "trials": trials}
+    conf = {
+        "as_of": as_of.isoformat(), "approver": approver, "trials": trials,
+        "segment_by": segment_by,
+    }  # fmt: skip
     _run(settings, "train_model", conf, progress)
 
 
@@ -61,9 +65,12 @@ def train(
     trials: Annotated[
         int | None, typer.Option(min=0, help="How many hyper-parameters to try; 0 for none.")
     ] = None,
+    segment_by: Annotated[
+        str | None, typer.Option(help="A feature whose levels get models of their own.")
+    ] = None,
 ) -> None:
     """Train, evaluate, validate and register a model version in this process."""
-    run_training(Settings(), as_of.date(), approver, Progress(make_console()), trials)
+    run_training(Settings(), as_of.date(), approver, Progress(make_console()), trials, segment_by)
 
 
 def accept(

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from training.claim_rows import ClaimRows
-from training.claims import ClaimsConfig
+from training.claims.measure import ClaimsConfig
+from training.claims.rows import ClaimRows
 
 DAY = np.datetime64("2024-01-31", "D")
 FEW = ClaimsConfig(draws=20)

@@ -5,8 +5,8 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from firmpulse.errors import NotReadyError
-from training import alerts
-from training.alerts import AlertTerms
+from training.claims import alerts
+from training.claims.alerts import AlertTerms
 
 START = np.datetime64("2024-01-31", "D")
 NEVER = np.nan

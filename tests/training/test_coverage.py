@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from training import coverage
-from training.coverage import Coverage, CoverageTerms, observed_expected
+from training.claims import coverage
+from training.claims.coverage import Coverage, CoverageTerms, observed_expected
 
 TERMS = CoverageTerms(least_firms=30, least_scored_share=0.9, least_auc=0.65, confidence=0.95)
 

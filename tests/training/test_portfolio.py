@@ -14,7 +14,7 @@ from firmpulse import warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from training import portfolio
+from training.validation import portfolio
 
 AS_OF = date(2025, 4, 10)
 FOREVER = date(9999, 12, 31)

@@ -14,9 +14,10 @@ from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from tests.credit_economy import AS_OF, build_warehouse
-from training import boosted, frozen, pipeline, stress
+from training import boosted, frozen, pipeline
 from training.config import DEFAULT
-from training.stress import PaymentsLater, SalesFall, TopCustomerLost
+from training.validation import stress
+from training.validation.stress import PaymentsLater, SalesFall, TopCustomerLost
 
 QUICK = replace(DEFAULT, boosting=MappingProxyType({"iterations": 40, "depth": 3, "rsm": 0.7}))
 WORDS: dict[str, UnderSales | None] = {

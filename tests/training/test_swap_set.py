@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from firmpulse.errors import NotReadyError
 from tests.training.claim_cases import DAY, FEW, HALF, approved, drawn_rows, rows_of
-from training import swap_set
-from training.claim_rows import ClaimRows
-from training.claims import measure
+from training.claims import swap_set
+from training.claims.measure import measure
+from training.claims.ranking import curve, ranked
+from training.claims.rows import ClaimRows
 from training.metrics import Interval
-from training.ranking import curve, ranked
 
 
 @pytest.fixture

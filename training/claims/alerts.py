@@ -14,8 +14,8 @@ import numpy.typing as npt
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from training import metrics
+from training.claims.ranking import ROUNDING, Ranking, Rows, cumulative, ranked, taken
 from training.metrics import Weights
-from training.ranking import ROUNDING, Ranking, Rows, cumulative, ranked, taken
 
 Dates = npt.NDArray[np.datetime64]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from firmpulse import tracking
-from training import characteristics
-from training.evidence import Evidence
 from training.promotion import GateResult
+from training.validation import characteristics
+from training.validation.evidence import Evidence
 
 # Fewer defaults out of time, and only the intervals say anything; domain convention.
 _ENOUGH_BADS = 100

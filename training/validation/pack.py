@@ -11,11 +11,12 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from firmpulse import tracking
-from training import claims_table, findings
 from training.calibration_checks import GradeCheck
-from training.evidence import Evidence
+from training.claims import table as claims_table
 from training.metrics import Interval
 from training.promotion import GateResult
+from training.validation import findings
+from training.validation.evidence import Evidence
 
 _NONE = "–"
 # Metric of a run → its heading, in the order of the pack.
@@ -107,14 +108,14 @@ def _shared(
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("training"),
+        loader=PackageLoader("training.validation"),
         autoescape=select_autoescape(("html.j2",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"share": share, "figure": figure, "shown": shown, "p_value": p_value}
-    environment.globals |= {"with_bounds": _with_bounds}
+    environment.globals |= {"bounds": _bounds, "with_bounds": _with_bounds}
     return environment
 
 
@@ -155,9 +156,13 @@ def _is_none(value: float | None) -> bool:
 
 def _with_bounds(metrics: Mapping[str, float], name: str, digits: int = 3) -> str:
     """Return a metric with its interval, as far as the run has them."""
+    text, ends = figure(metrics.get(name), digits), _bounds(metrics, name, digits)
+    return f"{text} ({ends})" if ends else text
+
+
+def _bounds(metrics: Mapping[str, float], name: str, digits: int = 3) -> str:
     low, high = (metrics.get(bound) for bound in tracking.bounds_of(name))
-    text = figure(metrics.get(name), digits)
-    return text if low is None else f"{text} ({figure(low, digits)} to {figure(high, digits)})"
+    return "" if low is None else f"{figure(low, digits)} to {figure(high, digits)}"
 
 
 def _counts(values: Iterator[str]) -> dict[str, int]:

@@ -12,14 +12,15 @@ import numpy.typing as npt
 
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.scale import FloatArray
-from training import alerts, claim_rows, coverage, swap_set
-from training.alerts import AlertTerms, Watch
-from training.claim_rows import ClaimRows
-from training.comparison import Comparison, Measured, redrawn
-from training.coverage import Coverage, CoverageTerms
+from training.claims import alerts, coverage, swap_set
+from training.claims import rows as claim_rows
+from training.claims.alerts import AlertTerms, Watch
+from training.claims.comparison import Comparison, Measured, redrawn
+from training.claims.coverage import Coverage, CoverageTerms
+from training.claims.ranking import ROUNDING, Rows, ranked
+from training.claims.rows import ClaimRows
+from training.claims.swap_set import SWAP_IN, SWAP_OUT, Cell, Policies
 from training.metrics import Interval
-from training.ranking import ROUNDING, Rows, ranked
-from training.swap_set import SWAP_IN, SWAP_OUT, Cell, Policies
 
 WARNINGS = (
     "precision", "recall", "pr_auc", "lead_days", "long_lead_share", "false_per_hit",

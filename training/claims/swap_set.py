@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from firmpulse.scale import FloatArray
+from training.claims.ranking import ROUNDING, Curve, Ranking, Rows, cumulative, curve, taken
 from training.metrics import Weights
-from training.ranking import ROUNDING, Curve, Ranking, Rows, cumulative, curve, taken
 
 BOTH, SWAP_IN, SWAP_OUT, NEITHER = "both", "swap_in", "swap_out", "neither"
 

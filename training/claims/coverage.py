@@ -8,8 +8,8 @@ from scipy.stats import gamma
 
 from firmpulse.scale import FloatArray
 from training import metrics
+from training.claims.ranking import Rows
 from training.metrics import Interval
-from training.ranking import Rows
 
 
 @dataclass(frozen=True)

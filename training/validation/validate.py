@@ -11,24 +11,15 @@ from firmpulse import bundle, runlog, tracking
 from firmpulse.bundle import matrix_of
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from training import (
-    characteristics,
-    claims_table,
-    evidence,
-    frozen,
-    pack,
-    plots,
-    promotion,
-    recording,
-    scorecard,
-    stress,
-)
+from training import frozen, plots, promotion, recording, scorecard
+from training.claims import table as claims_table
 from training.config import DEFAULT, TrainingConfig
-from training.evidence import Evidence, Subject
 from training.metrics import Interval
 from training.promotion import GateResult
 from training.scorecard import Scorecard
 from training.split import OOT
+from training.validation import characteristics, evidence, pack, stress
+from training.validation.evidence import Evidence, Subject
 
 PACK, CARD, CONTRACT = "validation/pack.html", "validation/model_card.md", "features.json"
 

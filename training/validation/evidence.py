@@ -13,24 +13,17 @@ from firmpulse import warehouse
 from firmpulse.bundle import CreditModel
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
-from training import (
-    boosted,
-    breakdown,
-    calibration_checks,
-    characteristics,
-    claims,
-    portfolio,
-    segments,
-    stress,
-)
+from training import boosted, calibration_checks
 from training.calibration_checks import GradeCheck
-from training.claim_rows import ClaimRows
-from training.claims import Claims, ClaimsConfig
+from training.claims import measure as claims
+from training.claims.measure import Claims, ClaimsConfig
+from training.claims.rows import ClaimRows
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
 from training.scorecard import Scorecard
 from training.split import OOT, TRAIN
-from training.stress import StressResult
+from training.validation import breakdown, characteristics, portfolio, segments, stress
+from training.validation.stress import StressResult
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 
 from firmpulse.scale import FloatArray
 from training import metrics
+from training.claims.ranking import Rows
 from training.metrics import Interval, Weights, firm_weights
-from training.ranking import Rows
 
 # Draws are worked off in chunks of about this many weights, which bounds memory.
 _CHUNK_WEIGHTS = 1_000_000

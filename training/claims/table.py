@@ -6,11 +6,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from training.claims import Claims
-from training.comparison import Comparison
+from training.claims.comparison import Comparison
+from training.claims.measure import Claims
 from training.metrics import Interval
 
 Value = Interval | float | None
+
+# What two versions are compared by; each is a chart of its own in MLflow.
+_HEADLINES = (
+    "iso_risk_both", "iso_approval", "joint_holds", "warning_precision", "warning_lead_days",
+    "coverage_share_of_types", "found_share",
+)  # fmt: skip
 
 # Name of a warning measure → unit, English and Chinese label.
 _WARNING_LABELS = {
@@ -69,19 +75,22 @@ def table(claims: Claims) -> tuple[TableRow, ...]:
 
 
 def metrics(claims: Claims) -> dict[str, Interval | float]:
-    """Return `claims_<row>_<column>` → value, without those that have none.
+    """Return `claims/<row>_<column>` → value of the headlines, without those that have none.
 
-    Columns are baseline, candidate, difference and uplift, such as `claims_iso_risk_uplift`. Where
-    only one stands in a row, as for `claims_joint_holds`, its value has the row's name.
+    Columns are baseline, candidate, difference and uplift, such as
+    `claims/iso_risk_both_uplift`. Where only one stands in a row, as for `claims/joint_holds`, its
+    value has the row's name. The other rows are in the table alone.
     """
     found: dict[str, Interval | float] = {}
     for row in table(claims):
+        if row.name not in _HEADLINES:
+            continue
         columns = ("baseline", "candidate", "difference", "uplift")
         values = {column: getattr(row, column) for column in columns}
         known = {column: value for column, value in values.items() if _is_known(value)}
         alone = sum(value is not None for value in values.values()) == 1
         for column, value in known.items():
-            found[f"claims_{row.name}" if alone else f"claims_{row.name}_{column}"] = value
+            found[f"claims/{row.name}" if alone else f"claims/{row.name}_{column}"] = value
     return found
 
 

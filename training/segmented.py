@@ -1,0 +1,62 @@
+"""Fit the candidate, and models of their own for segments that have enough defaults for one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import polars as pl
+
+from firmpulse.bundle import CreditModel, level_of
+from firmpulse.errors import ConfigurationError
+from firmpulse.settings import Settings
+from training import boosted
+from training.boosted import Candidate
+from training.config import TrainingConfig
+from training.frozen import FrozenFrame
+from training.split import TRAIN
+
+
+def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candidate:
+    """Return the candidate; with `segment_by`, large segments are predicted by their own models.
+
+    A segment has a model of its own from `segment_bads` firms that defaulted and as many that did
+    not; the rest, and levels that training never saw, keep the model of all.
+
+    Raises:
+        ConfigurationError: `segment_by` is no feature of the candidate.
+    """
+    pooled = boosted.fit(settings, frame, config)
+    if config.segment_by is None:
+        return pooled
+    if config.segment_by not in pooled.model.bundle.features:
+        raise ConfigurationError(
+            f"{config.segment_by} is no feature of the candidate; segment by one of those that "
+            f"`firmpulse features list` shows, but for statements"
+        )
+    learnt = frame.part(TRAIN)
+    level = level_of(learnt, config.segment_by)
+    held_out_prob = pooled.held_out_prob.copy()
+    models: dict[str, CreditModel] = {}
+    for name in _large(learnt, level, config):
+        own = boosted.fit(settings, _only(frame, name, config.segment_by), config)
+        held_out_prob[(level == name).to_numpy()] = own.held_out_prob
+        models[name] = own.model
+    bundle = replace(pooled.model.bundle, segment_by=config.segment_by)
+    return Candidate(CreditModel(bundle, pooled.model.trees, models), held_out_prob)
+
+
+def _large(learnt: pl.DataFrame, level: pl.Series, config: TrainingConfig) -> Iterator[str]:
+    """Yield the levels with enough firms of both outcomes, in order."""
+    firms = pl.DataFrame(
+        {"level": level, "firm_id": learnt["firm_id"], "outcome": learnt["outcome"]}
+    ).unique()
+    counts = firms.group_by("level").agg(
+        bad=(pl.col("outcome") == "bad").sum(), good=(pl.col("outcome") == "good").sum()
+    )
+    for name, bad, good in counts.sort("level").iter_rows():
+        if min(bad, good) >= config.segment_bads:
+            yield name
+
+
+def _only(frame: FrozenFrame, level: str, feature: str) -> FrozenFrame:
+    rows = frame.rows.filter(level_of(frame.rows, feature) == level)
+    return replace(frame, rows=rows)
