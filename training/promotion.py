@@ -103,9 +103,9 @@ def check_run(
 
 
 def baseline_version(settings: Settings, frame_digest: str) -> Any | None:
-    """Return the newest scorecard on statements if it was fitted on this frame, else None."""
-    found = tracking.find_version(settings, tracking.STATEMENTS_MODEL, tracking.CHALLENGER)
-    return found if found is not None and found.tags.get("frame_digest") == frame_digest else None
+    """Return the newest scorecard on statements that was fitted on this frame, None without one."""
+    listed = tracking.versions(settings, tracking.STATEMENTS_MODEL)
+    return next((one for one in listed if one.tags.get("frame_digest") == frame_digest), None)
 
 
 def check(

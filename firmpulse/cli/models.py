@@ -6,6 +6,7 @@ import typer
 from rich.table import Column, Table
 
 from firmpulse import tracking
+from firmpulse.cli import claims
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
@@ -149,4 +150,5 @@ def _promoted(version: "Version") -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    models_app.command("claims")(claims.show_claims)
     app.add_typer(models_app, name="models")

@@ -1,6 +1,5 @@
 """All that a validator is shown of one model version, computed from its frozen frame."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -8,37 +7,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.registry import FeatureMeta
 from firmpulse import warehouse
-from firmpulse.bundle import CreditModel
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from training import boosted, calibration_checks
 from training.calibration_checks import GradeCheck
-from training.claims import measure as claims
 from training.claims.measure import Claims, ClaimsConfig
-from training.claims.rows import ClaimRows
 from training.config import TrainingConfig
-from training.frozen import FrozenFrame, bads_of
-from training.scorecard import Scorecard
+from training.frozen import bads_of
 from training.split import OOT, TRAIN
-from training.validation import breakdown, characteristics, portfolio, segments, stress
+from training.validation import breakdown, characteristics, portfolio, segments, stress, worth
 from training.validation.stress import StressResult
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A version with what it is held against, and the frame all were fitted on."""
-
-    version: str
-    run_id: str
-    model: CreditModel
-    # The features it reads, in its order.
-    features: tuple[FeatureMeta, ...]
-    # Parameters of its trees.
-    boosting: Mapping[str, float | int | str]
-    statements: Scorecard
-    frame: FrozenFrame
+from training.validation.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -81,7 +61,7 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
         funnel = portfolio.funnel(connection, frame.as_of, frame.rows)
         vintages = portfolio.vintages(connection, frame.as_of)
         roll_rates = portfolio.roll_rates(connection, frame.as_of)
-        defaults = portfolio.default_dates(connection, frame.as_of)
+    terms = ClaimsConfig(draws=config.bootstrap_draws, confidence=config.confidence)
     newest = oot.filter(pl.col("as_of") == pl.col("as_of").max())
     return Evidence(
         subject=subject,
@@ -96,7 +76,7 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
         ),
         characteristics=characteristics.table(learnt, oot, subject.features, contributions),
         stress=stress.measure(newest, subject.features, model.default_prob),
-        claims=_claims(oot, oot_prob, subject.statements, kinds, defaults, config),
+        claims=worth.measure(settings, subject, terms),
         funnel=funnel,
         vintages=vintages,
         roll_rates=roll_rates,
@@ -115,31 +95,3 @@ def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> brea
         return np.asarray(1 / (1 + np.exp(-raw)), dtype=np.float64)
 
     return refit
-
-
-def _claims(
-    oot: pl.DataFrame,
-    oot_prob: FloatArray,
-    statements: Scorecard,
-    kinds: pl.DataFrame,
-    defaults: pl.DataFrame,
-    config: TrainingConfig,
-) -> Claims:
-    dated = oot.select("firm_id", "as_of").join(
-        defaults, on="firm_id", how="left", maintain_order="left"
-    )
-    # A default that was corrected away later may stand before the snapshot.
-    later = dated.select(
-        pl.when(pl.col("defaulted_on") > pl.col("as_of")).then("defaulted_on")
-    ).to_series()
-    rows = ClaimRows(
-        firm_ids=oot["firm_id"].to_numpy(),
-        snapshot_dates=oot["as_of"].to_numpy(),
-        outcome=bads_of(oot),
-        baseline_prob=statements.default_prob(oot),
-        candidate_prob=oot_prob,
-        default_dates=later.to_numpy(),
-        firm_types=segments.types_of(kinds).to_numpy(),
-    )
-    terms = ClaimsConfig(draws=config.bootstrap_draws, confidence=config.confidence)
-    return claims.measure(rows, terms)

@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from features import contract
-from firmpulse import bundle, runlog, tracking
+from firmpulse import runlog, tracking
 from firmpulse.bundle import matrix_of
-from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from training import frozen, plots, promotion, recording, scorecard
+from training import plots, promotion, recording
 from training.claims import table as claims_table
 from training.config import DEFAULT, TrainingConfig
 from training.metrics import Interval
 from training.promotion import GateResult
-from training.scorecard import Scorecard
 from training.split import OOT
 from training.validation import characteristics, evidence, pack, stress
-from training.validation.evidence import Evidence, Subject
+from training.validation import subject as subjects
+from training.validation.evidence import Evidence
+from training.validation.subject import Subject
 
 PACK, CARD, CONTRACT = "validation/pack.html", "validation/model_card.md", "features.json"
 
@@ -48,7 +48,7 @@ def validate(
         ModelChangedError: a file of the version is not what was registered.
     """
     with runlog.step(settings, as_of, "train", "validate") as step:
-        subject = _subject(settings, as_of, version, config)
+        subject = subjects.read(settings, as_of, version, config)
         gathered = evidence.gather(settings, subject, config)
         client = tracking.client(settings)
         found = _metrics(gathered)
@@ -84,53 +84,6 @@ def _write(settings: Settings, version: str, page: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
     return path
-
-
-def _subject(settings: Settings, as_of: date, version: str, config: TrainingConfig) -> Subject:
-    found = tracking.find_version(settings, tracking.CREDIT_MODEL, version)
-    if found is None:
-        raise NotReadyError(
-            f"{tracking.CREDIT_MODEL} has no version {version}; "
-            f"run: firmpulse train --as-of {as_of}"
-        )
-    frame = frozen.read(settings, as_of)
-    if found.tags.get("frame_digest") != frame.digest:
-        raise NotReadyError(
-            f"version {version} was fitted on another frame than the one of {as_of}; "
-            f"validate it for {found.tags.get('trained_as_of')}, or train anew"
-        )
-    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, found.version)
-    files = folder / "artifacts" / "bundle"
-    run = tracking.client(settings).get_run(found.run_id).data
-    return Subject(
-        version=str(found.version),
-        run_id=found.run_id,
-        model=bundle.load(files),
-        features=contract.load(files),
-        boosting=_boosting(run.params, config),
-        statements=_baseline(settings, frame.digest, as_of),
-        frame=frame,
-    )
-
-
-def _boosting(logged: Mapping[str, str], config: TrainingConfig) -> Mapping[str, float | int | str]:
-    """Return the logged parameters of the trees in the types that the configuration has."""
-    return {
-        name: type(value)(logged[name])
-        for name, value in config.boosting.items()
-        if name in logged and name != "early_stopping_rounds"
-    }
-
-
-def _baseline(settings: Settings, frame_digest: str, as_of: date) -> Scorecard:
-    found = promotion.baseline_version(settings, frame_digest)
-    if found is None:
-        raise NotReadyError(
-            f"no scorecard on statements was fitted on the frame of {as_of}; "
-            f"run: firmpulse train --as-of {as_of}"
-        )
-    folder = tracking.model_folder(settings, tracking.STATEMENTS_MODEL, found.version)
-    return scorecard.load(folder / "artifacts" / "bundle")
 
 
 def _compared(settings: Settings, subject: Subject) -> Mapping[str, Mapping[str, float]]:

@@ -1,0 +1,85 @@
+"""A model version with what it is held against, read from MLflow and the warehouse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from features import contract
+from features.registry import FeatureMeta
+from firmpulse import bundle, tracking
+from firmpulse.bundle import CreditModel
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from training import frozen, promotion, scorecard
+from training.config import TrainingConfig
+from training.frozen import FrozenFrame
+from training.scorecard import Scorecard
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A version with what it is held against, and the frame all were fitted on."""
+
+    version: str
+    run_id: str
+    model: CreditModel
+    # The features it reads, in its order.
+    features: tuple[FeatureMeta, ...]
+    # Parameters of its trees.
+    boosting: Mapping[str, float | int | str]
+    statements: Scorecard
+    frame: FrozenFrame
+
+
+def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) -> Subject:
+    """Return a version of the credit model by its number or an alias.
+
+    Raises:
+        NotReadyError: there is no such version, it was fitted on another frame than the one of
+            `as_of`, or a scorecard on that frame is missing.
+        ModelChangedError: a file of a version is not what was registered.
+    """
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, version)
+    if found is None:
+        raise NotReadyError(
+            f"{tracking.CREDIT_MODEL} has no version {version}; "
+            f"run: firmpulse train --as-of {as_of}"
+        )
+    frame = frozen.read(settings, as_of)
+    if found.tags.get("frame_digest") != frame.digest:
+        raise NotReadyError(
+            f"version {version} was fitted on another frame than the one of {as_of}, which was "
+            f"sampled anew since; train anew to validate"
+        )
+    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, found.version)
+    files = folder / "artifacts" / "bundle"
+    run = tracking.client(settings).get_run(found.run_id).data
+    return Subject(
+        version=str(found.version),
+        run_id=found.run_id,
+        model=bundle.load(files),
+        features=contract.load(files),
+        boosting=_boosting(run.params, config),
+        statements=_statements(settings, frame),
+        frame=frame,
+    )
+
+
+def _boosting(logged: Mapping[str, str], config: TrainingConfig) -> Mapping[str, float | int | str]:
+    """Return the logged parameters of the trees in the types that the configuration has."""
+    return {
+        name: type(value)(logged[name])
+        for name, value in config.boosting.items()
+        if name in logged and name != "early_stopping_rounds"
+    }
+
+
+def _statements(settings: Settings, frame: FrozenFrame) -> Scorecard:
+    found = promotion.baseline_version(settings, frame.digest)
+    if found is None:
+        raise NotReadyError(
+            f"no scorecard on statements was fitted on the frame of {frame.as_of}; "
+            f"run: firmpulse train --as-of {frame.as_of}"
+        )
+    folder = tracking.model_folder(settings, tracking.STATEMENTS_MODEL, found.version)
+    return scorecard.load(folder / "artifacts" / "bundle")
