@@ -15,6 +15,24 @@ LOGISTIC_MODEL = "firmpulse-logistic"
 CHAMPION, CHALLENGER = "champion", "challenger"
 # Tag of a version: digest of its files when it was registered.
 FILES_DIGEST = "files_sha256"
+# MLflow shows the note above the runs, and pages for models rather than for chats.
+_ABOUT = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": """\
+Runs with the same `frame_digest` were fitted and tested on the same rows and may be compared.
+Read `validation/pack.html` among the artifacts of a version first.
+
+| Metrics | Rows or question |
+| --- | --- |
+| `oot/` | out of time: the latest complete snapshots; bounds (95 %) in `oot_interval/` |
+| `oot_unseen/` | of these, firms not in training |
+| `oot_calibration/`, `oot_grades/` | whether the PDs hold; how grades are filled |
+| `held_out/` | training firms, by fits that had not seen them |
+| `stability/` | what has moved between training and out of time |
+| `stress/` | mean PD of the newest snapshot if sales fall, a customer goes, buyers pay late |
+| `worth/` | against the scorecard on annual statements: approvals, losses, warnings |
+""",
+}
 
 
 def client(settings: Settings) -> Any:
@@ -42,7 +60,9 @@ def use_experiment(settings: Settings, name: str) -> str:
     found = client(settings).get_experiment_by_name(name)
     if found is None:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
-        mlflow.create_experiment(name, artifact_location=settings.mlflow_artifacts.as_uri())
+        mlflow.create_experiment(
+            name, artifact_location=settings.mlflow_artifacts.as_uri(), tags=dict(_ABOUT)
+        )
     return str(mlflow.set_experiment(name).experiment_id)
 
 

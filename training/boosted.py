@@ -125,19 +125,42 @@ class Candidate:
     held_out_prob: FloatArray
 
 
-def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candidate:
+@dataclass(frozen=True)
+class HeldOut:
+    """What trees say of firms that they have not seen."""
+
+    # Uncalibrated log odds of the training rows, shape (rows,).
+    raw_logit: FloatArray
+    # Trees that say it, the median over the folds.
+    tree_count: int
+
+
+def fit(
+    settings: Settings,
+    frame: FrozenFrame,
+    config: TrainingConfig,
+    held_out: HeldOut | None = None,
+) -> Candidate:
     """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
 
     Held-out predictions come from one fit a fold of firms, stopped early on it. The median of
     their numbers of trees is the candidate's. So every default counts in the calibration, where
     a single held-out quarter of the firms may have a handful.
+
+    Args:
+        settings: threads.
+        frame: the frozen frame.
+        config: parameters, folds and seed.
+        held_out: predictions with these parameters where they were made already.
     """
     rows, listed = frame.part(TRAIN), candidate_features(frame.features)
-    held_out, tree_count = _held_out(settings, rows, listed, config)
+    held_out = held_out or hold_out(settings, rows, listed, config)
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
-    calibrated = calibration.choose(held_out, bads_of(rows), bad_firms)
+    calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms)
     final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
-    trees = fit_trees(rows, listed, final | {"iterations": tree_count}, settings, config.seed)
+    trees = fit_trees(
+        rows, listed, final | {"iterations": held_out.tree_count}, settings, config.seed
+    )
     bundle = Bundle(
         features=listed.names,
         categorical=listed.categorical,
@@ -148,13 +171,13 @@ def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candi
         seed=config.seed,
     )
     model = CreditModel(bundle, explainable(trees, rows, listed))
-    return Candidate(model, calibrated.apply(held_out))
+    return Candidate(model, calibrated.apply(held_out.raw_logit))
 
 
-def _held_out(
+def hold_out(
     settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
-) -> tuple[FloatArray, int]:
-    """Return raw log odds by trees that have not seen the firm, shape (rows,), and their number."""
+) -> HeldOut:
+    """Return what trees with the configured parameters say of each firm without having seen it."""
     fitted = [
         (
             unseen,
@@ -170,4 +193,4 @@ def _held_out(
         # Fewer where its own fold stopped earlier.
         used = min(tree_count, trees.tree_count_)
         logit[unseen] = raw_logit(trees, rows[unseen], listed, settings, used)
-    return logit, max(tree_count, 1)
+    return HeldOut(logit, max(tree_count, 1))

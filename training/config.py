@@ -46,10 +46,10 @@ class TrainingConfig:
     # Folds of training firms; each is predicted by trees that have not seen it, which says when to
     # stop and is what probabilities are calibrated on.
     folds: int = 5
-    # Trials of hyper-parameters, the first with those below; 0 takes them as they are. Each is
-    # measured in fewer folds than the final fit, on at most so many rows.
+    # Trials of hyper-parameters, the first with those below; 0 takes them as they are. Another is
+    # taken where it does better beyond this chance, measured on at most so many rows.
     trials: int = 3
-    trial_folds: int = 3
+    trial_significance: float = 0.05
     trial_rows: int = 20_000
     # Feature whose levels get models of their own from so many firms in default; None for none.
     segment_by: str | None = None
@@ -90,9 +90,12 @@ class UndatedConfig:
     confidence: float = 0.95
     # Single features held against the models, as far as they are observed.
     trivial: tuple[str, ...] = ("tax_invoice_count_total", "tax_sales_mean_month")
-    logistic_c: float = 0.3
-    # The registered model averages trees and logistic regression on the log odds.
-    trees_weight: float = 0.5
+    # Prior variance of a coefficient on ranks, sklearn's C and its default: between the lowest and
+    # the highest firm of a feature, odds move by a factor of 7 at most (two deviations).
+    logistic_c: float = 1.0
+    # What the choice within the folds is among, half decades around it.
+    strengths: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
+    strength_repeats: int = 3
     boosting: Mapping[str, float | int | str] = field(
         default_factory=lambda: MappingProxyType(
             {

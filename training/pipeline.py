@@ -78,7 +78,8 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         listed = boosted.candidate_features(frame.features)
         searched = tuning.search(settings, frame.part(TRAIN), listed, config)
         clock.lap("search")
-        candidate = segmented.fit(settings, frame, replace(config, boosting=searched.best))
+        with_best = replace(config, boosting=searched.best)
+        candidate = segmented.fit(settings, frame, with_best, searched.held_out)
         model = candidate.model
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
@@ -101,7 +102,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
             tables={"trials": searched.trials},
         )
         served = serving.credit(frame.features, model)
-        report = _register(settings, frame, "catboost", artifacts, served, clock)
+        report = _register(settings, frame, artifacts, served, clock)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
 
@@ -117,9 +118,7 @@ def fit_statements(settings: Settings, as_of: date, config: TrainingConfig = DEF
         clock = _Clock()
         card = scorecard_fit.fit_statements(frame, config)
         clock.lap("fit")
-        report = _register_card(
-            settings, frame, tracking.STATEMENTS_MODEL, "statements", card, config, clock
-        )
+        report = _register_card(settings, frame, tracking.STATEMENTS_MODEL, card, config, clock)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
 
@@ -137,9 +136,7 @@ def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAU
         clock = _Clock()
         card = scorecard_fit.fit_woe(frame, config)
         clock.lap("fit")
-        report = _register_card(
-            settings, frame, tracking.LOGISTIC_MODEL, "logistic woe", card, config, clock
-        )
+        report = _register_card(settings, frame, tracking.LOGISTIC_MODEL, card, config, clock)
         _record_ranks(settings, frame, config)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
@@ -161,7 +158,6 @@ def _register_card(
     settings: Settings,
     frame: FrozenFrame,
     model: str,
-    run_name: str,
     card: Scorecard,
     config: TrainingConfig,
     clock: _Clock,
@@ -174,14 +170,14 @@ def _register_card(
         figures=_figures(frame, model, evaluation),
     )
     served = serving.points(model, frame.features, card)
-    return _register(settings, frame, run_name, artifacts, served, clock)
+    return _register(settings, frame, artifacts, served, clock)
 
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.features)
     model = logistic.fit_linear(frame.part(TRAIN), listed, config.logistic_c)
     evaluation = evaluate(frame, lambda rows: logistic.linear_prob(model, rows, listed), config)
-    with recording.run(settings, EXPERIMENT, f"logistic ranks {frame.as_of}", frame):
+    with recording.run(settings, EXPERIMENT, "logistic on ranks", frame):
         parameters = {"c": config.logistic_c, "features": len(listed.names)}
         recording.record(recording.Artifacts(parameters, evaluation.metrics))
 
@@ -194,12 +190,11 @@ def _figures(frame: FrozenFrame, model: str, evaluation: Evaluation) -> Mapping[
 def _register(
     settings: Settings,
     frame: FrozenFrame,
-    run_name: str,
     artifacts: recording.Artifacts,
     served: recording.ServedModel,
     clock: _Clock,
 ) -> FitReport:
-    with recording.run(settings, EXPERIMENT, f"{run_name} {frame.as_of}", frame) as run:
+    with recording.run(settings, EXPERIMENT, served.name, frame) as run:
         recording.record(artifacts)
         version = recording.register(settings, served, serving.tags(frame))
     clock.lap("log")

@@ -62,17 +62,18 @@ def reopened(settings: Settings, run_id: str) -> Iterator[Any]:
 
 
 @contextmanager
-def run(settings: Settings, experiment: str, name: str, frame: FrozenFrame) -> Iterator[Any]:
-    """Open a run whose input is the frozen frame."""
+def run(settings: Settings, experiment: str, model: str, frame: FrozenFrame) -> Iterator[Any]:
+    """Open a run of a kind of model whose input is the frozen frame."""
     tracking.use_experiment(settings, experiment)
     import mlflow
 
-    with mlflow.start_run(run_name=name) as active, warnings.catch_warnings():
+    with mlflow.start_run(run_name=f"{model}, {frame.as_of}") as active, warnings.catch_warnings():
         # Hints for notebook users: untyped predict(), integer columns that may gain nulls.
         warnings.filterwarnings("ignore", category=UserWarning, module="mlflow")
         mlflow.log_input(_dataset(frame), context="training")
         mlflow.set_tags(
             {
+                "model": model,
                 "frame_table": frame.table,
                 "frame_digest": frame.digest,
                 "data_origin": frame.origin,
@@ -129,6 +130,8 @@ def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> s
     for key, value in (tags | digest).items():
         client.set_model_version_tag(served.name, version, key, value)
     client.set_registered_model_alias(served.name, tracking.CHALLENGER, version)
+    # Several versions are often fitted for one date.
+    mlflow.set_tag("mlflow.runName", f"{served.name} v{version}, {tags['trained_as_of']}")
     return version
 
 

@@ -9,22 +9,33 @@ from firmpulse.bundle import CreditModel, level_of
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from training import boosted
-from training.boosted import Candidate
+from training.boosted import Candidate, HeldOut
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame
 from training.split import TRAIN
 
 
-def fit(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> Candidate:
+def fit(
+    settings: Settings,
+    frame: FrozenFrame,
+    config: TrainingConfig,
+    held_out: HeldOut | None = None,
+) -> Candidate:
     """Return the candidate; with `segment_by`, large segments are predicted by their own models.
 
     A segment has a model of its own from `segment_bads` firms that defaulted and as many that did
     not; the rest, and levels that training never saw, keep the model of all.
 
+    Args:
+        settings: threads.
+        frame: the frozen frame.
+        config: parameters, folds, seed and what segments are told by.
+        held_out: predictions of the model of all with these parameters, where they were made.
+
     Raises:
         ConfigurationError: `segment_by` is no feature of the candidate.
     """
-    pooled = boosted.fit(settings, frame, config)
+    pooled = boosted.fit(settings, frame, config, held_out)
     if config.segment_by is None:
         return pooled
     if config.segment_by not in pooled.model.bundle.features:

@@ -5,58 +5,19 @@ training gives the same model; a budget in seconds would not.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.stats import norm
 
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
-from training import boosted, split
-from training.boosted import FeatureList
+from training import boosted
+from training.boosted import FeatureList, HeldOut
 from training.config import TrainingConfig
 from training.frozen import bads_of
-
-Parameters = Mapping[str, float | int | str]
-
-
-@dataclass(frozen=True)
-class Search:
-    """The parameters that did best on firms they had not seen, and all that were tried."""
-
-    best: Parameters
-    # One row a trial: trial, log_loss, then the parameters searched; empty without trials.
-    trials: pl.DataFrame
-
-
-def search(
-    settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
-) -> Search:
-    """Return the best of `config.trials` trials; the first one tries the parameters as they stand.
-
-    Each trial is measured by the log loss of training firms in folds, a few folds and, of a large
-    sample, a part of the firms: enough to tell good parameters from bad ones.
-    """
-    if not config.trials:
-        return Search(config.boosting, pl.DataFrame())
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    searched = _part_of(rows, config)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=config.seed))
-    study.enqueue_trial({name: config.boosting[name] for name in _SPACE})
-
-    def log_loss(trial: Any) -> float:
-        parameters = {**config.boosting, **{name: draw(trial) for name, draw in _SPACE.items()}}
-        return _log_loss(settings, searched, listed, parameters, config)
-
-    study.optimize(log_loss, n_trials=config.trials)
-    tried = [
-        {"trial": trial.number, "log_loss": trial.value, **trial.params} for trial in study.trials
-    ]
-    return Search({**config.boosting, **study.best_params}, pl.DataFrame(tried))
-
 
 _SPACE: Mapping[str, Any] = {
     "depth": lambda trial: trial.suggest_int("depth", 2, 5),
@@ -64,6 +25,51 @@ _SPACE: Mapping[str, Any] = {
     "l2_leaf_reg": lambda trial: trial.suggest_float("l2_leaf_reg", 1.0, 50.0, log=True),
     "rsm": lambda trial: trial.suggest_float("rsm", 0.1, 1.0),
 }
+
+
+@dataclass(frozen=True)
+class Search:
+    """The parameters to fit with, and all that were tried."""
+
+    best: Mapping[str, float | int | str]
+    # What these say of held-out firms, None where not all training rows were searched.
+    held_out: HeldOut | None
+    # One row a trial: trial, log_loss, gain over the first trial and its standard_error, then
+    # the parameters searched; empty without trials.
+    trials: pl.DataFrame
+
+
+def search(
+    settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
+) -> Search:
+    """Return the parameters as they stand, or those of a trial that does better beyond chance.
+
+    Each trial is measured by the log loss of training firms held out in turn. The best of a few
+    trials is often the luckiest one, so it is taken only where its gain over the first trial,
+    which has the parameters as they stand, is more than the firms' chance of it (one-sided, paired
+    by firm).
+    """
+    if not config.trials:
+        return Search(config.boosting, None, pl.DataFrame())
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    searched = _part_of(rows, config)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=config.seed))
+    study.enqueue_trial({name: config.boosting[name] for name in _SPACE})
+    tried: list[HeldOut] = []
+
+    def mean_loss(trial: Any) -> float:
+        parameters = {**config.boosting, **{name: draw(trial) for name, draw in _SPACE.items()}}
+        with_these = replace(config, boosting=parameters)
+        tried.append(boosted.hold_out(settings, searched, listed, with_these))
+        return float(_losses(tried[-1], searched).mean())
+
+    study.optimize(mean_loss, n_trials=config.trials)
+    trials = _table(study, tried, searched)
+    best = _chosen(trials, config.trial_significance)
+    parameters = {**config.boosting, **study.trials[best].params}
+    return Search(parameters, tried[best] if searched is rows else None, trials)
 
 
 def _part_of(rows: pl.DataFrame, config: TrainingConfig) -> pl.DataFrame:
@@ -77,23 +83,33 @@ def _part_of(rows: pl.DataFrame, config: TrainingConfig) -> pl.DataFrame:
     )
 
 
-def _log_loss(
-    settings: Settings,
-    rows: pl.DataFrame,
-    listed: FeatureList,
-    parameters: Parameters,
-    config: TrainingConfig,
-) -> float:
-    """Return the log loss of firms that the trees have not seen, the mean over the rows."""
-    losses = []
-    for seen, unseen in split.folds(rows, config.trial_folds, config.seed):
-        trees = boosted.fit_trees(
-            rows[seen], listed, parameters, settings, config.seed, stop_on=rows[unseen]
+def _losses(held_out: HeldOut, rows: pl.DataFrame) -> FloatArray:
+    """Return the log loss of each row, shape (rows,)."""
+    raw, outcome = held_out.raw_logit, bads_of(rows)
+    return np.asarray(np.logaddexp(0, raw) - outcome * raw, dtype=np.float64)
+
+
+def _table(study: Any, tried: list[HeldOut], rows: pl.DataFrame) -> pl.DataFrame:
+    first = _losses(tried[0], rows)
+    _, firm = np.unique(rows["firm_id"].to_numpy(), return_inverse=True)
+    found = []
+    for trial, held_out in zip(study.trials, tried, strict=True):
+        by_firm = np.bincount(firm, weights=first - _losses(held_out, rows))
+        spread = by_firm.std(ddof=1) * np.sqrt(len(by_firm))
+        found.append(
+            {
+                "trial": trial.number,
+                "log_loss": trial.value,
+                "gain": float(by_firm.sum() / rows.height),
+                "standard_error": float(spread / rows.height),
+                **trial.params,
+            }
         )
-        raw = boosted.raw_logit(trees, rows[unseen], listed, settings)
-        losses.append(_losses(raw, bads_of(rows[unseen])))
-    return float(np.concatenate(losses).mean())
+    return pl.DataFrame(found)
 
 
-def _losses(raw_logit: FloatArray, outcome: FloatArray) -> FloatArray:
-    return np.asarray(np.logaddexp(0, raw_logit) - outcome * raw_logit, dtype=np.float64)
+def _chosen(trials: pl.DataFrame, significance: float) -> int:
+    """Return the trial with the least loss if its gain is beyond chance, else the first one."""
+    best = trials.sort("log_loss", "trial").row(0, named=True)
+    is_beyond = best["gain"] > norm.isf(significance) * best["standard_error"]
+    return int(best["trial"]) if is_beyond else 0

@@ -201,17 +201,17 @@ def test_the_table_has_every_measure_in_both_languages(drawn_claims: Claims) -> 
 
 def test_metrics_have_flat_names_and_known_values(drawn_claims: Claims) -> None:
     found = claims_table.metrics(drawn_claims)
-    assert found["claims/iso_risk_both_uplift"] == drawn_claims.iso_risk_both.uplift
-    assert found["claims/iso_risk_both_difference"] == drawn_claims.iso_risk_both.difference
+    assert found["worth/iso_risk_both_uplift"] == drawn_claims.iso_risk_both.uplift
+    assert found["worth/iso_risk_both_difference"] == drawn_claims.iso_risk_both.difference
     assert not [name for name in found if "swap" in name]
-    assert found["claims/joint_holds"] == float(drawn_claims.joint.holds)
-    assert found["claims/warning_precision_uplift"] == drawn_claims.warnings["precision"].uplift
+    assert found["worth/joint_holds"] == float(drawn_claims.joint.holds)
+    assert found["worth/warning_precision_uplift"] == drawn_claims.warnings["precision"].uplift
     assert np.isfinite(list(recording.flat(found).values())).all()
-    assert "claims/found_share_baseline" not in found
-    assert found["claims/coverage_share_of_types_candidate"] == 1
+    assert "worth/found_share_baseline" not in found
+    assert found["worth/coverage_share_of_types_candidate"] == 1
     # Four firms make no type to judge.
     few = claims_table.metrics(measure(rows_of(*FOUR), FEW))
-    assert "claims/coverage_share_of_types_candidate" not in few
+    assert "worth/coverage_share_of_types_candidate" not in few
 
 
 def test_uplifts_are_relative_to_the_baseline(drawn_claims: Claims) -> None:

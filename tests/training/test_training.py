@@ -148,10 +148,10 @@ def test_runs_carry_lineage_parameters_and_plots(trained: Trained) -> None:
     experiment = client.get_experiment_by_name("firmpulse-credit")
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     assert set(runs) == {
-        "catboost 2026-10-31", "logistic ranks 2026-10-31", "logistic woe 2026-10-31",
-        "statements 2026-10-31",
+        "firmpulse-credit v1, 2026-10-31", "firmpulse-logistic v1, 2026-10-31",
+        "firmpulse-statements v1, 2026-10-31", "logistic on ranks, 2026-10-31",
     }  # fmt: skip
-    run = runs["catboost 2026-10-31"]
+    run = runs["firmpulse-credit v1, 2026-10-31"]
     dataset = run.inputs.dataset_inputs[0].dataset
     assert dataset.name == "training.frame_20261031"
     assert trained.sample.digest.startswith(dataset.digest)
@@ -164,7 +164,7 @@ def test_runs_carry_lineage_parameters_and_plots(trained: Trained) -> None:
         "shap_summary.png", "shap_dependence.png", "feature_importance.png", "psi_score.png",
         "psi_features.png",
     }  # fmt: skip
-    for name in ("logistic ranks 2026-10-31", "logistic woe 2026-10-31"):
+    for name in ("logistic on ranks, 2026-10-31", "firmpulse-logistic v1, 2026-10-31"):
         assert 0.6 < runs[name].data.metrics["oot/auc"] < 0.85
 
 

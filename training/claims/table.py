@@ -75,10 +75,10 @@ def table(claims: Claims) -> tuple[TableRow, ...]:
 
 
 def metrics(claims: Claims) -> dict[str, Interval | float]:
-    """Return `claims/<row>_<column>` → value of the headlines, without those that have none.
+    """Return `worth/<row>_<column>` → value of the headlines, without those that have none.
 
     Columns are baseline, candidate, difference and uplift, such as
-    `claims/iso_risk_both_uplift`. Where only one stands in a row, as for `claims/joint_holds`, its
+    `worth/iso_risk_both_uplift`. Where only one stands in a row, as for `worth/joint_holds`, its
     value has the row's name. The other rows are in the table alone.
     """
     found: dict[str, Interval | float] = {}
@@ -90,7 +90,7 @@ def metrics(claims: Claims) -> dict[str, Interval | float]:
         known = {column: value for column, value in values.items() if _is_known(value)}
         alone = sum(value is not None for value in values.values()) == 1
         for column, value in known.items():
-            found[f"claims/{row.name}" if alone else f"claims/{row.name}_{column}"] = value
+            found[f"worth/{row.name}" if alone else f"worth/{row.name}_{column}"] = value
     return found
 
 

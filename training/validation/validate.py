@@ -97,10 +97,8 @@ def _compared(settings: Settings, subject: Subject) -> Mapping[str, Mapping[str,
     )
     shown = {f"{tracking.CREDIT_MODEL} v{subject.version}": dict(own.data.metrics)}
     for run in runs:
-        kind = run.info.run_name.removesuffix(f" {subject.frame.as_of}")
-        is_rival = kind != own.info.run_name.removesuffix(f" {subject.frame.as_of}")
-        if is_rival and "oot/auc" in run.data.metrics:
-            shown.setdefault(kind, dict(run.data.metrics))
+        if run.data.tags["model"] != tracking.CREDIT_MODEL:
+            shown.setdefault(run.data.tags["model"], dict(run.data.metrics))
     return shown
 
 

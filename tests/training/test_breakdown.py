@@ -1,0 +1,180 @@
+"""A model on parts of the rows: kinds of firm, sources taken away."""
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from features.registry import FeatureMeta
+from firmpulse import warehouse
+from firmpulse.scale import FloatArray
+from firmpulse.settings import Settings
+from tests.credit_economy import REGISTRY
+from training.config import DEFAULT
+from training.validation import breakdown, segments
+
+CONFIG = replace(DEFAULT, segment_draws=100)
+
+
+def test_kinds_of_firms_are_told_by_their_features() -> None:
+    rows = pl.DataFrame(
+        {
+            "firm_id": ["a", "b", "c", "d"],
+            "profile_industry": ["17", "51", "99", None],
+            # A month; 3 and 20 million a year are bounds, each of the band above.
+            "tax_sales_mean_12m": [249_999.0, 250_000.0, 2_000_000.0, None],
+            "profile_firm_age_months": [35.9, 36.0, 120.0, None],
+            "profile_has_tax": [1.0, 1.0, 0.0, 0.0],
+            "profile_has_bank": [0.0, 1.0, 0.0, 0.0],
+            "profile_has_supply_chain": [0.0, 0.0, 0.0, 0.0],
+            "profile_has_power": [0.0, 1.0, 0.0, None],
+            "profile_observed_months": [24.0, 24.0, 5.0, 2.0],
+            "profile_source_count": [3.0, 4.0, 4.0, 4.0],
+        }
+    )
+    provinces = pl.DataFrame({"firm_id": ["d", "b", "a"], "province_code": ["31", "62", "44"]})
+    assert segments.label(rows, provinces).to_dict(as_series=False) == {
+        "industry": ["C manufacturing", "F wholesale and retail", "unknown", "unknown"],
+        "size": [
+            "below 3 million a year", "3 to 20 million", "from 20 million", "unknown",
+        ],
+        "age": ["below 3 years", "3 to 6 years", "from 10 years", "unknown"],
+        "sources": ["tax", "tax + bank + power", "none", "none"],
+        "coverage": ["partial", "full", "thin", "insufficient"],
+        "region": ["central and south", "north-west", "unknown", "east"],
+    }  # fmt: skip
+    # What the rows lack is left out.
+    assert segments.label(rows.select("firm_id", "profile_industry")).columns == ["industry"]
+    types = segments.types_of(segments.label(rows))
+    assert types[0] == "C manufacturing · below 3 million a year · below 3 years"
+
+
+def test_every_province_is_in_one_region() -> None:
+    # GB/T 2260: the first two digits of the 31 provinces, of Taiwan, Hong Kong and Macau.
+    codes = [
+        *range(11, 16), *range(21, 24), *range(31, 38), *range(41, 47), *range(50, 55),
+        *range(61, 66), 71, 81, 82,
+    ]  # fmt: skip
+    provinces = pl.DataFrame({"firm_id": codes, "province_code": [str(code) for code in codes]})
+    labelled = segments.label(provinces.select("firm_id"), provinces)["region"]
+    assert (labelled != "unknown").all()
+    assert labelled.value_counts().height == 7
+
+
+def test_provinces_come_from_the_newest_registration(settings: Settings) -> None:
+    rows = pl.DataFrame({"firm_id": ["00000000-0000-0000-0000-000000000001"]})
+    assert segments.provinces(settings, rows) is None
+    with warehouse.connect(settings) as connection:
+        connection.execute("create schema warehouse.staging")
+        connection.execute(
+            "create table warehouse.staging.stg_tax__registration (firm_id uuid, "
+            "province_code varchar, updated_on date, record_version integer)"
+        )
+        connection.executemany(
+            "insert into warehouse.staging.stg_tax__registration values (?, ?, ?, ?)",
+            [
+                (rows["firm_id"][0], "44", date(2024, 1, 1), 1),
+                (rows["firm_id"][0], "31", date(2025, 1, 1), 2),
+                ("00000000-0000-0000-0000-000000000002", "61", date(2025, 1, 1), 1),
+            ],
+        )
+    found = segments.provinces(settings, rows)
+    assert found is not None
+    assert found.rows() == [(rows["firm_id"][0], "31")]
+
+
+@pytest.fixture
+def scored() -> tuple[pl.DataFrame, pl.DataFrame, FloatArray]:
+    """Return rows of 300 firms of three kinds, one tiny, with PDs that rank one kind only."""
+    random = np.random.default_rng(11)
+    kind = np.repeat(["big", "flat", "tiny"], [180, 117, 3])
+    outcome = random.random(300) < 0.25
+    outcome[-3:] = [True, False, False]
+    prob = np.where(kind == "big", 0.1 + 0.3 * outcome + 0.1 * random.random(300), 0.25)
+    rows = pl.DataFrame(
+        {
+            "firm_id": [f"{i:03}" for i in range(300)],
+            "outcome": np.where(outcome, "bad", "good").tolist(),
+        }
+    )
+    return rows, pl.DataFrame({"kind": kind.tolist()}), prob
+
+
+def test_segments_are_measured_apart(
+    scored: tuple[pl.DataFrame, pl.DataFrame, FloatArray],
+) -> None:
+    rows, kinds, prob = scored
+    found = {
+        row["segment"]: row for row in breakdown.by_segment(rows, kinds, prob, CONFIG).to_dicts()
+    }
+    # Three firms are too few to be shown at all, under whatever name.
+    assert list(found) == ["big", "flat", "few"]
+    assert found["few"] == {name: None for name in found["few"]} | {
+        "cut": "kind", "segment": "few", "firms": 3, "rows": 3,
+    }  # fmt: skip
+    big = (kinds["kind"] == "big").to_numpy()
+    is_bad = (rows["outcome"] == "bad").to_numpy()
+    assert found["big"]["bads"] == is_bad[big].sum()
+    assert found["big"]["auc"] == pytest.approx(roc_auc_score(is_bad[big], prob[big]))
+    assert found["big"]["brier"] == pytest.approx(brier_score_loss(is_bad[big], prob[big]))
+    assert found["big"]["observed_expected"] == pytest.approx(is_bad[big].sum() / prob[big].sum())
+    assert found["flat"]["auc"] == 0.5
+    assert found["big"]["auc_low"] <= found["big"]["auc"] <= found["big"]["auc_high"]
+    one_kind = rows.with_columns(outcome=pl.lit("good"))
+    silent = breakdown.by_segment(one_kind, kinds, prob, CONFIG)
+    assert silent.columns[:7] == [
+        "cut", "segment", "firms", "rows", "bads", "observed_rate", "mean_prob",
+    ]  # fmt: skip
+
+
+def test_a_source_taken_away_is_not_observed() -> None:
+    rows = pl.DataFrame(
+        {
+            "firm_id": ["a", "b"],
+            "tax_sales_12m": [1.0, 2.0],
+            "bank_days_cash_6m": [3.0, 4.0],
+            "profile_source_count": [4.0, 1.0],
+        }
+    )
+    kept = breakdown.only_from(rows, REGISTRY.features, ["tax", "power"])
+    assert kept.to_dict(as_series=False) == {
+        "firm_id": ["a", "b"],
+        "tax_sales_12m": [1.0, 2.0],
+        "bank_days_cash_6m": [None, None],
+        "profile_source_count": [2.0, 1.0],
+    }
+
+
+def test_the_value_of_sources_is_told_as_it_is_and_refitted() -> None:
+    random = np.random.default_rng(5)
+    outcome = random.random(400) < 0.3
+    rows = pl.DataFrame(
+        {
+            "firm_id": [f"{i}" for i in range(400)],
+            "outcome": np.where(outcome, "bad", "good").tolist(),
+            "tax_sales_12m": random.normal(size=400),
+            "bank_days_cash_6m": outcome + random.normal(size=400),
+        }
+    )
+    read: list[list[str]] = []
+
+    def predict(seen: pl.DataFrame) -> FloatArray:
+        cash = seen["bank_days_cash_6m"].fill_null(0.0).to_numpy()
+        return np.asarray(1 / (1 + np.exp(-cash)), dtype=np.float64)
+
+    def refit(features: list[FeatureMeta]) -> FloatArray:
+        read.append([feature.name for feature in features])
+        return np.full(400, 0.3)
+
+    metas = [REGISTRY["tax_sales_12m"], REGISTRY["bank_days_cash_6m"]]
+    found = breakdown.by_source(rows, metas, predict, refit, CONFIG)
+    as_it_is = found.filter(pl.col("model") == "as it is")
+    assert as_it_is["auc"][0] == 0.5
+    assert as_it_is["auc"][1] == pytest.approx(roc_auc_score(outcome, rows["bank_days_cash_6m"]))
+    assert as_it_is["features"].to_list() == [1, 2, 2, 2]
+    assert read[0] == ["tax_sales_12m"]
+    assert read[1] == ["tax_sales_12m", "bank_days_cash_6m"]
+    assert found["sources"][-1] == "tax + bank + supply_chain + power"
