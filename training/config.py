@@ -83,7 +83,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class UndatedConfig:
-    """How few firms with undated outcomes are cross-validated; strong penalties throughout."""
+    """How few firms with undated outcomes are cross-validated; every model is penalised."""
 
     seed: int = 20_200_229
     bootstrap_draws: int = 1_000

@@ -1,6 +1,7 @@
 """What happened and where to look next, after a run."""
 
 from datetime import date
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -117,12 +118,19 @@ def _show_steps(progress: Progress, console: Console) -> None:
     console.print(table)
 
 
+def _packs(settings: Settings) -> list[Path]:
+    """Return the newest validation pack, if any was written."""
+    written = settings.validation_dir.glob("*.html")
+    return sorted(written, key=lambda page: page.stat().st_mtime)[-1:]
+
+
 def show_next(settings: Settings, console: Console, home: str = "") -> None:
     """Print where to look and with which command."""
     console.print("[bold]Where to look next[/]")
     for what, command in (
         ("scores, any SQL", f'{home}.venv/bin/firmpulse query "from latest_scores limit 5"'),
         ("tables and columns", f"{home}.venv/bin/firmpulse query --tables"),
+        *(("validation of the model", str(page)) for page in _packs(settings)),
         ("checks of each hand-over", str(settings.data_docs / "index.html")),
         ("Airflow and MLflow pages", f"{home}make up"),
     ):

@@ -16,7 +16,7 @@ from training.config import DEFAULT, TrainingConfig
 from training.metrics import Interval
 from training.promotion import GateResult
 from training.split import OOT
-from training.validation import characteristics, evidence, pack, stress
+from training.validation import characteristics, evidence, figures, pack, stress
 from training.validation import subject as subjects
 from training.validation.evidence import Evidence
 from training.validation.subject import Subject
@@ -55,15 +55,15 @@ def validate(
         measured = {**client.get_run(subject.run_id).data.metrics, **recording.flat(found)}
         gates = promotion.check_run(settings, measured, subject.frame.digest, config.gates)
         compared = _compared(settings, subject)
-        figures = _figures(gathered)
-        page = pack.page(gathered, measured, compared, gates, figures)
+        drawn = _figures(gathered)
+        page = pack.page(gathered, measured, compared, gates, drawn)
         card = pack.card(gathered, measured, compared, gates)
         with recording.reopened(settings, subject.run_id):
             recording.record(
                 recording.Artifacts(
                     parameters={},
                     metrics=found,
-                    figures=figures,
+                    figures=drawn,
                     tables=_tables(gathered),
                     texts={
                         PACK: page,
@@ -139,13 +139,13 @@ def _figures(gathered: Evidence) -> dict[str, Any]:
         f"{subject.frame.origin}"
     )
     names = subject.model.bundle.features
-    values = plots.numbers(
+    values = figures.numbers(
         matrix_of(subject.frame.part(OOT), names, subject.model.bundle.categorical)
     )
     return {
         **plots.of_predictions(gathered.oot_outcome, gathered.oot_prob, title),
-        **plots.of_contributions(names, gathered.contributions, values, title),
-        **plots.of_stability(
+        **figures.of_contributions(names, gathered.contributions, values, title),
+        **figures.of_stability(
             gathered.train_prob, gathered.oot_prob, gathered.characteristics, title
         ),
     }
