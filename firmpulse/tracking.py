@@ -27,7 +27,7 @@ Read `validation/pack.html` among the artifacts of a version first.
 | `oot/` | out of time: the latest complete snapshots; bounds (95 %) in `oot_interval/` |
 | `oot_unseen/` | of these, firms not in training |
 | `oot_calibration/`, `oot_grades/` | whether the PDs hold; how grades are filled |
-| `held_out/` | training firms, by fits that had not seen them |
+| `train_held_out/` | training firms, by fits that had not seen them |
 | `stability/` | what has moved between training and out of time |
 | `stress/` | mean PD of the newest snapshot if sales fall, a customer goes, buyers pay late |
 | `worth/` | against the scorecard on annual statements: approvals, losses, warnings |

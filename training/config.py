@@ -60,8 +60,8 @@ class TrainingConfig:
     confidence: float = 0.95
     # Of the firms' asset values, for tests by grade that let firms fail together.
     asset_correlation: float = 0.04
-    # Firm age joins the statements in the traditional scorecard.
-    baseline_extra: tuple[str, ...] = ("profile_firm_age_months",)
+    # What a lender knows without any extract joins the statements in the traditional scorecard.
+    baseline_extra: tuple[str, ...] = ("profile_firm_age_months", "profile_tax_grade")
     # L2 strength of the logistic regressions, on ranks and on weights of evidence; sklearn's C.
     logistic_c: float = 0.1
     woe_c: float = 0.03

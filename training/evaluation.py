@@ -57,7 +57,7 @@ def evaluate(
     metrics: dict[str, Interval | float] = {}
     seen = {"train": learnt_prob}
     if held_out_prob is not None:
-        seen["held_out"] = held_out_prob
+        seen["train_held_out"] = held_out_prob
     for name, prob in seen.items():
         parts = measure(bads_of(learnt), prob)
         metrics |= {f"{name}/{metric}": value for metric, value in parts.items()}

@@ -162,7 +162,7 @@ def check(
 
 def _drop(metrics: dict[str, float]) -> float | None:
     """Return by how much the AUC fell beyond chance; one of a few defaults may fall by chance."""
-    before, now = metrics.get("held_out/auc"), metrics.get("oot_interval/auc_high")
+    before, now = metrics.get("train_held_out/auc"), metrics.get("oot_interval/auc_high")
     return None if before is None or now is None else before - now
 
 

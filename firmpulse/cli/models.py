@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Column, Table
 
 from firmpulse import tracking
@@ -11,7 +12,7 @@ from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
-    from training.versions import Version
+    from training.versions import Comparison, Version
 
 models_app = typer.Typer(
     no_args_is_help=True, help="List, compare, promote and take back versions of the credit model."
@@ -24,6 +25,12 @@ _LISTED = {
     "oot/observed_expected": "observed / expected",
     "stability/psi_score": "PSI",
 }
+
+# What a comparison shows in this order.
+_ROWS = (
+    "oot", "oot_unseen", "oot_calibration", "oot_grades", "worth", "stress", "stability",
+    "train_held_out", "train",
+)  # fmt: skip
 
 
 @models_app.command("list")
@@ -51,16 +58,17 @@ def compare(
     first: Annotated[str, typer.Argument(help="A version, or an alias such as champion.")],
     second: Annotated[str, typer.Argument(help="Another one, such as challenger.")],
 ) -> None:
-    """Hold two versions side by side: metrics, and parameters that differ."""
+    """Hold two versions side by side: metrics, parameters that differ, and who is better."""
     from training import versions
 
-    console, found = make_console(), versions.compare(Settings(), first, second)
+    settings, console = Settings(), make_console()
+    found = versions.compare(settings, first, second)
     names = [
         f"version {side.version} ({', '.join(side.aliases) or 'no alias'})"
         for side in (found.first, found.second)
     ]
     table = Table(Column("metric", no_wrap=True), *names, "change")
-    for name, (one, other) in found.metrics.items():
+    for name, (one, other) in sorted(found.metrics.items(), key=_place):
         if not name.endswith(("_low", "_high")):
             change = "–" if one is None or other is None else f"{other - one:+.4f}"
             table.add_row(
@@ -72,13 +80,14 @@ def compare(
         table.add_row(name, before or "–", after or "–")
     if table.row_count:
         console.print(table)
-    console.print(
-        "Both were fitted and tested on the same rows."
-        if found.same_frame
-        else "They were fitted and tested on different rows: the metrics are no contest. "
-        "Train both on one date to hold them against each other.",
-        markup=False,
-    )
+    if not found.same_frame:
+        console.print(
+            "They were fitted and tested on different rows: the metrics are no contest. "
+            "Train both on one date to hold them against each other.",
+            markup=False,
+        )
+        return
+    _show_contest(settings, found, names, console)
 
 
 @models_app.command()
@@ -129,6 +138,33 @@ def rollback(
         f"the next night scores with it.",
         markup=False,
     )
+
+
+def _show_contest(
+    settings: Settings, found: "Comparison", names: list[str], console: Console
+) -> None:
+    """Print by how much the second is better on the same draws of firms, or that none is."""
+    from training.validation import contest
+
+    table = Table(
+        "out of time", *names, "difference (95 %, paired)", "beyond chance",
+        title="Both were fitted and tested on the same rows",
+    )  # fmt: skip
+    for name, both in contest.paired(settings, found.first, found.second).items():
+        gap = both.difference
+        table.add_row(
+            name, f"{both.baseline.value:.4f}", f"{both.candidate.value:.4f}",
+            f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})",
+            "no" if gap.low <= 0 <= gap.high else "yes",
+        )  # fmt: skip
+    console.print(table)
+
+
+def _place(metric: tuple[str, object]) -> tuple[int, str]:
+    """Return where a metric stands in a comparison: what was measured out of time comes first."""
+    rows = metric[0].partition("/")[0]
+    known = _ROWS.index(rows) if rows in _ROWS else len(_ROWS)
+    return known, metric[0]
 
 
 def _figure(value: float | None) -> str:

@@ -211,7 +211,7 @@ GREEN = {
     "oot/auc": 0.78,
     "oot_interval/auc_high": 0.81,
     "oot/ks": 0.42,
-    "held_out/auc": 0.80,
+    "train_held_out/auc": 0.80,
     "train/strongest_feature_auc": 0.70,
     "stability/psi_score": 0.05,
     "stability/strong_features_moved": 1,
@@ -237,7 +237,7 @@ GREEN = {
             0.66,
             ["AUC of one feature alone at most (above: a leak is likely)"],
         ),
-        ({"held_out/auc": 0.87}, 0.66, ["loss of AUC out of time at most"]),
+        ({"train_held_out/auc": 0.87}, 0.66, ["loss of AUC out of time at most"]),
         ({"stability/psi_score": 0.26}, 0.66, ["PSI of the score at most"]),
         (
             {"stability/strong_features_moved": 6},
@@ -269,7 +269,7 @@ def _red(frame: FrozenFrame, predict: Predict) -> list[str]:
     metrics = recording.flat(evaluate(frame, predict, DEFAULT).metrics)
     apart = {
         "train/strongest_feature_auc": 0.7,
-        "held_out/auc": 0.78,
+        "train_held_out/auc": 0.78,
         "stability/strong_features_moved": 0,
     }
     results = check(metrics | apart, 0.6, Gates())

@@ -1,15 +1,21 @@
 """Versions side by side, and the way back to the champion before."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from consent import audit
-from firmpulse import tracking
+from firmpulse import bundle, tracking
 from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 from tests import credit_economy
-from training import pipeline, versions
+from training import frozen, pipeline, versions
+from training.config import DEFAULT
+from training.metrics import Interval
+from training.validation import contest
 
 AS_OF = credit_economy.AS_OF
 
@@ -99,3 +105,31 @@ def test_an_unknown_version_is_named_with_the_next_step(two_versions: Settings) 
 def test_a_single_champion_cannot_be_taken_back(settings: Settings) -> None:
     with pytest.raises(NotReadyError, match="no version champion"):
         versions.roll_back(settings, "Li Wei", "because")
+
+
+def test_two_versions_are_paired_on_the_same_draws(two_versions: Settings) -> None:
+    same = contest.paired(
+        two_versions, versions.get(two_versions, "1"), versions.get(two_versions, "2")
+    )
+    for found in same.values():
+        assert found.difference == Interval(0.0, 0.0, 0.0)
+    weak = replace(DEFAULT, trials=0, boosting=MappingProxyType({"iterations": 3, "depth": 1}))
+    third = pipeline.fit_candidate(two_versions, AS_OF, weak).version
+    found = contest.paired(
+        two_versions, versions.get(two_versions, "1"), versions.get(two_versions, third)
+    )["auc"]
+    oot = frozen.read(two_versions, AS_OF).part("oot")
+    is_bad = (oot["outcome"] == "bad").to_numpy()
+    own = [
+        roc_auc_score(is_bad, _model(two_versions, version).default_prob(oot))
+        for version in ("1", third)
+    ]
+    assert found.difference.value == pytest.approx(own[1] - own[0])
+    assert found.difference.high < 0
+    # Paired, the interval is narrower than those of the versions apart.
+    assert found.difference.high - found.difference.low < found.candidate.high - found.candidate.low
+
+
+def _model(settings: Settings, version: str) -> bundle.CreditModel:
+    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version)
+    return bundle.load(folder / "artifacts" / "bundle")

@@ -31,7 +31,7 @@ _METRICS = {
 }
 _ROWS = {
     "train": "training",
-    "held_out": "training, held out",
+    "train_held_out": "training, held out",
     "oot": "out of time",
     "oot_unseen": "out of time, firms unseen in training",
 }
