@@ -182,7 +182,7 @@ def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig
         recording.record(recording.Artifacts(parameters, evaluation.metrics))
 
 
-def _figures(frame: FrozenFrame, model: str, evaluation: Evaluation) -> Mapping[str, object]:
+def _figures(frame: FrozenFrame, model: str, evaluation: Evaluation) -> Mapping[str, bytes]:
     title = f"{model}, out of time, as of {frame.as_of}, {frame.origin}"
     return plots.of_predictions(evaluation.oot_outcome, evaluation.oot_prob, title)
 

@@ -1,5 +1,6 @@
 """Figures of one model on its out-of-time rows, drawn without a display."""
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,23 @@ INK, BLUE, RED, GREY = "#1f2933", "#2563a8", "#c2413b", "#9aa5b1"
 _CALIBRATION_BINS = 10
 
 
-def of_predictions(outcome: FloatArray, default_prob: FloatArray, title: str) -> dict[str, Any]:
+def of_predictions(outcome: FloatArray, default_prob: FloatArray, title: str) -> dict[str, bytes]:
     """Return ROC, KS, reliability, lift and score distribution by file name."""
-    return {
+    figures = {
         "roc.png": _roc(outcome, default_prob, title),
         "ks.png": _ks(outcome, default_prob, title),
         "reliability.png": _reliability(outcome, default_prob, title),
         "lift.png": _lift(outcome, default_prob, title),
         "score_distribution.png": _score_distribution(outcome, default_prob, title),
     }
+    return {name: png(figure) for name, figure in figures.items()}
+
+
+def png(figure: Any) -> bytes:
+    """Return a matplotlib figure as an image."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    return content.getvalue()
 
 
 def labelled_axes(

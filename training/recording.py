@@ -27,8 +27,8 @@ class Artifacts:
 
     parameters: Mapping[str, object]
     metrics: Mapping[str, Interval | float]
-    # File name → figure.
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    # File name → image.
+    figures: Mapping[str, bytes] = field(default_factory=dict)
     # Name → rows of aggregates; none of them about one firm.
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     # Path → content of a page or another text.
@@ -90,8 +90,10 @@ def record(artifacts: Artifacts) -> None:
     mlflow.log_params(dict(artifacts.parameters))
     mlflow.log_metrics(flat(artifacts.metrics))
     mlflow.set_tags(dict(artifacts.tags))
-    for name, figure in artifacts.figures.items():
-        mlflow.log_figure(figure, f"plots/{name}", save_kwargs={"dpi": 110})
+    with TemporaryDirectory() as folder:
+        for name, image in artifacts.figures.items():
+            (Path(folder) / name).write_bytes(image)
+        mlflow.log_artifacts(folder, "plots")
     for name, table in artifacts.tables.items():
         # As mlflow.log_table writes it, which would add to a table that is there.
         content = {"columns": table.columns, "data": table.fill_nan(None).rows()}

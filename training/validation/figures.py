@@ -8,7 +8,7 @@ import polars as pl
 
 from firmpulse import stability
 from firmpulse.scale import FloatArray
-from training.plots import BLUE, GREY, INK, RED, labelled_axes
+from training.plots import BLUE, GREY, INK, RED, labelled_axes, png
 
 _TOP_FEATURES = 15
 _DEPENDENCE = 6
@@ -17,7 +17,7 @@ _MOST_SHAP_ROWS = 3_000
 
 def of_contributions(
     names: Sequence[str], contributions: FloatArray, values: FloatArray, title: str
-) -> dict[str, Any]:
+) -> dict[str, bytes]:
     """Return the SHAP summary and feature importance by file name.
 
     Args:
@@ -30,15 +30,15 @@ def of_contributions(
     top = np.argsort(mean_push)[::-1][:_TOP_FEATURES][::-1]
     labels = [names[i] for i in top]
     return {
-        "shap_summary.png": _beeswarm(labels, contributions[:, top], values[:, top], title),
-        "shap_dependence.png": _dependence(names, contributions, values, title),
-        "feature_importance.png": _bars(labels, mean_push[top], title),
+        "shap_summary.png": png(_beeswarm(labels, contributions[:, top], values[:, top], title)),
+        "shap_dependence.png": png(_dependence(names, contributions, values, title)),
+        "feature_importance.png": png(_bars(labels, mean_push[top], title)),
     }
 
 
 def of_stability(
     train_prob: FloatArray, oot_prob: FloatArray, characteristics: pl.DataFrame, title: str
-) -> dict[str, Any]:
+) -> dict[str, bytes]:
     """Return how the score and the strongest features have moved since training, by file name.
 
     Args:
@@ -48,8 +48,8 @@ def of_stability(
         title: second line of each title.
     """
     return {
-        "psi_score.png": _score_shares(train_prob, oot_prob, title),
-        "psi_features.png": _feature_psi(characteristics.head(_TOP_FEATURES), title),
+        "psi_score.png": png(_score_shares(train_prob, oot_prob, title)),
+        "psi_features.png": png(_feature_psi(characteristics.head(_TOP_FEATURES), title)),
     }
 
 

@@ -4,7 +4,6 @@ import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -42,7 +41,7 @@ def page(
     metrics: Mapping[str, float],
     compared: Mapping[str, Mapping[str, float]],
     gates: Sequence[GateResult],
-    figures: Mapping[str, Any],
+    figures: Mapping[str, bytes],
 ) -> str:
     """Return the validation pack as one HTML page.
 
@@ -51,7 +50,7 @@ def page(
         metrics: all metrics of the version's run, bounds beside them.
         compared: name → metrics of every model on the same frame, the version first.
         gates: what the gates say.
-        figures: file name → matplotlib figure; drawn into the page.
+        figures: file name → image; put into the page.
     """
     template = _environment().get_template("pack.html.j2")
     return template.render(
@@ -63,7 +62,7 @@ def page(
         cuts=_by_cut(gathered.segments),
         vintages=_pivot(gathered.vintages),
         roll_rates=_roll_rates(gathered.roll_rates),
-        images={name.removesuffix(".png"): _image(figure) for name, figure in figures.items()},
+        images={name.removesuffix(".png"): _address(image) for name, image in figures.items()},
     )
 
 
@@ -208,8 +207,6 @@ def _roll_rates(roll_rates: pl.DataFrame) -> dict[str, Any]:
     return {"targets": targets, "rows": rows}
 
 
-def _image(drawn: Any) -> str:
-    """Return a figure as the address of an image within the page."""
-    content = BytesIO()
-    drawn.savefig(content, format="png", dpi=110)
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
+def _address(image: bytes) -> str:
+    """Return an image as an address that holds all of it."""
+    return f"data:image/png;base64,{base64.b64encode(image).decode()}"

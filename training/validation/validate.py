@@ -132,7 +132,7 @@ def _tables(gathered: Evidence) -> dict[str, Any]:
     }
 
 
-def _figures(gathered: Evidence) -> dict[str, Any]:
+def _figures(gathered: Evidence) -> dict[str, bytes]:
     subject = gathered.subject
     title = (
         f"{tracking.CREDIT_MODEL} v{subject.version}, out of time, as of {gathered.as_of}, "
