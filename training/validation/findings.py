@@ -22,6 +22,7 @@ def of(
     """Return the findings a validator should start from; none of them is good news."""
     return (
         *(f"Gate not held: {gate}." for gate in gates if not gate.passed),
+        *_of_frame(gathered),
         *_of_sample(metrics),
         *_of_rivals(metrics, compared),
         *_of_calibration(gathered, metrics),
@@ -29,6 +30,15 @@ def of(
         *_of_segments(gathered.segments),
         *_of_claims(gathered),
     )
+
+
+def _of_frame(gathered: Evidence) -> Iterator[str]:
+    frame = gathered.subject.frame
+    if frame.rows.height < frame.frozen_rows:
+        yield (
+            f"{frame.frozen_rows - frame.rows.height} of the {frame.frozen_rows} rows of the frame "
+            f"are gone, because firms withdrew since: tables are of the rest, metrics of all."
+        )
 
 
 def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
