@@ -1,4 +1,4 @@
-"""A trained credit model as files without pickle: `bundle.json` and `model.cbm`.
+"""A trained credit model as files without pickle: `bundle.json` and, for trees, `model.cbm`.
 
 Training writes the folder, scoring and MLflow's pyfunc read it; all three predict through the
 same code, so a firm gets the same PD wherever it is scored.
@@ -43,8 +43,7 @@ class Bundle:
     # Predictions differ between thread counts; scoring uses the one of training.
     threads: int
     seed: int
-    # Share of the trees' log odds; the rest is the linear model's.
-    trees_weight: float = 1.0
+    # Without trees, the model is this one.
     linear: Linear | None = None
     # Feature whose levels may have models of their own, None where there is one model.
     segment_by: str | None = None
@@ -52,26 +51,25 @@ class Bundle:
 
 @dataclass(frozen=True)
 class CreditModel:
-    """Trees, and optionally a linear model, averaged on the log odds and calibrated."""
+    """Trees or a linear model, calibrated."""
 
     bundle: Bundle
-    # catboost.CatBoost, which brings no types.
-    trees: Any = field(repr=False)
+    # catboost.CatBoost, which brings no types; None where the model is linear.
+    trees: Any = field(repr=False, default=None)
     # Level of the feature `segment_by` → its own model, of the same features; others have none.
     segments: Mapping[str, "CreditModel"] = field(default_factory=dict)
 
     def raw_logit(self, frame: pl.DataFrame) -> FloatArray:
         """Return uncalibrated log odds of default, shape (rows,)."""
         matrix = self._matrix(frame)
-        threads = self.bundle.threads
+        if self.bundle.linear is not None:
+            return self.bundle.linear.logit(matrix)
         trees = self.trees.predict(
-            self._pool(matrix), prediction_type="RawFormulaVal", thread_count=threads
+            self._pool(matrix),
+            prediction_type="RawFormulaVal",
+            thread_count=self.bundle.threads,
         )
-        logit = np.asarray(trees, dtype=np.float64)
-        if self.bundle.linear is None:
-            return logit
-        weight = self.bundle.trees_weight
-        return weight * logit + (1 - weight) * self.bundle.linear.logit(matrix)
+        return np.asarray(trees, dtype=np.float64)
 
     def default_prob(self, frame: pl.DataFrame) -> FloatArray:
         """Return calibrated default probabilities, shape (rows,)."""
@@ -96,14 +94,13 @@ class CreditModel:
     def _explained(self, frame: pl.DataFrame) -> tuple[FloatArray, float]:
         """Return the contributions, and the constant that completes them to the log odds."""
         matrix = self._matrix(frame)
-        values = np.vstack(list(self._shap_batches(matrix)))
-        # The last column is the expected value, equal for all rows.
-        shap, base = values[:, :-1], float(values[0, -1])
-        linear = self.bundle.linear
-        if linear is not None:
-            weight = self.bundle.trees_weight
-            shap = weight * shap + (1 - weight) * linear.contributions(matrix)
-            base = weight * base + (1 - weight) * linear.intercept
+        if self.bundle.linear is not None:
+            linear = self.bundle.linear
+            shap, base = linear.contributions(matrix), linear.intercept
+        else:
+            values = np.vstack(list(self._shap_batches(matrix)))
+            # The last column is the expected value, equal for all rows.
+            shap, base = values[:, :-1], float(values[0, -1])
         calibration = self.bundle.calibration
         pushes = calibration.rise(base, base + shap.sum(axis=1))[:, None] * shap
         constant = float(calibration.logit(np.array([base]))[0])
@@ -185,14 +182,14 @@ def save(model: CreditModel, folder: Path) -> None:
         "frame_digest": bundle.frame_digest,
         "threads": bundle.threads,
         "seed": bundle.seed,
-        "trees_weight": bundle.trees_weight,
         "linear": bundle.linear.to_json() if bundle.linear else None,
         "segment_by": bundle.segment_by,
         "segments": list(model.segments),
     }
     text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / _BUNDLE_FILE).write_text(text, encoding="utf-8")
-    model.trees.save_model(str(folder / _TREES_FILE))
+    if model.trees is not None:
+        model.trees.save_model(str(folder / _TREES_FILE))
     for place, segment in enumerate(model.segments.values()):
         own = folder / _SEGMENT_FOLDER.format(place)
         own.mkdir()
@@ -205,16 +202,18 @@ def load(folder: Path) -> CreditModel:
     Raises:
         NotReadyError: the folder was written in another format.
     """
-    from catboost import CatBoost
-
     content = json.loads((folder / _BUNDLE_FILE).read_text(encoding="utf-8"))
     if content["format"] != FORMAT_VERSION:
         raise NotReadyError(
             f"the model's bundle has format {content['format']}, this version reads "
             f"{FORMAT_VERSION}; train the model again"
         )
-    trees = CatBoost()
-    trees.load_model(str(folder / _TREES_FILE))
+    trees = None
+    if not content["linear"]:
+        from catboost import CatBoost
+
+        trees = CatBoost()
+        trees.load_model(str(folder / _TREES_FILE))
     bundle = Bundle(
         features=tuple(content["features"]),
         categorical=tuple(content["categorical"]),
@@ -223,7 +222,6 @@ def load(folder: Path) -> CreditModel:
         frame_digest=content["frame_digest"],
         threads=content["threads"],
         seed=content["seed"],
-        trees_weight=content["trees_weight"],
         linear=Linear.from_json(content["linear"]) if content["linear"] else None,
         segment_by=content["segment_by"],
     )

@@ -23,10 +23,18 @@ from firmpulse.settings import Settings
 from training import boosted, frozen, logistic, recording, sampling, serving, versions
 from training.calibration import fit_platt
 from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
-from training.cross_validation import OutOfFold, measure_out_of_fold, predict_out_of_fold
+from training.cross_validation import (
+    REGISTERED,
+    Comparison,
+    OutOfFold,
+    measure_out_of_fold,
+    predict_out_of_fold,
+)
 from training.frozen import FrozenFrame
 from training.metrics import Interval
 
+# Sums over threads may differ in the last bits; the order of firms must not.
+_FIGURES = 9
 _NO_DATES = "none: outcomes carry no dates"
 _NOBODY = "nobody: no gate can be asked without dates"
 
@@ -39,8 +47,9 @@ class CrossValidationReport:
     firms: int
     bads: int
     features: int
-    # Model → metric (auc, ks) → mean over all folds with its interval.
-    metrics: Mapping[str, Mapping[str, Interval]]
+    comparison: Comparison
+    # Which of the compared models is the version.
+    registered: str
     model: str
     version: str
     champion: bool
@@ -50,7 +59,7 @@ class CrossValidationReport:
 def cross_validate(
     settings: Settings,
     as_of: date,
-    repeats: int = 5,
+    repeats: int = 10,
     folds: int = 5,
     config: UndatedConfig = DEFAULT_UNDATED,
 ) -> CrossValidationReport:
@@ -65,16 +74,17 @@ def cross_validate(
         rows = _freeze(settings, as_of, registry.load(settings), folds)
         listed = boosted.candidate_features(rows.features)
         predicted = predict_out_of_fold(settings, rows, listed, repeats, folds, config)
-        metrics = measure_out_of_fold(rows.rows["outcome"] == "bad", predicted, config)
+        comparison = measure_out_of_fold(rows.rows["outcome"] == "bad", predicted, config)
         model = _fit_all(settings, rows, listed, predicted, config)
-        version, champion = _register(settings, rows, model, metrics, config)
+        version, champion = _register(settings, rows, model, comparison.metrics, config)
         step.rows_out, step.note = rows.rows.height, f"version {version}"
     return CrossValidationReport(
         as_of=as_of,
         firms=rows.rows.height,
         bads=int((rows.rows["outcome"] == "bad").sum()),
         features=len(listed.names),
-        metrics=metrics,
+        comparison=comparison,
+        registered=REGISTERED,
         model=tracking.CREDIT_MODEL,
         version=version,
         champion=champion,
@@ -83,7 +93,11 @@ def cross_validate(
 
 
 def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> FrozenFrame:
-    """Freeze one row a labelled firm with the features observed of any of them."""
+    """Freeze one row a labelled firm with the features observed of any of them.
+
+    Firms stand in the order of what was observed, not of their random tokens, so that every home
+    cuts the same folds.
+    """
     name = frozen.table_name(as_of, "undated")
     with warehouse.connect(settings) as connection:
         granted = sampling.trainable(settings, as_of)
@@ -102,10 +116,16 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
                 f"run: firmpulse night --as-of {as_of}"
             )
         columns = values.select(feature.name for feature in observed)
-        rows = pl.concat([labels, columns], how="horizontal")
+        rows = _by_content(pl.concat([labels, columns], how="horizontal"), columns.columns)
         digest = frozen.write(connection, as_of, rows, observed, name)
         whose = origin.of_deliveries(connection)
     return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, rows.height, whose)
+
+
+def _by_content(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    floats = [name for name in names if rows[name].dtype == pl.Float64]
+    rounded = (pl.col(name).round_sig_figs(_FIGURES) if name in floats else name for name in names)
+    return rows.sort(*rounded, "outcome")
 
 
 def _labels(
@@ -148,15 +168,13 @@ def _fit_all(
         frame_digest=rows.digest,
         threads=settings.threads,
         seed=config.seed,
-        trees_weight=config.trees_weight,
-        linear=logistic.fit_linear(rows.rows, listed, config.logistic_c),
+        linear=logistic.fit_signed(rows.rows, listed, config.logistic_c),
     )
-    trees = boosted.fit_trees(rows.rows, listed, config.boosting, settings, config.seed)
-    return CreditModel(bundle, boosted.explainable(trees, rows.rows, listed))
+    return CreditModel(bundle)
 
 
 def _calibration(rows: FrozenFrame, predicted: OutOfFold) -> Calibration:
-    logit = predicted.scores["average"]
+    logit = predicted.scores[REGISTERED]
     outcome = frozen.bads_of(pl.concat([rows.rows] * len(logit)))
     return fit_platt(logit.ravel(), outcome)
 
@@ -168,22 +186,21 @@ def _register(
     metrics: Mapping[str, Mapping[str, Interval]],
     config: UndatedConfig,
 ) -> tuple[str, bool]:
-    """Log one run a model, register the average; return its version and whether it leads."""
-    for name in metrics:
-        if name == "average":
+    """Log one run a model, register one of them; return its version and whether it leads."""
+    for name, measured in metrics.items():
+        if name == REGISTERED:
             continue
-        with recording.run(settings, UNDATED_EXPERIMENT, f"{name} {rows.as_of}", rows):
-            recording.record(recording.Artifacts({}, _prefixed(metrics[name]), figures={}))
-    with recording.run(settings, UNDATED_EXPERIMENT, f"average {rows.as_of}", rows):
+        with recording.run(settings, UNDATED_EXPERIMENT, name, rows):
+            recording.record(recording.Artifacts({}, _prefixed(measured)))
+    with recording.run(settings, UNDATED_EXPERIMENT, REGISTERED, rows):
         parameters = {
-            **config.boosting,
             "logistic_c": config.logistic_c,
-            "trees_weight": config.trees_weight,
             "seed": config.seed,
             "threads": settings.threads,
             "features": len(model.bundle.features),
         }
-        recording.record(recording.Artifacts(parameters, _prefixed(metrics["average"]), figures={}))
+        of_version = _prefixed(metrics[REGISTERED])
+        recording.record(recording.Artifacts(parameters, of_version))
         served = serving.credit(rows.features, model)
         version = recording.register(settings, served, serving.tags(rows) | {"gates": _NO_DATES})
     return version, _lead(settings, version)

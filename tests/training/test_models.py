@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.optimize import minimize
 
 from features.registry import FeatureMeta
 from firmpulse.linear import Linear, Term
@@ -14,7 +15,7 @@ from training import scorecard, scorecard_fit
 from training.boosted import FeatureList
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame
-from training.logistic import fit_linear
+from training.logistic import choose_strength, fit_linear, fit_signed
 
 
 def _logistic(margin: np.ndarray) -> np.ndarray:
@@ -66,6 +67,75 @@ def test_linear_contributions_are_centred_and_sum_to_the_log_odds() -> None:
     # An intercept without penalty puts the mean PD on the observed rate.
     observed = (rows["outcome"] == "bad").mean()
     assert _logistic(model.logit(matrix)).mean() == pytest.approx(observed, abs=1e-3)
+
+
+NAMES = ("statement_margin", "statement_leverage", "profile_industry")
+# Leverage raises risk in `_rows`, margin lowers it.
+RIGHT, WRONG = FeatureList(NAMES, NAMES[2:], (-1, 1, 0)), FeatureList(NAMES, NAMES[2:], (1, 1, 0))
+
+
+def test_signed_regression_is_sklearns_where_no_sign_binds() -> None:
+    rows = _rows(500)
+    signed, free = fit_signed(rows, RIGHT, c=0.7), fit_linear(rows, RIGHT, c=0.7)
+    assert signed.intercept == pytest.approx(free.intercept, abs=5e-3)
+    for own, other in zip(signed.terms, free.terms, strict=True):
+        assert own.coefficients == pytest.approx(other.coefficients, abs=5e-3)
+
+
+def test_signed_regression_is_the_smallest_loss_where_a_sign_binds() -> None:
+    rows, c = _rows(500), 0.7
+    model = fit_signed(rows, WRONG, c)
+    bad = (rows["outcome"] == "bad").to_numpy()
+    # Ranks by another route: quantiles of the observed, the median and a flag for a missing one.
+    margin = rows["statement_margin"].to_numpy().astype(float)
+    grid, missing = np.linspace(0, 1, 41), np.isnan(margin)
+    place = np.interp(margin, np.nanquantile(margin, grid), grid)
+    leverage = rows["statement_leverage"].to_numpy()
+    industry = rows["profile_industry"].to_numpy()
+    columns = np.column_stack(
+        [
+            np.where(missing, 0.5, place), missing,
+            np.interp(leverage, np.quantile(leverage, grid), grid), np.zeros(len(rows)),
+            industry == "C17", industry == "F51", np.ones(len(rows)),
+        ]
+    ).astype(float)  # fmt: skip
+
+    def loss(point: np.ndarray) -> float:
+        right = np.where(bad, 1, -1) * (columns @ point)
+        return float(np.log1p(np.exp(-right)).sum() + (point[:-1] ** 2).sum() / (2 * c))
+
+    signs = [{"type": "ineq", "fun": lambda point, i=i: point[i]} for i in (0, 2)]
+    expected = minimize(
+        loss, np.zeros(7), method="SLSQP", constraints=signs, options={"ftol": 1e-12}
+    ).x
+    got = [weight for term in model.terms for weight in term.coefficients]
+    assert got == pytest.approx(expected[:-1], abs=2e-3)
+    base = model.intercept - sum(term.centre for term in model.terms)
+    assert base == pytest.approx(expected[-1], abs=2e-3)
+    # The wrong sign leaves nothing of the margin; its flag stays free.
+    assert model.terms[0].coefficients[0] == 0
+    assert model.terms[0].coefficients[1] != 0
+    assert model.terms[1].coefficients[0] > 1
+
+
+def test_signed_regression_explains_itself_and_survives_json() -> None:
+    rows = _rows(500)
+    model = fit_signed(rows, WRONG, c=1.0)
+    matrix = rows.with_columns(pl.col("statement_margin").fill_null(float("nan")))
+    parts = model.contributions(matrix)
+    assert np.abs(parts.mean(axis=0)).max() < 1e-12
+    assert model.logit(matrix) == pytest.approx(model.intercept + parts.sum(axis=1))
+    observed = (rows["outcome"] == "bad").mean()
+    assert _logistic(model.logit(matrix)).mean() == pytest.approx(observed, abs=1e-4)
+    assert Linear.from_json(json.loads(json.dumps(model.to_json()))) == model
+
+
+def test_strength_follows_the_evidence() -> None:
+    rows, among = _rows(500), (0.001, 1.0)
+    assert choose_strength(rows, RIGHT, among, repeats=1, seed=1) == 1.0
+    # Outcomes that follow nothing: the stronger penalty loses less.
+    shuffled = rows.with_columns(pl.col("outcome").shuffle(seed=2))
+    assert choose_strength(shuffled, RIGHT, among, repeats=1, seed=1) == 0.001
 
 
 def _statement(name: str, sign: str) -> FeatureMeta:

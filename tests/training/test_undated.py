@@ -3,20 +3,27 @@
 from dataclasses import replace
 from types import MappingProxyType
 
+import numpy as np
+import polars as pl
 import pytest
 
-from firmpulse import tracking, warehouse
+from features import registry
+from firmpulse import bundle, tracking, warehouse
+from firmpulse.bundle import matrix_of
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from scoring import batch
 from tests.credit_economy import AS_OF, FIRMS, build_warehouse
-from training import undated
+from training import boosted, frozen, logistic, undated
 from training.config import DEFAULT_UNDATED
+from training.cross_validation import Comparison, OutOfFold, measure_out_of_fold
 
 QUICK = replace(
     DEFAULT_UNDATED,
     trivial=("tax_sales_cv_12m", "tax_sales_12m"),
     bootstrap_draws=200,
+    strengths=(0.3, 1.0),
+    strength_repeats=1,
     boosting=MappingProxyType({"iterations": 40, "depth": 2, "learning_rate": 0.1}),
 )
 
@@ -47,19 +54,77 @@ def test_cross_validated_model_leads_and_scores_every_firm(labelled: Settings) -
     assert (report.firms, report.bads) == counted
     # 15 features, less the two of statements.
     assert report.features == 13
-    for name in ("catboost", "logistic", "average"):
-        auc = report.metrics[name]["auc"]
+    metrics = report.comparison.metrics
+    assert list(metrics) == [
+        "logistic_signed", "logistic_signed_nested", "logistic", "catboost", "average",
+        "tax_sales_12m", "tax_sales_cv_12m",
+    ]  # fmt: skip
+    for name in list(metrics)[:5]:
+        auc = metrics[name]["auc"]
         assert auc.low < auc.value < auc.high
         assert 0.6 < auc.value < 0.9
     # More volatile sales mean more risk, more sales less: both beat chance as signed.
-    assert report.metrics["tax_sales_cv_12m"]["auc"].value > 0.55
-    assert report.metrics["tax_sales_12m"]["auc"].value > 0.55
-    assert report.champion
+    assert metrics["tax_sales_cv_12m"]["auc"].value > 0.55
+    assert metrics["tax_sales_12m"]["auc"].value > 0.55
+    assert (report.registered, report.champion) == ("logistic_signed", True)
     champion = tracking.find_version(labelled, "firmpulse-credit", "champion")
     assert champion is not None
     assert champion.tags["gates"] == "none: outcomes carry no dates"
     assert champion.tags["frame_digest"] == report.frame_digest
     assert batch.score(labelled, AS_OF).scored == FIRMS - 1
+
+
+def test_registered_model_is_linear_keeps_the_signs_and_explains_itself(labelled: Settings) -> None:
+    report = undated.cross_validate(labelled, AS_OF, repeats=1, folds=4, config=QUICK)
+    folder = tracking.model_folder(labelled, "firmpulse-credit", report.version)
+    model = bundle.load(folder / "artifacts" / "bundle")
+    linear = model.bundle.linear
+    assert linear is not None
+    with warehouse.connect(labelled) as connection:
+        rows = connection.execute("from warehouse.training.undated_20261031").pl()
+    # Without the signs, at least one slope would go the wrong way.
+    listed = boosted.candidate_features(registry.load(labelled).features)
+    free = logistic.fit_linear(rows, listed, DEFAULT_UNDATED.logistic_c)
+    sign = dict(zip(listed.names, listed.constraints, strict=True))
+    assert min(term.coefficients[0] * sign[term.feature] for term in free.terms) < 0
+    assert min(term.coefficients[0] * sign[term.feature] for term in linear.terms) >= 0
+    assert sum(term.coefficients[0] != 0 for term in linear.terms) > 5
+    matrix = matrix_of(rows, model.bundle.features, model.bundle.categorical)
+    assert model.raw_logit(rows) == pytest.approx(linear.logit(matrix))
+    prob = model.default_prob(rows)
+    constant = np.log(prob / (1 - prob)) - model.contributions(rows).sum(axis=1)
+    assert constant == pytest.approx(np.full(len(rows), constant[0]))
+
+
+def test_folds_do_not_follow_the_tokens_of_the_firms(labelled: Settings) -> None:
+    rows = undated._freeze(labelled, AS_OF, registry.load(labelled), folds=4).rows
+    names = [name for name in rows.columns if name not in frozen.KEYS]
+    drawn_anew = rows.with_columns(pl.col("firm_id").shuffle(seed=1)).sort("firm_id")
+    ordered = undated._by_content(drawn_anew, names)
+    assert ordered["firm_id"].to_list() != rows["firm_id"].to_list()
+    assert ordered.drop("firm_id").equals(rows.drop("firm_id"))
+
+
+def _measure(scores: list[float], folds: list[int]) -> Comparison:
+    predicted = OutOfFold(
+        {"model": np.array([scores]), "tax_sales_12m": np.zeros((1, 8))}, np.array([folds])
+    )
+    return measure_out_of_fold(pl.Series([True, False] * 4), predicted, QUICK)
+
+
+def test_auc_compares_firms_of_one_fold() -> None:
+    """The second fold's scores are all higher, as if by another model."""
+    measured = _measure([2, 1, 1, 2, 12, 11, 14, 13], folds=[0, 0, 0, 0, 1, 1, 1, 1])
+    metrics = measured.metrics["model"]
+    # Fold 0: of 4 pairs 1 right, 2 ties; fold 1: 3 right of 4. All: 5 right and 2 ties within,
+    # 4 right of the 8 pairs between.
+    assert metrics["auc"].value == pytest.approx(5 / 8)
+    assert metrics["auc_pooled"].value == pytest.approx(9 / 16)
+    assert metrics["auc"].low < metrics["auc"].value < metrics["auc"].high
+    assert measured.baseline == "tax_sales_12m"
+    # The baseline ties every pair: a half.
+    assert metrics["lead"].value == pytest.approx(1 / 8)
+    assert "lead" not in measured.metrics["tax_sales_12m"]
 
 
 def test_too_few_defaults_for_the_folds_are_refused(labelled: Settings) -> None:
