@@ -6,7 +6,7 @@ the features and the outcome, so that the right AUC is known to lie well between
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.settings import Settings
 from training import pipeline
+from training.config import DEFAULT
 from training.pipeline import FitReport
 from training.sampling import SampleReport
 from training.validation.validate import ValidationReport
@@ -33,6 +34,8 @@ SNAPSHOTS = tuple(month_end(add_months(date(2024, 1, 1), 3 * step)) for step in 
 FIRMS = 600
 # The last firms appear with the out-of-time snapshots only.
 LATE_FIRMS = 60
+# As the default one, but for fewer trials and draws.
+CONFIG = replace(DEFAULT, trials=2, bootstrap_draws=200, segment_draws=50)
 INDUSTRIES = ("C17", "C33", "F51", "G54", "I65")
 # Firms of the scored night with too little history, by position.
 INSUFFICIENT, THIN, PARTIAL = 0, 1, 2
@@ -259,14 +262,14 @@ def trained_in(home: Path) -> Trained:
     settings = Settings(home=home, threads=2, memory_limit="2GB")
     build_warehouse(settings)
     sample = pipeline.sample(settings, AS_OF)
-    candidate = pipeline.fit_candidate(settings, AS_OF)
+    candidate = pipeline.fit_candidate(settings, AS_OF, CONFIG)
     return Trained(
         settings=settings,
         sample=sample,
         candidate=candidate,
-        baseline=pipeline.fit_statements(settings, AS_OF),
-        logistic=pipeline.fit_logistic(settings, AS_OF),
-        validation=pipeline.validate(settings, AS_OF, candidate.version),
+        baseline=pipeline.fit_statements(settings, AS_OF, CONFIG),
+        logistic=pipeline.fit_logistic(settings, AS_OF, CONFIG),
+        validation=pipeline.validate(settings, AS_OF, candidate.version, CONFIG),
     )
 
 

@@ -43,7 +43,7 @@ def test_out_of_time_is_latest_and_training_windows_close_before_it() -> None:
 def test_each_row_is_held_out_once_and_with_all_rows_of_its_firm() -> None:
     rows = assign(labels(firms=400), AS_OF, CONFIG).filter(pl.col("split") == "train")
     held_out: list[int] = []
-    for seen, unseen in folds(rows, CONFIG):
+    for seen, unseen in folds(rows, CONFIG.folds, CONFIG.seed):
         assert not set(rows[seen]["firm_id"]) & set(rows[unseen]["firm_id"])
         share = (rows[unseen]["outcome"] == "bad").mean()
         assert share == pytest.approx(0.25, abs=0.03)

@@ -15,7 +15,7 @@ from features import contract
 from firmpulse import tracking
 from firmpulse.errors import ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
-from tests.credit_economy import AS_OF, REGISTRY, Trained
+from tests.credit_economy import AS_OF, CONFIG, REGISTRY, Trained
 from training import frozen, pipeline
 from training.claims.measure import ClaimsConfig
 from training.config import DEFAULT
@@ -67,7 +67,7 @@ def test_findings_come_first_and_name_what_is_wrong(trained: Trained) -> None:
 def test_tables_are_kept_once_however_often_it_is_validated(trained: Trained) -> None:
     before = {name: path.read_text() for name, path in _artifacts(trained, "tables").items()}
     assert set(before) == TABLES | {"trials"}
-    again = pipeline.validate(trained.settings, AS_OF, trained.candidate.version)
+    again = pipeline.validate(trained.settings, AS_OF, trained.candidate.version, CONFIG)
     after = {name: path.read_text() for name, path in _artifacts(trained, "tables").items()}
     assert after == before
     assert again.metrics == trained.validation.metrics

@@ -13,11 +13,10 @@ from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyErro
 from firmpulse.settings import Settings
 from tests import credit_economy
 from training import frozen, pipeline, versions
-from training.config import DEFAULT
 from training.metrics import Interval
 from training.validation import contest
 
-AS_OF = credit_economy.AS_OF
+AS_OF, CONFIG = credit_economy.AS_OF, credit_economy.CONFIG
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +25,10 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(home=Path(tmp_path_factory.mktemp("versions")), threads=2)
     credit_economy.build_warehouse(settings)
     pipeline.sample(settings, AS_OF)
-    pipeline.fit_statements(settings, AS_OF)
+    pipeline.fit_statements(settings, AS_OF, CONFIG)
     for approver in ("Li Wei", "Wang Fang"):
-        report = pipeline.fit_candidate(settings, AS_OF)
-        pipeline.validate(settings, AS_OF, report.version)
+        report = pipeline.fit_candidate(settings, AS_OF, CONFIG)
+        pipeline.validate(settings, AS_OF, report.version, CONFIG)
         pipeline.promote(settings, AS_OF, report.version, approver)
     return settings
 
@@ -113,7 +112,7 @@ def test_two_versions_are_paired_on_the_same_draws(two_versions: Settings) -> No
     )
     for found in same.values():
         assert found.difference == Interval(0.0, 0.0, 0.0)
-    weak = replace(DEFAULT, trials=0, boosting=MappingProxyType({"iterations": 3, "depth": 1}))
+    weak = replace(CONFIG, trials=0, boosting=MappingProxyType({"iterations": 3, "depth": 1}))
     third = pipeline.fit_candidate(two_versions, AS_OF, weak).version
     found = contest.paired(
         two_versions, versions.get(two_versions, "1"), versions.get(two_versions, third)
