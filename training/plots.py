@@ -33,12 +33,12 @@ def png(figure: Any) -> bytes:
 
 
 def labelled_axes(
-    headline: str, title: str, x: str, y: str, height: float = 4.6
+    headline: str, title: str, x: str, y: str, width: float = 6.4, height: float = 4.6
 ) -> tuple[Any, Any]:
     """Return a figure and its axes with a headline, the title as its second line, and labels."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     axes.set_title(f"{headline}\n{title}", loc="left", fontsize=10, color=INK)
     axes.set_xlabel(x)

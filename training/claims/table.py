@@ -35,7 +35,7 @@ _COVERAGE_LABELS = {
     "share_of_all_firms": ("All firms covered", "全部企业中被覆盖企业占比"),
     "ranking_share_of_types": ("Types of firm ranked well", "排序能力达标的企业类型占比"),
 }
-_CELL_LABELS = {
+CELL_LABELS = {
     "both": ("approved by both", "两者均通过"),
     "swap_in": ("swapped in", "换入"),
     "swap_out": ("swapped out", "换出"),
@@ -156,7 +156,7 @@ def _approvals(claims: Claims) -> list[TableRow]:
 
 def _swaps(claims: Claims) -> list[TableRow]:
     swaps, rows = claims.swap_set, []
-    for name, (label, label_zh) in _CELL_LABELS.items():
+    for name, (label, label_zh) in CELL_LABELS.items():
         cell = swaps.cells[name]
         counts: dict[str, tuple[Value, str, str, str]] = {
             "rows": (cell.rows, "rows", "Rows", "笔数"),

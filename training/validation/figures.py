@@ -13,6 +13,8 @@ from training.plots import BLUE, GREY, INK, RED, labelled_axes, png
 _TOP_FEATURES = 15
 _DEPENDENCE = 6
 _MOST_SHAP_ROWS = 3_000
+# Width and height that leave room for names of features.
+_WITH_NAMES = (8.4, 5.8)
 
 
 def of_contributions(
@@ -64,7 +66,11 @@ def numbers(matrix: pl.DataFrame) -> FloatArray:
 
 def _beeswarm(labels: list[str], shap: FloatArray, values: FloatArray, title: str) -> Any:
     figure, axes = labelled_axes(
-        "What moves the score (each dot a firm)", title, "push on the log odds of default", "", 6.2
+        "What moves the score (each dot a firm)",
+        title,
+        "push on the log odds of default",
+        "",
+        *_WITH_NAMES,
     )
     random = np.random.default_rng(0)
     shown = np.sort(random.permutation(len(shap))[:_MOST_SHAP_ROWS])
@@ -132,13 +138,16 @@ def _score_shares(train_prob: FloatArray, oot_prob: FloatArray, title: str) -> A
     axes.bar(place - 0.2, before, width=0.4, color=GREY, label="training")
     axes.bar(place + 0.2, now, width=0.4, color=BLUE, label="out of time")
     axes.set_xticks(place)
+    axes.set_ylim(top=1.2 * max(before.max(), now.max()))
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper center", ncols=2)
     return figure
 
 
 def _feature_psi(characteristics: pl.DataFrame, title: str) -> Any:
-    figure, axes = labelled_axes("PSI of the strongest features", title, "PSI, log scale", "", 5.2)
+    figure, axes = labelled_axes(
+        "PSI of the strongest features", title, "PSI, log scale", "", *_WITH_NAMES
+    )
     shown = characteristics.reverse()
     index = np.maximum(shown["psi"].to_numpy(), 1e-3)
     bounds = [(0.25, RED), (0.1, "#d08700"), (0.0, BLUE)]
@@ -165,7 +174,7 @@ def _ranks(values: FloatArray) -> FloatArray:
 
 def _bars(labels: list[str], mean_push: FloatArray, title: str) -> Any:
     figure, axes = labelled_axes(
-        "Feature importance", title, "mean |push| on the log odds", "", 5.2
+        "Feature importance", title, "mean |push| on the log odds", "", *_WITH_NAMES
     )
     axes.barh(range(len(labels)), mean_push, color=BLUE)
     axes.set_yticks(range(len(labels)), labels, fontsize=8)

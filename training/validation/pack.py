@@ -59,6 +59,7 @@ def page(
         metric_names=_METRICS,
         row_names=_ROWS,
         claims=claims_table.table(gathered.claims),
+        swap_labels=claims_table.CELL_LABELS,
         cuts=_by_cut(gathered.segments),
         vintages=_pivot(gathered.vintages),
         roll_rates=_roll_rates(gathered.roll_rates),
