@@ -79,8 +79,10 @@ def _apart(step: Callable[[], Any]) -> tuple[float, float, dict[str, float]]:
 
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
-    found: tuple[float, float, dict[str, float]] = answers.get()
     process.join()
+    if process.exitcode:
+        raise SystemExit("the step failed; its error stands above")
+    found: tuple[float, float, dict[str, float]] = answers.get()
     return found
 
 

@@ -15,24 +15,6 @@ LOGISTIC_MODEL = "firmpulse-logistic"
 CHAMPION, CHALLENGER = "champion", "challenger"
 # Tag of a version: digest of its files when it was registered.
 FILES_DIGEST = "files_sha256"
-# MLflow shows the note above the runs, and pages for models rather than for chats.
-_ABOUT = {
-    "mlflow.experimentKind": "custom_model_development",
-    "mlflow.note.content": """\
-Runs with the same `frame_digest` were fitted and tested on the same rows and may be compared.
-Read `validation/pack.html` among the artifacts of a version first.
-
-| Metrics | Rows or question |
-| --- | --- |
-| `oot/` | out of time: the latest complete snapshots; bounds (95 %) in `oot_interval/` |
-| `oot_unseen/` | of these, firms not in training |
-| `oot_calibration/`, `oot_grades/` | whether the PDs hold; how grades are filled |
-| `train_held_out/` | training firms, by fits that had not seen them |
-| `stability/` | what has moved between training and out of time |
-| `stress/` | mean PD of the newest snapshot if sales fall, a customer goes, buyers pay late |
-| `worth/` | against the scorecard on annual statements: approvals, losses, warnings |
-""",
-}
 
 
 def client(settings: Settings) -> Any:
@@ -53,15 +35,27 @@ def client(settings: Settings) -> Any:
     return mlflow.MlflowClient(uri, uri)
 
 
-def use_experiment(settings: Settings, name: str) -> str:
-    """Make `name` the active experiment and return its id."""
+def use_experiment(settings: Settings, name: str, about: str) -> str:
+    """Make `name` the active experiment and return its id.
+
+    Args:
+        settings: where MLflow lives.
+        name: of the experiment, which is made on first use.
+        about: note in Markdown that MLflow shows above the runs of a new experiment.
+    """
     import mlflow
 
     found = client(settings).get_experiment_by_name(name)
     if found is None:
         settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
         mlflow.create_experiment(
-            name, artifact_location=settings.mlflow_artifacts.as_uri(), tags=dict(_ABOUT)
+            name,
+            artifact_location=settings.mlflow_artifacts.as_uri(),
+            # Pages for models rather than for chats.
+            tags={
+                "mlflow.experimentKind": "custom_model_development",
+                "mlflow.note.content": about,
+            },
         )
     return str(mlflow.set_experiment(name).experiment_id)
 

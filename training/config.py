@@ -6,6 +6,27 @@ from types import MappingProxyType
 
 EXPERIMENT = "firmpulse-credit"
 UNDATED_EXPERIMENT = "firmpulse-real-undated"
+# What MLflow says above the runs of an experiment.
+ABOUT = {
+    EXPERIMENT: """\
+Runs with the same `frame_digest` were fitted and tested on the same rows and may be compared.
+Read `validation/pack.html` among the artifacts of a version first.
+
+| Metrics | Rows or question |
+| --- | --- |
+| `oot/` | out of time: the latest complete snapshots; bounds (95 %) in `oot_interval/` |
+| `oot_unseen/` | of these, firms not in training |
+| `oot_calibration/`, `oot_grades/` | whether the PDs hold; how grades are filled |
+| `train_held_out/` | training firms, by fits that had not seen them |
+| `stability/` | what has moved between training and out of time |
+| `stress/` | mean PD of the newest snapshot if sales fall, a customer goes, buyers pay late |
+| `worth/` | against the scorecard on annual statements: approvals, losses, warnings |
+""",
+    UNDATED_EXPERIMENT: """\
+Outcomes without dates: repeated cross-validation; `cv/auc` compares firms of one fold,
+`cv/auc_pooled` firms of all folds.
+""",
+}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from training.config import UndatedConfig
 from training.frozen import FrozenFrame, bads_of
 from training.metrics import Interval, firm_weights, interval, weighted
 
-# Fixed before anything was measured: few choices, and contributions that are plain products.
+# Taken for its few choices and exact contributions; decision 17 says what was seen before.
 REGISTERED = "logistic_signed"
 _METRICS = ("auc", "auc_pooled", "ks")
 

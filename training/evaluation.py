@@ -71,6 +71,8 @@ def evaluate(
     metrics |= {
         "oot/rows": float(oot.height),
         "oot/bads": float(bads_of(oot).sum()),
+        # One default stands in several snapshots.
+        "oot/bad_firms": float(oot.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()),
         "oot/observed_rate": float(bads_of(oot).mean()),
         "oot/mean_prob": float(oot_prob.mean()),
     }

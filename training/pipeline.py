@@ -74,6 +74,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
     """
     with runlog.step(settings, as_of, "train", "fit_candidate") as step:
         frame = frozen.read(settings, as_of)
+        segmented.require(frame, config)
         clock = _Clock()
         listed = boosted.candidate_features(frame.features)
         searched = tuning.search(settings, frame.part(TRAIN), listed, config)
@@ -104,6 +105,8 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         served = serving.credit(frame.features, model)
         report = _register(settings, frame, artifacts, served, clock)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
+        if config.segment_by and not model.segments:
+            step.note += f", no level of {config.segment_by} has enough defaults for its own model"
     return report
 
 

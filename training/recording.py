@@ -14,11 +14,13 @@ import polars as pl
 
 from firmpulse import tracking
 from firmpulse.settings import Settings
+from training.config import ABOUT
 from training.frozen import FrozenFrame
 from training.metrics import Interval
 
 # MLflow keeps at most this many characters of a dataset's digest; the tag has all of them.
 _DATASET_DIGEST_CHARACTERS = 36
+_LISTED = "mlflow.loggedArtifacts"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def reopened(settings: Settings, run_id: str) -> Iterator[Any]:
 @contextmanager
 def run(settings: Settings, experiment: str, model: str, frame: FrozenFrame) -> Iterator[Any]:
     """Open a run of a kind of model whose input is the frozen frame."""
-    tracking.use_experiment(settings, experiment)
+    tracking.use_experiment(settings, experiment, ABOUT[experiment])
     import mlflow
 
     with mlflow.start_run(run_name=f"{model}, {frame.as_of}") as active, warnings.catch_warnings():
@@ -99,10 +101,19 @@ def record(artifacts: Artifacts) -> None:
         content = {"columns": table.columns, "data": table.fill_nan(None).rows()}
         mlflow.log_text(json.dumps(content, default=str), f"tables/{name}.json")
     if artifacts.tables:
-        listed = [{"path": f"tables/{name}.json", "type": "table"} for name in artifacts.tables]
-        mlflow.set_tag("mlflow.loggedArtifacts", json.dumps(listed))
+        _list_tables([f"tables/{name}.json" for name in artifacts.tables])
     for name, text in artifacts.texts.items():
         mlflow.log_text(text, name)
+
+
+def _list_tables(paths: list[str]) -> None:
+    """Add to what MLflow shows as tables."""
+    import mlflow
+
+    run = mlflow.get_run(mlflow.active_run().info.run_id)
+    before = [entry["path"] for entry in json.loads(run.data.tags.get(_LISTED, "[]"))]
+    listed = [{"path": path, "type": "table"} for path in sorted({*before, *paths})]
+    mlflow.set_tag(_LISTED, json.dumps(listed))
 
 
 def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> str:

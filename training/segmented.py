@@ -14,6 +14,8 @@ from training.config import TrainingConfig
 from training.frozen import FrozenFrame
 from training.split import TRAIN
 
+_MOST_LEVELS = 100
+
 
 def fit(
     settings: Settings,
@@ -31,18 +33,10 @@ def fit(
         frame: the frozen frame.
         config: parameters, folds, seed and what segments are told by.
         held_out: predictions of the model of all with these parameters, where they were made.
-
-    Raises:
-        ConfigurationError: `segment_by` is no feature of the candidate.
     """
     pooled = boosted.fit(settings, frame, config, held_out)
     if config.segment_by is None:
         return pooled
-    if config.segment_by not in pooled.model.bundle.features:
-        raise ConfigurationError(
-            f"{config.segment_by} is no feature of the candidate; segment by one of those that "
-            f"`firmpulse features list` shows, but for statements"
-        )
     learnt = frame.part(TRAIN)
     level = level_of(learnt, config.segment_by)
     held_out_prob = pooled.held_out_prob.copy()
@@ -53,6 +47,27 @@ def fit(
         models[name] = own.model
     bundle = replace(pooled.model.bundle, segment_by=config.segment_by)
     return Candidate(CreditModel(bundle, pooled.model.trees, models), held_out_prob)
+
+
+def require(frame: FrozenFrame, config: TrainingConfig) -> None:
+    """Raise unless segments can be told by the configured feature.
+
+    Raises:
+        ConfigurationError: it is no feature of the candidate, or a number of many values.
+    """
+    name = config.segment_by
+    if name is None:
+        return
+    if name not in boosted.candidate_features(frame.features).names:
+        raise ConfigurationError(
+            f"{name} is no feature of the candidate; segment by one of those that "
+            f"`firmpulse features list` shows, but for statements"
+        )
+    levels = frame.part(TRAIN)[name].n_unique()
+    if levels > _MOST_LEVELS:
+        raise ConfigurationError(
+            f"{name} has {levels} values, too many for segments; take a category or a flag"
+        )
 
 
 def _large(learnt: pl.DataFrame, level: pl.Series, config: TrainingConfig) -> Iterator[str]:

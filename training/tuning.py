@@ -47,7 +47,7 @@ def search(
     Each trial is measured by the log loss of training firms held out in turn. The best of a few
     trials is often the luckiest one, so it is taken only where its gain over the first trial,
     which has the parameters as they stand, is more than the firms' chance of it (one-sided, paired
-    by firm).
+    by firm, shared among the trials).
     """
     if not config.trials:
         return Search(config.boosting, None, pl.DataFrame())
@@ -109,7 +109,11 @@ def _table(study: Any, tried: list[HeldOut], rows: pl.DataFrame) -> pl.DataFrame
 
 
 def _chosen(trials: pl.DataFrame, significance: float) -> int:
-    """Return the trial with the least loss if its gain is beyond chance, else the first one."""
+    """Return the trial with the least loss if its gain is beyond chance, else the first one.
+
+    The chance is shared among the others that could have been the best (Bonferroni).
+    """
     best = trials.sort("log_loss", "trial").row(0, named=True)
-    is_beyond = best["gain"] > norm.isf(significance) * best["standard_error"]
+    others = max(trials.height - 1, 1)
+    is_beyond = best["gain"] > norm.isf(significance / others) * best["standard_error"]
     return int(best["trial"]) if is_beyond else 0

@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from firmpulse import tracking
 from firmpulse.cli import claims
 from firmpulse.cli.progress import make_console
+from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,7 +151,12 @@ def _show_contest(
         "out of time", *names, "difference (95 %, paired)", "beyond chance",
         title="Both were fitted and tested on the same rows",
     )  # fmt: skip
-    for name, both in contest.paired(settings, found.first, found.second).items():
+    try:
+        contested = contest.paired(settings, found.first, found.second)
+    except NotReadyError as reason:
+        console.print(f"Same rows, and no paired contest: {reason}", markup=False)
+        return
+    for name, both in contested.items():
         gap = both.difference
         table.add_row(
             name, f"{both.baseline.value:.4f}", f"{both.candidate.value:.4f}",

@@ -34,7 +34,7 @@ NIGHTLY = [
 def first_night(simulated: Simulated) -> tuple[dagrun.DagOutcome, list[TaskEvent]]:
     settings, night = simulated
     events: list[TaskEvent] = []
-    conf = {"as_of": night.isoformat(), "trials": 1}
+    conf = {"as_of": night.isoformat()}
     return dagrun.run_dag(settings, "run_nightly", conf, events.append), events
 
 
@@ -99,7 +99,7 @@ def test_a_month_is_built_again_and_no_other(
     with warehouse.connect(settings) as connection:
         # As if an older definition had been built.
         connection.execute(f"update warehouse.features.{view} set bank_operating_in_mean_6m = -1")
-    conf = {"as_of": "2025-03-10", "view": view, "trials": 1}
+    conf = {"as_of": "2025-03-10", "view": view}
     outcome = dagrun.run_dag(settings, "rebuild_features", conf)
     after = _rows_of(settings, view)
     march = pl.col("as_of") == date(2025, 3, 31)

@@ -6,6 +6,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import chi2
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from features.registry import FeatureMeta
@@ -66,22 +67,31 @@ def test_every_province_is_in_one_region() -> None:
 
 def test_provinces_come_from_the_newest_registration(settings: Settings) -> None:
     rows = pl.DataFrame({"firm_id": ["00000000-0000-0000-0000-000000000001"]})
-    assert segments.provinces(settings, rows) is None
+    day = date(2025, 6, 30)
+    assert segments.provinces(settings, rows, day) is None
     with warehouse.connect(settings) as connection:
         connection.execute("create schema warehouse.staging")
         connection.execute(
             "create table warehouse.staging.stg_tax__registration (firm_id uuid, "
-            "province_code varchar, updated_on date, record_version integer)"
+            "available_at date, updated_on date, record_version integer)"
+        )
+    # A table from before provinces were kept.
+    assert segments.provinces(settings, rows, day) is None
+    with warehouse.connect(settings) as connection:
+        connection.execute(
+            "alter table warehouse.staging.stg_tax__registration add column province_code varchar"
         )
         connection.executemany(
-            "insert into warehouse.staging.stg_tax__registration values (?, ?, ?, ?)",
+            "insert into warehouse.staging.stg_tax__registration values (?, ?, ?, ?, ?)",
             [
-                (rows["firm_id"][0], "44", date(2024, 1, 1), 1),
-                (rows["firm_id"][0], "31", date(2025, 1, 1), 2),
-                ("00000000-0000-0000-0000-000000000002", "61", date(2025, 1, 1), 1),
+                (rows["firm_id"][0], date(2024, 1, 2), date(2024, 1, 1), 1, "44"),
+                (rows["firm_id"][0], date(2025, 1, 2), date(2025, 1, 1), 2, "31"),
+                # Known only later.
+                (rows["firm_id"][0], date(2025, 7, 2), date(2025, 7, 1), 3, "11"),
+                ("00000000-0000-0000-0000-000000000002", day, day, 1, "61"),
             ],
         )
-    found = segments.provinces(settings, rows)
+    found = segments.provinces(settings, rows, day)
     assert found is not None
     assert found.rows() == [(rows["firm_id"][0], "31")]
 
@@ -120,14 +130,36 @@ def test_segments_are_measured_apart(
     assert found["big"]["bads"] == is_bad[big].sum()
     assert found["big"]["auc"] == pytest.approx(roc_auc_score(is_bad[big], prob[big]))
     assert found["big"]["brier"] == pytest.approx(brier_score_loss(is_bad[big], prob[big]))
-    assert found["big"]["observed_expected"] == pytest.approx(is_bad[big].sum() / prob[big].sum())
+    level = is_bad[big].sum() / prob[big].sum()
+    assert found["big"]["observed_expected"] == pytest.approx(level)
+    # Exact for a Poisson count, by way of the chi-square distribution.
+    count, expected = is_bad[big].sum(), prob[big].sum()
+    assert found["big"]["observed_expected_low"] == pytest.approx(
+        chi2.ppf(0.025, 2 * count) / 2 / expected
+    )
     assert found["flat"]["auc"] == 0.5
     assert found["big"]["auc_low"] <= found["big"]["auc"] <= found["big"]["auc_high"]
+    # Without a default there is nothing to rank, and PDs may still be too high.
     one_kind = rows.with_columns(outcome=pl.lit("good"))
     silent = breakdown.by_segment(one_kind, kinds, prob, CONFIG)
-    assert silent.columns[:7] == [
-        "cut", "segment", "firms", "rows", "bads", "observed_rate", "mean_prob",
-    ]  # fmt: skip
+    assert silent.columns == breakdown.by_segment(rows, kinds, prob, CONFIG).columns
+    assert silent["auc"].null_count() == silent.height
+    assert silent["observed_expected_high"][0] < 1
+
+
+def test_one_firm_in_default_does_not_rank_a_segment() -> None:
+    rows = pl.DataFrame(
+        {
+            "firm_id": [*["a"] * 6, *(f"{i}" for i in range(20))],
+            "outcome": ["bad"] * 6 + ["good"] * 20,
+        }
+    )
+    kinds = pl.DataFrame({"kind": ["one"] * 26})
+    (row,) = breakdown.by_segment(rows, kinds, np.linspace(0.1, 0.3, 26), CONFIG).to_dicts()
+    assert row["bads"] == 6
+    assert row["auc"] is None
+    # The firm's six rows are one default.
+    assert row["observed_expected"] < 1
 
 
 def test_a_source_taken_away_is_not_observed() -> None:
@@ -169,7 +201,9 @@ def test_the_value_of_sources_is_told_as_it_is_and_refitted() -> None:
         read.append([feature.name for feature in features])
         return np.full(400, 0.3)
 
-    metas = [REGISTRY["tax_sales_12m"], REGISTRY["bank_days_cash_6m"]]
+    metas = [
+        REGISTRY["tax_sales_12m"], REGISTRY["bank_days_cash_6m"], REGISTRY["profile_source_count"],
+    ]  # fmt: skip
     found = breakdown.by_source(rows, metas, predict, refit, CONFIG)
     as_it_is = found.filter(pl.col("model") == "as it is")
     assert as_it_is["auc"][0] == 0.5

@@ -9,10 +9,14 @@ from firmpulse import tracking
 from tests.credit_economy import AS_OF, Trained
 from training.config import DEFAULT
 from training.promotion import GateResult
-from training.validation import evidence, findings, subject
+from training.validation import evidence, findings, pack, subject
 from training.validation.evidence import Evidence
 
 CONFIG = replace(DEFAULT, bootstrap_draws=50, segment_draws=50)
+_IMAGES = (
+    "roc", "ks", "lift", "score_distribution", "reliability", "psi_score", "psi_features",
+    "shap_summary", "shap_dependence",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +49,13 @@ def test_red_gates_come_first(trained: Trained, gathered: Evidence) -> None:
 
 
 def test_few_defaults_are_said(trained: Trained, gathered: Evidence) -> None:
-    few = _metrics(trained, **{"oot/bads": 99.0})
-    assert "Only 99 defaults out of time" in _said(gathered, few)
-    enough = _metrics(trained, **{"oot/bads": 100.0})
-    assert "defaults out of time: read the intervals" not in _said(gathered, enough)
+    few = _metrics(trained, **{"oot/bad_firms": 99.0})
+    assert "Only 99 firms in default out of time" in _said(gathered, few)
+    enough = _metrics(trained, **{"oot/bad_firms": 100.0})
+    assert "firms in default out of time" not in _said(gathered, enough)
+    oot = gathered.subject.frame.part("oot")
+    firms = set(oot.filter(pl.col("outcome") == "bad")["firm_id"])
+    assert trained.candidate.metrics["oot/bad_firms"] == len(firms)
 
 
 def test_a_simpler_model_that_ranks_as_well_is_named(trained: Trained, gathered: Evidence) -> None:
@@ -61,7 +68,8 @@ def test_a_simpler_model_that_ranks_as_well_is_named(trained: Trained, gathered:
     }
     said = _said(gathered, own, rivals)
     assert "The simpler model 'stronger' ranks no worse out of time" in said
-    assert "better than 'near'" in said
+    assert "'near' (AUC" in said
+    assert "is not clearly apart" in said
     assert "weak" not in said
 
 
@@ -99,3 +107,39 @@ def test_moved_features_and_withdrawn_firms_are_said(trained: Trained, gathered:
     withdrawn = replace(gathered, subject=replace(gathered.subject, frame=smaller))
     assert f"7 of the {frame.rows.height} rows" in _said(withdrawn, _metrics(trained))
     assert "because firms withdrew" not in _said(gathered, _metrics(trained))
+
+
+def test_what_could_not_be_measured_is_said_and_the_pack_is_written(
+    trained: Trained, gathered: Evidence
+) -> None:
+    without = replace(gathered, claims=None, claims_missing="none of the rows defaults")
+    metrics = _metrics(trained)
+    said = _said(without, metrics)
+    assert "What it is worth to a lender could not be measured: none of the rows defaults." in said
+    images = dict.fromkeys((f"{name}.png" for name in _IMAGES), b"")
+    page = pack.page(without, metrics, {"own": metrics}, (), images)
+    assert "Could not be measured: none of the rows defaults." in page
+    assert "Swap set" not in page
+
+
+def test_a_test_set_of_few_defaults_is_validated_all_the_same(
+    trained: Trained, gathered: Evidence
+) -> None:
+    frame = gathered.subject.frame
+    bad = pl.col("outcome") == "bad"
+    oot = pl.col("split") == "oot"
+    kept = frame.rows.filter(~(oot & bad) | (pl.col("firm_id").rank("dense") % 60 == 0))
+    few = replace(frame, rows=kept)
+    left = kept.filter(oot & bad)["firm_id"].n_unique()
+    assert 0 < left < 5
+    measured = evidence.gather(trained.settings, replace(gathered.subject, frame=few), CONFIG)
+    assert measured.segments["auc"].null_count() == measured.segments.height
+    assert measured.segments["observed_expected"].null_count() < measured.segments.height
+    assert measured.sources["auc"].null_count() == measured.sources.height
+    said = _said(measured, _metrics(trained))
+    assert f"{measured.segments.height} of {measured.segments.height} segments have too few" in said
+    # Nothing but the level of PDs can be told of so few, and it is: they are far too high.
+    assert "PDs are too high for" in said
+    images = dict.fromkeys((f"{name}.png" for name in _IMAGES), b"")
+    metrics = _metrics(trained)
+    assert "Sources taken away" in pack.page(measured, metrics, {"own": metrics}, (), images)

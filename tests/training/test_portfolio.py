@@ -348,3 +348,18 @@ def test_absent_loans_and_labels_say_what_to_do(book: duckdb.DuckDBPyConnection)
     for read in (portfolio.vintages, portfolio.roll_rates, portfolio.default_dates):
         with pytest.raises(NotReadyError, match="never been built"):
             read(book, AS_OF)
+
+
+def test_small_vintages_are_not_shown() -> None:
+    shown = portfolio.without_small(
+        pl.DataFrame(
+            {
+                "vintage": ["2024-Q1", "2024-Q2"],
+                "months_on_book": [3, 3],
+                "firms": [5, 4],
+                "cumulative_30_plus_rate": [0.2, 0.25],
+                "cumulative_90_plus_rate": [0.0, 0.25],
+            }
+        )
+    )
+    assert shown.rows() == [("2024-Q1", 3, 5, 0.2, 0.0), ("2024-Q2", 3, None, None, None)]

@@ -94,4 +94,8 @@ def test_segments_survive_the_round_trip(
 def test_an_unknown_feature_is_told(trained: Trained, frame: FrozenFrame) -> None:
     for name in ("profile_region", "statement_margin"):
         with pytest.raises(ConfigurationError, match=f"{name} is no feature of the candidate"):
-            segmented.fit(trained.settings, frame, replace(QUICK, segment_by=name))
+            segmented.require(frame, replace(QUICK, segment_by=name))
+    with pytest.raises(ConfigurationError, match=r"tax_sales_12m has \d+ values, too many"):
+        segmented.require(frame, replace(QUICK, segment_by="tax_sales_12m"))
+    segmented.require(frame, BY_INDUSTRY)
+    segmented.require(frame, QUICK)

@@ -69,11 +69,13 @@ def test_a_lucky_trial_is_not_taken_and_a_better_one_is() -> None:
             "standard_error": [0.0, 0.0015, 0.001],
         }
     )
-    # 0.002 is 1.33 standard errors; one-sided, 5 % begins at 1.645.
-    assert tuning._chosen(trials, 0.05) == 0
-    assert tuning._chosen(trials, 0.10) == 1
+    # 1.33 standard errors. One-sided and shared by two, 10 % begins at 1.645, 20 % at 1.28.
+    assert tuning._chosen(trials, 0.10) == 0
+    assert tuning._chosen(trials, 0.20) == 1
     surer = trials.with_columns(standard_error=pl.Series([0.0, 0.001, 0.001]))
+    # 2 standard errors: beyond 1.96, where 5 % shared by two begins, and not beyond 2.24.
     assert tuning._chosen(surer, 0.05) == 1
+    assert tuning._chosen(surer, 0.025) == 0
 
 
 def test_a_gain_is_paired_by_firm(

@@ -1,5 +1,6 @@
 """The validation of a version: its pack, its card, its tables, and what it refuses."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -10,9 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
 from features import contract
 from firmpulse import tracking
+from firmpulse.cli import app
 from firmpulse.errors import ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 from tests.credit_economy import AS_OF, CONFIG, REGISTRY, Trained
@@ -53,14 +56,19 @@ def test_the_pack_is_one_page_that_needs_no_network(trained: Trained) -> None:
         assert f"<td>{name}</td>" in page
 
 
-def test_findings_come_first_and_name_what_is_wrong(trained: Trained) -> None:
+def test_the_card_describes_the_version(trained: Trained) -> None:
     card = _artifacts(trained, "validation")["model_card"].read_text(encoding="utf-8")
     version = tracking.client(trained.settings).get_model_version(
         "firmpulse-credit", trained.candidate.version
     )
     assert version.description == card
-    assert "**What speaks against it.**" in card
-    assert "Grants" not in card
+    page = trained.validation.path.read_text(encoding="utf-8")
+    said = re.findall(r"<li>([^<]+)</li>", page)
+    assert said
+    assert all(f"- {html.unescape(finding)}" in card for finding in said[:12])
+    # They stand above the sections.
+    assert page.index(said[0]) < page.index('id="sample"')
+    assert len(card) < 5_000
     assert f"digest `{trained.sample.digest[:12]}`" in card
 
 
@@ -116,11 +124,13 @@ def test_the_served_model_says_why(trained: Trained) -> None:
     assert bare["default_prob"].tolist() == predicted["default_prob"].tolist()
 
 
-def test_a_version_of_another_frame_is_refused(trained: Trained, tmp_path: Path) -> None:
+def test_a_version_of_another_frame_is_refused(trained: Trained) -> None:
     with pytest.raises(NotReadyError, match="has no version 99"):
         pipeline.validate(trained.settings, AS_OF, "99")
     with pytest.raises(NotReadyError, match="no training frame was sampled for 2026-09-30"):
         pipeline.validate(trained.settings, date(2026, 9, 30), trained.candidate.version)
+    with pytest.raises(NotReadyError, match="was sampled anew since the version was fitted"):
+        subject.frame_of(trained.settings, AS_OF, "another digest")
 
 
 def test_characteristics_are_ranked_by_what_they_move(trained: Trained) -> None:
@@ -188,3 +198,20 @@ def test_numbers_are_shown_as_a_reader_expects() -> None:
 def test_scenarios_have_names_that_mlflow_takes() -> None:
     assert validate._slug("sales -10 %") == "mean_prob_sales_minus_10_percent"
     assert validate._slug("DSO +30 days") == "mean_prob_dso_plus_30_days"
+
+
+def test_the_commands_show_gates_and_worth(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(trained.settings.root))
+    runner, wide = CliRunner(), {"COLUMNS": "160"}
+    said = runner.invoke(app, ["models", "validate", trained.candidate.version], env=wide)
+    assert said.exit_code == 0, said.output
+    assert "13 of 13 gates hold" in said.output
+    assert str(trained.validation.path) in said.output
+    said = runner.invoke(app, ["models", "claims", "1", "--approval-share", "0.5"], env=wide)
+    assert said.exit_code == 0, said.output
+    assert "Largest approval share at that bad rate" in said.output
+    assert "Firms of interest" not in said.output
+    said = runner.invoke(app, ["models", "claims", "99"], env=wide)
+    assert said.exit_code == 1

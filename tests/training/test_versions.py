@@ -6,9 +6,11 @@ from types import MappingProxyType
 
 import pytest
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
 from consent import audit
-from firmpulse import bundle, tracking
+from firmpulse import bundle, tracking, warehouse
+from firmpulse.cli import app
 from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 from tests import credit_economy
@@ -127,6 +129,21 @@ def test_two_versions_are_paired_on_the_same_draws(two_versions: Settings) -> No
     assert found.difference.high < 0
     # Paired, the interval is narrower than those of the versions apart.
     assert found.difference.high - found.difference.low < found.candidate.high - found.candidate.low
+
+
+def test_versions_whose_frame_is_gone_are_compared_without_a_contest(
+    two_versions: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(two_versions.root))
+    runner = CliRunner()
+    said = runner.invoke(app, ["models", "compare", "1", "2"], env={"COLUMNS": "160"})
+    assert said.exit_code == 0, said.output
+    assert "Both were fitted and tested on the same rows" in said.output
+    with warehouse.connect(two_versions) as connection:
+        connection.execute("update warehouse.training.frames set digest = 'sampled anew'")
+    said = runner.invoke(app, ["models", "compare", "1", "2"], env={"COLUMNS": "160"})
+    assert said.exit_code == 0, said.output
+    assert "no paired contest: the frame of 2026-10-31 was sampled anew" in said.output
 
 
 def _model(settings: Settings, version: str) -> bundle.CreditModel:

@@ -80,7 +80,7 @@ class Joint:
 
 @dataclass(frozen=True)
 class SwapSet:
-    """Who is approved by whom at the same share; by cell, as named in `training.swap_set`."""
+    """Who is approved by whom at the same share; by cell, as `swap_set` names them."""
 
     cells: Mapping[str, Cell]
     bad_rates: Mapping[str, Interval]

@@ -5,24 +5,28 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from consent.grants import MAIN_SOURCES
 from features.coverage import SOURCE_COUNT
 from features.permitted import withhold
 from features.registry import FeatureMeta
 from firmpulse.scale import FloatArray
+from training.claims.coverage import observed_expected
 from training.config import TrainingConfig
 from training.frozen import bads_of
 from training.metrics import Interval, measure_with_intervals
 
-# Fewer firms are not shown at all, and fewer defaults or good rows make no metric.
+# Fewer firms are not shown at all, and fewer firms in default, or good ones, do not rank.
 LEAST_FIRMS, LEAST_OUTCOMES = 5, 5
-# Sources in the order in which a firm usually grants them.
-STEPS = (
-    ("tax",),
-    ("tax", "bank"),
-    ("tax", "bank", "supply_chain"),
-    ("tax", "bank", "supply_chain", "power"),
+# One source more a step, in the order in which a firm usually grants them.
+STEPS = tuple(MAIN_SOURCES[:count] for count in range(1, len(MAIN_SOURCES) + 1))
+_KINDS = ("good", "bad")
+_RANKED = ("auc", "gini", "ks", "brier")
+_COLUMNS = (
+    "bads",
+    "observed_rate",
+    "mean_prob",
+    *(f"{name}{end}" for name in (*_RANKED, "observed_expected") for end in ("", "_low", "_high")),
 )
-_SHOWN = ("auc", "gini", "ks", "brier", "observed_expected")
 
 Predict = Callable[[pl.DataFrame], FloatArray]
 # Features that may be read → PDs of the out-of-time rows by a model fitted on these alone.
@@ -41,8 +45,10 @@ def by_segment(
         config: draws, confidence and seed.
 
     Returns:
-        cut, segment, firms, rows, bads, observed_rate, mean_prob, and each metric with `_low` and
-        `_high`, null where there are too few outcomes. Segments of few firms are joined as "few".
+        cut, segment, firms, rows, bads, observed_rate, mean_prob, then auc, gini, ks, brier and
+        observed_expected, each with `_low` and `_high`; null where there are too few outcomes.
+        Observed over expected counts a firm once and has an exact interval, so that it is there
+        for any number of defaults. Segments of few firms are joined as "few".
     """
     found = []
     for cut in labelled.columns:
@@ -66,18 +72,21 @@ def _row(
 ) -> dict[str, float | int | None]:
     part, prob = rows.filter(here), default_prob[here]
     outcome = bads_of(part)
-    bads = int(outcome.sum())
     firms = part["firm_id"].n_unique()
+    nothing: dict[str, float | int | None] = dict.fromkeys(_COLUMNS)
+    counts = {"firms": firms, "rows": part.height} | nothing
     if firms < LEAST_FIRMS:
-        return {"firms": firms, "rows": part.height}
-    counts: dict[str, float | int | None] = {
-        "firms": firms,
-        "rows": part.height,
-        "bads": bads,
-        "observed_rate": bads / part.height,
+        return counts
+    firm = np.unique(part["firm_id"].to_numpy(), return_inverse=True)[1]
+    level = observed_expected(firm, outcome, prob, config.confidence)
+    counts |= {
+        "bads": int(outcome.sum()),
+        "observed_rate": float(outcome.mean()),
         "mean_prob": float(prob.mean()),
     }
-    if min(bads, part.height - bads) < LEAST_OUTCOMES:
+    counts |= _flat({"observed_expected": level})
+    by_outcome = [part.filter(pl.col("outcome") == kind)["firm_id"].n_unique() for kind in _KINDS]
+    if min(by_outcome) < LEAST_OUTCOMES:
         return counts
     measured = measure_with_intervals(
         outcome,
@@ -87,7 +96,7 @@ def _row(
         confidence=config.confidence,
         seed=config.seed,
     )
-    return counts | _flat({name: measured[name] for name in _SHOWN})
+    return counts | _flat({name: measured[name] for name in _RANKED})
 
 
 def _flat(measured: Mapping[str, Interval]) -> dict[str, float]:
@@ -119,7 +128,8 @@ def by_source(
     """
     every, found = np.ones(rows.height, dtype=bool), []
     for granted in STEPS:
-        read = [feature for feature in features if set(feature.sources) <= set(granted)]
+        # What rests on no source in particular, such as how many there are, tells of the others.
+        read = [f for f in features if f.sources and set(f.sources) <= set(granted)]
         withheld = only_from(rows, features, granted)
         for model, prob in (("as it is", predict(withheld)), ("refitted", refit(read))):
             found.append(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from firmpulse import bundle
 from firmpulse.settings import Settings
 from training import metrics
 from training.claims.comparison import Comparison, redrawn
@@ -26,16 +27,16 @@ def paired(
     those of the versions apart.
 
     Raises:
-        NotReadyError: a version was fitted on another frame than the one that is kept now.
+        NotReadyError: the frame they were fitted on was sampled anew since, or has no such rows.
         ModelChangedError: a file of a version is not what was registered.
     """
-    read = [
-        subject.read(settings, trained_as_of(version), version.version, config)
-        for version in (first, second)
-    ]
-    oot = read[0].frame.part(OOT)
+    frame = subject.frame_of(settings, trained_as_of(first), first.frame_digest)
+    oot = frame.part(OOT)
     outcome = bads_of(oot)
-    one, other = (item.model.default_prob(oot) for item in read)
+    one, other = (
+        bundle.load(subject.files_of(settings, version.version)).default_prob(oot)
+        for version in (first, second)
+    )
     firms = np.unique(oot["firm_id"].to_numpy(), return_inverse=True)[1]
     found = redrawn(
         lambda weights: {

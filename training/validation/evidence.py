@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from firmpulse import warehouse
+from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from training import boosted, calibration_checks
@@ -36,7 +37,9 @@ class Evidence:
     sources: pl.DataFrame
     characteristics: pl.DataFrame
     stress: tuple[StressResult, ...]
-    claims: Claims
+    # None where they cannot be measured, and why.
+    claims: Claims | None
+    claims_missing: str
     funnel: pl.DataFrame
     vintages: pl.DataFrame
     roll_rates: pl.DataFrame
@@ -56,12 +59,12 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
     frame, model = subject.frame, subject.model
     learnt, oot = frame.part(TRAIN), frame.part(OOT)
     oot_prob, contributions = model.default_prob(oot), model.contributions(oot)
-    kinds = segments.label(oot, segments.provinces(settings, oot))
+    kinds = segments.label(oot, segments.provinces(settings, oot, frame.as_of))
     with warehouse.connect(settings) as connection:
         funnel = portfolio.funnel(connection, frame.as_of, frame.rows)
         vintages = portfolio.vintages(connection, frame.as_of)
         roll_rates = portfolio.roll_rates(connection, frame.as_of)
-    terms = ClaimsConfig(draws=config.bootstrap_draws, confidence=config.confidence)
+    claims, missing = _claims(settings, subject, config)
     newest = oot.filter(pl.col("as_of") == pl.col("as_of").max())
     return Evidence(
         subject=subject,
@@ -76,9 +79,10 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
         ),
         characteristics=characteristics.table(learnt, oot, subject.features, contributions),
         stress=stress.measure(newest, subject.features, model.default_prob),
-        claims=worth.measure(settings, subject, terms),
+        claims=claims,
+        claims_missing=missing,
         funnel=funnel,
-        vintages=vintages,
+        vintages=portfolio.without_small(vintages),
         roll_rates=roll_rates,
     )
 
@@ -95,3 +99,16 @@ def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> brea
         return np.asarray(1 / (1 + np.exp(-raw)), dtype=np.float64)
 
     return refit
+
+
+def _claims(
+    settings: Settings, subject: Subject, config: TrainingConfig
+) -> tuple[Claims | None, str]:
+    """Return the claims, or why there are none; a version is validated all the same."""
+    terms = ClaimsConfig(
+        draws=config.bootstrap_draws, confidence=config.confidence, seed=config.seed
+    )
+    try:
+        return worth.measure(settings, subject, terms), ""
+    except NotReadyError as reason:
+        return None, str(reason)

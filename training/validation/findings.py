@@ -9,7 +9,7 @@ from training.promotion import GateResult
 from training.validation import characteristics
 from training.validation.evidence import Evidence
 
-# Fewer defaults out of time, and only the intervals say anything; domain convention.
+# Fewer firms in default out of time, and only the intervals say anything; domain convention.
 _ENOUGH_BADS = 100
 
 
@@ -37,15 +37,15 @@ def _of_frame(gathered: Evidence) -> Iterator[str]:
     if frame.rows.height < frame.frozen_rows:
         yield (
             f"{frame.frozen_rows - frame.rows.height} of the {frame.frozen_rows} rows of the frame "
-            f"are gone, because firms withdrew since: tables are of the rest, metrics of all."
+            f"are gone, because firms withdrew since: these pages are of the rest, `oot/` of all."
         )
 
 
 def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
-    bads = metrics["oot/bads"]
+    bads = metrics["oot/bad_firms"]
     if bads < _ENOUGH_BADS:
         yield (
-            f"Only {bads:.0f} defaults out of time: read the intervals, not the values "
+            f"Only {bads:.0f} firms in default out of time: read the intervals, not the values "
             f"({_ENOUGH_BADS} are the convention)."
         )
     low, high = (metrics.get(bound) for bound in tracking.bounds_of("oot_unseen/auc"))
@@ -68,7 +68,8 @@ def _of_rivals(
             yield f"The simpler model '{name}' ranks no worse out of time: AUC {auc:.3f}."
         elif auc is not None and other[tracking.bounds_of("oot/auc")[1]] >= own:
             yield (
-                f"That it ranks better than '{name}' (AUC {auc:.3f}) is within the reach of chance."
+                f"'{name}' (AUC {auc:.3f}) is not clearly apart: its interval reaches the AUC of "
+                f"this version. `firmpulse models compare` pairs versions on the same draws."
             )
 
 
@@ -106,15 +107,18 @@ def _of_segments(segments: pl.DataFrame) -> Iterator[str]:
                 f"{row['observed_expected']:.2f} ({row['observed_expected_low']:.2f} to "
                 f"{row['observed_expected_high']:.2f})."
             )
-        if row["auc_high"] < 0.70:
+        if row["auc_high"] is not None and row["auc_high"] < 0.70:
             yield f"The model hardly ranks {where}: AUC {row['auc']:.2f}."
     silent = segments.filter(pl.col("auc").is_null()).height
     if silent:
-        yield f"{silent} of {segments.height} segments have too few outcomes to be measured."
+        yield f"{silent} of {segments.height} segments have too few outcomes to be ranked."
 
 
 def _of_claims(gathered: Evidence) -> Iterator[str]:
     claims = gathered.claims
+    if claims is None:
+        yield f"What it is worth to a lender could not be measured: {gathered.claims_missing}."
+        return
     if claims.iso_approval.difference.high >= 0:
         yield (
             "A lower bad rate than the statements scorecard at the same approval share is not "

@@ -18,6 +18,8 @@ from training.validation import findings
 from training.validation.evidence import Evidence
 
 _NONE = "–"
+# A description of a version in MLflow holds 5,000 characters; the pack has them all.
+_MOST_FINDINGS = 12
 # Metric of a run → its heading, in the order of the pack.
 _METRICS = {
     "auc": "AUC",
@@ -58,7 +60,7 @@ def page(
         compared=compared,
         metric_names=_METRICS,
         row_names=_ROWS,
-        claims=claims_table.table(gathered.claims),
+        claims=claims_table.table(gathered.claims) if gathered.claims else (),
         swap_labels=claims_table.CELL_LABELS,
         cuts=_by_cut(gathered.segments),
         vintages=_pivot(gathered.vintages),
@@ -76,7 +78,7 @@ def card(
     """Return the model card as Markdown: purpose, data, results, limits."""
     template = _environment().get_template("model_card.md.j2")
     shared = _shared(gathered, metrics, compared, gates)
-    return template.render(**shared, compared=compared)
+    return template.render(**shared, compared=compared, most_findings=_MOST_FINDINGS)
 
 
 def grades_frame(grades: Sequence[GradeCheck]) -> pl.DataFrame:

@@ -11,14 +11,15 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from features.coverage import FEWEST_MONTHS
 from firmpulse.errors import NotReadyError
 from training.split import EXCLUDED
 
 # Days past due at the end of a month; the definition of default of labels.default_12m.
 ARREARS_DAYS, DEFAULT_DAYS = 30, 90
-# Fewer observed months than this keep a firm out of labels.default_12m.
-LEAST_OBSERVED_MONTHS = 3
 
+# A vintage of fewer firms is not shown: its rates would be about them.
+LEAST_FIRMS = 5
 MONTHS_ON_BOOK = (3, 6, 9, 12, 18, 24, 36)
 # Bucket → fewest days past due in it.
 BUCKETS: Mapping[str, int] = MappingProxyType(
@@ -235,6 +236,13 @@ def vintages(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame
     )
 
 
+def without_small(vintages: pl.DataFrame) -> pl.DataFrame:
+    """Return the vintages, those of fewer than five firms without counts and rates."""
+    shown = pl.col("firms") >= LEAST_FIRMS
+    hidden = ("firms", "cumulative_30_plus_rate", "cumulative_90_plus_rate")
+    return vintages.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in hidden)
+
+
 def roll_rates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
     """Return how firms move between buckets of days past due from one month to the next.
 
@@ -284,7 +292,7 @@ def funnel(
             _FUNNEL,
             {
                 "default_days": DEFAULT_DAYS,
-                "least_months": LEAST_OBSERVED_MONTHS,
+                "least_months": FEWEST_MONTHS,
                 "excluded": EXCLUDED,
             },
         )

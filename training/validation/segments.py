@@ -1,10 +1,12 @@
 """Kinds of firms by which a validator looks at a model: industry, size, age, region, coverage."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import duckdb
 import polars as pl
 
+from consent.grants import MAIN_SOURCES
 from features import coverage
 from firmpulse import warehouse
 from firmpulse.industries import section_of
@@ -18,7 +20,6 @@ _SALES_BOUNDS = (3_000_000.0, 20_000_000.0)
 _SALES_BANDS = ("below 3 million a year", "3 to 20 million", "from 20 million")
 _AGE_BOUNDS_MONTHS = (36.0, 72.0, 120.0)
 _AGE_BANDS = ("below 3 years", "3 to 6 years", "6 to 10 years", "from 10 years")
-_SOURCES = ("tax", "bank", "supply_chain", "power")
 
 # GB/T 2260 of provinces, by the region of the country that the statistics bureau counts them to.
 _REGIONS = {
@@ -51,7 +52,7 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
         found["size"] = _banded(yearly, _SALES_BOUNDS, _SALES_BANDS)
     if "profile_firm_age_months" in rows.columns:
         found["age"] = _banded(pl.col("profile_firm_age_months"), _AGE_BOUNDS_MONTHS, _AGE_BANDS)
-    flags = {source: f"profile_has_{source}" for source in _SOURCES}
+    flags = {source: f"profile_has_{source}" for source in MAIN_SOURCES}
     if set(flags.values()) <= set(rows.columns):
         found["sources"] = _sources(flags)
     if {coverage.OBSERVED_MONTHS, coverage.SOURCE_COUNT} <= set(rows.columns):
@@ -67,8 +68,8 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
     return labelled.drop("firm_id")
 
 
-def provinces(settings: Settings, rows: pl.DataFrame) -> pl.DataFrame | None:
-    """Return firm_id and province_code of the newest known registrations, None without a table."""
+def provinces(settings: Settings, rows: pl.DataFrame, as_of: date) -> pl.DataFrame | None:
+    """Return firm_id and province_code as registered by `as_of`, None where none is masked."""
     with warehouse.connect(settings) as connection:
         connection.register("wanted_firms", rows.select("firm_id").unique())
         try:
@@ -76,10 +77,13 @@ def provinces(settings: Settings, rows: pl.DataFrame) -> pl.DataFrame | None:
                 "select cast(firm_id as varchar) as firm_id, "
                 "max_by(province_code, (updated_on, record_version)) as province_code "
                 "from warehouse.staging.stg_tax__registration "
-                "where cast(firm_id as varchar) in (select firm_id from wanted_firms) "
-                "group by firm_id order by firm_id"
+                "where available_at <= $as_of "
+                "and cast(firm_id as varchar) in (select firm_id from wanted_firms) "
+                "group by firm_id order by firm_id",
+                {"as_of": as_of},
             ).pl()
-        except duckdb.CatalogException:
+        except (duckdb.CatalogException, duckdb.BinderException):
+            # No registration was ever masked, or none since provinces are kept.
             return None
 
 

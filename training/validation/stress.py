@@ -14,6 +14,9 @@ would move in a way that they do not tell alone, and a stressed PD leaves that o
 - shares of a whole of which sales are an unknown part: cash, two-way trade;
 - places in the graph of trade, which depend on the other firms.
 
+A dearer power price and a higher prime rate are no scenarios: no feature knows the share of power
+in a firm's costs, or the balance and terms of its loans.
+
 Source: European Banking Authority, Guidelines on institutions' stress testing (2018), sensitivity
 analysis.
 """

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from features import contract
 from features.registry import FeatureMeta
@@ -45,24 +46,42 @@ def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) 
             f"{tracking.CREDIT_MODEL} has no version {version}; "
             f"run: firmpulse train --as-of {as_of}"
         )
-    frame = frozen.read(settings, as_of)
-    if found.tags.get("frame_digest") != frame.digest:
-        raise NotReadyError(
-            f"version {version} was fitted on another frame than the one of {as_of}, which was "
-            f"sampled anew since; train anew to validate"
-        )
-    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, found.version)
-    files = folder / "artifacts" / "bundle"
+    frame = frame_of(settings, as_of, found.tags.get("frame_digest", ""))
     run = tracking.client(settings).get_run(found.run_id).data
     return Subject(
         version=str(found.version),
         run_id=found.run_id,
-        model=bundle.load(files),
-        features=contract.load(files),
+        model=bundle.load(files_of(settings, found.version)),
+        features=contract.load(files_of(settings, found.version)),
         boosting=_boosting(run.params, config),
         statements=_statements(settings, frame),
         frame=frame,
     )
+
+
+def frame_of(settings: Settings, as_of: date, digest: str) -> FrozenFrame:
+    """Return the frame of a date if it is the one with this digest.
+
+    Raises:
+        NotReadyError: it was sampled anew since, or never.
+    """
+    frame = frozen.read(settings, as_of)
+    if frame.digest != digest:
+        raise NotReadyError(
+            f"the frame of {as_of} was sampled anew since the version was fitted; "
+            f"train another on it"
+        )
+    return frame
+
+
+def files_of(settings: Settings, version: str) -> Path:
+    """Return the folder with the files of a version.
+
+    Raises:
+        ModelChangedError: one of them is not what was registered.
+    """
+    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version)
+    return folder / "artifacts" / "bundle"
 
 
 def _boosting(logged: Mapping[str, str], config: TrainingConfig) -> Mapping[str, float | int | str]:

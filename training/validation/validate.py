@@ -97,7 +97,8 @@ def _compared(settings: Settings, subject: Subject) -> Mapping[str, Mapping[str,
     )
     shown = {f"{tracking.CREDIT_MODEL} v{subject.version}": dict(own.data.metrics)}
     for run in runs:
-        if run.data.tags["model"] != tracking.CREDIT_MODEL:
+        is_rival = run.data.tags["model"] != tracking.CREDIT_MODEL
+        if is_rival and "oot/auc" in run.data.metrics:
             shown.setdefault(run.data.tags["model"], dict(run.data.metrics))
     return shown
 
@@ -105,7 +106,7 @@ def _compared(settings: Settings, subject: Subject) -> Mapping[str, Mapping[str,
 def _metrics(gathered: Evidence) -> dict[str, Interval | float]:
     moved = characteristics.moved_much(gathered.characteristics)
     return {
-        **claims_table.metrics(gathered.claims),
+        **(claims_table.metrics(gathered.claims) if gathered.claims else {}),
         "stability/strong_features_moved": float(moved.height),
         **{f"stress/{_slug(r.scenario)}": r.mean_prob_after for r in gathered.stress},
     }
@@ -119,8 +120,9 @@ def _slug(scenario: str) -> str:
 
 
 def _tables(gathered: Evidence) -> dict[str, Any]:
+    claims = {} if gathered.claims is None else {"claims": claims_table.frame(gathered.claims)}
     return {
-        "claims": claims_table.frame(gathered.claims),
+        **claims,
         "grades": pack.grades_frame(gathered.grades),
         "segments": gathered.segments,
         "sources": gathered.sources,
