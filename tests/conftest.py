@@ -1,8 +1,12 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from firmpulse.settings import Settings
+
+# Small matrices are no faster on two threads, which spin where workers share the cores.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ Folder = Annotated[
     Path,
     typer.Option("--from", exists=True, file_okay=False, help="Folder with the provider's files."),
 ]
-_REPEATS, _FOLDS = 10, 5
+_FOLDS = 5
 real_app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
 
 
@@ -44,7 +44,10 @@ def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, da
 
 
 @real_app.command("cumcm2020c")
-def cumcm2020c(folder: Folder) -> None:
+def cumcm2020c(
+    folder: Folder,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the cross-validation.")] = 10,
+) -> None:
     """VAT invoices of 425 firms, 123 of them with an outcome (contest CUMCM 2020 C)."""
     from training import undated
 
@@ -53,12 +56,12 @@ def cumcm2020c(folder: Folder) -> None:
     settings, as_of = _prepare("cumcm2020c", folder, progress)
     progress.heading("Cross-validating on the firms whose outcome is known")
     started = progress.seconds
-    report = undated.cross_validate(settings, as_of, repeats=_REPEATS, folds=_FOLDS)
+    report = undated.cross_validate(settings, as_of, repeats=repeats, folds=_FOLDS)
     progress.done("cross-validate and register", progress.seconds - started)
     nightly.run_night(settings, as_of, progress)
     summary.show_rows(settings, as_of, console)
     _show_invoices(settings, as_of, console)
-    _show_comparison(report, console)
+    _show_comparison(report, repeats, console)
     _show_single_features(settings, as_of, console)
     summary.show_scores(settings, as_of, console)
     summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
@@ -100,12 +103,12 @@ def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:
     console.print(table)
 
 
-def _show_comparison(report: "CrossValidationReport", console: Console) -> None:
+def _show_comparison(report: "CrossValidationReport", repeats: int, console: Console) -> None:
     metrics = report.comparison.metrics
     table = Table(
         "model", "AUC (95 %)", "KS (95 %)",
         title=f"{report.firms} firms, {report.bads} defaulted; repeated stratified "
-        f"cross-validation, {_REPEATS} x {_FOLDS} folds; registered: {report.registered}",
+        f"cross-validation, {repeats} x {_FOLDS} folds; registered: {report.registered}",
     )  # fmt: skip
     for name, measured in metrics.items():
         shown = (measured[metric] for metric in ("auc", "ks"))

@@ -191,7 +191,7 @@ def _register_version(settings: Settings, digest: str) -> None:
     from firmpulse import tracking
 
     client = tracking.client(settings)
-    tracking.use_experiment(settings, "test")
+    tracking.use_experiment(settings, "test", "one version")
     import mlflow
 
     with mlflow.start_run() as run:
