@@ -20,7 +20,7 @@ def folder(shared_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def printed(folder: Path, home: Settings) -> str:
     """Return what the command printed."""
-    return firmpulse(home, "real", "cumcm2020c", "--from", str(folder), "--repeats", "3")
+    return firmpulse(home, "real", "cumcm2020c", "--from", str(folder))
 
 
 @pytest.fixture(scope="module")
