@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from firmpulse.calibration import Beta, Calibration, Isotonic, Platt
 from firmpulse.scale import FloatArray
+from training.metrics import losses
 
 # Firms in default from which steps of the map are trusted rather than a curve.
 ISOTONIC_FROM = 300
@@ -149,5 +150,4 @@ def _shift(calibrated: FloatArray, outcome: FloatArray) -> float:
 
 
 def _log_loss(calibration: Calibration, raw_logit: FloatArray, outcome: FloatArray) -> float:
-    margin = calibration.logit(raw_logit)
-    return float(np.sum(np.logaddexp(0, margin) - outcome * margin))
+    return float(np.sum(losses(calibration.logit(raw_logit), outcome)))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from features.registry import FeatureMeta
-from firmpulse.bundle import matrix_of, pool_of
+from firmpulse.bundle import matrix_of
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from training import boosted, logistic
@@ -148,9 +148,7 @@ def _logits(
     """Return each model's log odds for unseen firms."""
     trees = boosted.fit_trees(seen, listed, config.boosting, settings, config.seed)
     matrix = matrix_of(unseen, listed.names, listed.categorical)
-    pool = pool_of(matrix, listed.categorical)
-    raw = trees.predict(pool, prediction_type="RawFormulaVal", thread_count=settings.threads)
-    boosting = np.asarray(raw, dtype=np.float64)
+    boosting = boosted.raw_logit(trees, unseen, listed, settings)
     signed = logistic.fit_signed(seen, listed, config.logistic_c).logit(matrix)
     strength = logistic.choose_strength(
         seen, listed, config.strengths, config.strength_repeats, config.seed

@@ -30,9 +30,6 @@ class Evaluation:
     metrics: dict[str, Interval | float]
     oot_outcome: FloatArray
     oot_prob: FloatArray
-    train_prob: FloatArray
-    # Out of time, best grade first.
-    grades: tuple[GradeCheck, ...]
 
 
 def evaluate(
@@ -78,7 +75,7 @@ def evaluate(
     }
     grades = calibration_checks.by_grade(bads_of(oot), oot_prob, config.asset_correlation)
     metrics |= _calibration(bads_of(oot), oot_prob, grades)
-    return Evaluation(metrics, bads_of(oot), oot_prob, learnt_prob, grades)
+    return Evaluation(metrics, bads_of(oot), oot_prob)
 
 
 def _calibration(

@@ -113,6 +113,11 @@ def weighted(
         }
 
 
+def losses(logit: FloatArray, outcome: FloatArray) -> FloatArray:
+    """Return the log loss of each row from its log odds, same shape."""
+    return np.asarray(np.logaddexp(0, logit) - outcome * logit, dtype=np.float64)
+
+
 def score_stability(expected: FloatArray, actual: FloatArray) -> float:
     """Return the PSI of two samples over the deciles of the first; 0 means identical."""
     cuts = stability.decile_cuts(expected)

@@ -18,6 +18,7 @@ from training import boosted
 from training.boosted import FeatureList, HeldOut
 from training.config import TrainingConfig
 from training.frozen import bads_of
+from training.metrics import losses
 
 _SPACE: Mapping[str, Any] = {
     "depth": lambda trial: trial.suggest_int("depth", 2, 5),
@@ -85,8 +86,7 @@ def _part_of(rows: pl.DataFrame, config: TrainingConfig) -> pl.DataFrame:
 
 def _losses(held_out: HeldOut, rows: pl.DataFrame) -> FloatArray:
     """Return the log loss of each row, shape (rows,)."""
-    raw, outcome = held_out.raw_logit, bads_of(rows)
-    return np.asarray(np.logaddexp(0, raw) - outcome * raw, dtype=np.float64)
+    return losses(held_out.raw_logit, bads_of(rows))
 
 
 def _table(study: Any, tried: list[HeldOut], rows: pl.DataFrame) -> pl.DataFrame:
