@@ -167,10 +167,13 @@ def _read_csv(path: Path, content: bytes) -> Iterator[Row]:
         raise DeliveryRefused(f"{path.name} is no text file; save it as CSV (UTF-8) or Excel")
     header = text.lstrip().partition("\n")[0]
     delimiter = max(",\t;|", key=header.count)
-    csv.field_size_limit(_MOST_FIELD_CHARACTERS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        yield from reader
+        for row in reader:
+            # csv's own limit would hold for the whole process.
+            if max(map(len, row), default=0) > _MOST_FIELD_CHARACTERS:
+                raise csv.Error(f"a field of more than {_MOST_FIELD_CHARACTERS} characters")
+            yield row
     except csv.Error as error:
         raise DeliveryRefused(
             f"{path.name} line {reader.line_num}: {error}; look for an open quote"

@@ -176,6 +176,8 @@ def _transcode(path: Path, copy: Path) -> None:
 def _csv_header(path: Path) -> tuple[str, ...]:
     with path.open("rb") as stream:
         start = stream.read(_HEADER_BYTES)
+    if len(start) == _HEADER_BYTES and b"\n" not in start and b"\r" not in start:
+        raise DeliveryRefused(f"the header row is longer than {_HEADER_BYTES} bytes")
     # A cut character at the end of the block belongs to a later row.
     text = start.decode("utf-8-sig", errors="ignore")
     try:
@@ -184,8 +186,6 @@ def _csv_header(path: Path) -> tuple[str, ...]:
         raise DeliveryRefused("the header row cannot be read; its quotes are broken") from None
     if not header:
         raise DeliveryRefused("the file has no header row")
-    if len(start) == _HEADER_BYTES and b"\n" not in start and b"\r" not in start:
-        raise DeliveryRefused(f"the header row is longer than {_HEADER_BYTES} bytes")
     if len(header) > MAX_COLUMNS:
         raise _too_many_columns(len(header))
     return tuple(header)

@@ -26,25 +26,65 @@ _KEYS = {
     "as_of": ("date", "Date that the row speaks for: only what was known then is used"),
 }
 
+_DIMENSIONS = {
+    "scale": "Scale: sales, purchases, energy, assets",
+    "growth": "Growth: sales, orders, energy against earlier months",
+    "stability": "Stability: how evenly sales, receipts and orders come",
+    "concentration": "Concentration: how much rests on few customers or suppliers",
+    "liquidity": "Liquidity: balances, receipts against payments, receivables",
+    "compliance": "Compliance: returns, payments and bills in time, void invoices",
+    "supply_chain": "Supply chain: orders, deliveries, place in the graph of trade",
+    "activity": "Activity: active days and months, production, payroll",
+    "consistency": "Consistency: whether the sources tell the same story",
+    "profile": "Profile: age, industry, how much is known",
+}
+_PILLARS = {
+    "operations": "Operations 经营: scale, growth, liquidity and profile",
+    "tax": "Tax 税务: compliance",
+    "supply_chain": "Supply chain 供应链: concentration and supply chain",
+    "activity": "Activity 活跃度: stability and activity",
+    "consistency": "Consistency 一致性: consistency",
+}
+
 SCORES = Table(
     "scores",
     "One row per scored firm and as_of: default probability, score, grade and sub-scores.",
     {
         **_KEYS,
-        "default_prob": ("double", "Calibrated probability of default within 12 months, 0 to 1"),
+        "default_prob": (
+            "double",
+            "Calibrated probability of default within 12 months, 0 to 1; 1 for a firm in default",
+        ),
         "score": ("integer", "Score, 300 to 900; 40 points more halve the odds of default"),
-        "grade": ("varchar", "Grade AAA (best) to C, decided from default_prob"),
-        "scale_growth_score": ("double", "Scale and growth, 0 to 100; 50 is neutral"),
-        "stability_score": ("double", "Stability and activity, 0 to 100; 50 is neutral"),
-        "relations_score": ("double", "Customers and supply chain, 0 to 100; 50 is neutral"),
-        "liquidity_score": ("double", "Liquidity, 0 to 100; 50 is neutral"),
-        "trust_score": ("double", "Compliance, consistency and profile, 0 to 100; 50 is neutral"),
-        "coverage": ("varchar", "full: 4 sources; partial: 2 or 3; thin: 1, or under 6 months"),
+        "grade": (
+            "varchar",
+            "Grade AAA (best) to C, decided from default_prob; D for a firm in default",
+        ),
+        **{
+            f"dimension_{name}": ("double", f"{meaning}; 0 to 100, 50 is neutral")
+            for name, meaning in _DIMENSIONS.items()
+        },
+        **{
+            f"pillar_{name}": ("double", f"{meaning}; 0 to 100, 50 is neutral")
+            for name, meaning in _PILLARS.items()
+        },
+        "coverage": (
+            "varchar",
+            "full: 4 sources; partial: 2 or 3; thin: 1, or under 6 months; light_asset: a services "
+            "firm with project contracts",
+        ),
+        "supplements": ("varchar[]", "Supplements that were used: founder_credit, project_contracts"),
         "observed_months": ("integer", "Months since the first known fact of any source"),
         "source_count": ("integer", "Sources with a recent fact"),
+        "needs_review": ("boolean", "A person must look before a decision is taken on this score"),
+        "review_reasons": (
+            "varchar[]",
+            "Why: individual_business, founder_credit_used, thin_file, in_default",
+        ),
+        "grants": ("varchar[]", "Authorisations that this score was made by"),
         "model_name": ("varchar", "Registered model that scored"),
         "model_version": ("varchar", "Version of that model; see model_versions"),
-        "feature_digest": ("varchar", "SHA-256 of all features that this night was scored on"),
+        "feature_digest": ("varchar", "SHA-256 of the firm's features that the score was made of"),
     },
 )
 
@@ -73,6 +113,87 @@ UNSCORED = Table(
         "reason_en": ("varchar", "Why there is no score, in English"),
         "help_zh": ("varchar", "What would help, in Chinese"),
         "help_en": ("varchar", "What would help, in English"),
+    },
+)
+
+WARNINGS = Table(
+    "warnings",
+    "One row per firm, as_of and rule that holds: what was found and how it was measured.",
+    {
+        **_KEYS,
+        "rule_id": ("varchar", "Rule of scoring/warnings/rules.yml"),
+        "level": ("varchar", "blue (蓝, notice), yellow (黄, watch), orange (橙, restrict), red (红, stop)"),
+        "source": ("varchar", "Source that the rule looks at; model for a rule on the score"),
+        "text_zh": ("varchar", "What was found, in Chinese"),
+        "text_en": ("varchar", "What was found, in English"),
+        "value": ("double", "Value that was found"),
+        "threshold": ("double", "Bound of the rule that it is beyond"),
+        "unit": ("varchar", "Unit of both"),
+        "peer_percentile": (
+            "double",
+            "Share of firms of the same industry and region that are better off, 0 to 1; null with "
+            "fewer than 20 peers",
+        ),
+        "opened_on": ("date", "First night of the unbroken run in which the rule held"),
+        "evidence_hash": ("varchar", "SHA-256 of rule, firm, as_of, value, threshold and features read"),
+    },
+)
+
+WARNING_LEVELS = Table(
+    "warning_levels",
+    "One row per watched firm and as_of: its warning level, and since when.",
+    {
+        **_KEYS,
+        "level": ("varchar", "none, blue (蓝), yellow (黄), orange (橙) or red (红) in force"),
+        "found_level": ("varchar", "Level that this night's rules alone give"),
+        "since": ("date", "First night of the level in force"),
+        "clean_since": (
+            "date",
+            "First night of the unbroken run with a lower found level; after two months the level "
+            "falls by one notch",
+        ),
+        "blue": ("integer", "Blue rules that hold"),
+        "yellow": ("integer", "Yellow rules that hold"),
+        "orange": ("integer", "Orange rules that hold"),
+        "red": ("integer", "Red rules that hold"),
+        "stale_sources": (
+            "varchar[]",
+            "Granted sources whose extract is overdue (DATA_STALE); their rules were not asked",
+        ),
+    },
+)
+
+HIDDEN_CHAMPIONS = Table(
+    "hidden_champions",
+    "One row per firm and as_of: a small firm with a strong place in the graph of trade.",
+    {
+        **_KEYS,
+        "strength": ("double", "Strongest of the three percentiles, 0 to 1"),
+        "supplier_rank_percentile": ("double", "Rank as a supplier among its division, 0 to 1"),
+        "large_buyer_percentile": ("double", "Share of sales to large buyers, percentile, 0 to 1"),
+        "sole_supplier_percentile": ("double", "Customers without another source, percentile, 0 to 1"),
+        "customer_retention": ("double", "Share of the customers of the year before that stayed"),
+        "industry": ("varchar", "GB/T 4754 division, two digits"),
+        "warning_level": ("varchar", "Warning level in force; never orange or red here"),
+        "evidence_zh": ("varchar", "What speaks for it, in Chinese"),
+        "evidence_en": ("varchar", "What speaks for it, in English"),
+    },
+)
+
+OVERRIDES = Table(
+    "overrides",
+    "One row per override: a person gives a scored firm another grade, a second one agrees.",
+    {
+        **_KEYS,
+        "override_id": ("varchar", "Number of the override"),
+        "model_grade": ("varchar", "Grade that the model gave"),
+        "grade": ("varchar", "Grade instead; at most two notches away"),
+        "reason_code": ("varchar", "Why; see scoring/overrides.py"),
+        "status": ("varchar", "proposed, approved, rejected"),
+        "maker": ("varchar", "Who proposed it"),
+        "checker": ("varchar", "Who decided; never the maker"),
+        "proposed_at": ("timestamptz", "When it was proposed"),
+        "decided_at": ("timestamptz", "When it was decided"),
     },
 )
 
@@ -126,6 +247,17 @@ RUN_STEPS = Table(
         "started_at": ("timestamptz", "When it started"),
         "seconds": ("double", "How long it took"),
         "rows_out": ("bigint", "Rows that came out; null where the step counts none"),
+    },
+)
+
+FEATURE_DRIFT = Table(
+    "feature_drift",
+    "One row per as_of, model version and feature: how far its values moved since training.",
+    {
+        "as_of": ("date", "Night or month end that was compared"),
+        "model_version": ("varchar", "Version whose frozen training frame it is held against"),
+        "feature": ("varchar", "Feature of the model"),
+        "psi": ("double", "Population stability index; 0.25 and more asks for action"),
     },
 )
 
