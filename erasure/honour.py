@@ -94,7 +94,8 @@ def _reach(going: Sequence[Withdrawal], identifiers: Mapping[str, str]) -> list[
 def _publish_again(settings: Settings, on: date) -> None:
     """Swap in a published file without the erased firms, where anything is published."""
     if settings.scores_dir.is_dir() and any(settings.scores_dir.iterdir()):
-        publish.publish_again(settings, withdrawals.withheld(settings, on))
+        withheld = withdrawals.withheld(settings, on)
+        publish.publish_again(settings, withheld, keep_previous=False)
 
 
 def _certify(

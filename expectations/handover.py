@@ -1,6 +1,6 @@
 """What is checked at each hand-over of the night: profile the batch, require its suite."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +60,15 @@ def features(settings: Settings, as_of: date) -> dict[str, Any]:
     return {"features": found["rows"], "warnings": warnings}
 
 
-def scores(settings: Settings, as_of: date, champion: str | None) -> dict[str, Any]:
+def scores(
+    settings: Settings,
+    as_of: date,
+    champion: str | None,
+    firm_ids: Collection[str] | None = None,
+) -> dict[str, Any]:
     """Check the scores of a night; without a champion there are none to check.
+
+    With `firm_ids`, only these firms were to be scored.
 
     Raises:
         ExpectationFailed: a firm is missing or twice, or a score is out of range.
@@ -69,8 +76,9 @@ def scores(settings: Settings, as_of: date, champion: str | None) -> dict[str, A
     if champion is None:
         return {"message": "no champion, no scores to check"}
     live = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
+    due = set(live["firm_id"]) if firm_ids is None else set(live["firm_id"]) & set(firm_ids)
     with warehouse.connect(settings) as connection:
-        expected = profiles.expected_scores(connection, as_of, live["firm_id"].unique().to_list())
+        expected = profiles.expected_scores(connection, as_of, sorted(due))
     return _check(settings, as_of, "scores", profiles.scores, {"expected_rows": expected})
 
 

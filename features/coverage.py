@@ -4,6 +4,9 @@ import polars as pl
 
 OBSERVED_MONTHS, SOURCE_COUNT = "profile_observed_months", "profile_source_count"
 FULL, PARTIAL, THIN, INSUFFICIENT = "full", "partial", "thin", "insufficient"
+FOUNDER_CREDIT, PROJECT_CONTRACTS = "founder_credit", "project_contracts"
+# What `tier` and `supplements` read.
+COVERAGE_FEATURES = (OBSERVED_MONTHS, SOURCE_COUNT)
 
 FEWEST_MONTHS = 3
 _THIN_BELOW_MONTHS = 6
@@ -23,3 +26,8 @@ def tier() -> pl.Expr:
         .otherwise(pl.lit(FULL))
         .alias("coverage")
     )
+
+
+def supplements() -> pl.Expr:
+    """Return the supplements that a firm's score uses, a list of text."""
+    return pl.lit([], dtype=pl.List(pl.String)).alias("supplements")

@@ -14,14 +14,15 @@ from firmpulse.scale import FloatArray
 
 TOP_REASONS = 4
 
-# Sub-score → the registry's dimensions it sums over.
-SUB_SCORES = {
-    "scale_growth_score": ("scale", "growth"),
-    "stability_score": ("stability", "activity"),
-    "relations_score": ("concentration", "supply chain"),
-    "liquidity_score": ("liquidity",),
-    "trust_score": ("compliance", "consistency", "profile"),
+# Pillar → the registry's dimensions that it sums over; each dimension belongs to one pillar.
+PILLARS = {
+    "operations": ("scale", "growth", "liquidity", "profile"),
+    "tax": ("compliance",),
+    "supply_chain": ("concentration", "supply chain"),
+    "activity": ("stability", "activity"),
+    "consistency": ("consistency",),
 }
+DIMENSIONS = tuple(dimension for own in PILLARS.values() for dimension in own)
 
 # State of the feature behind a reason → its texts; {} is the feature's name.
 _TEXTS = {
@@ -42,27 +43,34 @@ class Explained:
 
 
 def sub_scores(explained: Explained) -> dict[str, FloatArray]:
-    """Return each sub-score in 0–100, shape (firms,).
+    """Return `dimension_*` and `pillar_*`, each in 0–100, shape (firms,).
 
     50 is neutral; a dimension that alone doubles the odds of default scores 20, one that halves
-    them 80.
+    them 80. The log odds of a pillar are the sum of those of its dimensions.
 
     Raises:
-        ContractError: a feature's dimension belongs to no sub-score.
+        ContractError: a feature's dimension belongs to no pillar.
     """
-    known = {dimension for dimensions in SUB_SCORES.values() for dimension in dimensions}
-    for feature in explained.features:
-        if feature.dimension not in known:
+    pushes = {dimension: np.zeros(len(explained.log_odds)) for dimension in DIMENSIONS}
+    for place, feature in enumerate(explained.features):
+        if feature.dimension not in pushes:
             raise ContractError(
-                f"{feature.name} has dimension {feature.dimension!r}, which no sub-score sums; "
-                f"known are {', '.join(sorted(known))}"
+                f"{feature.name} has dimension {feature.dimension!r}, which no pillar sums; "
+                f"known are {', '.join(sorted(DIMENSIONS))}"
             )
-    scores = {}
-    for name, dimensions in SUB_SCORES.items():
-        own = np.array([feature.dimension in dimensions for feature in explained.features])
-        push = explained.log_odds[:, own].sum(axis=1)
-        scores[name] = np.round(100 / (1 + np.exp(2 * push)), 1)
+        pushes[feature.dimension] += explained.log_odds[:, place]
+    scores = {f"dimension_{_code(name)}": _points(push) for name, push in pushes.items()}
+    for pillar, dimensions in PILLARS.items():
+        scores[f"pillar_{pillar}"] = _points(np.sum([pushes[name] for name in dimensions], axis=0))
     return scores
+
+
+def _points(push: FloatArray) -> FloatArray:
+    return np.asarray(100 / (1 + np.exp(2 * push)))
+
+
+def _code(text: str) -> str:
+    return text.replace(" ", "_")
 
 
 def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -110,7 +118,7 @@ def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
     missing = _missing(explained.features, firms)[firm, feature]
     names = np.array([item.name for item in explained.features])
     states = np.array([_state(item) for item in explained.features])
-    codes = np.array([f"{source}.{name.replace(' ', '_')}" for source, name in groups])
+    codes = np.array([f"{source}.{_code(name)}" for source, name in groups])
     dimensions = np.array([name for _, name in groups])
     chosen = pl.DataFrame(
         {

@@ -1,6 +1,8 @@
 """Which date a run speaks for; the only place that decides it."""
 
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError
@@ -46,3 +48,24 @@ def day_of(given: str | None, interval_end: datetime | None) -> str:
             'this run has no data interval; trigger it with {"on": "2026-10-31"}'
         )
     return interval_end.astimezone(CHINA).date().isoformat()
+
+
+def of_arrivals(given: str | None, events: Mapping[Any, Collection[Any]]) -> str:
+    """Return the day of a run that deliveries caused, in ISO format: the date given, or theirs.
+
+    Args:
+        given: the run's parameter `as_of`, such as 2026-10-31.
+        events: the run's asset events; those of the watcher say on which day a delivery came in.
+
+    Raises:
+        ConfigurationError: there is neither, or the given date is none.
+    """
+    days = [
+        event.extra["payload"]["as_of"]
+        for found in events.values()
+        for event in found
+        if event.extra.get("from_trigger")
+    ]
+    if given or not days:
+        return resolve(given, None)
+    return max(days)

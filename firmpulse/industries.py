@@ -47,7 +47,7 @@ SECTIONS = (
     Section("T", "国际组织", "国际组织", "international organisations", 97, 97),
 )
 BY_LETTER = {section.letter: section for section in SECTIONS}
-_BY_DIVISION = {
+BY_DIVISION = {
     f"{number:02}": section
     for section in SECTIONS
     for number in range(section.first, section.last + 1)
@@ -56,4 +56,22 @@ _BY_DIVISION = {
 
 def section_of(code: str) -> Section | None:
     """Return the section of a division, group or class (two to four digits), None if unknown."""
-    return _BY_DIVISION.get(code[:2])
+    return BY_DIVISION.get(code[:2])
+
+
+def medium_revenue_cny() -> dict[str, float]:
+    """Return division → revenue a year from which a firm is medium-sized, where there is a bound.
+
+    A firm has to be above the bounds of staff, revenue and assets alike, so one below the bound of
+    revenue is small whatever the others say. Industries that are sized by staff or assets alone are
+    absent. Source: 工信部联企业〔2011〕300号.
+    """
+    bounds = {
+        (1, 5): 5e6, (6, 46): 20e6, (47, 50): 60e6, (51, 51): 50e6, (52, 52): 5e6,
+        (54, 58): 30e6, (59, 59): 10e6, (60, 62): 20e6, (63, 65): 10e6, (70, 70): 10e6,
+    }  # fmt: skip
+    return {
+        f"{division:02}": bound
+        for (first, last), bound in bounds.items()
+        for division in range(first, last + 1)
+    }

@@ -21,9 +21,16 @@ _AIRFLOW_PARTS: dict[str, list[str]] = {
     "api-server": [],
     "scheduler": ["--skip-serve-logs"],
     "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],
 }
 _AIRFLOW = (sys.executable, "-m", "airflow")
-NAMES = ("airflow-api-server", "airflow-scheduler", "airflow-dag-processor", "mlflow")
+NAMES = (
+    "airflow-api-server",
+    "airflow-scheduler",
+    "airflow-dag-processor",
+    "airflow-triggerer",
+    "mlflow",
+)
 _WAIT_SECONDS = 180.0
 _NEWEST_NIGHT = """
     select coalesce((select max(as_of) from scores), (select max(as_of) from run_steps))
@@ -142,12 +149,13 @@ def _prepare_airflow(settings: Settings) -> None:
 
 
 def _wait(settings: Settings, mlflow: Service, airflow: Sequence[Service]) -> None:
-    api, scheduler, processor = airflow
+    api, scheduler, processor, triggerer = airflow
     checks = (
         (mlflow, lambda: _get(f"{mlflow.address}/health") is not None),
         (api, lambda: _health(api, "metadatabase")),
         (scheduler, lambda: _health(api, "scheduler")),
         (processor, lambda: _health(api, "dag_processor") and _knows_dags(settings, api)),
+        (triggerer, lambda: _health(api, "triggerer")),
     )
     for service, healthy in checks:
         services.wait_until(settings, service, healthy, _WAIT_SECONDS)

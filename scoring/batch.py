@@ -2,24 +2,25 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 import polars as pl
 
-from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from features import coverage, reasons, registry
-from features.frame import SNAPSHOTS, frame
-from features.permitted import withhold
-from features.registry import FeatureMeta, Registry
-from firmpulse import bundle, digests, runlog, scale, tracking, warehouse
+from features.registry import FeatureMeta
+from firmpulse import bundle, runlog, scale, tracking
 from firmpulse.bundle import CreditModel
-from firmpulse.errors import NotReadyError
+from firmpulse.code_version import code_version
 from firmpulse.settings import Settings
-from scoring import store, unscored
+from scoring import marks, review, store, unscored
+from scoring.inputs import assessable, load_model, metas_of, read_firms
+
+# Firms that are scored at once; exact SHAP is fastest in batches of this size.
+BATCH_FIRMS = bundle.SHAP_BATCH_ROWS
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,28 @@ class ScoringReport:
     unscored: Mapping[str, int] = field(default_factory=dict)
     # Grade → firms, best grade first.
     grades: Mapping[str, int] = field(default_factory=dict)
-    feature_digest: str | None = None
     # Part of the work → seconds.
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def score(settings: Settings, as_of: date) -> ScoringReport:
+@dataclass(frozen=True)
+class Scored:
+    """Results of a batch of firms."""
+
+    # One row a firm: the columns of the table scores, but for model name and version.
+    scores: pl.DataFrame
+    # Up to four rows a firm.
+    reasons: pl.DataFrame
+    # One row a firm: what it was scored on, kept without values.
+    marks: pl.DataFrame
+
+
+def score(
+    settings: Settings, as_of: date, firm_ids: Collection[str] | None = None
+) -> ScoringReport:
     """Score every firm that has a snapshot at `as_of`; a second run gives the same rows.
+
+    With `firm_ids`, only those firms; rows of others stay as they are.
 
     Raises:
         NotReadyError: no features were built for `as_of`, or the champion needs a feature that
@@ -51,44 +67,41 @@ def score(settings: Settings, as_of: date) -> ScoringReport:
     if champion is None:
         return ScoringReport(as_of, None, _next_step(settings, as_of))
     with runlog.step(settings, as_of, "score") as step:
-        report = _score_with(settings, as_of, champion)
+        report = _score_with(settings, as_of, champion, firm_ids)
         step.rows_out = report.scored
     return report
 
 
-def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport:
+def _score_with(
+    settings: Settings, as_of: date, champion: Any, firm_ids: Collection[str] | None
+) -> ScoringReport:
     clock = time.perf_counter()
-    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, champion.version)
-    model = bundle.load(folder / "artifacts" / "bundle")
+    version = str(champion.version)
+    model = load_model(settings, version)
     loaded = time.perf_counter()
     known = registry.load(settings)
-    metas = _metas(known, model)
-    granted = assessable(settings, as_of)
+    metas = metas_of(known, model)
+    granted = assessable(settings, as_of, firm_ids)
     firms = read_firms(settings, as_of, known, model, granted)
-    digest = digests.of_rows(firms)
     read = time.perf_counter()
-    scores, why = score_firms(
-        model, metas, firms.filter(pl.col("coverage") != coverage.INSUFFICIENT), as_of
-    )
+    enough = firms.filter(pl.col("coverage") != coverage.INSUFFICIENT)
+    found = _joined(score_batches(model, metas, enough, as_of))
+    stamp = {"model_name": pl.lit(tracking.CREDIT_MODEL), "model_version": pl.lit(version)}
+    scores = found.scores.with_columns(**stamp, code_version=pl.lit(code_version()))
     computed = time.perf_counter()
     without_score = _unscored(granted, firms, as_of)
-    stamped = scores.with_columns(
-        model_name=pl.lit(tracking.CREDIT_MODEL),
-        model_version=pl.lit(str(champion.version)),
-        feature_digest=pl.lit(digest),
-    )
     entry = store.model_entry(settings, champion, model)
-    standing = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
-    store.replace(settings, as_of, store.Night(stamped, why, without_score, entry), standing)
+    night = store.Night(scores, found.reasons, without_score, entry, found.marks)
+    standing_firms = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
+    store.replace(settings, as_of, night, standing_firms, firm_ids)
     grades = Counter(scores["grade"])
     return ScoringReport(
         as_of=as_of,
-        champion=str(champion.version),
-        message=f"{scores.height} firms scored with version {champion.version}",
+        champion=version,
+        message=f"{scores.height} firms scored with version {version}",
         scored=scores.height,
         unscored=dict(sorted(Counter(without_score["reason"]).items())),
-        grades={grade: grades[grade] for grade in scale.GRADE_UPPER_PD if grade in grades},
-        feature_digest=digest,
+        grades={grade: grades[grade] for grade in scale.GRADES if grade in grades},
         seconds={
             "load": loaded - clock,
             "features": read - loaded,
@@ -98,87 +111,71 @@ def _score_with(settings: Settings, as_of: date, champion: Any) -> ScoringReport
     )
 
 
+def score_batches(
+    model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame, as_of: date
+) -> Iterator[Scored]:
+    """Yield the results batch by batch, so that memory follows the batch and not the night."""
+    for batch in firms.iter_slices(BATCH_FIRMS):
+        yield score_firms(model, metas, batch, as_of)
+
+
 def score_firms(
     model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame, as_of: date
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+) -> Scored:
     """Return scores and reasons; a pure function of the model and the firms' features.
+
+    A firm in default is graded D and not scored: its PD is 1, it has no sub-scores, and the
+    default is its reason.
 
     Args:
         model: the champion.
         metas: the model's features in its order.
-        firms: firm_id, as_of, coverage, its two features and the model's features.
+        firms: what `read_firms` returns, without firms of insufficient coverage.
         as_of: date of the scores.
     """
     default_prob = model.default_prob(firms)
     explained = reasons.Explained(metas, model.contributions(firms))
+    parts = reasons.sub_scores(explained)
+    names, categorical = model.bundle.features, model.bundle.categorical
     scores = firms.select(
         "firm_id",
         "as_of",
         pl.Series("default_prob", default_prob),
         pl.Series("score", scale.score(default_prob)).cast(pl.Int32),
         pl.Series("grade", scale.grade(default_prob)),
-        *(pl.Series(name, values) for name, values in reasons.sub_scores(explained).items()),
+        *(pl.Series(name, values) for name, values in parts.items()),
         "coverage",
+        "supplements",
         pl.col(coverage.OBSERVED_MONTHS).cast(pl.Int32).alias("observed_months"),
         pl.col(coverage.SOURCE_COUNT).fill_null(0).cast(pl.Int32).alias("source_count"),
+        *review.columns(),
+        "grants",
+        pl.Series("feature_digest", marks.digests(firms, names, categorical), dtype=pl.String),
+        "in_default",
     )
-    return scores, reasons.top_reasons(explained, firms, as_of)
-
-
-def assessable(settings: Settings, as_of: date) -> pl.DataFrame:
-    """Return the grants in force that let this recipient assess a firm, one row a grant."""
-    return Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
-
-
-def read_firms(
-    settings: Settings, as_of: date, known: Registry, model: CreditModel, granted: pl.DataFrame
-) -> pl.DataFrame:
-    """Return one row a firm with a grant and a snapshot at `as_of`: keys, features, coverage.
-
-    Args:
-        settings: home folder.
-        as_of: date of the scores.
-        known: definitions of the features.
-        model: the champion, whose features are read.
-        granted: firm_id and source of the grants that allow an assessment; what rests on another
-            source is null.
-
-    Raises:
-        NotReadyError: no firm has a snapshot at `as_of`.
-    """
-    names = dict.fromkeys((*model.bundle.features, coverage.OBSERVED_MONTHS, coverage.SOURCE_COUNT))
-    with warehouse.connect(settings) as connection:
-        spine = connection.execute(
-            f"select cast(firm_id as varchar) as firm_id, as_of from {SNAPSHOTS} "  # noqa: S608 - constant
-            f"where as_of = ? order by firm_id",
-            [as_of],
-        ).pl()
-        if spine.is_empty():
-            raise NotReadyError(
-                f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
-            )
-        permitted = spine.join(granted, on="firm_id", how="semi", maintain_order="left")
-        rows = frame(connection, known, permitted, list(names))
-    sources = granted.group_by("firm_id").agg(pl.col("source").n_unique().alias("granted"))
-    fewer = pl.min_horizontal(coverage.SOURCE_COUNT, pl.col("granted").cast(pl.Float64))
-    return (
-        withhold(rows, known.features, granted)
-        .join(sources, on="firm_id", maintain_order="left")
-        .with_columns(fewer.alias(coverage.SOURCE_COUNT))
-        .drop("granted")
-        .with_columns(coverage.tier())
+    kept = pl.Series("marks", marks.marks(firms, names, categorical), dtype=pl.Binary)
+    in_default = scores.filter("in_default").select("firm_id", "as_of")
+    raised = reasons.top_reasons(explained, firms, as_of)
+    return Scored(
+        scores=review.graded_d(scores, parts).drop("in_default"),
+        reasons=pl.concat(
+            [
+                raised.join(in_default, on="firm_id", how="anti"),
+                review.default_reasons(in_default),
+            ],
+            how="diagonal_relaxed",
+        ),
+        marks=firms.select("firm_id", "as_of", kept),
     )
 
 
-def _metas(known: Registry, model: CreditModel) -> tuple[FeatureMeta, ...]:
-    by_name = {feature.name: feature for feature in known.features}
-    gone = [name for name in model.bundle.features if name not in by_name]
-    if gone:
-        raise NotReadyError(
-            f"the champion reads {len(gone)} features that no longer exist (first: {gone[0]}); "
-            f"train and promote a new version"
-        )
-    return tuple(by_name[name] for name in model.bundle.features)
+def _joined(batches: Iterator[Scored]) -> Scored:
+    parts = list(batches)
+    return Scored(
+        pl.concat([part.scores for part in parts]),
+        pl.concat([part.reasons for part in parts]),
+        pl.concat([part.marks for part in parts]),
+    )
 
 
 def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Publish the scores as one file that analysts open, swapped in while they read the old one."""
 
+import shutil
+import uuid
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,13 +13,23 @@ from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from scoring import store
-from scoring.tables import CHECKED, DATA_QUALITY, PUBLISHED, RUN_STEPS, Table
+from scoring.tables import CHECKED, DATA_QUALITY, FEATURE_DRIFT, PUBLISHED, RUN_STEPS, Table
 
 # View → (what it shows, its query over the published tables).
 VIEWS: Mapping[str, tuple[str, str]] = {
     "latest_scores": (
-        "One row per firm: its newest score.",
-        "select * from scores qualify as_of = max(as_of) over (partition by firm_id)",
+        "One row per firm: its newest score, with the grade that counts.",
+        """
+        select scores.*, coalesce(overrides.grade, scores.grade) as final_grade
+        from (
+            select * from scores qualify as_of = max(as_of) over (partition by firm_id)
+        ) as scores
+        left join (
+            select firm_id, as_of, grade from overrides
+            where status = 'approved'
+            qualify decided_at = max(decided_at) over (partition by firm_id, as_of)
+        ) as overrides using (firm_id, as_of)
+        """,
     ),
     "latest_reasons": (
         "Up to four rows per firm: the reasons behind its newest score.",
@@ -43,6 +55,51 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         where previous_as_of is not null
         """,
     ),
+    "latest_warning_levels": (
+        "One row per watched firm: the newest warning level in force.",
+        "select * from warning_levels qualify as_of = max(as_of) over (partition by firm_id)",
+    ),
+    "open_warnings": (
+        "One row per firm and rule that held on the firm's newest night.",
+        """
+        select warnings.*, levels.level as level_in_force
+        from warnings
+        inner join latest_warning_levels as levels using (firm_id, as_of)
+        """,
+    ),
+    "watchlist": (
+        "One row per firm at level yellow, orange or red, worst first; with its newest score.",
+        """
+        select
+            levels.firm_id, levels.as_of, levels.level as level_in_force, levels.since,
+            levels.yellow, levels.orange, levels.red, levels.stale_sources,
+            scores.score, scores.final_grade, scores.default_prob
+        from latest_warning_levels as levels
+        left join latest_scores as scores using (firm_id)
+        where levels.level in ('yellow', 'orange', 'red')
+        order by
+            list_position(['red', 'orange', 'yellow'], levels.level), scores.default_prob desc,
+            levels.firm_id
+        """,
+    ),
+    "hidden_champions": (
+        "One row per firm that was a hidden champion when it was scored last, strongest first.",
+        """
+        select hidden_champions_history.* from hidden_champions_history
+        semi join latest_scores using (firm_id, as_of)
+        order by strength desc, firm_id
+        """,
+    ),
+    "unscored": (
+        "One row per firm whose newest assessment gave no score: why, and what would help.",
+        """
+        select unscored_history.* from unscored_history
+        left join latest_scores using (firm_id)
+        where latest_scores.as_of is null or latest_scores.as_of < unscored_history.as_of
+        qualify unscored_history.as_of = max(unscored_history.as_of)
+            over (partition by unscored_history.firm_id)
+        """,
+    ),
     "conservation": (
         "One row per landed delivery and table: where its announced rows went; missing is 0.",
         """
@@ -55,13 +112,12 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         where table_name is not null
         """,
     ),
-    "unscored_latest": (
-        "One row per firm without a score on the newest as_of: why, and what would help.",
-        "select * from unscored where as_of = ("
-        "select max(as_of) from (select as_of from scores union all select as_of from unscored))",
-    ),
 }
 
+# Link to the folder of Parquet files in the folder of scores.
+PARQUET = "parquet"
+# So many columns tell the rows of every table apart.
+_ORDER_COLUMNS = 5
 _VIEW_COLUMNS = {
     "rows_missing": "Announced rows that are in none of the other columns",
     "previous_as_of": "Date of the firm's score before this one",
@@ -69,6 +125,8 @@ _VIEW_COLUMNS = {
     "score_change": "Score minus previous score; negative means riskier",
     "previous_grade": "Grade on that date",
     "previous_default_prob": "Probability of default on that date",
+    "final_grade": "Grade of an approved override, otherwise the grade of the model",
+    "level_in_force": "Warning level of the firm in force: blue, yellow, orange or red",
 }
 
 
@@ -91,34 +149,60 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
     return path
 
 
-def publish_again(settings: Settings, withheld: Collection[str] = ()) -> Path:
+def publish_again(
+    settings: Settings, withheld: Collection[str] = (), *, keep_previous: bool = True
+) -> Path:
     """Publish what every cleared night has now, return the file's path.
 
-    The file is not encrypted: it holds tokens, never an identifier. It is built beside the old
-    one and renamed over it; a reader that has the old file open keeps reading the old rows.
+    The files are not encrypted: they hold tokens, never an identifier. The DuckDB file is built
+    beside the old one and renamed over it; a reader that has the old file open keeps reading the
+    old rows. The Parquet files are a new folder, to which the link `parquet` is turned; a reader
+    that follows the link once, and reads in the folder that it found, sees one publication.
+
+    Args:
+        settings: home folder.
+        withheld: firms that have withdrawn; no row of theirs is published.
+        keep_previous: leave the last Parquet folder to those who read in it; an erasure does not.
     """
     settings.scores_dir.mkdir(parents=True, exist_ok=True)
     building = settings.scores_dir / "building"
-    building.mkdir(exist_ok=True)
-    for leftover in building.iterdir():
-        leftover.unlink()
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
         connection.execute(f"attach '{_quoted(building / settings.scores_path.name)}' as published")
         for table in PUBLISHED:
             _copy(connection, table, withheld)
-            twin = _quoted(building / f"{table.name}.parquet")
-            connection.execute(f"copy published.{table.name} to '{twin}' (format parquet)")
+            twin = _quoted(building / f"{table.published_name}.parquet")
+            connection.execute(
+                f"copy published.{table.published_name} to '{twin}' (format parquet)"
+            )
         _add_views(connection)
         # Detaching writes the log into the file: what is renamed is complete.
         connection.execute("detach published")
     # Whoever may read the folder may read what is published in it.
-    mode = 0o600 | settings.scores_dir.stat().st_mode & 0o044
-    for file in sorted(building.iterdir(), key=lambda file: file.suffix == ".duckdb"):
-        file.chmod(mode)
-        file.replace(settings.scores_dir / file.name)
-    building.rmdir()
+    readers = settings.scores_dir.stat().st_mode & 0o055
+    for file in building.iterdir():
+        file.chmod(0o600 | readers & 0o044)
+    (building / settings.scores_path.name).replace(settings.scores_path)
+    building.chmod(0o700 | readers)
+    _turn_link(settings.scores_dir, building, keep_previous=keep_previous)
     return settings.scores_path
+
+
+def _turn_link(folder: Path, building: Path, *, keep_previous: bool) -> None:
+    """Make the built folder the one that `parquet` links to, and remove those before it."""
+    link = folder / PARQUET
+    previous = link.resolve() if link.is_symlink() else None
+    generation = folder / f"{PARQUET}-{uuid.uuid4().hex[:12]}"
+    building.rename(generation)
+    turning = folder / f"{PARQUET}.next"
+    turning.unlink(missing_ok=True)
+    turning.symlink_to(generation.name)
+    turning.replace(link)
+    for old in folder.glob(f"{PARQUET}-*"):
+        if old != generation and not (keep_previous and old == previous):
+            shutil.rmtree(old)
 
 
 def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> None:
@@ -144,7 +228,7 @@ def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> None:
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collection[str]) -> None:
-    target = f"published.{table.name}"
+    target = f"published.{table.published_name}"
     connection.execute(table.create_sql(target))
     origin = _origin(table)
     if _exists(connection, origin):
@@ -154,7 +238,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collect
             "where not list_contains($withheld, firm_id)"
         )
         checked, values = (cleared, {"withheld": list(withheld)}) if table in CHECKED else ("", {})
-        order = ", ".join(name for name in table.columns if name not in ("score", "log_odds"))
+        order = ", ".join(list(table.columns)[:_ORDER_COLUMNS])
         connection.execute(
             f"insert into {target} select {columns} from {origin} {checked} order by {order}",  # noqa: S608 - constants
             values,
@@ -165,7 +249,11 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collect
 
 
 def _origin(table: Table) -> str:
-    elsewhere = {DATA_QUALITY.name: "ops.deliveries", RUN_STEPS.name: "ops.steps"}
+    elsewhere = {
+        DATA_QUALITY.name: "ops.deliveries",
+        RUN_STEPS.name: "ops.steps",
+        FEATURE_DRIFT.name: "ops.feature_drift",
+    }
     return f"warehouse.{elsewhere.get(table.name, f'scoring.{table.name}')}"
 
 

@@ -16,7 +16,7 @@ from features import build, coverage, registry, scratch
 from firmpulse import bundle, scale, tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from scoring import batch
+from scoring import inputs
 
 _NIGHTS = "select max(as_of) from warehouse.ops.nights where as_of <= $since"
 
@@ -61,16 +61,15 @@ def restated(settings: Settings, since: date) -> RestatedReport:
     if champion is None:
         raise NotReadyError("no model is approved, so there are no scores that could move")
     night = _night(settings, since)
-    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, champion.version)
-    model = bundle.load(folder / "artifacts" / "bundle")
+    model = inputs.load_model(settings, str(champion.version))
     known = registry.load(settings)
-    granted = batch.assessable(settings, build.newest_night(settings))
+    granted = inputs.assessable(settings, build.newest_night(settings))
     with scratch.home(settings, "restated") as other:
         later_rows = _fill(settings, other, night)
         build.build(other, night, "facts")
         build.build(other, night, "features", only=(night, night))
-        before = batch.read_firms(settings, night, known, model, granted)
-        after = batch.read_firms(other, night, known, model, granted)
+        before = inputs.read_firms(settings, night, known, model, granted)
+        after = inputs.read_firms(other, night, known, model, granted)
     moved = _moved(model, before, after)
     return RestatedReport(night, str(champion.version), later_rows, before.height, moved)
 

@@ -11,7 +11,15 @@ import polars as pl
 from firmpulse import tracking, warehouse
 from firmpulse.bundle import CreditModel
 from firmpulse.settings import Settings
-from scoring.tables import MODEL_VERSIONS, REASONS, SCORES, UNSCORED, WRITTEN_BY_SCORING, Table
+from scoring.tables import (
+    MARKS,
+    MODEL_VERSIONS,
+    REASONS,
+    SCORES,
+    UNSCORED,
+    WRITTEN_BY_SCORING,
+    Table,
+)
 
 
 @dataclass(frozen=True)
@@ -22,13 +30,20 @@ class Night:
     reasons: pl.DataFrame
     unscored: pl.DataFrame
     model_version: pl.DataFrame
+    marks: pl.DataFrame
 
 
-def replace(settings: Settings, as_of: date, night: Night, standing: Collection[str] = ()) -> None:
+def replace(
+    settings: Settings,
+    as_of: date,
+    night: Night,
+    standing: Collection[str] = (),
+    firm_ids: Collection[str] | None = None,
+) -> None:
     """Replace the rows of `as_of` in one transaction; they wait to be cleared again.
 
     Results of the firms in `standing` stay: what they granted was this one assessment, and their
-    data may be gone.
+    data may be gone. With `firm_ids`, only rows of those firms are replaced.
     """
     with warehouse.connect(settings) as connection:
         prepare(connection)
@@ -38,9 +53,9 @@ def replace(settings: Settings, as_of: date, night: Night, standing: Collection[
             (SCORES, night.scores),
             (REASONS, night.reasons),
             (UNSCORED, night.unscored),
+            (MARKS, night.marks),
         ):
-            others = "as_of = ? and not list_contains(?, firm_id)"
-            _replace(connection, table, rows, others, [as_of, list(standing)])
+            replace_firms(connection, table, rows, as_of, standing, firm_ids)
         version = night.model_version.row(0, named=True)
         _replace(
             connection,
@@ -50,6 +65,21 @@ def replace(settings: Settings, as_of: date, night: Night, standing: Collection[
             [version["model_name"], version["model_version"]],
         )
         connection.execute("commit")
+
+
+def replace_firms(
+    connection: duckdb.DuckDBPyConnection,
+    table: Table,
+    rows: pl.DataFrame,
+    as_of: date,
+    standing: Collection[str] = (),
+    firm_ids: Collection[str] | None = None,
+) -> None:
+    """Replace a table's rows of `as_of`, of `firm_ids` or of all firms but those in `standing`."""
+    where, values = "as_of = ? and not list_contains(?, firm_id)", [as_of, list(standing)]
+    if firm_ids is not None:
+        where, values = f"{where} and list_contains(?, firm_id)", [*values, list(firm_ids)]
+    _replace(connection, table, rows, where, values)
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:

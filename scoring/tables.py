@@ -14,6 +14,13 @@ class Table:
     name: str
     grain: str
     columns: Mapping[str, tuple[str, str]]
+    # Name in the published file, where the plain name is that of a view of the newest rows.
+    history: str | None = None
+
+    @property
+    def published_name(self) -> str:
+        """Name of the table in the published file."""
+        return self.history or self.name
 
     def create_sql(self, target: str) -> str:
         """Return the statement that makes the table as `target` where it is absent."""
@@ -73,7 +80,10 @@ SCORES = Table(
             "full: 4 sources; partial: 2 or 3; thin: 1, or under 6 months; light_asset: a services "
             "firm with project contracts",
         ),
-        "supplements": ("varchar[]", "Supplements that were used: founder_credit, project_contracts"),
+        "supplements": (
+            "varchar[]",
+            "Supplements that were used: founder_credit, project_contracts",
+        ),
         "observed_months": ("integer", "Months since the first known fact of any source"),
         "source_count": ("integer", "Sources with a recent fact"),
         "needs_review": ("boolean", "A person must look before a decision is taken on this score"),
@@ -84,6 +94,7 @@ SCORES = Table(
         "grants": ("varchar[]", "Authorisations that this score was made by"),
         "model_name": ("varchar", "Registered model that scored"),
         "model_version": ("varchar", "Version of that model; see model_versions"),
+        "code_version": ("varchar", "Release and digest of the code that scored"),
         "feature_digest": ("varchar", "SHA-256 of the firm's features that the score was made of"),
     },
 )
@@ -97,7 +108,10 @@ REASONS = Table(
         "code": ("varchar", "Reason group: source and dimension, stable over model versions"),
         "dimension": ("varchar", "Dimension of the reason group"),
         "feature": ("varchar", "Strongest feature of the group"),
-        "log_odds": ("double", "What the group adds to the log odds of default (exact SHAP)"),
+        "log_odds": (
+            "double",
+            "What the group adds to the log odds of default (exact SHAP); null for a default",
+        ),
         "text_zh": ("varchar", "Reason in Chinese"),
         "text_en": ("varchar", "Reason in English"),
     },
@@ -114,6 +128,7 @@ UNSCORED = Table(
         "help_zh": ("varchar", "What would help, in Chinese"),
         "help_en": ("varchar", "What would help, in English"),
     },
+    history="unscored_history",
 )
 
 WARNINGS = Table(
@@ -122,7 +137,10 @@ WARNINGS = Table(
     {
         **_KEYS,
         "rule_id": ("varchar", "Rule of scoring/warnings/rules.yml"),
-        "level": ("varchar", "blue (蓝, notice), yellow (黄, watch), orange (橙, restrict), red (红, stop)"),
+        "level": (
+            "varchar",
+            "blue (蓝, notice), yellow (黄, watch), orange (橙, restrict), red (红, stop)",
+        ),
         "source": ("varchar", "Source that the rule looks at; model for a rule on the score"),
         "text_zh": ("varchar", "What was found, in Chinese"),
         "text_en": ("varchar", "What was found, in English"),
@@ -135,7 +153,10 @@ WARNINGS = Table(
             "fewer than 20 peers",
         ),
         "opened_on": ("date", "First night of the unbroken run in which the rule held"),
-        "evidence_hash": ("varchar", "SHA-256 of rule, firm, as_of, value, threshold and features read"),
+        "evidence_hash": (
+            "varchar",
+            "SHA-256 of rule, firm, as_of, value, threshold and features read",
+        ),
     },
 )
 
@@ -168,16 +189,44 @@ HIDDEN_CHAMPIONS = Table(
     "One row per firm and as_of: a small firm with a strong place in the graph of trade.",
     {
         **_KEYS,
-        "strength": ("double", "Strongest of the three percentiles, 0 to 1"),
-        "supplier_rank_percentile": ("double", "Rank as a supplier among its division, 0 to 1"),
-        "large_buyer_percentile": ("double", "Share of sales to large buyers, percentile, 0 to 1"),
-        "sole_supplier_percentile": ("double", "Customers without another source, percentile, 0 to 1"),
+        "strength": (
+            "double",
+            "Mean of the percentiles of large buyers, core buyers and deliveries in time, 0 to 1",
+        ),
+        "large_buyer_percentile": (
+            "double",
+            "Share of its sales that goes to large buyers, percentile in its industry",
+        ),
+        "core_buyer_percentile": (
+            "double",
+            "Share of its orders from core enterprises, percentile in its industry",
+        ),
+        "on_time_percentile": (
+            "double",
+            "Share of its deliveries accepted in time, percentile in its industry",
+        ),
+        "supplier_rank_percentile": (
+            "double",
+            "Rank as a supplier in the graph of trade, percentile; decides nothing",
+        ),
+        "sole_supplier_percentile": (
+            "double",
+            "Customers without another source, percentile; decides nothing",
+        ),
         "customer_retention": ("double", "Share of the customers of the year before that stayed"),
         "industry": ("varchar", "GB/T 4754 division, two digits"),
         "warning_level": ("varchar", "Warning level in force; never orange or red here"),
         "evidence_zh": ("varchar", "What speaks for it, in Chinese"),
         "evidence_en": ("varchar", "What speaks for it, in English"),
     },
+    history="hidden_champions_history",
+)
+
+# Kept in the warehouse, for replays; not published.
+MARKS = Table(
+    "marks",
+    "One row per scored firm and as_of: what it was scored on, without its values.",
+    {**_KEYS, "marks": ("blob", "2 bytes a feature, in the order of the model")},
 )
 
 OVERRIDES = Table(
@@ -194,6 +243,18 @@ OVERRIDES = Table(
         "checker": ("varchar", "Who decided; never the maker"),
         "proposed_at": ("timestamptz", "When it was proposed"),
         "decided_at": ("timestamptz", "When it was decided"),
+    },
+)
+
+# Kept in the warehouse, and told in the audit chain; not published.
+WARNING_CLEARANCES = Table(
+    "warning_clearances",
+    "One row per firm and as_of on which a person cleared its red warning level.",
+    {
+        **_KEYS,
+        "reason": ("varchar", "Why, in words, without names and numbers"),
+        "cleared_by": ("varchar", "Who answers for it"),
+        "cleared_at": ("timestamptz", "When it was cleared"),
     },
 )
 
@@ -258,10 +319,12 @@ FEATURE_DRIFT = Table(
         "model_version": ("varchar", "Version whose frozen training frame it is held against"),
         "feature": ("varchar", "Feature of the model"),
         "psi": ("double", "Population stability index; 0.25 and more asks for action"),
+        "missing_share": ("double", "Share of firms without a value"),
+        "reference_missing_share": ("double", "Share of training rows without a value"),
     },
 )
 
 # Tables whose rows of a night are published once its scores were checked.
-CHECKED = (SCORES, REASONS, UNSCORED)
-WRITTEN_BY_SCORING = (SCORES, REASONS, UNSCORED, MODEL_VERSIONS)
-PUBLISHED = (*WRITTEN_BY_SCORING, DATA_QUALITY, RUN_STEPS)
+CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS, OVERRIDES)
+WRITTEN_BY_SCORING = (*CHECKED, MODEL_VERSIONS, MARKS, WARNING_CLEARANCES)
+PUBLISHED = (*CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, DATA_QUALITY, RUN_STEPS)

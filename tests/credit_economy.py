@@ -39,6 +39,8 @@ CONFIG = replace(DEFAULT, trials=2, bootstrap_draws=200, segment_draws=50)
 INDUSTRIES = ("C17", "C33", "F51", "G54", "I65")
 # Firms of the scored night with too little history, by position.
 INSUFFICIENT, THIN, PARTIAL = 0, 1, 2
+# Firms that are one person's business.
+INDIVIDUAL = (12, 15)
 
 # name, source, dimension, sign, kind, loading on the latent quality (good = high)
 _SHAPES = (
@@ -116,6 +118,12 @@ def build_warehouse(settings: Settings) -> None:
         connection.execute(
             "create table warehouse.facts.fct_loan_monthly as "
             "select * replace (cast(firm_id as uuid) as firm_id) from loan_rows"
+        )
+        connection.register("registration_rows", _registrations())
+        connection.execute("create schema if not exists warehouse.staging")
+        connection.execute(
+            "create table warehouse.staging.stg_tax__registration as "
+            "select * replace (cast(firm_id as uuid) as firm_id) from registration_rows"
         )
     _write_manifest(settings)
     _write_grants(settings)
@@ -241,6 +249,22 @@ def _loans(labels: pl.DataFrame) -> pl.DataFrame:
     known = pl.DataFrame(rows, schema=["firm_id", "month", "days_past_due"], orient="row")
     return known.with_columns(
         available_at=pl.col("month").dt.month_end(), superseded_at=pl.lit(date(9999, 12, 31))
+    )
+
+
+def _registrations() -> pl.DataFrame:
+    """Return a registration of every firm; the individual ones belong to one person."""
+    return pl.DataFrame(
+        [
+            {
+                "firm_id": firm_id(position),
+                "registration_type": "个体工商户" if position in INDIVIDUAL else "有限责任公司",
+                "province_code": ("44", "33")[position % 2],
+                "record_version": 1,
+                "available_at": date(2023, 1, 2),
+            }
+            for position in range(FIRMS)
+        ]
     )
 
 

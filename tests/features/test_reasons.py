@@ -1,12 +1,13 @@
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 import yaml
 
 from features import coverage
-from features.reasons import SUB_SCORES, Explained, sub_scores, top_reasons
+from features.reasons import DIMENSIONS, Explained, sub_scores, top_reasons
 from features.registry import FeatureMeta
 from firmpulse.dbt_runner import DBT_PROJECT
 from firmpulse.errors import ContractError
@@ -65,15 +66,39 @@ def test_reasons_group_by_source_and_dimension() -> None:
 
 
 def test_sub_scores_of_known_pushes() -> None:
-    doubled = np.array([[np.log(2), 0.0, 0.0, -np.log(2), 0.0, 0.0]])
-    found = sub_scores(Explained(FEATURES, doubled))
-    assert {name: values.tolist() for name, values in found.items()} == {
-        "scale_growth_score": [20.0],
-        "stability_score": [50.0],
-        "relations_score": [50.0],
-        "liquidity_score": [80.0],
-        "trust_score": [50.0],
+    doubled = np.array([[np.log(2), 0.0, 0.0, -np.log(2), np.log(4), np.log(2)]])
+    found = {
+        name: float(values[0])
+        for name, values in sub_scores(Explained(FEATURES, doubled)).items()
+        if not np.isclose(values[0], 50)
     }
+    # A dimension that multiplies the odds by k scores 100 / (1 + k²).
+    assert found == pytest.approx(
+        {
+            "dimension_scale": 20.0,
+            "dimension_liquidity": 80.0,
+            "dimension_concentration": 100 / 17,
+            "dimension_compliance": 20.0,
+            "pillar_tax": 20.0,
+            "pillar_supply_chain": 100 / 17,
+        }
+    )
+
+
+def test_a_pillar_is_the_sum_of_its_dimensions() -> None:
+    found = sub_scores(Explained(FEATURES, LOG_ODDS))
+
+    def push(name: str) -> npt.NDArray[np.float64]:
+        return np.asarray(np.log(100 / found[name] - 1) / 2)
+
+    pushes = {name: push(name) for name in found}
+    # All pushes of a firm, whatever they are grouped by, are its features' log odds.
+    for kind in ("dimension_", "pillar_"):
+        total = sum(value for name, value in pushes.items() if name.startswith(kind))
+        assert total == pytest.approx(LOG_ODDS.sum(axis=1))
+    parts = ("scale", "growth", "liquidity", "profile")
+    operations = sum(pushes[f"dimension_{part}"] for part in parts)
+    assert pushes["pillar_operations"] == pytest.approx(operations)
 
 
 def test_an_unknown_dimension_is_refused() -> None:
@@ -91,7 +116,8 @@ def test_every_dimension_of_the_features_has_a_sub_score() -> None:
         if "dimension" in column.get("config", {}).get("meta", {})
     }
     assert len(used) >= 5
-    assert used <= {dimension for own in SUB_SCORES.values() for dimension in own}
+    assert used <= set(DIMENSIONS)
+    assert len(DIMENSIONS) == len(set(DIMENSIONS)) == 10
 
 
 @pytest.mark.parametrize(

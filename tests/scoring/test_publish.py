@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from scoring import store
-from scoring.publish import VIEWS, publish
+from scoring.publish import VIEWS, publish, publish_again
 from scoring.store import Night
 from scoring.tables import PUBLISHED, SCORES
 
@@ -24,6 +25,22 @@ import sys, duckdb
 connection = duckdb.connect(sys.argv[1], read_only=True)
 for _ in sys.stdin:
     print(connection.execute("select count(*) from scores").fetchone()[0], flush=True)
+"""
+
+
+MANY = """
+import sys, pathlib, time, duckdb
+stop = pathlib.Path(sys.argv[2])
+while True:
+    done = stop.exists()
+    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+        first = connection.execute("select distinct score from latest_scores").fetchall()
+        second = connection.execute("select distinct log_odds from latest_reasons").fetchall()
+    seen = {int(value) for (value,) in first + second}
+    print("-".join(map(str, sorted(seen))), flush=True)
+    if done:
+        break
+    time.sleep(0.5)
 """
 
 
@@ -58,13 +75,15 @@ def _night(as_of: date, scores: dict[str, int]) -> Night:
         pl.DataFrame([reason]),
         pl.DataFrame([unscored]),
         pl.DataFrame([version]),
+        pl.DataFrame({"firm_id": list(scores), "as_of": as_of, "marks": [b""] * len(scores)}),
     )
 
 
 @pytest.fixture
 def published(settings: Settings) -> Path:
     """Publish the first of two nights."""
-    store.replace(settings, FIRST, _night(FIRST, {"f1": 640, "f2": 600}))
+    night = _night(FIRST, {"f1": 640, "f2": 600})
+    store.replace(settings, FIRST, night)
     return publish(settings, FIRST)
 
 
@@ -83,7 +102,7 @@ def test_every_table_view_and_column_is_commented(analyst: duckdb.DuckDBPyConnec
             "select view_name, comment from duckdb_views() where not internal"
         ).fetchall()
     )
-    assert set(tables) == {table.name for table in PUBLISHED}
+    assert set(tables) == {table.published_name for table in PUBLISHED}
     assert set(views) == set(VIEWS)
     assert all(tables.values())
     assert all(views.values())
@@ -106,7 +125,7 @@ def test_views_show_the_newest_and_what_changed(settings: Settings, published: P
             "select firm_id, previous_score, score_change, previous_grade, grade from score_changes"
         ).fetchall()
         assert changes == [("f1", 640, -50, "BB", "B")]
-        assert analyst.execute("select as_of from unscored_latest").fetchall() == [(SECOND,)]
+        assert analyst.execute("select as_of from unscored").fetchall() == [(SECOND,)]
         reasons = analyst.execute("select firm_id, as_of from latest_reasons").fetchall()
         assert reasons == [("f1", SECOND)]
 
@@ -174,12 +193,59 @@ def test_a_reader_keeps_the_old_rows_while_new_ones_are_swapped_in(
 def test_parquet_twins_hold_the_same_rows(
     settings: Settings, analyst: duckdb.DuckDBPyConnection
 ) -> None:
+    folder = settings.scores_dir / "parquet"
     for table in PUBLISHED:
-        twin = str(settings.scores_dir / f"{table.name}.parquet")
-        rows = analyst.execute(f"from {table.name}").fetchall()
-        assert analyst.execute("from read_parquet(?)", [twin]).fetchall() == rows, table.name
-    kept = {path.name for path in settings.scores_dir.iterdir()}
-    assert kept == {"scores.duckdb", *(f"{table.name}.parquet" for table in PUBLISHED)}
+        name = table.published_name
+        twin = str(folder / f"{name}.parquet")
+        rows = analyst.execute(f"from {name}").fetchall()
+        assert analyst.execute("from read_parquet(?)", [twin]).fetchall() == rows, name
+    assert {path.name for path in folder.iterdir()} == {
+        f"{table.published_name}.parquet" for table in PUBLISHED
+    }
+
+
+def test_a_reader_of_parquet_keeps_its_folder_for_one_more_publication(
+    settings: Settings, published: Path
+) -> None:
+    first = (settings.scores_dir / "parquet").resolve()
+    publish(settings, FIRST)
+    assert (first / "scores.parquet").exists()
+    publish(settings, FIRST)
+    assert not first.exists()
+    publish_again(settings, keep_previous=False)
+    folders = [path for path in settings.scores_dir.iterdir() if path.is_dir()]
+    assert {path.resolve() for path in folders} == {(settings.scores_dir / "parquet").resolve()}
+
+
+def test_fifty_readers_see_one_complete_night_each_during_twenty_publications(
+    settings: Settings, published: Path
+) -> None:
+    """Every row of a night says which; a reader that sees two at once prints them."""
+    stop = settings.root / "stop"
+
+    def publish_night(number: int) -> None:
+        night = _night(FIRST, {f"f{firm}": 600 + number for firm in range(200)})
+        marked = night.reasons.with_columns(log_odds=pl.lit(float(600 + number)))
+        store.replace(settings, FIRST, replace(night, reasons=marked))
+        publish(settings, FIRST)
+
+    publish_night(0)
+    command = [sys.executable, "-c", MANY, str(published), str(stop)]
+    readers = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this interpreter
+        for _ in range(50)
+    ]
+    try:
+        for number in range(1, 21):
+            publish_night(number)
+    finally:
+        stop.touch()
+        said = [reader.communicate(timeout=120)[0].split() for reader in readers]
+    assert [reader.returncode for reader in readers] == [0] * 50
+    nights = {night for seen in said for night in seen}
+    assert nights <= {str(600 + number) for number in range(21)}
+    assert len(nights) > 3
+    assert {seen[-1] for seen in said} == {"620"}
 
 
 def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:

@@ -1,0 +1,38 @@
+"""Tells Airflow that a delivery has come in; the triggerer runs it, tasks never do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+
+from extracts import arrivals
+from firmpulse.calendar import CHINA
+from firmpulse.settings import Settings
+
+
+class DeliveryArrived(BaseEventTrigger):
+    """Fires when a small delivery lies in the inbox that did not lie there before.
+
+    The event says for which day it is to be assessed: the day it came in, in China.
+    """
+
+    def __init__(self, poll_seconds: float = 2.0) -> None:
+        super().__init__()
+        self.poll_seconds = poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments, from which the triggerer makes it again."""
+        return f"{__name__}.{type(self).__name__}", {"poll_seconds": self.poll_seconds}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Look into the inbox again and again; what is refused stays there and fires once."""
+        settings, seen = Settings(), dict[str, str]()
+        while True:
+            found = await asyncio.to_thread(arrivals.waiting, settings)
+            if any(seen.get(name) != sha256 for name, sha256 in found.items()):
+                day = datetime.now(CHINA).date().isoformat()
+                yield TriggerEvent({"as_of": day, "deliveries": sorted(found)})
+            seen = found
+            await asyncio.sleep(self.poll_seconds)

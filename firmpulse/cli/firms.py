@@ -1,0 +1,27 @@
+"""How commands are told which firm: by its code, an identifier `scheme:value`, or its token."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from firmpulse.settings import Settings
+
+Firm = Annotated[
+    str, typer.Argument(help="Unified social credit code, scheme:value, or the firm_id of a table.")
+]
+_TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def token_of(settings: Settings, firm: str) -> str:
+    """Return the firm's token.
+
+    Raises:
+        GrantError: it is neither a token nor an identifier that can be right.
+    """
+    if _TOKEN.fullmatch(firm.strip().lower()):
+        return firm.strip().lower()
+    from consent.grants import identifier
+    from firmpulse import keys, tokens
+
+    return str(tokens.firm_token(keys.load(settings, "token_key"), identifier(firm)))

@@ -1,0 +1,69 @@
+"""Which firms have news since the last assessment, whichever run made it."""
+
+import duckdb
+
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+
+_DDL = """
+    create table if not exists warehouse.ops.assessed (
+        -- Newest landing whose rows every firm of it was assessed with.
+        delivery_seq bigint not null
+    )
+"""
+_STAGED = """
+    select table_name from duckdb_columns()
+    where database_name = 'warehouse' and schema_name = 'staging'
+        and column_name in ('firm_id', 'delivery_seq')
+    group by table_name
+    having count(*) = 2
+    order by table_name
+"""
+
+
+def touched(settings: Settings) -> tuple[list[str], int]:
+    """Return the firms with masked rows that no assessment has seen, and the newest landing."""
+    with warehouse.connect(settings) as connection:
+        tables = _tables(connection)
+        if not tables:
+            return [], 0
+        after = _assessed(connection)
+        union = " union ".join(
+            f'select firm_id, max(delivery_seq) as seq from warehouse.staging."{table}" '  # noqa: S608 - the catalogue's names
+            f"where delivery_seq > {after} group by firm_id"
+            for table in tables
+        )
+        rows = connection.execute(
+            f"select cast(firm_id as varchar), max(seq) from ({union}) group by firm_id order by 1"  # noqa: S608 - ours
+        ).fetchall()
+    return [firm for firm, _ in rows], max((seq for _, seq in rows), default=after)
+
+
+def newest(settings: Settings) -> int:
+    """Return the newest landing with masked rows, 0 where there is none."""
+    with warehouse.connect(settings) as connection:
+        found = []
+        for table in _tables(connection):
+            query = f'select max(delivery_seq) from warehouse.staging."{table}"'  # noqa: S608 - the catalogue's names
+            found += connection.execute(query).fetchall()
+    return max((int(seq) for (seq,) in found if seq is not None), default=0)
+
+
+def settle(settings: Settings, delivery_seq: int) -> None:
+    """Note that all firms of the landings up to `delivery_seq` are assessed with them."""
+    with warehouse.connect(settings) as connection:
+        newest = max(delivery_seq, _assessed(connection))
+        connection.execute("begin")
+        connection.execute("delete from warehouse.ops.assessed")
+        connection.execute("insert into warehouse.ops.assessed values (?)", [newest])
+        connection.execute("commit")
+
+
+def _assessed(connection: duckdb.DuckDBPyConnection) -> int:
+    connection.execute(_DDL)
+    row = connection.execute("select max(delivery_seq) from warehouse.ops.assessed").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [name for (name,) in connection.execute(_STAGED).fetchall()]
