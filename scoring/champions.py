@@ -126,7 +126,7 @@ def champions(firms: pl.DataFrame, levels: pl.DataFrame, terms: ChampionTerms) -
         .with_columns(
             pl.col("warning_level").fill_null("none"),
             # Null where one of the three is: not observed is not strong.
-            (pl.sum_horizontal(_STRENGTH.values(), ignore_nulls=False) / len(_STRENGTH)).alias(
+            (pl.sum_horizontal(*_STRENGTH.values(), ignore_nulls=False) / len(_STRENGTH)).alias(
                 "strength"
             ),
         )
@@ -137,7 +137,7 @@ def champions(firms: pl.DataFrame, levels: pl.DataFrame, terms: ChampionTerms) -
             pl.format(_EVIDENCE_ZH, percent).alias("evidence_zh"),
             pl.format(_EVIDENCE_EN, percent).alias("evidence_en"),
         )
-        .select(HIDDEN_CHAMPIONS.columns)
+        .select(list(HIDDEN_CHAMPIONS.columns))
         .sort("strength", "firm_id", descending=[True, False])
     )
 
