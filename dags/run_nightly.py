@@ -1,9 +1,10 @@
 """From the night's deliveries to published scores.
 
 **Reads** the grants in the inbox, the deliveries that providers put there or up for pulling on or
-before `as_of`, and the champion model. **Writes** the vault, the masked rows, facts, features and
-scores of the warehouse, the published scores file and the Data Docs. At the end raw rows that are
-past the correction window go, and what firms withdrew in the meantime is erased.
+before `as_of`, and the champion model. **Writes** the vault, the masked rows, facts, features,
+scores, warnings and hidden champions of the warehouse, the published scores file, the portfolio
+pages and the Data Docs. At the end raw rows that are past the correction window go, and what firms
+withdrew in the meantime is erased.
 
 **Date.** A scheduled run speaks for the day before it ends, in Chinese time. Any other run says it:
 trigger with `{"as_of": "2026-10-31"}`.
@@ -82,10 +83,30 @@ def validate_features(as_of: str) -> dict[str, Any]:
 @task
 def score(as_of: str) -> dict[str, Any]:
     """Score every firm of the night with the champion, if there is one."""
-    from scoring import batch
+    from scoring import batch, touched
 
+    through = touched.newest(Settings())
     report = batch.score(Settings(), date.fromisoformat(as_of))
-    return {"champion": report.champion, "scored": report.scored, "message": report.message}
+    return {
+        "champion": report.champion, "scored": report.scored, "message": report.message,
+        "through": through,
+    }  # fmt: skip
+
+
+@task
+def warn(as_of: str) -> dict[str, Any]:
+    """Ask the early-warning rules about every firm, and bring its warning level up to date."""
+    from scoring.warnings import night
+
+    return night.warn(Settings(), date.fromisoformat(as_of)).summary()
+
+
+@task
+def find_champions(as_of: str) -> int:
+    """Find small firms with a strong place in the trade of their industry."""
+    from scoring import champions
+
+    return champions.find(Settings(), date.fromisoformat(as_of))
 
 
 @task
@@ -97,13 +118,24 @@ def validate_scores(as_of: str, scored: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(outlets=[Asset("scores")])
-def publish(as_of: str) -> str:
+def publish(as_of: str, scored: dict[str, Any]) -> str:
     """Swap the published file in, without firms that have withdrawn."""
     from erasure import withdrawals
-    from scoring import publish
+    from scoring import publish, touched
 
     settings, day = Settings(), date.fromisoformat(as_of)
-    return publish.publish(settings, day, withdrawals.withheld(settings, day)).name
+    published = publish.publish(settings, day, withdrawals.withheld(settings, day))
+    touched.settle(settings, scored["through"])
+    return published.name
+
+
+@task
+def report(as_of: str) -> list[str]:
+    """Write the portfolio pages of the night."""
+    from scoring.pages import write
+
+    settings, day = Settings(), date.fromisoformat(as_of)
+    return [write.portfolio(settings, day, language).name for language in ("zh", "en")]
 
 
 @task
@@ -160,8 +192,9 @@ def run_nightly() -> None:
         >> features
     )
     features >> validate_features(AS_OF) >> scored
-    published = publish(AS_OF)
-    validate_scores(AS_OF, scored) >> published >> purge_raw(AS_OF) >> erase(AS_OF)
+    published = publish(AS_OF, scored)
+    scored >> warn(AS_OF) >> find_champions(AS_OF) >> validate_scores(AS_OF, scored) >> published
+    published >> report(AS_OF) >> purge_raw(AS_OF) >> erase(AS_OF)
     [landed, published] >> summarise(AS_OF)
 
 

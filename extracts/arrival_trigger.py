@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from extracts import arrivals
 from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
 
@@ -28,6 +27,9 @@ class DeliveryArrived(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look into the inbox again and again; what is refused stays there and fires once."""
+        # Not at the top: a DAG file imports this module, and it has to load fast.
+        from extracts import arrivals
+
         settings, seen = Settings(), dict[str, str]()
         while True:
             found = await asyncio.to_thread(arrivals.waiting, settings)

@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     memory_limit: str = Field(default="8GB", pattern=r"(?i)^[0-9]+(\.[0-9]+)? *[kmgt]i?b$")
     # Days after landing for which raw and quarantined rows stay in the vault; then masked ones go.
     raw_days: int = Field(default=30, ge=1)
+    # A delivery of up to so many rows is assessed as soon as it comes in; larger ones at night.
+    arrival_rows: int = Field(default=20_000, ge=0)
     # Keys; made in `home/keys` on a first local run where absent.
     vault_key: SecretStr | None = None
     warehouse_key: SecretStr | None = None
@@ -80,6 +82,11 @@ class Settings(BaseSettings):
     def scores_path(self) -> Path:
         """The published file that analysts open."""
         return self.scores_dir / "scores.duckdb"
+
+    @property
+    def reports_dir(self) -> Path:
+        """Pages for people: the portfolio of each night, and reports of firms."""
+        return self.root / "reports"
 
     @property
     def keys_dir(self) -> Path:

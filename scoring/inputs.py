@@ -1,6 +1,6 @@
 """What a night's scoring reads: the model, the firms that granted it, and their features."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 
 import polars as pl
@@ -33,7 +33,12 @@ def assessable(
 
 
 def read_firms(
-    settings: Settings, as_of: date, known: Registry, model: CreditModel, granted: pl.DataFrame
+    settings: Settings,
+    as_of: date,
+    known: Registry,
+    model: CreditModel,
+    granted: pl.DataFrame,
+    extra: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Return one row a firm with a grant and a snapshot at `as_of`.
 
@@ -47,11 +52,12 @@ def read_firms(
         model: the model whose features are read.
         granted: authorization_id, firm_id and source of the grants that allow an assessment; what
             rests on another source is null.
+        extra: features to read beside the model's.
 
     Raises:
         NotReadyError: no firm has a snapshot at `as_of`.
     """
-    names = dict.fromkeys((*model.bundle.features, *coverage.COVERAGE_FEATURES))
+    names = dict.fromkeys((*model.bundle.features, *coverage.COVERAGE_FEATURES, *extra))
     with warehouse.connect(settings) as connection:
         spine = connection.execute(
             f"select cast(firm_id as varchar) as firm_id, as_of from {SNAPSHOTS} "  # noqa: S608 - constant

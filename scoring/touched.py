@@ -39,6 +39,15 @@ def touched(settings: Settings) -> tuple[list[str], int]:
     return [firm for firm, _ in rows], max((seq for _, seq in rows), default=after)
 
 
+def is_anything_due(settings: Settings) -> bool:
+    """Return whether a landing has come in since the last assessment, masked or not."""
+    with warehouse.connect(settings) as connection:
+        row = connection.execute(
+            "select max(delivery_seq) from warehouse.ops.deliveries where rows_landed > 0"
+        ).fetchone()
+        return bool(row and row[0] is not None and row[0] > _assessed(connection))
+
+
 def newest(settings: Settings) -> int:
     """Return the newest landing with masked rows, 0 where there is none."""
     with warehouse.connect(settings) as connection:

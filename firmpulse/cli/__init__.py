@@ -23,8 +23,10 @@ from firmpulse.cli import (
     query,
     real,
     run,
+    score,
     simulate,
     vault,
+    warnings,
 )
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import FirmpulseError
@@ -45,6 +47,8 @@ for module in (
     nightly,
     pull,
     query,
+    score,
+    warnings,
     real,
     catalogue,
     models,

@@ -1,4 +1,4 @@
-"""`firmpulse night` and `firmpulse train`: the DAGs in this process."""
+"""`firmpulse night`, `arrivals` and `train`: the DAGs in this process."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -56,6 +56,12 @@ def night(as_of: AsOf) -> None:
     run_night(Settings(), as_of.date(), Progress(make_console()))
 
 
+def arrivals(as_of: AsOf) -> None:
+    """Assess the firms that waiting deliveries touch, in this process; safe to repeat."""
+    progress = Progress(make_console())
+    _run(Settings(), "assess_arrivals", {"as_of": as_of.date().isoformat()}, progress)
+
+
 def train(
     as_of: AsOf,
     approver: Annotated[
@@ -88,5 +94,6 @@ def accept(
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(night)
+    app.command()(arrivals)
     app.command()(train)
     app.command()(accept)

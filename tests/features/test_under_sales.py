@@ -14,7 +14,7 @@ from typing import Any, get_args
 import polars as pl
 import pytest
 
-from features import build, registry
+from features import build, registry, stress
 from features.frame import frame
 from features.registry import UnderSales
 from firmpulse import keys, tokens, warehouse
@@ -22,7 +22,6 @@ from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import ContractError
 from firmpulse.settings import Settings
 from tests import vault_rows
-from training.validation import stress
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -37,7 +36,7 @@ CUSTOMERS: Mapping[str, Mapping[str | None, int]] = {
     "ONE": {"ALL": 90300},
     "NEW": {f"E{n}": 9000 - 700 * n for n in range(6)},
 }
-# They move when sales fall, by what they do not tell; training.validation.stress says why.
+# They move when sales fall, by what they do not tell; features.stress says why.
 UNTOLD = {
     "tax_sales_mean_month", "tax_sales_shock_13m", "cross_newest_sales_to_usual_14m",
     "cross_sales_up_power_down", "cross_sales_power_elasticity_24m",

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from features import stress
+from features.stress import StressResult
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
@@ -17,8 +19,7 @@ from training.claims.measure import Claims, ClaimsConfig
 from training.config import TrainingConfig
 from training.frozen import bads_of
 from training.split import OOT, TRAIN
-from training.validation import breakdown, characteristics, portfolio, segments, stress, worth
-from training.validation.stress import StressResult
+from training.validation import breakdown, characteristics, portfolio, segments, worth
 from training.validation.subject import Subject
 
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from features import contract
+from features import contract, stress
 from firmpulse import runlog, tracking
 from firmpulse.bundle import matrix_of
 from firmpulse.settings import Settings
@@ -16,7 +16,7 @@ from training.config import DEFAULT, TrainingConfig
 from training.metrics import Interval
 from training.promotion import GateResult
 from training.split import OOT
-from training.validation import characteristics, evidence, figures, pack, stress
+from training.validation import characteristics, evidence, figures, pack
 from training.validation import subject as subjects
 from training.validation.evidence import Evidence
 from training.validation.subject import Subject

@@ -8,7 +8,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from features import stress
 from features.registry import FeatureMeta, UnderSales
+from features.stress import PaymentsLater, SalesFall, TopCustomerLost
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
@@ -16,8 +18,6 @@ from firmpulse.settings import Settings
 from tests.credit_economy import AS_OF, build_warehouse
 from training import boosted, frozen, pipeline
 from training.config import DEFAULT
-from training.validation import stress
-from training.validation.stress import PaymentsLater, SalesFall, TopCustomerLost
 
 QUICK = replace(DEFAULT, boosting=MappingProxyType({"iterations": 40, "depth": 3, "rsm": 0.7}))
 WORDS: dict[str, UnderSales | None] = {

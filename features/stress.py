@@ -69,6 +69,11 @@ class SalesFall:
         return f"sales -{self.share * 100:.0f} %"
 
     @property
+    def name_zh(self) -> str:
+        """Its name in Chinese."""
+        return f"销售下降 {self.share * 100:.0f}%"
+
+    @property
     def size(self) -> float:
         """How many tenths of sales are lost."""
         return self.share * 10
@@ -79,6 +84,7 @@ class TopCustomerLost:
     """Each firm loses the customer it sold most to in the last 12 months."""
 
     name: str = "top customer lost"
+    name_zh: str = "失去最大客户"
     size: float = 1.0
 
 
@@ -92,6 +98,11 @@ class PaymentsLater:
     def name(self) -> str:
         """Its name in tables, such as 'DSO +30 days'."""
         return f"DSO +{self.days} days"
+
+    @property
+    def name_zh(self) -> str:
+        """Its name in Chinese."""
+        return f"回款延长 {self.days} 天"
 
     @property
     def size(self) -> float:

@@ -1,0 +1,72 @@
+"""From a delivery that comes in by day to published scores and warnings of the firms it touches.
+
+**Reads** the inbox, as `run_nightly` does. A watcher looks into it every two seconds; a delivery of
+more rows than `FIRMPULSE_ARRIVAL_ROWS` waits for the night. **Writes** what the night writes, with
+scores and warnings of the touched firms only; those of all others stay.
+
+**Date.** The watcher's event says it: the day on which the delivery came in, in China. Any other
+run says it: trigger with `{"as_of": "2026-11-01"}`.
+
+**Re-run.** Clear the task, or trigger it again: which firms are left to assess is kept in the
+warehouse, so a run that was killed is made up for by the next one.
+"""
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import Asset, AssetWatcher, Param, dag, task
+
+from extracts.arrival_trigger import DeliveryArrived
+from firmpulse.asof import of_arrivals
+from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.settings import Settings
+
+AS_OF = "{{ of_arrivals(params.as_of, triggering_asset_events) }}"
+DELIVERIES = Asset("deliveries", watchers=[AssetWatcher("inbox", trigger=DeliveryArrived())])
+
+
+@task(outlets=[Asset("scores")])
+def assess(as_of: str) -> dict[str, Any]:
+    """Land, mask, build, score, warn and publish: one process, because most of it is starting."""
+    from erasure import withdrawals
+    from expectations import handover
+    from extracts import nightly
+    from features.build import build
+    from scoring import batch, champions, publish, touched
+    from scoring.warnings import night as warning
+
+    settings, day = Settings(), date.fromisoformat(as_of)
+    for source in nightly.SOURCES:
+        nightly.land(settings, source, day)
+    handover.deliveries(settings, day)
+    if not touched.is_anything_due(settings):
+        return {"firms": 0, "message": "no firm has news"}
+    build(settings, day, "all")
+    firms, through = touched.touched(settings)
+    handover.features(settings, day)
+    scored = batch.score(settings, day, firms)
+    warned = warning.warn(settings, day, firms)
+    champions.find(settings, day, firms)
+    handover.scores(settings, day, scored.champion, firms)
+    publish.publish(settings, day, withdrawals.withheld(settings, day))
+    touched.settle(settings, through)
+    return {"firms": len(firms), "scored": scored.scored, "warnings": sum(warned.rules.values())}
+
+
+@dag(
+    schedule=[DELIVERIES],
+    start_date=first_day(Settings()),
+    catchup=False,
+    max_active_runs=1,
+    params={"as_of": Param(None, type=["string", "null"], format="date")},
+    default_args=TASK_DEFAULTS,
+    user_defined_macros={"of_arrivals": of_arrivals},
+    doc_md=__doc__,
+    tags=["firmpulse"],
+)
+def assess_arrivals() -> None:
+    """One task."""
+    assess(AS_OF)
+
+
+assess_arrivals()

@@ -1,0 +1,1 @@
+"""Early warnings: rules as configuration, levels that rise at once and fall slowly."""

@@ -1,0 +1,190 @@
+"""The warnings of one night: read, ask the rules, decide the levels, store."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from consent.grants import ASSESSMENT
+from consent.ledger import Ledger
+from features import registry
+from features.registry import Registry
+from firmpulse import bundle, runlog, tracking, warehouse
+from firmpulse.bundle import CreditModel
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from scoring import store
+from scoring.tables import WARNING_LEVELS, WARNINGS
+from scoring.warnings import engine, levels, panel, rules
+from scoring.warnings.forms import LEVELS
+
+_PREVIOUS = """
+    with newest as (
+        select firm_id, as_of, level, since, clean_since
+        from warehouse.scoring.warning_levels
+        where as_of < $as_of
+        qualify as_of = max(as_of) over (partition by firm_id)
+    )
+    select
+        newest.*,
+        exists (
+            from warehouse.scoring.warning_clearances as clearances
+            where
+                clearances.firm_id = newest.firm_id
+                and clearances.as_of > newest.as_of and clearances.as_of <= $as_of
+        ) as cleared
+    from newest
+"""
+_OPENED = """
+    select warnings.firm_id, warnings.rule_id, warnings.opened_on
+    from warehouse.scoring.warnings as warnings
+    inner join previous using (firm_id, as_of)
+"""
+
+
+@dataclass(frozen=True)
+class WarningReport:
+    """What a night's warnings gave."""
+
+    as_of: date
+    # Version whose PDs the rules on the model read, None without a champion: they were skipped.
+    champion: str | None
+    # Firms that were looked at.
+    watched: int
+    # Level in force → firms, worst first.
+    levels: Mapping[str, int] = field(default_factory=dict)
+    # Rule → firms that it holds for.
+    rules: Mapping[str, int] = field(default_factory=dict)
+    # Overdue source → firms.
+    stale: Mapping[str, int] = field(default_factory=dict)
+    # Part of the work → seconds.
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a run's record keeps of it, as JSON takes it."""
+        return {
+            "champion": self.champion,
+            "watched": self.watched,
+            "levels": dict(self.levels),
+            "stale": dict(self.stale),
+        }
+
+
+def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = None) -> WarningReport:
+    """Find and store the warnings of every firm with a grant to assess; idempotent.
+
+    The state of `as_of` rests on the newest state before it and on what is found now, so that a
+    night may be run again or backfilled. With `firm_ids`, rows of others stay as they are.
+
+    Raises:
+        ContractError: a rule is malformed or reads what does not exist.
+        NotReadyError: no features were built for `as_of`, or the champion reads one that is gone.
+    """
+    with runlog.step(settings, as_of, "warn") as step:
+        report = _warn(settings, as_of, firm_ids)
+        step.rows_out = sum(report.rules.values())
+    return report
+
+
+def champion(settings: Settings, known: Registry) -> tuple[str, CreditModel] | None:
+    """Return the champion's version and the model, None without one.
+
+    Raises:
+        NotReadyError: it reads a feature that no longer exists.
+    """
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    if found is None:
+        return None
+    version = str(found.version)
+    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version)
+    model = bundle.load(folder / "artifacts" / "bundle")
+    if gone := set(model.bundle.features) - set(known.names()):
+        raise NotReadyError(
+            f"the champion reads {len(gone)} features that no longer exist (first: {min(gone)}); "
+            f"train and promote a new version"
+        )
+    return version, model
+
+
+def _warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None) -> WarningReport:
+    clock = time.perf_counter()
+    known = registry.load(settings)
+    book = rules.load(settings, known)
+    led = champion(settings, known)
+    book = book if led else book.without_model()
+    ledger = Ledger(settings)
+    granted = ledger.live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
+    seen = panel.read(settings, as_of, known, book, granted, led[1] if led else None, firm_ids)
+    read = time.perf_counter()
+    findings = engine.find(seen, book)
+    firms = seen.rows.select("firm_id")
+    if firm_ids is not None:
+        chosen = pl.col("firm_id").is_in(list(firm_ids))
+        findings, firms = findings.filter(chosen), firms.filter(chosen)
+    found = _with_stale(levels.aggregate(findings, firms), seen.stale)
+    asked = time.perf_counter()
+    standing = set(ledger.served(as_of)) - set(granted["firm_id"])
+    states = _store(settings, as_of, findings, found, standing, firm_ids)
+    by_level = Counter(states["level"])
+    return WarningReport(
+        as_of=as_of,
+        champion=led[0] if led else None,
+        watched=firms.height,
+        levels={name: by_level[name] for name in reversed(LEVELS)},
+        rules=dict(Counter(findings["rule_id"]).most_common()),
+        stale=dict(sorted(Counter(found["stale_sources"].explode().drop_nulls()).items())),
+        seconds={
+            "read": read - clock,
+            "rules": asked - read,
+            "store": time.perf_counter() - asked,
+        },
+    )
+
+
+def _with_stale(found: pl.DataFrame, stale: pl.DataFrame) -> pl.DataFrame:
+    by_firm = stale.group_by("firm_id").agg(pl.col("source").sort().alias("stale_sources"))
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    return found.join(by_firm, on="firm_id", how="left", maintain_order="left").with_columns(
+        pl.col("stale_sources").fill_null(empty)
+    )
+
+
+def _store(
+    settings: Settings,
+    as_of: date,
+    findings: pl.DataFrame,
+    found: pl.DataFrame,
+    standing: Collection[str],
+    firm_ids: Collection[str] | None,
+) -> pl.DataFrame:
+    """Replace the rows of `as_of` in one transaction; return the levels in force."""
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        previous = connection.execute(_PREVIOUS, {"as_of": as_of}).pl()
+        states = levels.in_force(found, previous, as_of)
+        rows = _opened(connection, findings, previous, as_of)
+        connection.execute("begin")
+        store.replace_firms(connection, WARNINGS, rows, as_of, standing, firm_ids)
+        store.replace_firms(connection, WARNING_LEVELS, states, as_of, standing, firm_ids)
+        connection.execute("commit")
+    return states
+
+
+def _opened(
+    connection: duckdb.DuckDBPyConnection,
+    findings: pl.DataFrame,
+    previous: pl.DataFrame,
+    as_of: date,
+) -> pl.DataFrame:
+    """Return the findings with the night each run began, which the night before may know."""
+    connection.register("previous", previous)
+    opened = connection.execute(_OPENED).pl()
+    connection.unregister("previous")
+    return findings.join(
+        opened, on=["firm_id", "rule_id"], how="left", maintain_order="left"
+    ).with_columns(pl.col("opened_on").fill_null(as_of))

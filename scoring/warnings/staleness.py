@@ -1,0 +1,86 @@
+"""Sources whose extract is overdue: silence of a provider is no sign of health, nor of trouble."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from scoring.warnings.forms import Freshness
+from scoring.warnings.measures import has_table
+
+# A provider is as fresh as the newest row it delivered of any firm: one firm that has gone quiet
+# is news, a provider that has gone quiet is not. A firm with several providers of a source is as
+# stale as the one that is overdue most.
+_AGES = """
+    with parts as (
+        select firm_id, delivery_seq, max(available_at) as newest
+        from warehouse.facts.{table}
+        where available_at <= $as_of
+        group by firm_id, delivery_seq
+    ),
+    delivered as (
+        select parts.firm_id, {provider} as provider, parts.newest
+        from parts {deliveries}
+    ),
+    providers as (
+        select provider, $as_of - max(newest) as age_days from delivered group by provider
+    )
+    select delivered.firm_id, max(providers.age_days) as age_days
+    from delivered
+    inner join providers using (provider)
+    group by delivered.firm_id
+    having max(providers.age_days) > $days
+"""
+_DELIVERIES = """
+    left join (
+        select distinct delivery_seq, provider from warehouse.ops.deliveries
+    ) as deliveries using (delivery_seq)
+"""
+
+
+def stale(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    freshness: Mapping[str, Freshness],
+    granted: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return one row a firm and granted source that is overdue.
+
+    A source that was granted and never delivered is not overdue: it is not observed.
+
+    Args:
+        connection: a session with the warehouse attached.
+        as_of: only what was available by then is seen.
+        freshness: by source, the table to look at and the days allowed.
+        granted: firm_id and source of the grants in force.
+
+    Returns:
+        firm_id, source, age_days, days: the newest row's age and what is allowed.
+    """
+    named = has_table(connection, "ops.deliveries")
+    parts = [_NONE]
+    for source, allowed in freshness.items():
+        if not has_table(connection, f"facts.{allowed.table}"):
+            continue
+        query = _AGES.format(
+            table=allowed.table,
+            provider="coalesce(deliveries.provider, '')" if named else "''",
+            deliveries=_DELIVERIES if named else "",
+        )
+        found = connection.execute(query, {"as_of": as_of, "days": allowed.days}).pl()
+        parts.append(
+            found.select(
+                pl.col("firm_id").cast(pl.String),
+                pl.lit(source).alias("source"),
+                pl.col("age_days").cast(pl.Int64),
+                pl.lit(allowed.days, dtype=pl.Int64).alias("days"),
+            )
+        )
+    asked = granted.select("firm_id", "source").unique()
+    return pl.concat(parts).join(asked, on=["firm_id", "source"], how="semi")
+
+
+_NONE = pl.DataFrame(
+    schema={"firm_id": pl.String, "source": pl.String, "age_days": pl.Int64, "days": pl.Int64}
+)
