@@ -17,6 +17,7 @@ from erasure.withdrawals import Withdrawal
 from firmpulse import renewal, runlog, warehouse
 from firmpulse.settings import Settings
 from scoring import publish
+from scoring.pages import reports
 from training import membership
 
 
@@ -76,6 +77,10 @@ def _erase(settings: Settings, on: date) -> tuple[Sequence[Withdrawal], int]:
         for file in destroyed:
             for firm_id in file.firm_ids:
                 tally.record(connection, on, firm_id, file.place, 1)
+        # They show what was withdrawn, whatever results may stay.
+        shown = [firm.firm_id for firm in going if firm.whole or firm.sources]
+        for firm_id, pages in reports.remove(settings, shown).items():
+            tally.record(connection, on, firm_id, "reports", pages)
         databases.erase_vault(connection, on, places.raw_tables())
         databases.erase_warehouse(connection, on, masked)
         tally.publish_counts(connection)

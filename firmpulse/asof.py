@@ -68,4 +68,5 @@ def of_arrivals(given: str | None, events: Mapping[Any, Collection[Any]]) -> str
     ]
     if given or not days:
         return resolve(given, None)
-    return max(days)
+    newest: str = max(days)
+    return newest

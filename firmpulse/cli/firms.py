@@ -13,13 +13,18 @@ Firm = Annotated[
 _TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
+def is_token(firm: str) -> bool:
+    """Return whether a firm is named by its token."""
+    return bool(_TOKEN.fullmatch(firm.strip().lower()))
+
+
 def token_of(settings: Settings, firm: str) -> str:
     """Return the firm's token.
 
     Raises:
         GrantError: it is neither a token nor an identifier that can be right.
     """
-    if _TOKEN.fullmatch(firm.strip().lower()):
+    if is_token(firm):
         return firm.strip().lower()
     from consent.grants import identifier
     from firmpulse import keys, tokens

@@ -3,7 +3,9 @@
 Text stays text, so that it can be searched and is set in the font of the page.
 """
 
+import hashlib
 import io
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
@@ -73,6 +75,8 @@ def columns(
                 )
                 axes.plot([], [], color=colour, linewidth=1.2, label=name)
             other.set_ylim(bottom=0)
+        if not any(value for values in series.values() for value in values):
+            axes.set_ylim(0, 1)
         axes.axhline(0, color=LINE, linewidth=0.8)
         _months(axes, months, size)
         _legend(axes, len(series) + len(line or {}))
@@ -210,4 +214,15 @@ def _svg(figure: Any) -> Markup:
     canvas: Any = FigureCanvasSVG(figure)
     canvas.print_svg(target, metadata={"Date": None, "Creator": None})
     text = target.getvalue()
-    return Markup(text[text.index("<svg") :])  # noqa: S704 - made here; Matplotlib escapes labels
+    return Markup(_with_own_ids(text[text.index("<svg") :]))  # noqa: S704 - made here; Matplotlib escapes labels
+
+
+def _with_own_ids(svg: str) -> str:
+    """Return the chart with the ids that it refers to, made unique for a page of many charts."""
+    ids = set(re.findall(r' id="([^"]+)"', svg))
+    referred = ids & set(re.findall(r"#([^\s\")]+)", svg))
+    mark = hashlib.sha256(svg.encode()).hexdigest()[:8]
+    kept = re.sub(
+        r' id="([^"]+)"', lambda m: f' id="{m[1]}-{mark}"' if m[1] in referred else "", svg
+    )
+    return re.sub(r"#([^\s\")]+)", lambda m: f"#{m[1]}-{mark}" if m[1] in referred else m[0], kept)

@@ -56,6 +56,8 @@ class Dossier:
     model: Row
     # Feature → value, None where it is not observed.
     features: Row
+    # Feature → its Chinese and English name.
+    names: Mapping[str, tuple[str, str]]
     # Feature → share of the firms of the same division at or below it.
     percentiles: Mapping[str, float]
     stressed: tuple[Stressed, ...]
@@ -111,8 +113,12 @@ def read(settings: Settings, as_of: date, firm_ids: Sequence[str] | None = None)
     model = inputs.load_model(settings, version) if wanted else None
     granted = live.filter(pl.col("firm_id").is_in(wanted))
     everyone = _features(settings, as_of, known, model, live) if model else pl.DataFrame()
+    names = {feature.name: (feature.name_zh, feature.name_en) for feature in known.features}
     shocked = _stressed(known, model, everyone, wanted) if model else {}
-    return [_dossier(firm, as_of, tables, collected, granted, everyone, shocked) for firm in wanted]
+    return [
+        _dossier(firm, as_of, tables, collected, granted, everyone, names, shocked)
+        for firm in wanted
+    ]
 
 
 def last_month(as_of: date) -> date:
@@ -183,6 +189,7 @@ def _dossier(
     collected: facts.Collected,
     live: pl.DataFrame,
     everyone: pl.DataFrame,
+    names: Mapping[str, tuple[str, str]],
     shocked: Mapping[str, tuple[Stressed, ...]],
 ) -> Dossier:
     def rows(table: str, *, tonight: bool = False) -> list[Row]:
@@ -210,6 +217,7 @@ def _dossier(
         champion=champions[0] if champions else None,
         model=model.row(0, named=True) if model.height else {},
         features=everyone.filter(pl.col("firm_id") == firm).row(0, named=True),
+        names=names,
         percentiles=_percentiles(everyone, firm),
         stressed=shocked.get(firm, ()) if scores[-1]["grade"] != scale.DEFAULTED else (),
         grants=grants,
@@ -227,7 +235,7 @@ _COMPARED = (
 
 def _percentiles(everyone: pl.DataFrame, firm: str) -> dict[str, float]:
     own = everyone.filter(pl.col("firm_id") == firm)
-    if "profile_industry" not in everyone.columns:
+    if "profile_industry" not in everyone.columns or own["profile_industry"].item() is None:
         return {}
     peers = everyone.filter(pl.col("profile_industry") == own["profile_industry"].item())
     found = {}

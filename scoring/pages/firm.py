@@ -1,6 +1,7 @@
 """The report of one firm: what its twelve sections show, computed from its dossier."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -45,6 +46,8 @@ def render(dossier: Dossier, cover: Cover, language: Language) -> str:
     """Return the report as one HTML page that needs nothing beside it."""
     values = {
         "d": dossier,
+        # A feature that this home folder does not know is not observed either.
+        "f": defaultdict(lambda: None, dossier.features),
         "cover": cover,
         "number": report_number(dossier),
         "advice": _advice(dossier, language),
@@ -57,6 +60,7 @@ def render(dossier: Dossier, cover: Cover, language: Language) -> str:
         "invoices": _monthly(dossier, "fct_tax_invoice_monthly"),
         "months": dossier.months,
         "latest": _latest(dossier),
+        "projects": _projects(dossier, language),
         "words": words,
         "word": lambda kind, code: words.word(getattr(words, kind), code, language),
         "other": "en" if language == "zh" else "zh",
@@ -296,3 +300,13 @@ def _latest(dossier: Dossier) -> dict[str, date]:
         for source, names in facts.OF_SOURCE.items()
         if dossier.has(source)
     }
+
+
+def _projects(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
+    """Return what is known of the firm's project contracts."""
+    place = 0 if language == "zh" else 1
+    return [
+        (dossier.names[name][place], value)
+        for name, value in dossier.features.items()
+        if name.startswith("project_") and value is not None
+    ]

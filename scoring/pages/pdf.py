@@ -17,27 +17,31 @@ def write(html: str, target: Path) -> Path:
     Raises:
         ConfigurationError: Pango, which sets the text, is not installed on this machine.
     """
-    engine = _engine()
-    style = engine.CSS(string=_FONT_FACE % charts.font_file())
-    engine.HTML(string=html, url_fetcher=_only_the_font).write_pdf(target, stylesheets=[style])
+    pages(html).write_pdf(target)
     return target
 
 
 def pages(html: str) -> Any:
-    """Return the laid-out document, whose pages can be counted and measured."""
+    """Return the laid-out document, whose pages can be counted and measured.
+
+    The page fetches nothing: whatever it shows stands in it.
+
+    Raises:
+        ConfigurationError: Pango is not installed on this machine.
+    """
     engine = _engine()
-    style = engine.CSS(string=_FONT_FACE % charts.font_file())
-    return engine.HTML(string=html, url_fetcher=_only_the_font).render(stylesheets=[style])
-
-
-def _only_the_font(url: str, *_: Any, **__: Any) -> Any:
-    """Let a page fetch nothing: whatever it shows stands in it."""
-    raise ValueError(f"a page may not read {url}")
+    nothing = engine.urls.URLFetcher(allowed_protocols=())
+    fonts = engine.text.fonts.FontConfiguration()
+    style = engine.CSS(string=_FONT_FACE % charts.font_file(), font_config=fonts)
+    page = engine.HTML(string=html, url_fetcher=nothing)
+    return page.render(stylesheets=[style], font_config=fonts)
 
 
 def _engine() -> Any:
     try:
         import weasyprint
+        import weasyprint.text.fonts
+        import weasyprint.urls
     except OSError as error:
         raise ConfigurationError(
             "a PDF needs Pango, which is not installed here (Debian: libpango-1.0-0 and "

@@ -1,6 +1,6 @@
-"""Write pages into the folder of reports, and take those of a firm away again."""
+"""Write pages into the folder of reports."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from firmpulse import origin, warehouse
 from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
-from scoring.pages import dossier, pdf
+from scoring.pages import dossier, pdf, reports
 from scoring.pages import firm as firm_page
 from scoring.pages import portfolio as portfolio_page
 from scoring.pages.page import LANGUAGES, Language
@@ -49,7 +49,7 @@ def firms(
     """
     with warehouse.connect(settings) as connection:
         made_of = origin.of_deliveries(connection)
-    folder = firm_folder(settings, as_of)
+    folder = reports.folder(settings, as_of)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     known = identifiers or {}
     for one in dossier.read(settings, as_of, firm_ids):
@@ -69,22 +69,6 @@ def portfolio(settings: Settings, as_of: date, language: Language) -> Path:
     settings.reports_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     html = portfolio_page.render(settings, as_of, language)
     return _written(settings.reports_dir / f"portfolio-{as_of}-{language}.html", html)
-
-
-def firm_folder(settings: Settings, as_of: date) -> Path:
-    """Return the folder of the reports of firms of one date."""
-    return settings.reports_dir / "firms" / as_of.isoformat()
-
-
-def remove(settings: Settings, firm_ids: Collection[str]) -> int:
-    """Delete every report of the firms, return how many files went."""
-    going = set(firm_ids)
-    gone = 0
-    for path in (settings.reports_dir / "firms").glob("*/*"):
-        if path.stem.rpartition("-")[0] in going:
-            path.unlink()
-            gone += 1
-    return gone
 
 
 def now() -> datetime:

@@ -58,6 +58,19 @@ def load(settings: Settings, known: Registry) -> RuleBook:
     return parse(path.read_text(encoding="utf-8"), known, path.name)
 
 
+def titles(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Return rule → its Chinese and English text with an ellipsis for each number."""
+    own = settings.root / OWN_FILE
+    path = own if own.exists() else _SHIPPED
+    file = RulesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    rules = (_rule(entry, path.name) for entry in file.rules)
+    return {rule.id: (_without_numbers(rule.zh), _without_numbers(rule.en)) for rule in rules}
+
+
+def _without_numbers(text: str) -> str:
+    return text.replace("{value}", "…").replace("{threshold}", "…")
+
+
 def parse(text: str, known: Registry, name: str = OWN_FILE) -> RuleBook:
     """Return the rules of a YAML text, checked against the features there are.
 

@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -66,3 +66,46 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real data is not beside this checkout")
     return folder
+
+
+@dataclass(frozen=True)
+class Assessed:
+    """A home folder whose firms are scored, warned and published by a model trained on them."""
+
+    settings: Settings
+    as_of: date
+    economy: Economy
+
+
+@pytest.fixture(scope="session")
+def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
+    """Assess a small simulated economy; its model is weak, and made champion without its gates."""
+    from consent import intake
+    from extracts import nightly
+    from features.build import build
+    from firmpulse import tracking
+    from scoring import batch, champions, publish, touched
+    from scoring.warnings import night
+    from training import pipeline
+    from training.config import DEFAULT
+
+    settings = Settings(home=tmp_path_factory.mktemp("assessed"), memory_limit="2GB")
+    economy = Economy(firms=150, months=34)
+    day = economy.last_day
+    deliver(economy, settings.inbox, through=day)
+    intake.import_night(settings)
+    for source in nightly.SOURCES:
+        nightly.land(settings, source, day)
+    build(settings, day, "all")
+    pipeline.sample(settings, day)
+    config = replace(DEFAULT, trials=0, bootstrap_draws=50, segment_draws=20)
+    fitted = pipeline.fit_candidate(settings, day, config)
+    tracking.client(settings).set_registered_model_alias(
+        tracking.CREDIT_MODEL, tracking.CHAMPION, fitted.version
+    )
+    batch.score(settings, day)
+    night.warn(settings, day)
+    champions.find(settings, day)
+    publish.publish(settings, day)
+    touched.settle(settings, touched.newest(settings))
+    return Assessed(settings, day, economy)
