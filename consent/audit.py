@@ -29,6 +29,8 @@ ACTIONS = (
     "DRAFT", "SIGN", "GRANT", "REVOKE", "CONSUME", "REQUEST", "PULL", "LAND", "REFUSE", "PUBLISH",
     "QUERY", "EXPORT", "ACCEPT", "ERASE", "PURGE", "ROTATE", "PROMOTE", "SEAL",
     "CLEAR",
+    "OVERRIDE",
+    "PROVIDE",
 )  # fmt: skip
 _TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAYBE_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{18}(?![0-9A-Za-z])")

@@ -11,7 +11,7 @@ from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
 
 
-class DeliveryArrived(BaseEventTrigger):
+class DeliveryArrived(BaseEventTrigger):  # type: ignore[misc] # Airflow brings no types
     """Fires when a small delivery lies in the inbox that did not lie there before.
 
     The event says for which day it is to be assessed: the day it came in, in China.

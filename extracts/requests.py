@@ -3,19 +3,19 @@
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import polars as pl
 
+from consent import directory
 from consent.ledger import Ledger
 from extracts import contracts, providers
 from extracts.connectors import Store
 from extracts.connectors_errors import Unreachable
 from extracts.providers import Provider
-from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
@@ -118,7 +118,7 @@ def _make(settings: Settings, source: str, as_of: date) -> tuple[_Request, int]:
         )
         .sort("firm_id")
     )
-    firms = _directory(settings, granted["firm_id"].to_list())
+    firms = directory.identifiers(settings, granted["firm_id"].to_list())
     rows = [row for row in granted.iter_rows(named=True) if row["firm_id"] in firms]
     lines = [_line(settings, row, firms, as_of) for row in rows]
     header = {
@@ -150,26 +150,6 @@ def _line(
 
 def _json(document: Mapping[str, Any]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-
-
-def _directory(settings: Settings, firm_ids: Sequence[str]) -> dict[str, str]:
-    """Return the identifiers of firms by their tokens."""
-    if not firm_ids:
-        return {}
-    with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        known = connection.execute(
-            "select count(*) from duckdb_tables() "
-            "where database_name = 'vault' and schema_name = 'ops' "
-            "and table_name = 'firm_directory'"
-        ).fetchall()[0][0]
-        if not known:
-            return {}
-        rows = connection.execute(
-            "select firm_id::varchar, firm from vault.ops.firm_directory "
-            "where firm_id in (select unnest($ids)::uuid)",
-            {"ids": list(firm_ids)},
-        ).fetchall()
-    return dict(rows)
 
 
 def _put(settings: Settings, provider: Provider, made: _Request, as_of: date) -> str:

@@ -1,4 +1,4 @@
-"""Keys of the vault, the warehouse, the tokens and the audit chain.
+"""Keys of the vault, the warehouse, the tokens, the audit chain and the signature of bundles.
 
 A key comes from the environment, or from `home/keys`, where a first local run makes it.
 """
@@ -20,8 +20,8 @@ _HEX_LENGTH = 64
 def load(settings: Settings, name: str) -> SecretStr:
     """Return the key `name` as 64 hexadecimal digits.
 
-    Names: vault_key, warehouse_key, token_key, audit_key. The token key has one such key per
-    version, oldest first, separated by commas (in its file: by lines).
+    Names: vault_key, warehouse_key, token_key, audit_key, signing_key. The token key has one such
+    key per version, oldest first, separated by commas (in its file: by lines).
 
     Raises:
         ConfigurationError: the key is not 64 hexadecimal digits, or a data file exists whose
@@ -97,6 +97,9 @@ def _make(settings: Settings, name: str) -> SecretStr:
 
 
 def _refuse_to_replace(settings: Settings, name: str) -> None:
+    if name == "signing_key":
+        # It opens nothing: recipients notice a new one, and are told its fingerprint.
+        return
     guarded = {
         "warehouse_key": settings.warehouse_path,
         "audit_key": settings.audit_head_path,

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     warehouse_key: SecretStr | None = None
     token_key: SecretStr | None = None
     audit_key: SecretStr | None = None
+    signing_key: SecretStr | None = None
     # Master keys before the present ones; `firmpulse vault rotate --master` alone reads them.
     old_vault_key: SecretStr | None = None
     old_warehouse_key: SecretStr | None = None
@@ -87,6 +88,11 @@ class Settings(BaseSettings):
     def reports_dir(self) -> Path:
         """Pages for people: the portfolio of each night, and reports of firms."""
         return self.root / "reports"
+
+    @property
+    def recipients_dir(self) -> Path:
+        """Public keys of the recipients of result bundles, one file a recipient."""
+        return self.root / "recipients"
 
     @property
     def keys_dir(self) -> Path:

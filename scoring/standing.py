@@ -10,8 +10,13 @@ DEFAULT_DAYS = 90
 
 _LOANS = """
     select firm_id, max_by(days_past_due, month) >= $default_days as in_default
-    from warehouse.facts.fct_loan_monthly
-    where available_at <= $as_of and superseded_at > $as_of
+    from (
+        -- A month has several parts where some of its loans became known later.
+        select firm_id, month, max(days_past_due) as days_past_due
+        from warehouse.facts.fct_loan_monthly
+        where available_at <= $as_of and superseded_at > $as_of
+        group by firm_id, month
+    )
     group by firm_id
 """
 # Legal forms of 个体工商户 and 个人合伙 are text or, as codes, begin with 4.

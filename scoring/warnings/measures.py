@@ -39,10 +39,15 @@ _QUERIES: Mapping[str, str] = {
     # A firm that left the book is not past due with its last month.
     "facts.fct_loan_monthly": """
         select firm_id, cast(max_by(days_past_due, month) as double) as days_past_due
-        from warehouse.facts.fct_loan_monthly
-        where
-            available_at <= $as_of and $as_of < superseded_at
-            and month >= $as_of - interval 3 month
+        from (
+            -- A month has several parts where some of its loans became known later.
+            select firm_id, month, max(days_past_due) as days_past_due
+            from warehouse.facts.fct_loan_monthly
+            where
+                available_at <= $as_of and $as_of < superseded_at
+                and month >= $as_of - interval 3 month
+            group by firm_id, month
+        )
         group by firm_id
     """,
     "staging.stg_bank__txn": """

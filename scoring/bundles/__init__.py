@@ -1,0 +1,1 @@
+"""Results for one recipient, signed and encrypted: what a lender gets instead of data."""

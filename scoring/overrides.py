@@ -1,0 +1,283 @@
+"""A person gives a scored firm another grade than the model, and a second person agrees.
+
+There is no free text: it would hold names and reasons that nobody could erase. A reason is a code.
+"""
+
+import unicodedata
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+import duckdb
+
+from consent import audit
+from firmpulse import scale, warehouse
+from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.settings import Settings
+from scoring import store
+from scoring.tables import OVERRIDES
+
+MOST_NOTCHES = 2
+# Shares of scored firms with an approved override from which a model has to be looked at.
+WARNING_RATE, ALARM_RATE = 0.05, 0.10
+# Fewer matured outcomes tell nothing of how good the overrides were.
+LEAST_OUTCOMES = 30
+
+# Code → what it says, in Chinese and English.
+REASONS: Mapping[str, tuple[str, str]] = {
+    "FRESH_FACTS": ("数据截止后出现了可核实的新情况", "verifiable facts after the data's date"),
+    "DATA_ERROR": (
+        "来源数据有误，已要求更正",
+        "the source's data is wrong; a correction is asked for",
+    ),
+    "GROUP_SUPPORT": ("集团或担保方的支持有法律约束力", "binding support of a group or guarantor"),
+    "LEGAL_CASE": ("重大诉讼或执行案件", "a major court or enforcement case"),
+    "OWNERSHIP_CHANGE": ("实际控制人发生变更", "the controlling owner changed"),
+    "SITE_VISIT": ("现场核查结果与数据不符", "a visit on site contradicts the data"),
+    "MODEL_LIMIT": ("业务模式超出模型适用范围", "the business is outside what the model knows"),
+}
+_TABLE = f"warehouse.scoring.{OVERRIDES.name}"
+_ORDER = list(scale.GRADE_UPPER_PD)
+
+Status = Literal["proposed", "approved", "rejected"]
+
+
+@dataclass(frozen=True)
+class Override:
+    """A row of the table overrides."""
+
+    override_id: str
+    firm_id: str
+    as_of: date
+    model_grade: str
+    grade: str
+    reason_code: str
+    status: Status
+    maker: str
+    checker: str | None
+    proposed_at: datetime
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True)
+class OverrideRate:
+    """How much of a night was decided by people."""
+
+    scored: int
+    overridden: int
+
+    @property
+    def share(self) -> float:
+        """Share of scored firms with an approved override, 0 to 1."""
+        return self.overridden / self.scored if self.scored else 0.0
+
+    @property
+    def light(self) -> Literal["green", "yellow", "red"]:
+        """Whether the share asks for somebody to look at the model."""
+        return (
+            "red" if self.share > ALARM_RATE else "yellow" if self.share > WARNING_RATE else "green"
+        )
+
+
+@dataclass(frozen=True)
+class OverrideBackTest:
+    """What became of overridden firms whose outcome is known by now."""
+
+    matured: int
+    defaulted: int
+    # Mean of the middle PD of each grade: what the model's grades and the persons' expected.
+    expected_by_model: float | None
+    expected_by_persons: float | None
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there are enough outcomes to say anything."""
+        return self.matured >= LEAST_OUTCOMES
+
+
+def propose(
+    settings: Settings, firm_id: str, as_of: date, grade: str, reason_code: str, maker: str
+) -> Override:
+    """Propose another grade; it counts once a second person has approved it.
+
+    Raises:
+        NotReadyError: the firm has no score at `as_of`, or an override is open or approved.
+        ConfigurationError: the grade, the reason or the maker is none that can be.
+    """
+    _check_name("maker", maker)
+    if reason_code not in REASONS:
+        raise ConfigurationError(
+            f"there is no reason {reason_code!r}; there are {', '.join(REASONS)}"
+        )
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        model_grade = _model_grade(connection, firm_id, as_of)
+        _check_grade(model_grade, grade)
+        _refuse_second(connection, firm_id, as_of)
+        made = Override(
+            override_id=uuid.uuid4().hex[:12], firm_id=firm_id, as_of=as_of,
+            model_grade=model_grade, grade=grade, reason_code=reason_code, status="proposed",
+            maker=maker, checker=None, proposed_at=datetime.now(UTC), decided_at=None,
+        )  # fmt: skip
+        _note(settings, made, "propose", maker)
+        names = ", ".join(OVERRIDES.columns)
+        marks = ", ".join(f"${name}" for name in OVERRIDES.columns)
+        connection.execute(f"insert into {_TABLE} ({names}) values ({marks})", vars(made))  # noqa: S608 - constants
+    return made
+
+
+def decide(settings: Settings, override_id: str, checker: str, *, approve: bool) -> Override:
+    """Approve or reject a proposal; whoever made it may not.
+
+    Raises:
+        NotReadyError: there is no such proposal, or it is decided.
+        ConfigurationError: the checker is the maker, or no name.
+    """
+    _check_name("checker", checker)
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        found = [one for one in _rows(connection) if one.override_id == override_id]
+        if not found:
+            raise NotReadyError(
+                f"there is no override {override_id!r}; see: firmpulse override list"
+            )
+        (made,) = found
+        if made.status != "proposed":
+            raise NotReadyError(f"override {override_id} was {made.status} by {made.checker}")
+        if _plain(checker) == _plain(made.maker):
+            raise ConfigurationError(
+                f"{checker} proposed override {override_id}; somebody else has to decide it"
+            )
+        status: Status = "approved" if approve else "rejected"
+        _note(settings, made, status, checker)
+        decided_at = datetime.now(UTC)
+        connection.execute(
+            f"update {_TABLE} set status = ?, checker = ?, decided_at = ? where override_id = ?",  # noqa: S608 - constant
+            [status, checker, decided_at, override_id],
+        )
+    return Override(
+        **{**vars(made), "status": status, "checker": checker, "decided_at": decided_at}
+    )
+
+
+def listed(settings: Settings) -> list[Override]:
+    """Return all overrides, the newest first."""
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        return sorted(_rows(connection), key=lambda one: one.proposed_at, reverse=True)
+
+
+def rate(settings: Settings, as_of: date) -> OverrideRate:
+    """Return how many scored firms of a night have an approved override."""
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        ((scored, overridden),) = connection.execute(
+            f"select (select count(*) from warehouse.scoring.scores where as_of = $as_of), "  # noqa: S608 - constant
+            f"(select count(distinct firm_id) from {_TABLE} "
+            f"where as_of = $as_of and status = 'approved')",
+            {"as_of": as_of},
+        ).fetchall()
+    return OverrideRate(int(scored), int(overridden))
+
+
+def backtest(settings: Settings, known_by: date) -> OverrideBackTest:
+    """Hold approved overrides whose outcome was known by a date against what was expected.
+
+    The outcome of an override is that of the firm's newest quarter at or before its date.
+    """
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        rows = connection.execute(_OUTCOMES, {"known_by": known_by}).fetchall()
+    model = [_middle_prob(grade) for grade, _, _ in rows]
+    persons = [_middle_prob(grade) for _, grade, _ in rows]
+    return OverrideBackTest(
+        matured=len(rows),
+        defaulted=sum(outcome == "bad" for _, _, outcome in rows),
+        expected_by_model=sum(model) / len(model) if model else None,
+        expected_by_persons=sum(persons) / len(persons) if persons else None,
+    )
+
+
+_OUTCOMES = f"""
+    with outcomes as (
+        select cast(firm_id as varchar) as firm_id, as_of, outcome
+        from warehouse.labels.default_12m
+        where available_at <= $known_by and superseded_at > $known_by
+            and outcome in ('good', 'bad')
+    )
+    select made.model_grade, made.grade, outcomes.outcome
+    from (select * from {_TABLE} where status = 'approved') as made
+    asof join outcomes on made.firm_id = outcomes.firm_id and made.as_of >= outcomes.as_of
+    where made.as_of - outcomes.as_of < 100
+    order by made.override_id
+"""  # noqa: S608 - our own names
+
+
+def _middle_prob(grade: str) -> float:
+    """Return the geometric middle of a grade's band of PDs."""
+    bounds = [0.0005, *scale.GRADE_UPPER_PD.values()]
+    place = _ORDER.index(grade)
+    return float((bounds[place] * bounds[place + 1]) ** 0.5)
+
+
+def _model_grade(connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: date) -> str:
+    row = connection.execute(
+        "select grade from warehouse.scoring.scores where firm_id = ? and as_of = ?",
+        [firm_id, as_of],
+    ).fetchone()
+    if row is None:
+        raise NotReadyError(
+            f"firm {firm_id} has no score on {as_of}; its dates stand in the table scores"
+        )
+    return str(row[0])
+
+
+def _check_grade(model_grade: str, grade: str) -> None:
+    if model_grade == scale.DEFAULTED:
+        raise ConfigurationError("the firm is in default; grade D is a fact and not overridden")
+    if grade not in _ORDER:
+        raise ConfigurationError(f"there is no grade {grade!r}; there are {', '.join(_ORDER)}")
+    notches = abs(_ORDER.index(grade) - _ORDER.index(model_grade))
+    if notches == 0:
+        raise ConfigurationError(f"{grade} is the model's own grade")
+    if notches > MOST_NOTCHES:
+        raise ConfigurationError(
+            f"{grade} is {notches} notches from the model's {model_grade}; at most {MOST_NOTCHES} "
+            f"are taken. A firm that far off wants another model or a correction of its data"
+        )
+
+
+def _refuse_second(connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: date) -> None:
+    for one in _rows(connection):
+        if (one.firm_id, one.as_of) == (firm_id, as_of) and one.status != "rejected":
+            raise NotReadyError(
+                f"override {one.override_id} of this firm and date is {one.status}; see: "
+                f"firmpulse override list"
+            )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection) -> list[Override]:
+    names = ", ".join(OVERRIDES.columns)
+    found = connection.execute(f"select {names} from {_TABLE}").pl()  # noqa: S608 - constants
+    return [Override(**row) for row in found.to_dicts()]
+
+
+def _note(settings: Settings, made: Override, step: str, by: str) -> None:
+    """Write a step down before it takes effect."""
+    details: dict[str, Any] = {
+        "step": step, "override_id": made.override_id, "as_of": made.as_of.isoformat(),
+        "model_grade": made.model_grade, "grade": made.grade, "reason": made.reason_code, "by": by,
+    }  # fmt: skip
+    audit.append(settings, "OVERRIDE", actor=audit.actor(), subject=made.firm_id, **details)
+
+
+def _check_name(role: str, name: str) -> None:
+    if not _plain(name):
+        raise ConfigurationError(f"the {role} must be named, with --{role}")
+
+
+def _plain(name: str) -> str:
+    """Return a name as it is compared: two spellings of one person are one person."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -1,0 +1,139 @@
+"""Overrides: what is refused, who may decide, what is published and what the chain keeps."""
+
+import json
+from datetime import date
+
+import duckdb
+import polars as pl
+import pytest
+
+from consent import audit
+from firmpulse import warehouse
+from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.settings import Settings
+from scoring import overrides, publish, store
+from scoring.tables import SCORES
+
+NIGHT = date(2026, 10, 31)
+SOUND, WEAK, DEFAULTED = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2, 3))
+
+
+@pytest.fixture
+def home(settings: Settings) -> Settings:
+    """Score three firms: BB, AAA and one in default; and the outcome of the first."""
+    rows = [
+        {**dict.fromkeys(SCORES.columns), "firm_id": firm, "as_of": NIGHT, "grade": grade}
+        for firm, grade in ((SOUND, "BB"), (WEAK, "AAA"), (DEFAULTED, "D"))
+    ]
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        store.replace_firms(connection, SCORES, pl.DataFrame(rows), NIGHT)
+        connection.execute("create schema warehouse.labels")
+        connection.execute(
+            "create table warehouse.labels.default_12m as select cast(? as uuid) as firm_id, "
+            "date '2026-09-30' as as_of, 'bad' as outcome, date '2027-10-05' as available_at, "
+            "date '9999-12-31' as superseded_at",
+            [SOUND],
+        )
+    return settings
+
+
+def _propose(home: Settings, **other: str) -> overrides.Override:
+    given = {"firm_id": SOUND, "grade": "CCC", "reason_code": "SITE_VISIT", "maker": "Li Wei"}
+    values = given | other
+    return overrides.propose(
+        home, values["firm_id"], NIGHT, values["grade"], values["reason_code"], values["maker"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "error", "reason"),
+    [
+        ({"grade": "CC"}, ConfigurationError, "3 notches from the model's BB; at most 2"),
+        ({"grade": "AA"}, ConfigurationError, "3 notches"),
+        ({"grade": "BB"}, ConfigurationError, "BB is the model's own grade"),
+        ({"grade": "D"}, ConfigurationError, "no grade 'D'"),
+        ({"reason_code": "GUT_FEELING"}, ConfigurationError, "there are FRESH_FACTS, DATA_ERROR"),
+        ({"maker": " "}, ConfigurationError, "the maker must be named"),
+        ({"firm_id": DEFAULTED}, ConfigurationError, "in default"),
+        ({"firm_id": "00000000-0000-0000-0000-000000000009"}, NotReadyError, "no score"),
+    ],
+)
+def test_what_is_no_override(
+    home: Settings, other: dict[str, str], error: type[Exception], reason: str
+) -> None:
+    with pytest.raises(error, match=reason):
+        _propose(home, **other)
+    assert overrides.listed(home) == []
+
+
+@pytest.mark.parametrize("grade", ["A", "BBB", "B", "CCC"])
+def test_up_to_two_notches_are_taken(home: Settings, grade: str) -> None:
+    assert _propose(home, grade=grade).grade == grade
+
+
+def test_the_end_of_the_scale_has_fewer_neighbours(home: Settings) -> None:
+    assert _propose(home, firm_id=WEAK, grade="A").model_grade == "AAA"
+
+
+@pytest.mark.parametrize("checker", ["Li Wei", "li  wei ", "Ｌｉ Ｗｅｉ"])
+def test_nobody_decides_what_they_proposed(home: Settings, checker: str) -> None:
+    made = _propose(home)
+    with pytest.raises(ConfigurationError, match="somebody else has to decide it"):
+        overrides.decide(home, made.override_id, checker, approve=True)
+    assert overrides.listed(home)[0].status == "proposed"
+
+
+def test_an_approved_grade_is_published_beside_the_models(home: Settings) -> None:
+    made = _propose(home)
+    path = publish.publish(home, NIGHT)
+    assert _grades(str(path))[SOUND] == ("BB", "BB")
+    decided = overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    assert (decided.status, decided.checker) == ("approved", "Zhang Min")
+    assert _grades(str(publish.publish_again(home)))[SOUND] == ("BB", "CCC")
+    assert overrides.rate(home, NIGHT).share == pytest.approx(1 / 3)
+    assert overrides.rate(home, NIGHT).light == "red"
+
+
+def test_a_rejected_one_changes_nothing_and_makes_room(home: Settings) -> None:
+    made = _propose(home)
+    with pytest.raises(NotReadyError, match=f"override {made.override_id} .* is proposed"):
+        _propose(home)
+    overrides.decide(home, made.override_id, "Zhang Min", approve=False)
+    assert _grades(str(publish.publish(home, NIGHT)))[SOUND] == ("BB", "BB")
+    with pytest.raises(NotReadyError, match="was rejected by Zhang Min"):
+        overrides.decide(home, made.override_id, "Wang Fang", approve=True)
+    assert _propose(home, grade="B").status == "proposed"
+
+
+def test_an_unknown_override_names_the_list(home: Settings) -> None:
+    with pytest.raises(NotReadyError, match="firmpulse override list"):
+        overrides.decide(home, "nothing", "Zhang Min", approve=True)
+
+
+def test_every_step_is_in_the_audit_chain(home: Settings) -> None:
+    made = _propose(home)
+    overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    entries = audit.entries(home, action="OVERRIDE")
+    details = [json.loads(entry.details) for entry in entries]
+    steps = [
+        (entry.subject, one["step"], one["by"]) for entry, one in zip(entries, details, strict=True)
+    ]
+    assert steps == [(SOUND, "propose", "Li Wei"), (SOUND, "approved", "Zhang Min")]
+
+
+def test_outcomes_count_once_they_are_known(home: Settings) -> None:
+    made = _propose(home)
+    overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    assert overrides.backtest(home, date(2027, 10, 4)).matured == 0
+    found = overrides.backtest(home, date(2027, 10, 5))
+    assert (found.matured, found.defaulted, found.is_telling) == (1, 1, False)
+    # Middles of the bands 1.5 % to 2.8 % and 5 % to 9 %.
+    assert found.expected_by_model == pytest.approx((0.015 * 0.028) ** 0.5)
+    assert found.expected_by_persons == pytest.approx((0.05 * 0.09) ** 0.5)
+
+
+def _grades(path: str) -> dict[str, tuple[str, str]]:
+    with duckdb.connect(path, read_only=True) as analyst:
+        rows = analyst.execute("select firm_id, grade, final_grade from latest_scores").fetchall()
+    return {firm: (grade, final) for firm, grade, final in rows}
