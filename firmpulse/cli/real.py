@@ -59,12 +59,27 @@ def cumcm2020c(
     report = undated.cross_validate(settings, as_of, repeats=repeats, folds=_FOLDS)
     progress.done("cross-validate and register", progress.seconds - started)
     nightly.run_night(settings, as_of, progress)
+    _write_pages(settings, as_of, progress)
     summary.show_rows(settings, as_of, console)
     _show_invoices(settings, as_of, console)
     _show_comparison(report, repeats, console)
     _show_single_features(settings, as_of, console)
     summary.show_scores(settings, as_of, console)
     summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
+
+
+def _write_pages(settings: Settings, as_of: date, progress: Progress) -> None:
+    """Write a report of every firm, and the ranking of those without a credit record."""
+    from consent import audit
+    from scoring.pages import write
+
+    started = progress.seconds
+    reader = write.Reader(audit.actor(), write.now())
+    files = sum(1 for _ in write.firms(settings, as_of, reader, languages=("zh",)))
+    progress.done("report of every firm", progress.seconds - started, f"{files} pages")
+    for language in ("zh", "en"):
+        path = write.ranking(settings, as_of, language)
+    progress.done("ranking of firms without a credit record", 0.0, path.name)
 
 
 @real_app.command("yangzhong-power")

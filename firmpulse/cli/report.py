@@ -11,7 +11,7 @@ from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
-    from scoring.pages.page import Language
+    from firmpulse.pages.page import Language
 
 app = typer.Typer(no_args_is_help=True, help="Write the portfolio page and reports of firms.")
 AsOf = Annotated[
@@ -56,6 +56,30 @@ def portfolio(as_of: AsOf = None, language: Lang = "both") -> None:
         console.print(str(write.portfolio(settings, day, one)), highlight=False, soft_wrap=True)
 
 
+@app.command()
+def ranking(as_of: AsOf = None, language: Lang = "both") -> None:
+    """Write a page of the firms without a credit record, the soundest first."""
+    from scoring.pages import write
+
+    settings, console = Settings(), make_console()
+    day = as_of.date() if as_of else _newest(settings)
+    for one in _languages(language):
+        console.print(str(write.ranking(settings, day, one)), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def models(language: Lang = "both") -> None:
+    """Write a page of all model versions and their baselines, side by side."""
+    from training import comparison_page
+
+    settings, console = Settings(), make_console()
+    settings.reports_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for one in _languages(language):
+        path = settings.reports_dir / f"models-{one}.html"
+        path.write_text(comparison_page.render(settings, one), encoding="utf-8")
+        console.print(str(path), highlight=False, soft_wrap=True)
+
+
 def _write(
     settings: Settings,
     day: date,
@@ -89,7 +113,7 @@ def _write(
 
 
 def _languages(text: str) -> "tuple[Language, ...]":
-    from scoring.pages.page import LANGUAGES
+    from firmpulse.pages.page import LANGUAGES
 
     if text == "both":
         return LANGUAGES

@@ -5,15 +5,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from firmpulse import industries, scale, uscc
-from scoring.pages import charts, facts, page, words
+from firmpulse.pages import charts, page
+from firmpulse.pages.page import Language
+from scoring.pages import facts, words
 from scoring.pages.dossier import Dossier, Row
-from scoring.pages.page import Language
 
+_TEMPLATES = Path(__file__).with_name("templates")
 _WAN = 10_000
 _DAILY = ("fct_tax_invoice_monthly", "fct_bank_monthly", "fct_supply_buyer_monthly")
 _BANK_MONTHS = facts.BALANCE_MONTHS
@@ -65,7 +68,7 @@ def render(dossier: Dossier, cover: Cover, language: Language) -> str:
         "word": lambda kind, code: words.word(getattr(words, kind), code, language),
         "other": "en" if language == "zh" else "zh",
     }
-    return page.render("firm.html.j2", language, values)
+    return page.render(_TEMPLATES, "firm.html.j2", language, values)
 
 
 def _advice(dossier: Dossier, language: Language) -> tuple[str, str]:

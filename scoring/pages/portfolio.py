@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,13 +12,15 @@ from markupsafe import Markup
 
 from firmpulse import origin, scale, warehouse
 from firmpulse.errors import NotReadyError
+from firmpulse.pages import charts, page
+from firmpulse.pages.page import Language
 from firmpulse.settings import Settings
 from scoring import store
-from scoring.pages import charts, page, words
-from scoring.pages.page import Language
+from scoring.pages import words
 from scoring.warnings import rules
 
 Row = dict[str, Any]
+_TEMPLATES = Path(__file__).with_name("templates")
 # A migration is counted against the newest score that is at least this old, else the oldest.
 _MIGRATION_DAYS = 28
 _BIN = 25
@@ -75,7 +78,7 @@ def render(settings: Settings, as_of: date, language: Language) -> str:
         },
         "titles": rules.titles(settings),
     }
-    return page.render("portfolio.html.j2", language, values)
+    return page.render(_TEMPLATES, "portfolio.html.j2", language, values)
 
 
 def read(settings: Settings, as_of: date) -> Night:

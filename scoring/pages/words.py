@@ -1,6 +1,6 @@
 """Words of the pages that stand for codes, in both languages."""
 
-from scoring.pages.page import Language
+from firmpulse.pages.page import Language
 
 Pair = tuple[str, str]
 

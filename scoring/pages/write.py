@@ -7,11 +7,13 @@ from pathlib import Path
 
 from firmpulse import origin, warehouse
 from firmpulse.calendar import CHINA
+from firmpulse.pages import pdf
+from firmpulse.pages.page import LANGUAGES, Language
 from firmpulse.settings import Settings
-from scoring.pages import dossier, pdf, reports
+from scoring.pages import dossier, reports
 from scoring.pages import firm as firm_page
 from scoring.pages import portfolio as portfolio_page
-from scoring.pages.page import LANGUAGES, Language
+from scoring.pages import ranking as ranking_page
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,13 @@ def portfolio(settings: Settings, as_of: date, language: Language) -> Path:
     settings.reports_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     html = portfolio_page.render(settings, as_of, language)
     return _written(settings.reports_dir / f"portfolio-{as_of}-{language}.html", html)
+
+
+def ranking(settings: Settings, as_of: date, language: Language) -> Path:
+    """Write the ranking of the firms without a credit record."""
+    settings.reports_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    html = ranking_page.render(settings, as_of, language)
+    return _written(settings.reports_dir / f"ranking-{as_of}-{language}.html", html)
 
 
 def now() -> datetime:

@@ -11,8 +11,9 @@ from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.pages import page, pdf
 from firmpulse.settings import Settings
-from scoring.pages import dossier, firm, page, pdf, portfolio, reports, write
+from scoring.pages import dossier, firm, portfolio, reports, write
 from tests.integration.conftest import Assessed
 
 READER = write.Reader("analyst", datetime(2026, 11, 1, 9, 30, tzinfo=CHINA))

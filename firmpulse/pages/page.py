@@ -25,10 +25,17 @@ def translator(language: Language) -> Callable[[str, str], str]:
     return lambda zh, en: zh if language == "zh" else en
 
 
-def render(template: str, language: Language, values: Mapping[str, Any]) -> str:
-    """Return a page; the same values give the same bytes."""
+def render(folder: Path, template: str, language: Language, values: Mapping[str, Any]) -> str:
+    """Return a page; the same values give the same bytes.
+
+    Args:
+        folder: where the template lies; `base.html.j2`, which it extends, lies here.
+        template: its name.
+        language: of all its texts.
+        values: what it shows.
+    """
     css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
-    page = _environment().get_template(template)
+    page = _environment(folder).get_template(template)
     return page.render(
         **values, t=translator(language), language=language, css=Markup(css)  # noqa: S704 - ours
     )  # fmt: skip
@@ -71,11 +78,11 @@ def plain(value: object) -> str:
 
 
 @cache
-def _environment() -> "Environment":
+def _environment(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader([folder, _TEMPLATES]),
         autoescape=select_autoescape(("html.j2",)),
         undefined=StrictUndefined,
         trim_blocks=True,

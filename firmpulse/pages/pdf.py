@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from firmpulse.errors import ConfigurationError
-from scoring.pages import charts
+from firmpulse.pages import charts
 
 _FONT_FACE = """
 @font-face { font-family: "Noto Sans SC"; src: url("file://%s"); }

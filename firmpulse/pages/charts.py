@@ -128,6 +128,21 @@ def histogram(
         return _svg(figure)
 
 
+def grouped(
+    labels: Sequence[str], series: Mapping[str, Values], size: Size = WIDE, unit: str = ""
+) -> Markup:
+    """Draw columns side by side over labels, one colour a series."""
+    with _style():
+        figure, axes = _axes(size, unit)
+        width = 0.8 / max(len(series), 1)
+        for place, (name, values) in enumerate(series.items()):
+            at = [label - 0.4 + (place + 0.5) * width for label in range(len(labels))]
+            axes.bar(at, _numbers(values), width, color=SERIES[place], label=name)
+        axes.set_xticks(range(len(labels)), labels)
+        _legend(axes, len(series))
+        return _svg(figure)
+
+
 def curve(days: Sequence[date], values: Values, size: Size = WIDE, unit: str = "") -> Markup:
     """Draw a daily curve with its area."""
     with _style():
@@ -137,6 +152,32 @@ def curve(days: Sequence[date], values: Values, size: Size = WIDE, unit: str = "
         axes.step(days, numbers, where="post", color=BLUE, linewidth=1.0)
         axes.margins(x=0)
         axes.set_ylim(bottom=min(0.0, *(v for v in numbers if v == v)) if numbers else 0)
+        return _svg(figure)
+
+
+def intervals(
+    labels: Sequence[str],
+    values: Sequence[float],
+    lows: Sequence[float],
+    highs: Sequence[float],
+    size: Size = WIDE,
+    unit: str = "",
+) -> Markup:
+    """Draw one point a label with its interval, the first one on top."""
+    with _style():
+        figure, axes = _axes(size, unit)
+        places = list(range(len(labels)))[::-1]
+        axes.hlines(places, lows, highs, color=GREY, linewidth=3)
+        axes.plot(values, places, "o", color=BLUE, markersize=4)
+        axes.set_yticks(places, labels)
+        axes.grid(visible=False)
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(
+                f"{value:.3f}", (value, place), xytext=(0, 5), textcoords="offset points",
+                ha="center", color=INK,
+            )  # fmt: skip
+        axes.set_ylim(-0.6, len(labels) - 0.3)
+        axes.spines["left"].set_visible(False)
         return _svg(figure)
 
 

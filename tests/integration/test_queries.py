@@ -1,0 +1,31 @@
+"""The queries that docs/scores.md shows run on a published file, and most find something."""
+
+import re
+
+import pytest
+
+from firmpulse import warehouse
+from firmpulse.settings import PROJECT_ROOT
+from tests.integration.conftest import Assessed
+
+_PAGE = (PROJECT_ROOT / "docs" / "scores.md").read_text(encoding="utf-8")
+QUERIES = re.findall(r"```sql\n(.*?)```", _PAGE, re.S)
+# One night is published here, and every firm of it has rows.
+_MAY_BE_EMPTY = (
+    "from score_changes",
+    "from unscored",
+    "from feature_drift",
+    "from hidden_champions",
+)
+
+
+def test_there_are_queries() -> None:
+    assert len(QUERIES) >= 10
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.split("\n")[0][:40])
+def test_a_query_of_the_docs_runs(assessed: Assessed, query: str) -> None:
+    with warehouse.connect_published(assessed.settings) as connection:
+        rows = connection.execute(query).fetchall()
+    if not any(view in query for view in _MAY_BE_EMPTY):
+        assert rows
