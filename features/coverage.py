@@ -5,8 +5,17 @@ import polars as pl
 OBSERVED_MONTHS, SOURCE_COUNT = "profile_observed_months", "profile_source_count"
 FULL, PARTIAL, THIN, INSUFFICIENT = "full", "partial", "thin", "insufficient"
 FOUNDER_CREDIT, PROJECT_CONTRACTS = "founder_credit", "project_contracts"
+LIGHT_ASSET = "light_asset"
+INDUSTRY = "profile_industry"
+# A feature of each supplement that is there wherever the supplement is.
+_FOUNDER_FEATURE, _PROJECT_FEATURE = "founder_report_age_months", "project_running_count"
 # What `tier` and `supplements` read.
-COVERAGE_FEATURES = (OBSERVED_MONTHS, SOURCE_COUNT)
+COVERAGE_FEATURES = (
+    OBSERVED_MONTHS, SOURCE_COUNT, INDUSTRY, _FOUNDER_FEATURE, _PROJECT_FEATURE,
+)  # fmt: skip
+# Divisions whose firms work with people and not with goods: software, business services, research
+# and technical services, culture and sports.
+_LIGHT_DIVISIONS = ("65", "72", "73", "74", "75", "86", "87", "88", "89", "90")
 
 FEWEST_MONTHS = 3
 _THIN_BELOW_MONTHS = 6
@@ -14,12 +23,21 @@ _ALL_SOURCES = 4
 
 
 def tier() -> pl.Expr:
-    """Return the coverage tier from observed months and source count; null counts as zero."""
+    """Return the coverage tier of a firm; months and sources that are null count as zero.
+
+    A light-asset firm has project contracts in place of goods and power: with them it is covered as
+    such where it would be thin or partial for want of sources.
+    """
     months, sources = pl.col(OBSERVED_MONTHS).fill_null(0), pl.col(SOURCE_COUNT).fill_null(0)
+    has_projects = pl.col(INDUSTRY).is_in(_LIGHT_DIVISIONS) & pl.col(_PROJECT_FEATURE).is_not_null()
     return (
         pl.when(months < FEWEST_MONTHS)
         .then(pl.lit(INSUFFICIENT))
-        .when((months < _THIN_BELOW_MONTHS) | (sources <= 1))
+        .when(months < _THIN_BELOW_MONTHS)
+        .then(pl.lit(THIN))
+        .when((sources < _ALL_SOURCES) & has_projects.fill_null(value=False))
+        .then(pl.lit(LIGHT_ASSET))
+        .when(sources <= 1)
         .then(pl.lit(THIN))
         .when(sources < _ALL_SOURCES)
         .then(pl.lit(PARTIAL))
@@ -30,4 +48,12 @@ def tier() -> pl.Expr:
 
 def supplements() -> pl.Expr:
     """Return the supplements that a firm's score uses, a list of text."""
-    return pl.lit([], dtype=pl.List(pl.String)).alias("supplements")
+    used = {FOUNDER_CREDIT: _FOUNDER_FEATURE, PROJECT_CONTRACTS: _PROJECT_FEATURE}
+    return (
+        pl.concat_list(
+            pl.when(pl.col(feature).is_not_null()).then(pl.lit(name))
+            for name, feature in used.items()
+        )
+        .list.drop_nulls()
+        .alias("supplements")
+    )

@@ -30,6 +30,8 @@ class Stage(IntEnum):
     GRANTS = 15
     DIRT = 16
     LATENESS = 17
+    FOUNDERS = 18
+    PROJECTS = 19
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,13 @@ from firmpulse.calendar import add_months
 from simulator.economy import Stage, epoch_day, from_epoch_day
 from simulator.founding import opened_day
 from simulator.population import Bools, Ints
+from simulator.supplements import light_assets
 from simulator.world import World
 
-GRANTED_SOURCES = ("tax", "bank", "supply_chain", "power")
+_MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
+GRANTED_SOURCES = (*_MAIN_SOURCES, "founder_credit", "project_contracts")
+# Of the young firms every second grants its founders' credit, of the light ones three in four.
+_FOUNDERS_CYCLE, _PROJECTS_CYCLE = 2, 4
 _PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
 NEVER = 10**6  # days since 1970
 _SENT_TOO_EARLY = 60  # days before a later window that the bank hands over all the same
@@ -49,13 +53,13 @@ def draw_grants(world: World) -> Grants:
     nothing, some, later = draw < 0.02, (draw >= 0.02) & (draw < 0.06), draw > 0.96
     nothing[0], later[1], some[0] = True, True, False  # at least one of each in small economies
     nothing[1] = some[1] = later[0] = False
-    chosen = rng.random((len(GRANTED_SOURCES), count)) < 0.6
-    chosen[rng.integers(0, len(GRANTED_SOURCES), count), np.arange(count)] = True
+    chosen = rng.random((len(_MAIN_SOURCES), count)) < 0.6
+    chosen[rng.integers(0, len(_MAIN_SOURCES), count), np.arange(count)] = True
     begin = _consent_days(world)
     joins = rng.integers(7, 13, count)
     months = np.array([world.day(month) for month in range(14)])
     valid, window, sent = {}, {}, {}
-    for number, source in enumerate(GRANTED_SOURCES):
+    for number, source in enumerate(_MAIN_SOURCES):
         granted = ~nothing & (~some | chosen[number])
         valid[source] = np.where(granted, begin, NEVER)
         window[source] = begin
@@ -66,6 +70,16 @@ def draw_grants(world: World) -> Grants:
             window[source] = np.where(late, months[joins - 6], window[source])
             early = months[joins - 6] - _SENT_TOO_EARLY
             sent[source] = np.where(late, early, sent[source])
+    turn = np.arange(count)
+    supplements = {
+        "founder_credit": (world.firms.born >= 0) & (turn % _FOUNDERS_CYCLE == 0),
+        "project_contracts": light_assets(world) & (turn % _PROJECTS_CYCLE != 0),
+    }
+    for source, offered in supplements.items():
+        granted = ~nothing & offered
+        valid[source] = np.where(granted, begin, NEVER)
+        window[source] = begin
+        sent[source] = np.where(granted, 0, NEVER)
     return Grants(valid, window, sent, plain=~nothing & ~some & ~later)
 
 
@@ -100,6 +114,6 @@ def grant_lines(world: World, grants: Grants, through: date) -> str:
                     "valid_to": valid_to,
                     "text_version": "2026-01",
                     "keep_results": firm % _KEEP_CYCLE < _KEEPERS,
-                    "separate_consent": source == "bank",
+                    "separate_consent": source in ("bank", "founder_credit"),
                 }))  # fmt: skip
     return "\n".join(lines) + "\n"

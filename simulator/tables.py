@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from simulator import bank, filings, invoices, lender, power, supply
+from simulator import bank, filings, invoices, lender, power, supplements, supply
 from simulator.world import World
 
 
@@ -96,6 +96,20 @@ TABLES = (
               "kwh_sharp=尖 kwh_peak=峰 kwh_flat=平 kwh_valley=谷 amount=电费 due_date=应缴日 "
               "paid_at=缴费日 penalty=违约金 arrears=欠费 pay_method=缴费方式 "
               "updated_at=更新日期")),
+    Table("founder_credit", "founder_credit", supplements.founder_credit, 1, "guarantee_balance",
+          encoding=_BOM, date="report_date", number="uscc", windowed=False,
+          headers=_headers(
+              "uscc=统一社会信用代码 founder_no=创始人序号 report_date=报告日期 "
+              "overdue_count_24m=逾期次数 longest_overdue_days_24m=最长逾期天数 "
+              "card_utilisation=信用卡使用率 guarantee_balance=对外担保余额(元)")),
+    Table("project_contracts", "sc_project", supplements.sc_project, 3, "amount",
+          firm_column="supplier_uscc", encoding=_GB, date="planned", number="buyer_uscc",
+          headers=_headers(
+              "contract_no=合同号 supplier_uscc=承接方统一社会信用代码 "
+              "buyer_uscc=委托方统一社会信用代码 amount=合同金额(元) milestone=里程碑名称 "
+              "planned=计划完成日期 accepted=验收日期 invoiced=已开票金额(元) "
+              "received=已回款金额(元) penalty=违约金(元) terminated=是否终止 "
+              "updated_at=更新日期")),
     Table("lender", "loan_performance", lender.loan_performance, 1, "days_past_due"),
     Table("lender", "annual_statement", lender.annual_statement, 4, "revenue",
           encoding=_BOM, date="published_at", number="uscc", extra="审计意见",
@@ -106,4 +120,6 @@ TABLES = (
               "staff=员工数")),
 )  # fmt: skip
 
-SOURCES = ("tax", "bank", "supply_chain", "power", "lender")
+SOURCES = (
+    "tax", "bank", "supply_chain", "power", "founder_credit", "project_contracts", "lender",
+)  # fmt: skip

@@ -82,6 +82,8 @@ REGISTRY = Registry(
         _meta("profile_observed_months", "profile", "profile", "U", "number"),
         _meta("profile_source_count", "profile", "profile", "U", "number"),
         _meta("profile_industry", "profile", "profile", "U", "category"),
+        _meta("founder_report_age_months", "founder_credit", "profile", "U", "number"),
+        _meta("project_running_count", "project_contracts", "scale", "-", "number"),
     )
 )
 
@@ -213,6 +215,8 @@ def _features(random: np.random.Generator, quality: np.ndarray, day: date) -> pl
     columns["profile_observed_months"] = months
     columns["profile_source_count"] = sources
     columns["profile_industry"] = [INDUSTRIES[position % len(INDUSTRIES)] for position in present]
+    columns["founder_report_age_months"] = np.where(present % 7 == THIN, present % 3, np.nan)
+    columns["project_running_count"] = np.where(present % 5 == 4, present % 4, np.nan)
     frame = pl.DataFrame(columns)
     return frame.with_columns(pl.col(pl.Float64).fill_nan(None))
 

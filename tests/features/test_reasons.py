@@ -121,15 +121,50 @@ def test_every_dimension_of_the_features_has_a_sub_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("months", "sources", "tier"),
+    ("months", "sources", "industry", "contracts", "tier"),
     [
-        (2, 4, "insufficient"), (None, 4, "insufficient"), (3, 4, "thin"), (5, 4, "thin"),
-        (6, 1, "thin"), (24, 0, "thin"), (6, 2, "partial"), (24, 3, "partial"), (6, 4, "full"),
+        (2, 4, "14", None, "insufficient"), (None, 4, "14", None, "insufficient"),
+        (3, 4, "14", None, "thin"), (5, 4, "14", None, "thin"), (6, 1, "14", None, "thin"),
+        (24, 0, "14", None, "thin"), (6, 2, "14", None, "partial"), (24, 3, "14", None, "partial"),
+        (6, 4, "14", None, "full"),
+        # Projects stand in for goods and power of firms that have none.
+        (24, 1, "65", 3.0, "light_asset"), (24, 3, "74", 0.0, "light_asset"),
+        (24, 4, "65", 3.0, "full"), (5, 2, "65", 3.0, "thin"), (24, 2, "65", None, "partial"),
+        (24, 2, "14", 3.0, "partial"), (24, 2, None, 3.0, "partial"),
     ],
 )  # fmt: skip
-def test_coverage_tiers(months: int | None, sources: int, tier: str) -> None:
-    firm = pl.DataFrame(
-        {coverage.OBSERVED_MONTHS: [months], coverage.SOURCE_COUNT: [sources]},
-        schema={coverage.OBSERVED_MONTHS: pl.Float64, coverage.SOURCE_COUNT: pl.Float64},
+def test_coverage_tiers(
+    months: int | None, sources: int, industry: str | None, contracts: float | None, tier: str
+) -> None:
+    assert _covered(months, sources, industry, contracts).select(coverage.tier()).item() == tier
+
+
+def _covered(
+    months: int | None,
+    sources: int,
+    industry: str | None = "14",
+    contracts: float | None = None,
+    report_age: float | None = None,
+) -> pl.DataFrame:
+    values = (months, sources, industry, report_age, contracts)
+    return pl.DataFrame(
+        {name: [value] for name, value in zip(coverage.COVERAGE_FEATURES, values, strict=True)},
+        schema={
+            name: pl.String if name == coverage.INDUSTRY else pl.Float64
+            for name in coverage.COVERAGE_FEATURES
+        },
     )
-    assert firm.select(coverage.tier()).item() == tier
+
+
+@pytest.mark.parametrize(
+    ("contracts", "report_age", "used"),
+    [
+        (None, None, []), (None, 0.0, ["founder_credit"]), (0.0, None, ["project_contracts"]),
+        (2.0, 1.0, ["founder_credit", "project_contracts"]),
+    ],
+)  # fmt: skip
+def test_supplements_are_those_that_were_observed(
+    contracts: float | None, report_age: float | None, used: list[str]
+) -> None:
+    firm = _covered(4, 2, "65", contracts, report_age)
+    assert firm.select(coverage.supplements()).item().to_list() == used

@@ -184,7 +184,7 @@ def test_a_person_must_look_at_persons_and_thin_files(
     scores = _table(trained.settings, "scores").filter(pl.col("grade") != "D")
     found = {row["firm_id"]: row["review_reasons"] for row in scores.to_dicts()}
     assert found[firm_id(INDIVIDUAL[0])] == ["individual_business"]
-    assert found[firm_id(THIN)] == ["thin_file"]
+    assert found[firm_id(THIN)] == ["founder_credit_used", "thin_file"]
     assert found[firm_id(SOUND)] == []
     flagged = scores.filter("needs_review")["firm_id"].to_list()
     assert set(flagged) == {firm for firm, why in found.items() if why}

@@ -12,7 +12,7 @@ from tests.simulator.conftest import ECONOMY, delivered, digests, manifests
 TABLES = [
     "tax_registration", "tax_invoice", "tax_vat_return", "tax_payment", "bank_account", "bank_txn",
     "sc_relation", "sc_order", "sc_delivery", "sc_receivable", "power_account", "power_bill",
-    "loan_performance", "annual_statement",
+    "loan_performance", "annual_statement", "sc_project",
 ]  # fmt: skip
 
 
@@ -74,7 +74,8 @@ def test_manifests_tell_the_truth(history: tuple[Path, DeliveryCounts]) -> None:
             assert entry["sha256"] == hashes[str(path.relative_to(inbox))]
             rows[entry["table"]] = rows.get(entry["table"], 0) + entry["rows"]
     assert rows == counts.rows
-    assert sorted(rows) == sorted(TABLES)
+    # Whether a young firm grants its founders' credit is a matter of chance.
+    assert sorted(rows.keys() - {"founder_credit"}) == sorted(TABLES)
     for table in TABLES:
         assert len(delivered(inbox, table)) == rows[table]
 
@@ -83,10 +84,12 @@ def test_every_source_delivers_every_night(tmp_path: Path) -> None:
     since = date(2024, 3, 30)
     counts = deliver(ECONOMY, tmp_path, since=since, through=since + timedelta(3))
     found = [(m["source"], m["delivered_at"][:10], m["kind"]) for _, m in manifests(tmp_path)]
-    sources = ["bank", "lender", "power", "supply_chain", "tax"]
+    sources = [
+        "bank", "founder_credit", "lender", "power", "project_contracts", "supply_chain", "tax",
+    ]  # fmt: skip
     nights = ["2024-03-31", "2024-04-01", "2024-04-02"]
     assert found == [(source, night, "increment") for source in sources for night in nights]
-    assert counts.deliveries == 15
+    assert counts.deliveries == 21
 
 
 def test_a_night_holds_the_transfers_of_the_day_before(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_encodings_differ_by_provider(dirty: tuple[Path, DeliveryCounts]) -> Non
                 continue
             raw = (folder / entry["name"]).read_bytes()
             has_bom = raw.startswith(b"\xef\xbb\xbf")
-            assert has_bom == (manifest["source"] in {"power", "lender"})
+            assert has_bom == (manifest["source"] in {"power", "lender", "founder_credit"})
             assert len(read_file(folder / entry["name"])) == entry["rows"]
 
 

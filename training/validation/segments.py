@@ -55,7 +55,7 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
     flags = {source: f"profile_has_{source}" for source in MAIN_SOURCES}
     if set(flags.values()) <= set(rows.columns):
         found["sources"] = _sources(flags)
-    if {coverage.OBSERVED_MONTHS, coverage.SOURCE_COUNT} <= set(rows.columns):
+    if set(coverage.COVERAGE_FEATURES) <= set(rows.columns):
         found["coverage"] = coverage.tier()
     labelled = rows.select("firm_id", *(expr.alias(name) for name, expr in found.items()))
     if provinces is not None:

@@ -13,6 +13,7 @@
     'stg_supply__relation', 'stg_supply__order', 'stg_supply__delivery',
     'stg_supply__receivable',
     'stg_power__bill', 'stg_power__reading',
+    'stg_founders__credit', 'stg_projects__milestone',
     'stg_lender__annual_statement',
 ] %}
 
