@@ -6,7 +6,7 @@ import polars as pl
 from simulator.columns import dates, money, texts
 from simulator.economy import Stage
 from simulator.founding import first_seen, opened_day
-from simulator.industries import INDUSTRIES
+from simulator.industries import INDUSTRIES, Kind
 from simulator.population import Bools, Floats, Ints
 from simulator.world import World
 
@@ -14,6 +14,8 @@ _FILES_WHILE_ACTIVE = 0.12  # firms that have faded below this stop filing
 _AMENDED = 0.02
 _DUE_DAY = 15
 _VAT, _SURTAX, _INCOME = range(3)
+_LEGAL_FORMS = ("有限责任公司", "个体工商户")
+_ONE_PERSON_CYCLE = 3  # of small retailers, so many to one that belongs to a person
 _ITEMS = ("10101", "10109", "10104")
 
 
@@ -130,7 +132,7 @@ def tax_registration(world: World, month: int) -> pl.DataFrame:
         "status": texts(("正常", "非正常"), gone.astype(np.int64)),
         "taxpayer_type": texts(("一般", "小规模"), firms.small_scale[firm].astype(np.int64)),
         "industry_code": texts(tuple(i.code for i in INDUSTRIES), firms.industry[firm]),
-        "reg_type": texts(("有限责任公司",), np.zeros(len(firm), dtype=np.int64)),
+        "reg_type": texts(_LEGAL_FORMS, _is_one_person(world)[firm].astype(np.int64)),
         "reg_date": dates(founded[firm]),
         "legal_rep_name": texts(world.name, person),
         "address": texts(places, firm),
@@ -163,3 +165,11 @@ def _ended(world: World, month: int) -> Bools:
         activity[row - 1] >= _FILES_WHILE_ACTIVE
     )
     return ended
+
+
+def _is_one_person(world: World) -> Bools:
+    """Firms that are one person's business, (firms,): some of the small retailers."""
+    firms = world.firms
+    turn = np.arange(len(firms)) % _ONE_PERSON_CYCLE == 0
+    one: Bools = (firms.kind == Kind.RETAIL) & firms.small_scale & turn
+    return one

@@ -69,7 +69,11 @@ def test_all_zones_move_together(home: Settings) -> None:
     assert everywhere(home) == {
         zone: [after] for zone in ("vault", "warehouse", "published", "ledger")
     }
-    left = [path for path in home.scores_dir.rglob("*") if path.is_file() and before.encode() in path.read_bytes()]
+    left = [
+        path
+        for path in home.scores_dir.rglob("*")
+        if path.is_file() and before.encode() in path.read_bytes()
+    ]
     assert left == []
 
 
