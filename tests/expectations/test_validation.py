@@ -106,11 +106,11 @@ def test_an_empty_night_is_a_warning(home: Settings) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"default_prob": [0.01, 0.02, 1.0]}, "strictly between 0 and 1; seen: 1 of 3 rows"),
-        ({"default_prob": [0.01, 0.02, 0.0]}, "strictly between 0 and 1; seen: 1 of 3 rows"),
+        ({"default_prob": [0.01, 0.02, 1.1]}, "above 0 and up to 1, which only firms in default"),
+        ({"default_prob": [0.01, 0.02, 0.0]}, "above 0 and up to 1, which only firms in default"),
         ({"default_prob": [0.01, 0.02, None]}, "every score has a default probability"),
         ({"score": [560, 550, 901]}, "scores lie between 300 and 900; seen: 1 of 3 rows, such as"),
-        ({"grade": ["BBB", "BB", "D"]}, "grades are those of the master scale; seen: 1 of 3"),
+        ({"grade": ["BBB", "BB", "E"]}, "grades are those of the master scale; seen: 1 of 3"),
         ({"firm_id": ["11111111"] * 2 + ["33333333"]}, "a firm is scored once; seen: 2 of 3 rows"),
     ],
 )
