@@ -22,8 +22,6 @@ from scoring.tables import OVERRIDES
 MOST_NOTCHES = 2
 # Shares of scored firms with an approved override from which a model has to be looked at.
 WARNING_RATE, ALARM_RATE = 0.05, 0.10
-# Fewer matured outcomes tell nothing of how good the overrides were.
-LEAST_OUTCOMES = 30
 
 # Code → what it says, in Chinese and English.
 REASONS: Mapping[str, tuple[str, str]] = {
@@ -81,22 +79,6 @@ class OverrideRate:
         )
 
 
-@dataclass(frozen=True)
-class OverrideBackTest:
-    """What became of overridden firms whose outcome is known by now."""
-
-    matured: int
-    defaulted: int
-    # Mean of the middle PD of each grade: what the model's grades and the persons' expected.
-    expected_by_model: float | None
-    expected_by_persons: float | None
-
-    @property
-    def is_telling(self) -> bool:
-        """Whether there are enough outcomes to say anything."""
-        return self.matured >= LEAST_OUTCOMES
-
-
 def propose(
     settings: Settings, firm_id: str, as_of: date, grade: str, reason_code: str, maker: str
 ) -> Override:
@@ -109,13 +91,14 @@ def propose(
     _check_name("maker", maker)
     if reason_code not in REASONS:
         raise ConfigurationError(
-            f"there is no reason {reason_code!r}; there are {', '.join(REASONS)}"
+            f"there is no reason {reason_code!r}; there are {', '.join(REASONS)}. In words: "
+            f"firmpulse override reasons"
         )
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
         model_grade = _model_grade(connection, firm_id, as_of)
         _check_grade(model_grade, grade)
-        _refuse_second(connection, firm_id, as_of)
+        _refuse_second(connection, firm_id, as_of, model_grade)
         made = Override(
             override_id=uuid.uuid4().hex[:12], firm_id=firm_id, as_of=as_of,
             model_grade=model_grade, grade=grade, reason_code=reason_code, status="proposed",
@@ -132,7 +115,8 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
     """Approve or reject a proposal; whoever made it may not.
 
     Raises:
-        NotReadyError: there is no such proposal, or it is decided.
+        NotReadyError: there is no such proposal, it is decided, or is to be approved although
+            the model gives another grade by now.
         ConfigurationError: the checker is the maker, or no name.
     """
     _check_name("checker", checker)
@@ -149,6 +133,13 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
         if _plain(checker) == _plain(made.maker):
             raise ConfigurationError(
                 f"{checker} proposed override {override_id}; somebody else has to decide it"
+            )
+        if approve and (now := _model_grade(connection, made.firm_id, made.as_of)) != (
+            made.model_grade
+        ):
+            raise NotReadyError(
+                f"override {override_id} answers the grade {made.model_grade}; the model gives "
+                f"{now} by now. Reject it and, if that is wrong too, propose another"
             )
         status: Status = "approved" if approve else "rejected"
         _note(settings, made, status, checker)
@@ -170,56 +161,18 @@ def listed(settings: Settings) -> list[Override]:
 
 
 def rate(settings: Settings, as_of: date) -> OverrideRate:
-    """Return how many scored firms of a night have an approved override."""
+    """Return how many scored firms of a night have an approved override of their grade."""
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
         ((scored, overridden),) = connection.execute(
             f"select (select count(*) from warehouse.scoring.scores where as_of = $as_of), "  # noqa: S608 - constant
-            f"(select count(distinct firm_id) from {_TABLE} "
-            f"where as_of = $as_of and status = 'approved')",
+            f"(select count(distinct made.firm_id) from {_TABLE} as made "
+            f"semi join warehouse.scoring.scores as scores on made.firm_id = scores.firm_id "
+            f"and made.as_of = scores.as_of and made.model_grade = scores.grade "
+            f"where made.as_of = $as_of and made.status = 'approved')",
             {"as_of": as_of},
         ).fetchall()
     return OverrideRate(int(scored), int(overridden))
-
-
-def backtest(settings: Settings, known_by: date) -> OverrideBackTest:
-    """Hold approved overrides whose outcome was known by a date against what was expected.
-
-    The outcome of an override is that of the firm's newest quarter at or before its date.
-    """
-    with warehouse.connect(settings) as connection:
-        store.prepare(connection)
-        rows = connection.execute(_OUTCOMES, {"known_by": known_by}).fetchall()
-    model = [_middle_prob(grade) for grade, _, _ in rows]
-    persons = [_middle_prob(grade) for _, grade, _ in rows]
-    return OverrideBackTest(
-        matured=len(rows),
-        defaulted=sum(outcome == "bad" for _, _, outcome in rows),
-        expected_by_model=sum(model) / len(model) if model else None,
-        expected_by_persons=sum(persons) / len(persons) if persons else None,
-    )
-
-
-_OUTCOMES = f"""
-    with outcomes as (
-        select cast(firm_id as varchar) as firm_id, as_of, outcome
-        from warehouse.labels.default_12m
-        where available_at <= $known_by and superseded_at > $known_by
-            and outcome in ('good', 'bad')
-    )
-    select made.model_grade, made.grade, outcomes.outcome
-    from (select * from {_TABLE} where status = 'approved') as made
-    asof join outcomes on made.firm_id = outcomes.firm_id and made.as_of >= outcomes.as_of
-    where made.as_of - outcomes.as_of < 100
-    order by made.override_id
-"""  # noqa: S608 - our own names
-
-
-def _middle_prob(grade: str) -> float:
-    """Return the geometric middle of a grade's band of PDs."""
-    bounds = [0.0005, *scale.GRADE_UPPER_PD.values()]
-    place = _ORDER.index(grade)
-    return float((bounds[place] * bounds[place + 1]) ** 0.5)
 
 
 def _model_grade(connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: date) -> str:
@@ -249,9 +202,13 @@ def _check_grade(model_grade: str, grade: str) -> None:
         )
 
 
-def _refuse_second(connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: date) -> None:
+def _refuse_second(
+    connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: date, model_grade: str
+) -> None:
+    """Refuse a second override of a grade; one of an earlier grade holds no more."""
+    score = (firm_id, as_of, model_grade)
     for one in _rows(connection):
-        if (one.firm_id, one.as_of) == (firm_id, as_of) and one.status != "rejected":
+        if (one.firm_id, one.as_of, one.model_grade) == score and one.status != "rejected":
             raise NotReadyError(
                 f"override {one.override_id} of this firm and date is {one.status}; see: "
                 f"firmpulse override list"
@@ -279,5 +236,6 @@ def _check_name(role: str, name: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """Return a name as it is compared: two spellings of one person are one person."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Return a name as it is compared: two spellings of a person, visible or not, are one."""
+    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())

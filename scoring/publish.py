@@ -25,10 +25,13 @@ VIEWS: Mapping[str, tuple[str, str]] = {
             select * from scores qualify as_of = max(as_of) over (partition by firm_id)
         ) as scores
         left join (
-            select firm_id, as_of, grade from overrides
+            select firm_id, as_of, model_grade, grade from overrides
             where status = 'approved'
-            qualify decided_at = max(decided_at) over (partition by firm_id, as_of)
-        ) as overrides using (firm_id, as_of)
+            qualify decided_at = max(decided_at) over (partition by firm_id, as_of, model_grade)
+        ) as overrides
+            -- An override answers one grade: where the model gives another by now, that counts.
+            on scores.firm_id = overrides.firm_id and scores.as_of = overrides.as_of
+            and scores.grade = overrides.model_grade
         """,
     ),
     "latest_reasons": (

@@ -48,12 +48,14 @@ def public_key() -> None:
 def bundle(
     recipient: Recipient,
     as_of: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Night.")],
-    to: Annotated[Path, typer.Option(help="File to write, such as demo-bank.fpb.")],
+    to: Annotated[Path, typer.Option(help="File to write, or the folder for it.")],
 ) -> None:
     """Write one night's results for a recipient: only firms whose grants name it."""
     from scoring.bundles import hand_over
 
     settings = Settings()
+    if to.is_dir():
+        to = to / f"firmpulse-{recipient}-{as_of:%Y-%m-%d}.fpb"
     if to.resolve().is_relative_to(settings.root):
         raise ConfigurationError(
             f"{to} lies in the home folder, from which firms are erased; choose another folder"
@@ -79,7 +81,7 @@ def keygen(to: Annotated[Path, typer.Option(help="Folder for the two keys.")]) -
     private = to / "bundle_private.pem"
     if private.exists():
         raise ConfigurationError(f"{private} exists; bundles for it would be unreadable without it")
-    to.mkdir(parents=True, exist_ok=True)
+    _make_folder(to)
     key = X25519PrivateKey.generate()
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -87,7 +89,7 @@ def keygen(to: Annotated[Path, typer.Option(help="Folder for the two keys.")]) -
         serialization.NoEncryption(),
     )
     _write(private, pem)
-    (to / "bundle_public.pem").write_bytes(sealed.to_pem(key.public_key()))
+    _write(to / "bundle_public.pem", sealed.to_pem(key.public_key()))
     make_console().print(
         f"{private} stays here; send {to / 'bundle_public.pem'} to the sender and read out its "
         f"fingerprint: {sealed.fingerprint(key.public_key())}",
@@ -123,7 +125,7 @@ def open_bundle(
         _read(file), sealed.verification_key(_read(sender_key)),
         sealed.decryption_key(_read(private_key)),
     )  # fmt: skip
-    to.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_folder(to)
     for name, rows in found.items():
         _write_csv(to / f"{name}.csv", rows)
         make_console().print(f"{to / f'{name}.csv'}: {len(rows)} rows", highlight=False)
@@ -150,9 +152,19 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
 
 
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; choose another --to") from None
+
+
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
+    _make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode=0o600)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; choose another --to") from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
 

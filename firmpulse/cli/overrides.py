@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from firmpulse.cli.firms import Firm, token_of
 from firmpulse.cli.progress import make_console
@@ -44,14 +44,12 @@ def decide(
     approve: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
     checker: Annotated[str, typer.Option(help="Who decides; never the maker.")],
 ) -> None:
-    """Approve or reject a proposal; an approved grade is published at once."""
-    from erasure import withdrawals
-    from scoring import overrides, publish
+    """Approve or reject a proposal; what was decided is published at once."""
+    from scoring import overrides
 
     settings, console = Settings(), make_console()
     made = overrides.decide(settings, override_id, checker, approve=approve)
-    if approve:
-        publish.publish_again(settings, withdrawals.withheld(settings, made.as_of))
+    _publish_again(settings)
     rate = overrides.rate(settings, made.as_of)
     console.print(f"override {made.override_id} is {made.status}", highlight=False)
     console.print(
@@ -68,9 +66,11 @@ def show() -> None:
     """List all overrides, the newest first."""
     from scoring import overrides
 
+    # The number is what `decide` is told: it is never cut.
     table = Table(
-        "override", "firm", "as of", "model", "grade", "reason", "status", "by", "decided by"
-    )
+        Column("override", no_wrap=True), Column("firm", overflow="fold"), "as of", "model",
+        "grade", Column("reason", overflow="fold"), "status", "by", "decided by",
+    )  # fmt: skip
     for one in overrides.listed(Settings()):
         table.add_row(
             one.override_id, one.firm_id, str(one.as_of), one.model_grade, one.grade,
@@ -95,14 +95,14 @@ def backtest(
     as_of: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Outcomes known by then.")],
 ) -> None:
     """Hold approved overrides with known outcomes against what model and persons expected."""
-    from scoring import overrides
+    from scoring import override_backtest
 
     console = make_console()
-    found = overrides.backtest(Settings(), as_of.date())
+    found = override_backtest.backtest(Settings(), as_of.date())
     console.print(f"{found.matured} overrides have an outcome, {found.defaulted} defaulted")
     if not found.is_telling:
         console.print(
-            f"fewer than {overrides.LEAST_OUTCOMES}: they tell nothing yet of who was right"
+            f"fewer than {override_backtest.LEAST_OUTCOMES}: they tell nothing yet of who was right"
         )
     if found.expected_by_model is not None and found.expected_by_persons is not None:
         console.print(
@@ -110,6 +110,20 @@ def backtest(
             f"persons {found.expected_by_persons:.2%}; "
             f"observed {found.defaulted / found.matured:.2%}"
         )
+
+
+def _publish_again(settings: Settings) -> None:
+    """Publish all nights again, without the firms that the newest one had to leave out."""
+    from erasure import withdrawals
+    from firmpulse import warehouse
+    from scoring import publish
+
+    with warehouse.connect(settings) as connection:
+        ((newest,),) = connection.execute(
+            "select max(as_of) from warehouse.scoring.cleared_nights"
+        ).fetchall()
+    if newest is not None:
+        publish.publish_again(settings, withdrawals.withheld(settings, newest))
 
 
 def register(parent: typer.Typer) -> None:

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 from consent import directory
-from consent.grants import ASSESSMENT
+from consent.grants import ASSESSMENT, SOURCES
 from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
@@ -27,11 +27,14 @@ _QUERIES: Mapping[str, str] = {
             scores.review_reasons, scores.grants, scores.model_version, scores.code_version,
             scores.feature_digest
         from scores
+        -- An override answers one grade: where the model gives another by now, that one counts.
         left join (select * from overrides where status = 'approved') as overrides
-            using (firm_id, as_of)
-        left join warning_levels as levels using (firm_id, as_of)
-        where as_of = ? and list_contains(?, firm_id)
-        order by firm_id
+            on scores.firm_id = overrides.firm_id and scores.as_of = overrides.as_of
+                and scores.grade = overrides.model_grade
+        left join warning_levels as levels
+            on scores.firm_id = levels.firm_id and scores.as_of = levels.as_of
+        where scores.as_of = ? and list_contains(?, scores.firm_id)
+        order by scores.firm_id
     """,
     "reasons": """
         select firm_id, rank, code, text_zh, text_en from reasons
@@ -55,7 +58,7 @@ class Contents:
 
     tables: Mapping[str, list[Row]]
     firm_ids: tuple[str, ...]
-    # Firms left out: scored by a grant that does not name this recipient, or not in the directory.
+    # Firms left out: another recipient's grant had a part in it, or not in the directory.
     left_out: int
 
 
@@ -68,8 +71,8 @@ def collect(
 ) -> Contents:
     """Return what a recipient may see of a published night on the day of the hand-over.
 
-    A firm is in it if its grants to this recipient are in force on both days, and its score was
-    made by no other grant.
+    A firm is in it if its grants to this recipient are in force on both days, and no other grant
+    was needed for its results.
 
     Args:
         settings: home folder.
@@ -79,7 +82,8 @@ def collect(
         titles: rule → its Chinese and English text without numbers.
 
     Raises:
-        NotReadyError: nothing of that night is published, or no firm granted this recipient.
+        NotReadyError: nothing of that night is published, no firm granted this recipient, or all
+            that did are left out.
     """
     grants = _grants(settings, recipient, as_of, on)
     firms = sorted(set(grants["firm_id"]))
@@ -89,19 +93,17 @@ def collect(
             name: connection.execute(query, [as_of, firms]).pl().to_dicts()
             for name, query in _QUERIES.items()
         }
-    made_by = {firm: set(own["authorization_id"]) for (firm,), own in grants.group_by("firm_id")}
-    until = dict(grants.group_by("firm_id").agg(pl.col("valid_to").min()).iter_rows())
-    for row in found["scores"]:
-        row["valid_until"] = until[row["firm_id"]]
-    for row in found["warnings"]:
-        row["text_zh"], row["text_en"] = titles.get(row["rule_id"], (row["rule_id"],) * 2)
-    foreign = {
-        row["firm_id"]
-        for row in found["scores"]
-        if not set(row["grants"]) <= made_by[row["firm_id"]]
-    }
     known = directory.identifiers(settings, firms)
+    foreign = _foreign(settings, found["scores"], grants, recipient, as_of)
     inside = {firm: known[firm] for firm in firms if firm in known and firm not in foreign}
+    if not inside:
+        raise NotReadyError(
+            f"all {len(firms)} firms of {recipient!r} are left out: other recipients' grants had a "
+            f"part in their results of {as_of}, or the directory does not know them any more. "
+            f"Nights are run for the recipient {settings.recipient!r} (FIRMPULSE_RECIPIENT); one "
+            f"with other grants needs a home folder of its own"
+        )
+    _complete(found, grants, titles)
     tables = {
         name: [_named(row, inside) for row in rows if row["firm_id"] in inside]
         for name, rows in found.items()
@@ -110,16 +112,59 @@ def collect(
 
 
 def _grants(settings: Settings, recipient: str, as_of: date, on: date) -> pl.DataFrame:
+    """Return the grants to assess that were in force at `as_of`, of firms that have one now.
+
+    A one-off grant ended by its use, which this hand-over is a part of: it counts until its last
+    day.
+    """
     ledger = Ledger(settings)
     then = ledger.live(as_of, purposes=ASSESSMENT, recipient=recipient)
-    now = ledger.live(on, recipient=recipient)
-    grants = then.join(now, on="firm_id", how="semi")
+    now = ledger.live(on, purposes=ASSESSMENT, recipient=recipient)
+    lasting = then.filter(pl.col("valid_to") >= on)
+    firms = pl.concat([now["firm_id"], lasting["firm_id"]]).unique()
+    grants = then.join(firms.to_frame(), on="firm_id", how="semi")
     if grants.is_empty():
         raise NotReadyError(
             f"no firm's grant to {recipient!r} was in force on {as_of} and is on {on}; grants name "
             f"their recipient: firmpulse consent status FIRM"
         )
     return grants
+
+
+def _foreign(
+    settings: Settings, scores: list[Row], grants: pl.DataFrame, recipient: str, as_of: date
+) -> set[str]:
+    """Return the firms in whose results a grant to somebody else had a part, or may have had.
+
+    A score names its grants. Where there is none, nothing tells whose grants the firm was looked
+    at by, so that any grant to somebody else keeps it here.
+    """
+    made_by = {firm: set(own["authorization_id"]) for (firm,), own in grants.group_by("firm_id")}
+    shared = {
+        row["firm_id"]
+        for row in scores
+        if not row["grants"] or not set(row["grants"]) <= made_by[row["firm_id"]]
+    }
+    everybody = Ledger(settings).live(as_of, purposes=ASSESSMENT)
+    others = set(everybody.filter(pl.col("recipient") != recipient)["firm_id"])
+    return shared | (others - {row["firm_id"] for row in scores})
+
+
+def _complete(
+    found: dict[str, list[Row]], grants: pl.DataFrame, titles: Mapping[str, tuple[str, str]]
+) -> None:
+    """Add the end of the grants and the words of the rules; drop what sources say unasked."""
+    until = dict(grants.group_by("firm_id").agg(pl.col("valid_to").min()).iter_rows())
+    for row in found["scores"]:
+        row["valid_until"] = until[row["firm_id"]]
+    granted = set(grants.select("firm_id", "source").iter_rows())
+    found["warnings"] = [
+        row
+        for row in found["warnings"]
+        if row["source"] not in SOURCES or (row["firm_id"], row["source"]) in granted
+    ]
+    for row in found["warnings"]:
+        row["text_zh"], row["text_en"] = titles.get(row["rule_id"], (row["rule_id"],) * 2)
 
 
 def _check_night(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:

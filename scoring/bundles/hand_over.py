@@ -54,8 +54,11 @@ def bundle(settings: Settings, recipient: str, as_of: date, made_at: datetime) -
     return Bundle(content, len(found.firm_ids), found.left_out, header.sha256)
 
 
-def _details(header: sealed.Header) -> dict[str, str]:
-    return {"recipient": header.recipient, "as_of": header.as_of, "sha256": header.sha256}
+def _details(header: sealed.Header) -> dict[str, str | int]:
+    return {
+        "recipient": header.recipient, "as_of": header.as_of, "sha256": header.sha256,
+        "firms": header.firms,
+    }  # fmt: skip
 
 
 def signing_key(settings: Settings) -> Ed25519PrivateKey:

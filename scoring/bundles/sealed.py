@@ -8,12 +8,13 @@ X25519, HKDF-SHA-256, AES-256-GCM) to the recipient's public key, bound to the h
 import base64
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hpke, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -24,8 +25,11 @@ FORMAT = 1
 # Suites of algorithms; one of Chinese commercial cryptography would be another.
 INTERNATIONAL = "intl"
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-_FINGERPRINT_DIGITS = 16
+# 128 bits: nobody makes a second key with the same digits.
+_FINGERPRINT_DIGITS = 32
 _MOST_BYTES = 1 << 30
+# A table's name becomes that of a file.
+_TABLE = re.compile(r"[a-z][a-z_]{0,63}")
 
 PublicKey = Ed25519PublicKey | X25519PublicKey
 
@@ -60,7 +64,7 @@ def seal(
     context = {
         "suite": INTERNATIONAL, "recipient": recipient, "as_of": as_of, "created_at": created_at,
     }  # fmt: skip
-    plain = zlib.compress(json.dumps(contents, ensure_ascii=False, sort_keys=True).encode())
+    plain = zlib.compress(json.dumps(contents, ensure_ascii=False).encode())
     sealed = _SUITE.encrypt(plain, to, info=_bytes(context))
     header = Header(
         format=FORMAT, firms=firms, sender_key=fingerprint(by.public_key()),
@@ -99,7 +103,7 @@ def unseal(content: bytes, sender: Ed25519PublicKey, key: X25519PrivateKey) -> d
     """Return the contents of a bundle, verified first.
 
     Raises:
-        DeliveryRefused: it was changed.
+        DeliveryRefused: it was changed, or what its sender signed cannot be read.
         WrongKeyError: it is for another key.
     """
     header = verify(content, sender)
@@ -111,10 +115,29 @@ def unseal(content: bytes, sender: Ed25519PublicKey, key: X25519PrivateKey) -> d
     context = {
         name: getattr(header, name) for name in ("suite", "recipient", "as_of", "created_at")
     }
-    plain = _SUITE.decrypt(_parts(content)[2], key, info=_bytes(context))
-    unpacked = zlib.decompressobj().decompress(plain, _MOST_BYTES)
-    contents: dict[str, Any] = json.loads(unpacked)
-    return contents
+    try:
+        plain = _SUITE.decrypt(_parts(content)[2], key, info=_bytes(context))
+    except InvalidTag:
+        raise DeliveryRefused(
+            "the contents of the bundle do not belong to its header; ask for it again"
+        ) from None
+    return _tables(plain)
+
+
+def _tables(plain: bytes) -> dict[str, Any]:
+    """Return the tables of decrypted contents."""
+    unpacking = zlib.decompressobj()
+    try:
+        unpacked = unpacking.decompress(plain, _MOST_BYTES)
+        found = json.loads(unpacked) if unpacking.eof else None
+    except (zlib.error, ValueError):
+        found = None
+    if not isinstance(found, dict) or not all(map(_TABLE.fullmatch, found)):
+        raise DeliveryRefused(
+            f"the contents of the bundle hold no tables, or more than {_MOST_BYTES >> 20} MiB; "
+            f"its sender signed them like that, so tell the sender"
+        )
+    return found
 
 
 def fingerprint(key: PublicKey) -> str:
@@ -196,7 +219,13 @@ def _header(line: bytes) -> Header:
             raise DeliveryRefused(
                 f"the bundle has format {found}, this version reads {FORMAT}; update Firmpulse"
             )
-        return Header(**fields)
+        header = Header(**fields)
+        if header.suite != INTERNATIONAL:
+            raise DeliveryRefused(
+                f"the bundle needs the suite {header.suite!r}, this version has {INTERNATIONAL}; "
+                f"ask the sender for that one"
+            )
+        return header
     except (ValueError, TypeError, KeyError):
         raise DeliveryRefused("the file has no header of a bundle; ask for it again") from None
 

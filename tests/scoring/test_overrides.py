@@ -6,12 +6,16 @@ from datetime import date
 import duckdb
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from consent import audit
-from firmpulse import warehouse
+from consent.grants import Grant
+from consent.ledger import Ledger
+from erasure import withdrawals
+from firmpulse import cli, keys, tokens, warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
-from scoring import overrides, publish, store
+from scoring import override_backtest, overrides, publish, store
 from scoring.tables import SCORES
 
 NIGHT = date(2026, 10, 31)
@@ -76,7 +80,7 @@ def test_the_end_of_the_scale_has_fewer_neighbours(home: Settings) -> None:
     assert _propose(home, firm_id=WEAK, grade="A").model_grade == "AAA"
 
 
-@pytest.mark.parametrize("checker", ["Li Wei", "li  wei ", "Ｌｉ Ｗｅｉ"])
+@pytest.mark.parametrize("checker", ["Li Wei", "li  wei ", "Ｌｉ Ｗｅｉ", "Li Wei\u200b"])
 def test_nobody_decides_what_they_proposed(home: Settings, checker: str) -> None:
     made = _propose(home)
     with pytest.raises(ConfigurationError, match="somebody else has to decide it"):
@@ -125,12 +129,109 @@ def test_every_step_is_in_the_audit_chain(home: Settings) -> None:
 def test_outcomes_count_once_they_are_known(home: Settings) -> None:
     made = _propose(home)
     overrides.decide(home, made.override_id, "Zhang Min", approve=True)
-    assert overrides.backtest(home, date(2027, 10, 4)).matured == 0
-    found = overrides.backtest(home, date(2027, 10, 5))
+    assert override_backtest.backtest(home, date(2027, 10, 4)).matured == 0
+    found = override_backtest.backtest(home, date(2027, 10, 5))
     assert (found.matured, found.defaulted, found.is_telling) == (1, 1, False)
     # Middles of the bands 1.5 % to 2.8 % and 5 % to 9 %.
     assert found.expected_by_model == pytest.approx((0.015 * 0.028) ** 0.5)
     assert found.expected_by_persons == pytest.approx((0.05 * 0.09) ** 0.5)
+
+
+def test_an_older_quarter_does_not_stand_in_for_one_that_is_not_known(home: Settings) -> None:
+    with warehouse.connect(home) as connection:
+        connection.execute(
+            "update warehouse.labels.default_12m set as_of = date '2026-06-30', "
+            "available_at = date '2027-07-05'"
+        )
+        connection.execute("update warehouse.scoring.scores set as_of = date '2026-09-30'")
+    quarter = date(2026, 9, 30)
+    made = overrides.propose(home, SOUND, quarter, "CCC", "SITE_VISIT", "Li Wei")
+    overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    assert override_backtest.backtest(home, date(2027, 9, 30)).matured == 0
+    with warehouse.connect(home) as connection:
+        connection.execute("update warehouse.labels.default_12m set as_of = date '2026-09-30'")
+    assert override_backtest.backtest(home, date(2027, 9, 30)).matured == 1
+
+
+def test_a_firm_overridden_twice_in_a_quarter_has_one_outcome(home: Settings) -> None:
+    """The newest override counts."""
+    for night, grade in ((NIGHT, "CCC"), (date(2026, 11, 30), "B")):
+        with warehouse.connect(home) as connection:
+            connection.execute("update warehouse.scoring.scores set as_of = ?", [night])
+        made = overrides.propose(home, SOUND, night, grade, "SITE_VISIT", "Li Wei")
+        overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    found = override_backtest.backtest(home, date(2027, 10, 5))
+    assert (found.matured, found.defaulted) == (1, 1)
+    assert found.expected_by_persons == pytest.approx((0.028 * 0.05) ** 0.5)
+
+
+def test_without_any_outcomes_the_next_step_is_named(settings: Settings) -> None:
+    with pytest.raises(NotReadyError, match="firmpulse night --as-of 2027-10-05"):
+        override_backtest.backtest(settings, date(2027, 10, 5))
+
+
+def test_an_override_of_a_grade_that_the_model_took_back(home: Settings) -> None:
+    """The night ran again meanwhile: what answered BB says nothing of D."""
+    made = _propose(home)
+    _rescore(home, "D")
+    with pytest.raises(NotReadyError, match="answers the grade BB; the model gives D by now"):
+        overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    assert overrides.decide(home, made.override_id, "Zhang Min", approve=False).status == "rejected"
+
+
+def test_a_new_grade_makes_room_for_a_new_override(home: Settings) -> None:
+    made = _propose(home)
+    overrides.decide(home, made.override_id, "Zhang Min", approve=True)
+    assert overrides.rate(home, NIGHT).overridden == 1
+    _rescore(home, "B")
+    assert overrides.rate(home, NIGHT).overridden == 0
+    assert _propose(home, grade="CC").model_grade == "B"
+
+
+def test_deciding_shows_nobody_whose_grants_ended_since(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = date(2026, 11, 30)
+    token = _grant_until(home, date(2026, 11, 15))
+    with warehouse.connect(home) as connection:
+        connection.execute("update warehouse.scoring.scores set firm_id = ? where grade = 'AAA'",
+                           [token])  # fmt: skip
+    assert token in _grades(str(publish.publish(home, NIGHT)))
+    path = publish.publish(home, later, withdrawals.withheld(home, later))
+    assert token not in _grades(str(path))
+    made = _propose(home)
+    monkeypatch.setenv("FIRMPULSE_HOME", str(home.root))
+    decided = CliRunner().invoke(
+        cli.app, ["override", "decide", made.override_id, "--approve", "--checker", "Zhang Min"]
+    )
+    assert decided.exit_code == 0, decided.output
+    assert "1 of 3 scored firms (33.3%)" in decided.output
+    assert _grades(str(path)) == {SOUND: ("BB", "CCC"), DEFAULTED: ("D", "D")}
+
+
+def test_the_list_shows_the_whole_number(home: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = _propose(home)
+    monkeypatch.setenv("FIRMPULSE_HOME", str(home.root))
+    monkeypatch.setenv("COLUMNS", "80")
+    assert made.override_id in CliRunner().invoke(cli.app, ["override", "list"]).output
+
+
+def _rescore(home: Settings, grade: str) -> None:
+    with warehouse.connect(home) as connection:
+        connection.execute(
+            "update warehouse.scoring.scores set grade = ? where firm_id = ?", [grade, SOUND]
+        )
+
+
+def _grant_until(home: Settings, last: date) -> str:
+    """Record a grant of a firm and return the firm's token."""
+    grant = Grant(
+        authorization_id="A-1", firm="case:over", source="tax", purpose="POST_LOAN_MONITOR",
+        recipient="demo-bank", window_start=date(2023, 11, 1), valid_from=date(2026, 1, 1),
+        valid_to=last, text_version="2026-01",
+    )  # fmt: skip
+    Ledger(home).record([grant])
+    return str(tokens.firm_token(keys.load(home, "token_key"), "case:over"))
 
 
 def _grades(path: str) -> dict[str, tuple[str, str]]:

@@ -1,0 +1,88 @@
+"""Whether persons knew better than the model: approved overrides against firms' outcomes."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+
+from firmpulse import scale, warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from scoring import store
+from scoring.tables import OVERRIDES
+
+# Fewer matured outcomes tell nothing of how good the overrides were.
+LEAST_OUTCOMES = 30
+
+
+@dataclass(frozen=True)
+class OverrideBackTest:
+    """What became of overridden firms whose outcome is known by now."""
+
+    matured: int
+    defaulted: int
+    # Mean of the middle PD of each grade: what the model's grades and the persons' expected.
+    expected_by_model: float | None
+    expected_by_persons: float | None
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether there are enough outcomes to say anything."""
+        return self.matured >= LEAST_OUTCOMES
+
+
+def backtest(settings: Settings, known_by: date) -> OverrideBackTest:
+    """Hold approved overrides whose outcome was known by a date against what was expected.
+
+    The outcome of an override is that of the firm's newest quarter at or before its date; while
+    that one's is not known, an older quarter's does not stand in for it. A firm that was overridden
+    on several nights of a quarter has one outcome and counts once, with its newest override.
+
+    Raises:
+        NotReadyError: no outcomes were ever built.
+    """
+    with warehouse.connect(settings) as connection:
+        store.prepare(connection)
+        try:
+            rows = connection.execute(_OUTCOMES, {"known_by": known_by}).fetchall()
+        except duckdb.CatalogException:
+            raise NotReadyError(
+                f"no outcomes in labels.default_12m for {known_by}; land loan performance and run: "
+                f"firmpulse night --as-of {known_by}"
+            ) from None
+    model = [_middle_prob(grade) for grade, _, _ in rows]
+    persons = [_middle_prob(grade) for _, grade, _ in rows]
+    return OverrideBackTest(
+        matured=len(rows),
+        defaulted=sum(outcome == "bad" for _, _, outcome in rows),
+        expected_by_model=sum(model) / len(model) if model else None,
+        expected_by_persons=sum(persons) / len(persons) if persons else None,
+    )
+
+
+_OUTCOMES = f"""
+    with outcomes as (
+        select cast(firm_id as varchar) as firm_id, as_of, outcome
+        from warehouse.labels.default_12m
+        where available_at <= $known_by and superseded_at > $known_by
+            and outcome in ('good', 'bad')
+    )
+    select made.model_grade, made.grade, outcomes.outcome
+    from warehouse.scoring.{OVERRIDES.name} as made
+    inner join outcomes
+        on made.firm_id = outcomes.firm_id
+            and outcomes.as_of = cast(date_trunc('quarter', made.as_of + 1) as date) - 1
+    where made.status = 'approved'
+    qualify row_number() over (
+        partition by made.firm_id, outcomes.as_of
+        order by made.as_of desc, made.decided_at desc, made.override_id
+    ) = 1
+    order by made.override_id
+"""  # noqa: S608 - our own names
+
+
+def _middle_prob(grade: str) -> float:
+    """Return the geometric middle of a grade's band of PDs."""
+    bounds = [0.0005, *scale.GRADE_UPPER_PD.values()]
+    place = list(scale.GRADE_UPPER_PD).index(grade)
+    return float((bounds[place] * bounds[place + 1]) ** 0.5)
