@@ -1,5 +1,6 @@
 """`firmpulse vault`: the keys of the encrypted files and of the tokens."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,11 +123,15 @@ def _rotate_tokens(settings: Settings) -> None:
 
 
 def _publish_again(settings: Settings) -> None:
+    from erasure import withdrawals
     from scoring import publish
 
+    # Reports are found by the token in their names, which is one of before.
+    shutil.rmtree(settings.reports_dir / "firms", ignore_errors=True)
     newest = _newest_cleared(settings)
     if newest is not None:
-        publish.publish(settings, newest)
+        withheld = withdrawals.withheld(settings, newest)
+        publish.publish_again(settings, withheld, keep_previous=False)
 
 
 def _newest_cleared(settings: Settings) -> date | None:
