@@ -97,7 +97,7 @@ def test_an_interrupted_rotation_is_finished_by_the_same_command(
         if stage == "ledger":
             patched.setattr(ledger_tokens, "advance", stop)
         if stage == "publish":
-            patched.setattr(publish, "publish", stop)
+            patched.setattr(publish, "publish_again", stop)
         with pytest.raises(Interrupted):
             vault.rotate(token_keys=True)
     vault.rotate(token_keys=True)
