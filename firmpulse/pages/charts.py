@@ -24,6 +24,8 @@ FONT = "Noto Sans SC"
 # Inches: the width of an A4 column, and of half of one.
 WIDE, HALF = (7.2, 2.05), (3.55, 1.95)
 _POINTS = 7.0
+# Font sizes around a chart.
+_PAD = 0.4
 Size = tuple[float, float]
 Values = Sequence[float | None]
 
@@ -221,9 +223,11 @@ def _style() -> AbstractContextManager[None]:
 
 def _axes(size: Size, unit: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import TightLayoutEngine
     from matplotlib.ticker import FuncFormatter
 
-    figure = Figure(figsize=size, layout="constrained")
+    # One look at the sizes of the texts, where the constrained layout takes two.
+    figure = Figure(figsize=size, layout=TightLayoutEngine(pad=_PAD))
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))

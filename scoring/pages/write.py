@@ -1,8 +1,10 @@
 """Write pages into the folder of reports."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 from firmpulse import origin, warehouse
@@ -14,6 +16,9 @@ from scoring.pages import dossier, reports
 from scoring.pages import firm as firm_page
 from scoring.pages import portfolio as portfolio_page
 from scoring.pages import ranking as ranking_page
+
+# Fewer pages are written sooner here than another process starts.
+_POOL_FROM = 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ def firms(
 ) -> Iterator[Path]:
     """Write the reports of firms, of all scored ones by default; yield each file.
 
+    Many pages are drawn by `settings.threads` processes side by side.
+
     Args:
         settings: home folder.
         as_of: date of the scores.
@@ -54,16 +61,21 @@ def firms(
     folder = reports.folder(settings, as_of)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     known = identifiers or {}
-    for one in dossier.read(settings, as_of, firm_ids):
-        cover = firm_page.Cover(
-            known.get(one.firm_id), reader.user, reader.at, settings.recipient, made_of
+    pages = [
+        _FirmPage(
+            one,
+            firm_page.Cover(
+                known.get(one.firm_id), reader.user, reader.at, settings.recipient, made_of
+            ),
+            language,
+            folder / f"{one.firm_id}-{language}.html",
+            as_pdf,
         )
-        for language in languages:
-            html = firm_page.render(one, cover, language)
-            path = folder / f"{one.firm_id}-{language}.html"
-            yield _written(path, html)
-            if as_pdf:
-                yield pdf.write(html, path.with_suffix(".pdf"))
+        for one in dossier.read(settings, as_of, firm_ids)
+        for language in languages
+    ]
+    for paths in _each(pages, settings.threads):
+        yield from paths
 
 
 def portfolio(settings: Settings, as_of: date, language: Language) -> Path:
@@ -83,6 +95,34 @@ def ranking(settings: Settings, as_of: date, language: Language) -> Path:
 def now() -> datetime:
     """Return the time in China, for the cover of a report."""
     return datetime.now(CHINA)
+
+
+@dataclass(frozen=True)
+class _FirmPage:
+    """A page to be written, as it goes to another process."""
+
+    firm: dossier.Dossier
+    cover: firm_page.Cover
+    language: Language
+    path: Path
+    as_pdf: bool
+
+    def write(self) -> list[Path]:
+        html = firm_page.render(self.firm, self.cover, self.language)
+        paths = [_written(self.path, html)]
+        if self.as_pdf:
+            paths.append(pdf.write(html, self.path.with_suffix(".pdf")))
+        return paths
+
+
+def _each(pages: Sequence[_FirmPage], processes: int) -> Iterator[list[Path]]:
+    """Write each page, in order; with few of them or one processor in this process."""
+    if processes == 1 or len(pages) < _POOL_FROM:
+        yield from map(_FirmPage.write, pages)
+        return
+    # Not forked: this process has threads of DuckDB and CatBoost.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_FirmPage.write, pages)
 
 
 def _written(path: Path, html: str) -> Path:

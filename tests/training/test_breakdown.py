@@ -34,6 +34,8 @@ def test_kinds_of_firms_are_told_by_their_features() -> None:
             "profile_has_power": [0.0, 1.0, 0.0, None],
             "profile_observed_months": [24.0, 24.0, 5.0, 2.0],
             "profile_source_count": [3.0, 4.0, 4.0, 4.0],
+            "founder_report_age_months": [None, None, 1.0, None],
+            "project_running_count": [2.0, None, None, None],
         }
     )
     provinces = pl.DataFrame({"firm_id": ["d", "b", "a"], "province_code": ["31", "62", "44"]})

@@ -183,7 +183,7 @@ def test_bundle_round_trip_keeps_every_bit(trained: Trained, tmp_path: Path) -> 
     again = bundle.load(tmp_path)
     assert again.bundle == model.bundle
     assert again.default_prob(frame.rows).tobytes() == model.default_prob(frame.rows).tobytes()
-    with pytest.raises(NotReadyError, match="lacks 1 of the model's 13 features"):
+    with pytest.raises(NotReadyError, match="lacks 1 of the model's 15 features"):
         again.default_prob(frame.rows.drop("tax_sales_12m"))
 
 

@@ -52,8 +52,8 @@ def test_cross_validated_model_leads_and_scores_every_firm(labelled: Settings) -
             "select count(*), count(*) filter (defaulted) from warehouse.labels.undated_outcome"
         ).fetchone()
     assert (report.firms, report.bads) == counted
-    # 15 features, less the two of statements.
-    assert report.features == 13
+    # 17 features, less the two of statements.
+    assert report.features == 15
     metrics = report.comparison.metrics
     assert list(metrics) == [
         "logistic_signed", "logistic_signed_nested", "logistic", "catboost", "average",
