@@ -12,7 +12,7 @@ from firmpulse.settings import Settings
 
 
 class DeliveryArrived(BaseEventTrigger):  # type: ignore[misc] # Airflow brings no types
-    """Fires when a small delivery lies in the inbox that did not lie there before.
+    """Fires when a small delivery comes into the inbox; one that lay there before is the night's.
 
     The event says for which day it is to be assessed: the day it came in, in China.
     """
@@ -30,11 +30,12 @@ class DeliveryArrived(BaseEventTrigger):  # type: ignore[misc] # Airflow brings 
         # Not at the top: a DAG file imports this module, and it has to load fast.
         from extracts import arrivals
 
-        settings, seen = Settings(), dict[str, str]()
+        settings = Settings()
+        seen = await asyncio.to_thread(arrivals.waiting, settings)
         while True:
+            await asyncio.sleep(self.poll_seconds)
             found = await asyncio.to_thread(arrivals.waiting, settings)
             if any(seen.get(name) != sha256 for name, sha256 in found.items()):
                 day = datetime.now(CHINA).date().isoformat()
                 yield TriggerEvent({"as_of": day, "deliveries": sorted(found)})
             seen = found
-            await asyncio.sleep(self.poll_seconds)

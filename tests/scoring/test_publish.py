@@ -33,14 +33,14 @@ import sys, pathlib, time, duckdb
 stop = pathlib.Path(sys.argv[2])
 while True:
     done = stop.exists()
-    with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    with duckdb.connect(sys.argv[1], read_only=True, config={"threads": 1}) as connection:
         first = connection.execute("select distinct score from latest_scores").fetchall()
         second = connection.execute("select distinct log_odds from latest_reasons").fetchall()
     seen = {int(value) for (value,) in first + second}
     print("-".join(map(str, sorted(seen))), flush=True)
     if done:
         break
-    time.sleep(0.5)
+    time.sleep(2)
 """
 
 
