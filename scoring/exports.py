@@ -12,6 +12,7 @@ from consent.ledger import Ledger
 from firmpulse import industries, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from scoring import store
 from scoring.disclosure import ANY, Anonymised, QuasiIdentifier, anonymise
 from scoring.suppression import count_firms
 
@@ -32,7 +33,13 @@ _FIRMS = """
         profile.profile_taxpayer_type as taxpayer_type,
         12 * tax.tax_sales_mean_12m as sales_cny,
         scores.grade,
-        scores.score
+        scores.score,
+        scores.coverage,
+        (
+            select max_by(levels.level, levels.as_of)
+            from warehouse.scoring.warning_levels as levels
+            where levels.firm_id = scores.firm_id and levels.as_of <= scores.as_of
+        ) as warning_level
     from warehouse.scoring.scores as scores
     inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
     left join warehouse.features.feat_profile_monthly as profile
@@ -61,6 +68,7 @@ def read(settings: Settings, as_of: date | None = None) -> Scored:
     if not settings.warehouse_path.exists():
         raise NotReadyError(f"no warehouse is in {settings.root}; run: make run")
     with warehouse.connect(settings) as connection:
+        store.prepare(connection)
         try:
             night = as_of or connection.execute(_NEWEST).fetchall()[0][0]
             rows = connection.execute(_FIRMS, {"as_of": night}).pl()
@@ -105,6 +113,8 @@ GROUPS: Mapping[str, str] = {
     "taxpayer_type": "general or small-scale VAT payer",
     "sales_band": "invoiced sales a year, CNY",
     "score_band": "score, 50 points together",
+    "coverage": "how much is known of the firm",
+    "warning_level": "warning level in force that night",
 }
 
 
@@ -156,5 +166,7 @@ def _described(rows: pl.DataFrame) -> pl.DataFrame:
         "taxpayer_type",
         band.alias("sales_band"),
         "grade",
+        "coverage",
+        "warning_level",
         pl.format("{}–{}", low, low + (_SCORE_STEP - 1)).alias("score_band"),
     )

@@ -199,7 +199,12 @@ def _dossier(
     scores = rows("scores")
     grants = live.filter(pl.col("firm_id") == firm).sort("source", "purpose").to_dicts()
     granted = frozenset(grant["source"] for grant in grants)
-    approved = [one for one in rows("overrides", tonight=True) if one["status"] == "approved"]
+    # An override answers one grade of the model; a night scored again may give another.
+    approved = [
+        one
+        for one in rows("overrides", tonight=True)
+        if one["status"] == "approved" and one["model_grade"] == scores[-1]["grade"]
+    ]
     champions = rows("hidden_champions", tonight=True)
     model = tables["models"].filter(pl.col("model_version") == scores[-1]["model_version"])
     last = last_month(as_of)

@@ -38,7 +38,12 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
             "create schema warehouse.scoring",
             "create schema warehouse.features",
             "create table warehouse.scoring.scores as "
-            "select firm_id, $n::date as as_of, grade, score from firms",
+            "select firm_id, $n::date as as_of, grade, score, 'full' as coverage from firms",
+            "create table warehouse.scoring.warning_levels as "
+            "select firm_id, $n::date as as_of, "
+            "if(score < 500, 'orange', 'none') as level from firms "
+            "union all select firm_id, $n::date - 30, 'red' from firms "
+            "union all select firm_id, $n::date + 1, 'red' from firms",
             "create table warehouse.scoring.cleared_nights as select $n::date as as_of",
             "create table warehouse.features.feat_profile_monthly as "
             "select firm_id::uuid as firm_id, $n::date as as_of, division as profile_industry, "
@@ -103,6 +108,18 @@ def test_small_counts_are_empty_and_the_audit_log_tells_of_the_file(
     # The single mining firm is in no group of its own.
     assert not rows["industry"].str.starts_with("B").any()
     assert audit.verify(home).entries == 1
+
+
+def test_warning_levels_of_the_night_are_counted(home: Settings, tmp_path: Path) -> None:
+    _run("grades", "--by", "warning_level", "--to", str(tmp_path / "levels.csv"))
+    rows = pl.read_csv(tmp_path / "levels.csv").filter(pl.col("grade") == "(all)")
+    with warehouse.connect(home) as connection:
+        ((orange,),) = connection.execute(
+            "select count(*) from warehouse.scoring.scores where score < 500"
+        ).fetchall()
+    assert dict(zip(rows["warning_level"], rows["firms"], strict=True)) == {
+        "orange": orange, "none": 400 - orange, "(all)": 400,
+    }  # fmt: skip
 
 
 def test_a_firm_that_withdrew_is_in_no_export(home: Settings, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from consent.ledger import Ledger
-from firmpulse import warehouse
+from firmpulse import scale, warehouse
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.pages import page, pdf
 from firmpulse.settings import Settings
+from scoring import overrides
 from scoring.pages import dossier, firm, portfolio, reports, write
 from tests.integration.conftest import Assessed
 
@@ -181,6 +182,38 @@ def test_reports_lie_where_only_the_owner_reads_and_go_with_the_firm(
     assert reports.remove(assessed.settings, ["another"]) == {}
     assert reports.remove(assessed.settings, [everything.firm_id]) == {everything.firm_id: 2}
     assert not written[0].exists()
+
+
+def test_an_override_counts_while_the_model_gives_the_grade_it_answers(
+    assessed: Assessed, everything: dossier.Dossier
+) -> None:
+    settings, day, token = assessed.settings, assessed.as_of, everything.firm_id
+    order = [*scale.GRADE_UPPER_PD]
+    given = order.index(everything.score["grade"])
+    other = order[given - 1 if given else 1]
+
+    def final_grade() -> str:
+        return dossier.read(settings, day, [token])[0].final_grade
+
+    def set_grade(grade: str) -> None:
+        with warehouse.connect(settings) as connection:
+            connection.execute(
+                "update warehouse.scoring.scores set grade = ? where firm_id = ? and as_of = ?",
+                [grade, token, day],
+            )
+
+    made = overrides.propose(settings, token, day, other, next(iter(overrides.REASONS)), "li")
+    try:
+        assert final_grade() == order[given]
+        overrides.decide(settings, made.override_id, "wang", approve=True)
+        assert final_grade() == other
+        changed = next(grade for grade in order if grade not in (order[given], other))
+        set_grade(changed)
+        assert final_grade() == changed
+    finally:
+        set_grade(order[given])
+        with warehouse.connect(settings) as connection:
+            connection.execute("delete from warehouse.scoring.overrides")
 
 
 def test_a_firm_without_a_score_gets_no_report(assessed: Assessed) -> None:
