@@ -10,7 +10,7 @@ trigger with `{"as_of": "2026-10-31", "view": "feat_bank_monthly"}`; without a v
 
 **Re-run.** Clear the failed task; it may run twice.
 
-**Backfill.** `airflow backfill create --dag-id rebuild_features --from-date 2026-01-01
+**Backfill.** `firmpulse airflow backfill create --dag-id rebuild_features --from-date 2026-01-01
 --to-date 2026-10-31 --dag-run-conf '{"view": "feat_bank_monthly"}'`: one run a month, oldest first.
 A view with new columns is built whole first, by `firmpulse features backfill --view NAME`.
 """
@@ -40,7 +40,6 @@ def rebuild(as_of: str, params: dict[str, Any] | None = None) -> dict[str, int]:
 
 
 @dag(
-    # In the morning, so that the first of a month is the first in UTC too, which backfills go by.
     schedule=CronDataIntervalTimetable("0 9 1 * *", timezone="Asia/Shanghai"),
     start_date=first_day(Settings()).replace(day=1),
     catchup=False,

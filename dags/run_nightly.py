@@ -6,15 +6,16 @@ scores, warnings and hidden champions of the warehouse, the published scores fil
 pages and the Data Docs. At the end raw rows that are past the correction window go, and what firms
 withdrew in the meantime is erased.
 
-**Date.** A scheduled run speaks for the day before it ends, in Chinese time. Any other run says it:
-trigger with `{"as_of": "2026-10-31"}`.
+**Date.** A scheduled run starts at midnight in China and speaks for the day that has just ended.
+Any other run says it: trigger with `{"as_of": "2026-10-31"}`.
 
 **Re-run.** Clear the failed task; every task may run twice. A refused delivery does not fail the
 run; it stays in the inbox and is tried again the next night. When landing one source crashes, the
 night goes on with the others, and the run as a whole is marked failed.
 
-**Backfill.** `airflow backfill create --dag-id run_nightly --from-date 2026-10-01
---to-date 2026-10-31`; nights run one at a time, oldest first.
+**Backfill.** `firmpulse airflow backfill create --dag-id run_nightly --from-date 2026-10-01
+--to-date 2026-10-31` runs every night from the first to the last of October, one at a time, oldest
+first. Nights that were missed while the scheduler was down are not made up for by themselves.
 """
 
 from datetime import date
@@ -163,7 +164,7 @@ def summarise(as_of: str) -> dict[str, int]:
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("30 0 * * *", timezone="Asia/Shanghai"),
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="Asia/Shanghai"),
     start_date=first_day(Settings()),
     catchup=False,
     max_active_runs=1,

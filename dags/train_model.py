@@ -13,7 +13,7 @@ get models of their own.
 
 **Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
 
-**Backfill.** `airflow backfill create --dag-id train_model --from-date 2026-01-01
+**Backfill.** `firmpulse airflow backfill create --dag-id train_model --from-date 2026-01-01
 --to-date 2026-10-31`.
 """
 

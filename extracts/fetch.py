@@ -6,6 +6,7 @@ from typing import Any
 from extracts.nightly import SOURCES
 from extracts.pull import pull
 from extracts.requests import request
+from firmpulse import runlog
 from firmpulse.settings import Settings
 
 
@@ -15,9 +16,10 @@ def fetch(settings: Settings, as_of: date) -> dict[str, Any]:
     A provider that fails is counted with its first problem and stops nobody else.
     """
     found = {}
-    for source in SOURCES:
-        requested = request(settings, source, as_of).summary()
-        pulled = pull(settings, source, as_of).summary()
-        if requested["providers"] or pulled["providers"]:
-            found[source] = {"requested": requested, "pulled": pulled}
+    with runlog.step(settings, as_of, "pull"):
+        for source in SOURCES:
+            requested = request(settings, source, as_of).summary()
+            pulled = pull(settings, source, as_of).summary()
+            if requested["providers"] or pulled["providers"]:
+                found[source] = {"requested": requested, "pulled": pulled}
     return found

@@ -15,7 +15,7 @@ from extracts import contracts, macros, manifest, records, vault
 from extracts.delivery import is_landed, land_delivery
 from extracts.manifest import DeliveryRef
 from extracts.records import DeliveryReport, LandingReport
-from firmpulse import warehouse
+from firmpulse import runlog, warehouse
 from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused, DiskError
 from firmpulse.settings import Settings
@@ -47,6 +47,13 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
     Raises:
         DiskError: the home folder cannot be written; what has not landed still waits.
     """
+    with runlog.step(settings, as_of, "land", source) as step:
+        report = _land_pending(settings, source, as_of)
+        step.rows_out = report.totals.landed
+    return report
+
+
+def _land_pending(settings: Settings, source: str, as_of: date) -> LandingReport:
     known = contracts.load()
     reports = []
     with warehouse.connect(settings, vault=True) as connection:

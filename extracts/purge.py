@@ -48,6 +48,13 @@ def purge(settings: Settings, as_of: date) -> PurgeReport:
     One transaction; run again, it deletes nothing more. The blocks that held the rows are free
     and overwritten by later rows; once they are much of the file, the vault is renewed.
     """
+    with runlog.step(settings, as_of, "purge") as step:
+        report = _purge_due(settings, as_of)
+        step.rows_out = sum(report.raw_rows.values()) + report.quarantined_rows
+    return report
+
+
+def _purge_due(settings: Settings, as_of: date) -> PurgeReport:
     known = contracts.load()
     with warehouse.connect(settings, vault=True) as connection:
         vault.create_tables(connection, known)
@@ -89,7 +96,8 @@ def _due(connection: duckdb.DuckDBPyConnection, landed_by: date) -> list[int]:
         """
         select distinct delivery_seq from vault.ops.deliveries
         where as_of <= $landed_by and delivery_seq is not null and landed_at < (
-            select max(started_at) from warehouse.ops.steps where step = 'build' and part = 'mask'
+            select max(started_at) from warehouse.ops.steps
+            where step = 'build' and part in ('mask', 'all') and state = 'success'
         )
         order by all
         """,

@@ -35,6 +35,8 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         "AIRFLOW_HOME": str(settings.airflow_home),
         _DAGS_VARIABLE: str(DAGS_FOLDER),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # A date without a zone, as in `airflow backfill create --from-date 2026-10-01`, is Chinese.
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Shanghai",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
         # No surprise: the schedule begins with the night after `firmpulse up`, see `schedule_from`.

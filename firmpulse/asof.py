@@ -13,7 +13,7 @@ def resolve(given: str | None, interval_end: datetime | None) -> str:
 
     Args:
         given: the run's parameter `as_of`, such as 2026-10-31.
-        interval_end: end of the run's data interval; a nightly run that ends at half past
+        interval_end: end of the run's data interval; a nightly run that ends at
             midnight on 1 November speaks for 31 October, in Chinese time.
 
     Raises:

@@ -93,3 +93,18 @@ class BuildFailed(FirmpulseError):
 
 class GateFailed(FirmpulseError):
     """A model version did not pass its promotion gates."""
+
+
+_MOST_TOLD = 500
+
+
+def told(error: BaseException) -> str:
+    """Return what may be said of an error outside the process that met it.
+
+    Our own messages name no row of a firm and no secret; of any other error only its class is
+    told, since its text may quote a cell.
+    """
+    if isinstance(error, FirmpulseError):
+        first, _, rest = str(error).partition("\n")
+        return f"{first[:_MOST_TOLD]} ..." if rest or len(first) > _MOST_TOLD else first
+    return f"{type(error).__name__}; its text is in the log of the task"

@@ -1,13 +1,17 @@
-"""What each step did: rows and seconds, in the warehouse's `ops.steps`; and what was erased."""
+"""What each step did: outcome, rows, seconds, memory, in `ops.steps`; and what was erased."""
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 from firmpulse import warehouse
+from firmpulse.errors import told
 from firmpulse.settings import Settings
+
+SUCCESS, FAILED = "success", "failed"
 
 STEPS_DDL = """
 create table if not exists warehouse.ops.steps (
@@ -17,7 +21,13 @@ create table if not exists warehouse.ops.steps (
     started_at timestamptz not null,
     seconds double not null,
     rows_out bigint,
-    note varchar
+    note varchar,
+    -- success or failed
+    state varchar not null,
+    -- Null unless it failed.
+    error varchar,
+    -- Largest resident memory of the process during the step; null where the system tells none.
+    peak_mb double
 )
 """
 
@@ -28,6 +38,8 @@ create table if not exists warehouse.ops.erased_deliveries (
     rows bigint not null
 )
 """
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass
@@ -41,15 +53,46 @@ class Step:
 
 @contextmanager
 def step(settings: Settings, as_of: date, name: str, part: str = "") -> Iterator[Step]:
-    """Time a step and record it once it has succeeded; a failed step leaves Airflow's record."""
+    """Time a step and record how it ended.
+
+    That a step failed is recorded if the warehouse can be written; its error goes on either way.
+    """
     current = Step()
     started_at = datetime.now(UTC)
     clock = time.perf_counter()
-    yield current
-    current.seconds = time.perf_counter() - clock
+    _forget_peak()
+    error: Exception | None = None
+    try:
+        yield current
+    except Exception as caught:
+        error = caught
+        raise
+    finally:
+        current.seconds = time.perf_counter() - clock
+        row = [as_of, name, part, started_at, current.seconds, current.rows_out, current.note]
+        if error is not None:
+            with suppress(Exception):
+                _record(settings, [*row, FAILED, told(error), _peak_mb()])
+    _record(settings, [*row, SUCCESS, None, _peak_mb()])
+
+
+def _record(settings: Settings, row: list[object]) -> None:
     with warehouse.connect(settings) as connection:
         connection.execute(STEPS_DDL)
         connection.execute(
-            "insert into warehouse.ops.steps values (?, ?, ?, ?, ?, ?, ?)",
-            [as_of, name, part, started_at, current.seconds, current.rows_out, current.note],
+            "insert into warehouse.ops.steps values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
         )
+
+
+def _forget_peak() -> None:
+    # 5 sets the high-water mark of resident memory back to what is resident now: see proc(5).
+    with suppress(OSError):
+        _CLEAR.write_text("5", encoding="ascii")
+
+
+def _peak_mb() -> float | None:
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return None

@@ -1,10 +1,11 @@
-"""What both DAGs share: when they begin, how a task is repeated, who may write."""
+"""What the DAGs share: when they begin, how a task is repeated, who may write, who is told."""
 
 from datetime import datetime, timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
+from firmpulse import alerts
 from firmpulse.airflow_env import WRITER_POOL
 from firmpulse.calendar import CHINA
 from firmpulse.errors import FileHeldError, FirmpulseError
@@ -27,6 +28,7 @@ TASK_DEFAULTS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=10),
     "retry_policy": _RETRY_POLICY,
     "execution_timeout": timedelta(hours=6),
+    "on_failure_callback": alerts.task_failed,
 }
 
 

@@ -23,7 +23,7 @@ class TaskEvent:
     error: BaseException | str | None = None
 
 
-_hookimpl = pluggy.HookimplMarker("airflow")
+hookimpl = pluggy.HookimplMarker("airflow")
 
 
 class TaskWatch:
@@ -34,12 +34,12 @@ class TaskWatch:
         self._on_task = on_task
         self._clock = time.perf_counter()
 
-    @_hookimpl
+    @hookimpl
     def on_task_instance_running(self, task_instance: Any) -> None:
         """Start the clock of a task."""
         self._clock = time.perf_counter()
 
-    @_hookimpl
+    @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
         """Note a task that succeeded, with what it returned."""
         result = task_instance.xcom_pull(
@@ -47,7 +47,7 @@ class TaskWatch:
         )
         self._note(task_instance, note=in_short(result), result=result)
 
-    @_hookimpl
+    @hookimpl
     def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
         """Note a task that failed, with its error."""
         self._note(task_instance, note=str(error), error=error)

@@ -10,7 +10,7 @@ import duckdb
 
 from consent import audit
 from consent.ledger import Ledger
-from firmpulse import warehouse
+from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
 from scoring import store
 from scoring.tables import CHECKED, DATA_QUALITY, FEATURE_DRIFT, PUBLISHED, RUN_STEPS, Table
@@ -144,11 +144,12 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
         as_of: night whose scores were checked.
         withheld: firms that have withdrawn; no row of theirs is published.
     """
-    with warehouse.connect(settings) as connection:
-        store.prepare(connection)
-        store.clear(connection, as_of)
-    path = publish_again(settings, withheld)
-    _use_up(settings, as_of, withheld)
+    with runlog.step(settings, as_of, "publish") as step:
+        with warehouse.connect(settings) as connection:
+            store.prepare(connection)
+            store.clear(connection, as_of)
+        path = publish_again(settings, withheld)
+        step.rows_out = _use_up(settings, as_of, withheld)
     return path
 
 
@@ -208,8 +209,8 @@ def _turn_link(folder: Path, building: Path, *, keep_previous: bool) -> None:
             shutil.rmtree(old)
 
 
-def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> None:
-    """End the one-off grants that these scores were made by, and note the publication."""
+def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> int:
+    """End the one-off grants that these scores were made by; return how many firms there are."""
     ledger = Ledger(settings)
     one_off = ledger.live(as_of, purposes=["CREDIT_EVAL"], recipient=settings.recipient)
     with warehouse.connect_published(settings) as connection:
@@ -228,6 +229,7 @@ def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> None:
         withheld=len(withheld),
         recipient=settings.recipient,
     )
+    return scored.height
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collection[str]) -> None:

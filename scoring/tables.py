@@ -300,7 +300,7 @@ DATA_QUALITY = Table(
 
 RUN_STEPS = Table(
     "run_steps",
-    "One row per step of a run: when it ran, how long, and how many rows came out.",
+    "One row per step of a run that ended: when, how, how long, how many rows, how much memory.",
     {
         "as_of": ("date", "Date that the step worked for"),
         "step": ("varchar", "Step of the nightly or training run"),
@@ -308,6 +308,12 @@ RUN_STEPS = Table(
         "started_at": ("timestamptz", "When it started"),
         "seconds": ("double", "How long it took"),
         "rows_out": ("bigint", "Rows that came out; null where the step counts none"),
+        "state": ("varchar", "success or failed"),
+        "error": ("varchar", "Why it failed; null unless it did"),
+        "peak_mb": (
+            "double",
+            "Largest resident memory of the process during the step, in MB; null where unknown",
+        ),
     },
 )
 

@@ -45,7 +45,24 @@ def down() -> None:
     make_console().print(text, markup=False)
 
 
+def airflow(context: typer.Context) -> None:
+    """Call Airflow's own command line with the settings of this home folder."""
+    import os
+    import sys
+
+    from firmpulse import airflow_env, services
+
+    settings = Settings()
+    server = services.find(settings, "airflow-api-server")
+    port = int(server.address.rpartition(":")[2]) if server else airflow_env.DEFAULT_PORT
+    env = airflow_env.environment(settings, port) | airflow_env.server_secret(settings)
+    command = [sys.executable, "-m", "airflow", *context.args]
+    os.execve(sys.executable, command, {**os.environ, **env})  # noqa: S606 - no shell
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    options = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(context_settings=options, add_help_option=False)(airflow)
     app.command()(up)
     app.command()(down)

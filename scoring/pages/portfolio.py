@@ -172,7 +172,8 @@ _DELIVERIES = """
 # Of a step that ran more than once, the last run.
 _STEPS = """
     select step, part, max_by(seconds, started_at) as seconds,
-        cast(max_by(rows_out, started_at) as bigint) as rows_out
+        cast(max_by(rows_out, started_at) as bigint) as rows_out,
+        max_by(state, started_at) as state
     from warehouse.ops.steps where as_of = ?
     group by step, part order by max(started_at)
 """

@@ -152,3 +152,26 @@ def test_parsing_a_dag_loads_nothing_heavy(dag_id: str) -> None:
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "firmpulse" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def test_a_backfill_runs_for_every_day_that_its_dates_name(dags: dict[str, Any]) -> None:
+    """Dates without a zone, as people type them, are days in China."""
+    from airflow.cli.cli_config import parsedate
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from firmpulse.asof import resolve
+
+    def days(dag_id: str, first: str, last: str) -> list[str]:
+        # The scheduler works with what was stored.
+        stored = DagSerialization.from_dict(DagSerialization.to_dict(dags[dag_id]))
+        runs = stored.iter_dagrun_infos_between(parsedate(first), parsedate(last))
+        return [resolve(None, run.data_interval.end) for run in runs]
+
+    nights = days("run_nightly", "2026-10-01", "2026-10-31")
+    assert nights == [f"2026-10-{day:02}" for day in range(1, 32)]
+    for dag_id in ("train_model", "rebuild_features"):
+        assert days(dag_id, "2026-01-01", "2026-03-31") == [
+            "2026-01-31",
+            "2026-02-28",
+            "2026-03-31",
+        ]

@@ -1,0 +1,62 @@
+"""What a step leaves behind: how it ended, and what it needed."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from firmpulse import runlog, warehouse
+from firmpulse.errors import NotReadyError, told
+from firmpulse.settings import Settings
+
+DAY = date(2026, 10, 31)
+
+
+def _steps(settings: Settings) -> list[tuple[object, ...]]:
+    with warehouse.connect(settings) as connection:
+        return connection.execute(
+            "select step, part, state, rows_out, error, peak_mb from warehouse.ops.steps "
+            "order by started_at"
+        ).fetchall()
+
+
+def test_a_step_that_ends_well_leaves_its_rows_and_memory(settings: Settings) -> None:
+    with runlog.step(settings, DAY, "land", "tax") as step:
+        held = np.ones(30_000_000)
+        step.rows_out = int(held.sum())
+    del held
+    with runlog.step(settings, DAY, "score"):
+        pass
+    (land, score) = _steps(settings)
+    assert land[:5] == ("land", "tax", "success", 30_000_000, None)
+    assert isinstance(land[5], float)
+    assert isinstance(score[5], float)
+    # The second step does not inherit the 240 MB of the first.
+    assert land[5] - score[5] > 100
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (NotReadyError("no features; run: firmpulse night\nand more"),
+         "no features; run: firmpulse night ..."),
+        (ValueError("914403001922038216"), "ValueError; its text is in the log of the task"),
+    ],
+)  # fmt: skip
+def test_a_step_that_fails_says_why_and_no_more(
+    settings: Settings, error: Exception, text: str
+) -> None:
+    with pytest.raises(type(error)), runlog.step(settings, DAY, "score"):
+        raise error
+    assert _steps(settings)[0][:5] == ("score", "", "failed", None, text)
+
+
+def test_the_error_goes_on_where_the_warehouse_cannot_be_written(settings: Settings) -> None:
+    settings.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    settings.warehouse_path.write_bytes(b"no database")
+    with pytest.raises(NotReadyError, match="as it was"), runlog.step(settings, DAY, "score"):
+        raise NotReadyError("as it was")
+
+
+def test_long_messages_are_cut() -> None:
+    assert len(told(NotReadyError("x" * 5000))) < 600
