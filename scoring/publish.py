@@ -13,7 +13,15 @@ from consent.ledger import Ledger
 from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
 from scoring import store
-from scoring.tables import CHECKED, DATA_QUALITY, FEATURE_DRIFT, PUBLISHED, RUN_STEPS, Table
+from scoring.tables import (
+    CHECKED,
+    DATA_QUALITY,
+    FEATURE_DRIFT,
+    MODEL_HEALTH,
+    PUBLISHED,
+    RUN_STEPS,
+    Table,
+)
 
 # View → (what it shows, its query over the published tables).
 VIEWS: Mapping[str, tuple[str, str]] = {
@@ -258,6 +266,7 @@ def _origin(table: Table) -> str:
         DATA_QUALITY.name: "ops.deliveries",
         RUN_STEPS.name: "ops.steps",
         FEATURE_DRIFT.name: "ops.feature_drift",
+        MODEL_HEALTH.name: "ops.model_health",
     }
     return f"warehouse.{elsewhere.get(table.name, f'scoring.{table.name}')}"
 

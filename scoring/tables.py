@@ -330,7 +330,21 @@ FEATURE_DRIFT = Table(
     },
 )
 
+MODEL_HEALTH = Table(
+    "model_health",
+    "One row per monitoring date, model version and metric: does the model still hold?",
+    {
+        "as_of": ("date", "Date of the monitoring run"),
+        "model_version": ("varchar", "Champion that was measured"),
+        "metric": ("varchar", "What was measured, such as score_psi"),
+        "value": ("double", "Its value; null where it cannot be told yet"),
+        "row_count": ("bigint", "Firms, features or scores that it rests on"),
+        "light": ("varchar", "green, yellow, red, or unknown where there is no value"),
+        "meaning": ("varchar", "The metric in words"),
+    },
+)
+
 # Tables whose rows of a night are published once its scores were checked.
 CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS, OVERRIDES)
 WRITTEN_BY_SCORING = (*CHECKED, MODEL_VERSIONS, MARKS, WARNING_CLEARANCES)
-PUBLISHED = (*CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, DATA_QUALITY, RUN_STEPS)
+PUBLISHED = (*CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DATA_QUALITY, RUN_STEPS)

@@ -28,6 +28,7 @@ from firmpulse.cli import (
     run,
     score,
     simulate,
+    status,
     vault,
     warnings,
 )
@@ -60,6 +61,7 @@ for module in (
     models,
     contracts,
     operations,
+    status,
     applications,
     export,
     vault,

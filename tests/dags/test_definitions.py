@@ -23,11 +23,14 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 def test_there_are_exactly_these_dags(dags: dict[str, Any]) -> None:
     assert set(dags) == {
-        "assess_arrivals", "honour_revocations", "rebuild_features", "run_nightly", "train_model",
+        "assess_arrivals", "honour_revocations", "monitor_model", "rebuild_features", "run_nightly",
+        "train_model",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("dag_id", ["run_nightly", "train_model", "rebuild_features"])
+@pytest.mark.parametrize(
+    "dag_id", ["run_nightly", "train_model", "rebuild_features", "monitor_model"]
+)
 def test_every_task_is_repeated_waits_for_the_writer_and_is_explained(
     dags: dict[str, Any], dag_id: str
 ) -> None:
@@ -141,7 +144,9 @@ def test_the_dag_lands_every_source_that_extracts_knows(dags: dict[str, Any]) ->
         assert expanded == {"source": list(nightly.SOURCES)}
 
 
-@pytest.mark.parametrize("dag_id", ["run_nightly", "train_model", "rebuild_features"])
+@pytest.mark.parametrize(
+    "dag_id", ["run_nightly", "train_model", "rebuild_features", "monitor_model"]
+)
 def test_parsing_a_dag_loads_nothing_heavy(dag_id: str) -> None:
     code = (
         "import sys, airflow.sdk; before = set(sys.modules); "

@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from firmpulse import cli, warehouse
-from firmpulse.cli import backtest, backtest_table
-from firmpulse.cli.backtest import BackTest
+from firmpulse.cli import backtest_table
 from firmpulse.settings import Settings
+from monitoring import backtest
+from monitoring.backtest import BackTest
 from tests.credit_economy import Trained
 
 RULES = """

@@ -1,0 +1,68 @@
+"""Does the champion still hold? Measured once a month, and whenever somebody asks.
+
+**Reads** the scores, the features' drift, the outcomes that are known at `as_of`, and the training
+frame of the champion. **Writes** `model_health`: the PSI of scores and features, defaults observed
+to expected with a test, the AUC of published scores whose twelve months are over, the default rate
+of each grade, and what the warning rules were worth; then publishes it beside the scores.
+
+**Date.** A scheduled run speaks for the last day of the month before. Any other run says it:
+trigger with `{"as_of": "2026-10-31"}`.
+
+**Re-run.** Clear the task; it replaces what it measured for the date.
+
+**Backfill.** `firmpulse airflow backfill create --dag-id monitor_model --from-date 2026-01-01
+--to-date 2026-10-31` measures today's champion at each month end.
+"""
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+
+from firmpulse.asof import resolve
+from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.settings import Settings
+
+AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
+
+
+@task
+def measure(as_of: str) -> dict[str, Any]:
+    """Measure the champion; returns how many measures are of each light, and which are red."""
+    from collections import Counter
+
+    from monitoring import health
+
+    found = health.measure(Settings(), date.fromisoformat(as_of))
+    red = [one.metric for one in found if one.light == "red"]
+    return {**Counter(one.light for one in found), "red_ones": red}
+
+
+@task
+def publish(as_of: str) -> str:
+    """Publish what was measured beside the scores that are out already."""
+    from erasure import withdrawals
+    from scoring import publish
+
+    settings = Settings()
+    withheld = withdrawals.withheld(settings, date.fromisoformat(as_of))
+    return publish.publish_again(settings, withheld).name
+
+
+@dag(
+    schedule=CronDataIntervalTimetable("0 5 1 * *", timezone="Asia/Shanghai"),
+    start_date=first_day(Settings()).replace(day=1),
+    catchup=False,
+    max_active_runs=1,
+    params={"as_of": Param(None, type=["string", "null"], format="date")},
+    default_args=TASK_DEFAULTS,
+    user_defined_macros={"resolve": resolve},
+    doc_md=__doc__,
+    tags=["firmpulse"],
+)
+def monitor_model() -> None:
+    """Measure, then publish."""
+    measure(AS_OF) >> publish(AS_OF)
+
+
+monitor_model()

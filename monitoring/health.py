@@ -1,0 +1,245 @@
+"""Does the champion still hold? Its scores, features, probabilities and warnings, once a month."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from firmpulse import runlog, scale, tracking, warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.scale import FloatArray
+from firmpulse.settings import Settings
+from scoring.warnings.measures import has_table
+from training import calibration_checks, metrics, versions
+from training.config import DEFAULT
+from training.split import TRAIN
+from training.validation import subject
+
+# Population stability index: below 0.10 nothing moved, from 0.25 on much did (domain convention).
+_PSI_YELLOW, _PSI_RED = 0.10, 0.25
+# Fewer matured outcomes or defaults say nothing of a model.
+_LEAST_OUTCOMES, _LEAST_DEFAULTS = 200, 20
+_GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
+
+_DDL = """
+create table if not exists warehouse.ops.model_health (
+    as_of date not null,
+    model_version varchar not null,
+    metric varchar not null,
+    value double,
+    row_count bigint,
+    light varchar not null,
+    meaning varchar not null,
+    primary key (as_of, model_version, metric)
+)
+"""
+_DRIFT = """
+    select count(*) filter (psi >= $red), max(psi), count(*)
+    from warehouse.ops.feature_drift
+    where model_version = $version and as_of = (
+        select max(as_of) from warehouse.ops.feature_drift
+        where model_version = $version and as_of <= $as_of
+    )
+"""
+# The last score of each firm and quarter whose outcome is known, of this version.
+_MATURED = """
+    with outcomes as (
+        select cast(firm_id as varchar) as firm_id, as_of, outcome
+        from warehouse.labels.default_12m
+        where available_at <= $as_of and superseded_at > $as_of and outcome in ('good', 'bad')
+    )
+    select scores.firm_id, scores.default_prob, outcomes.outcome = 'bad' as bad
+    from warehouse.scoring.scores as scores
+    inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
+    inner join outcomes
+        on scores.firm_id = outcomes.firm_id
+            and outcomes.as_of = cast(date_trunc('quarter', scores.as_of + 1) as date) - 1
+    where scores.model_version = $version and scores.grade <> $defaulted
+    qualify row_number() over (
+        partition by scores.firm_id, outcomes.as_of order by scores.as_of desc
+    ) = 1
+    order by scores.firm_id, outcomes.as_of
+"""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing measured of a model version on a date; None where it cannot be told yet."""
+
+    as_of: date
+    model_version: str
+    metric: str
+    value: float | None
+    row_count: int | None
+    # green, yellow, red or unknown
+    light: str
+    meaning: str
+
+
+def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
+    """Measure the champion at `as_of` and record it; run again, it replaces what it recorded.
+
+    Raises:
+        NotReadyError: there is no champion, or its training frame is gone.
+    """
+    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    if champion is None:
+        raise NotReadyError(f"there is no champion; run: firmpulse train --as-of {as_of}")
+    version = str(champion.version)
+    with runlog.step(settings, as_of, "monitor", version) as step:
+        found = versions.get(settings, version)
+        read = subject.read(settings, versions.trained_as_of(found), version, DEFAULT)
+        learnt = read.model.default_prob(read.frame.part(TRAIN))
+        with warehouse.connect(settings) as connection:
+            measures = [
+                *_scores(connection, as_of, version, learnt),
+                *_features(connection, as_of, version),
+                *_outcomes(connection, as_of, version),
+            ]
+        measures += _warnings(settings, as_of, version)
+        with warehouse.connect(settings) as connection:
+            _record(connection, as_of, version, measures)
+        step.rows_out = len(measures)
+    return tuple(measures)
+
+
+def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
+    """Return what was measured last."""
+    connection.execute(_DDL)
+    rows = connection.execute(
+        "from warehouse.ops.model_health "
+        "where as_of = (select max(as_of) from warehouse.ops.model_health) order by all"
+    ).fetchall()
+    return tuple(Measure(*row) for row in rows)
+
+
+def _scores(
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str, learnt: FloatArray
+) -> Iterator[Measure]:
+    meaning = "PSI of the default probabilities against those of the training rows, in deciles"
+    now = pl.Series(dtype=pl.Float64)
+    if has_table(connection, "scoring.scores"):
+        now = connection.execute(
+            "select default_prob from warehouse.scoring.scores "
+            "where grade <> $defaulted and model_version = $version and as_of = ("
+            "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
+            {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
+        ).pl()["default_prob"]
+    if not len(now):
+        yield Measure(as_of, version, "score_psi", None, 0, _UNKNOWN, meaning)
+        return
+    psi = metrics.score_stability(learnt, now.to_numpy())
+    yield Measure(as_of, version, "score_psi", psi, len(now), _light(psi), meaning)
+
+
+def _features(
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str
+) -> Iterator[Measure]:
+    if not has_table(connection, "ops.feature_drift"):
+        return
+    ((moved, most, count),) = connection.execute(
+        _DRIFT, {"as_of": as_of, "version": version, "red": _PSI_RED}
+    ).fetchall()
+    if not count:
+        return
+    share = moved / count
+    light = _GREEN if share < 0.05 else _YELLOW if share < 0.20 else _RED
+    yield Measure(as_of, version, "features_moved", moved, count, light,
+                  f"features of the model with a PSI of {_PSI_RED} and more")  # fmt: skip
+    yield Measure(as_of, version, "feature_psi_max", most, count, _light(most),
+                  "largest PSI of a feature of the model")  # fmt: skip
+
+
+def _outcomes(
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str
+) -> Iterator[Measure]:
+    rows = _matured(connection, as_of, version)
+    bad, prob = rows["bad"].to_numpy().astype(np.float64), rows["default_prob"].to_numpy()
+    defaults = int(bad.sum())
+    yield Measure(
+        as_of, version, "matured_scores", rows.height, rows.height, _GREEN,
+        "published scores, one a firm and quarter, whose twelve months are over",
+    )  # fmt: skip
+    enough = rows.height >= _LEAST_OUTCOMES and defaults >= _LEAST_DEFAULTS
+    if not enough:
+        yield Measure(
+            as_of, version, "observed_to_expected", None, rows.height, _UNKNOWN,
+            f"defaults observed to expected; told from {_LEAST_OUTCOMES} scores and "
+            f"{_LEAST_DEFAULTS} defaults on",
+        )  # fmt: skip
+        return
+    high = calibration_checks.correlated_p(
+        rows.height, defaults, float(prob.mean()), DEFAULT.asset_correlation
+    )
+    light = (
+        _RED
+        if min(high, 1 - high) < calibration_checks.RED
+        else _YELLOW
+        if min(high, 1 - high) < calibration_checks.YELLOW
+        else _GREEN
+    )
+    yield Measure(
+        as_of, version, "observed_to_expected", defaults / float(prob.sum()), rows.height, light,
+        "defaults observed to expected; the light is of the one-factor test",
+    )  # fmt: skip
+    auc = metrics.measure(bad, prob)["auc"]
+    yield Measure(as_of, version, "auc", auc, rows.height, _GREEN if auc >= 0.7 else _RED,
+                  "AUC of published scores on their outcomes")  # fmt: skip
+    for check in calibration_checks.by_grade(bad, prob, DEFAULT.asset_correlation):
+        yield Measure(
+            as_of, version, f"default_rate_{check.grade}", check.observed_rate, check.rows,
+            check.light, f"observed; {check.mean_prob:.4f} was expected of the grade",
+        )  # fmt: skip
+
+
+def _matured(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:
+    if not all(
+        has_table(connection, table)
+        for table in ("labels.default_12m", "scoring.scores", "scoring.cleared_nights")
+    ):
+        return pl.DataFrame(
+            schema={"firm_id": pl.String, "default_prob": pl.Float64, "bad": pl.Boolean}
+        )
+    return connection.execute(
+        _MATURED, {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED}
+    ).pl()
+
+
+def _warnings(settings: Settings, as_of: date, version: str) -> list[Measure]:
+    from monitoring import backtest
+
+    try:
+        measured = backtest.run(settings, version, draws=50).history
+    except NotReadyError as reason:
+        return [Measure(as_of, version, "warning_precision", None, 0, _UNKNOWN, str(reason))]
+    return [
+        Measure(
+            as_of, version, f"warning_{name}", values[backtest.RULES].value, measured.rows, _GREEN,
+            f"{name} of the rules at the month ends whose outcomes are known",
+        )
+        for name, values in measured.values.items()
+    ]  # fmt: skip
+
+
+def _record(
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str, measures: list[Measure]
+) -> None:
+    connection.execute(_DDL)
+    connection.execute("begin")
+    connection.execute(
+        "delete from warehouse.ops.model_health where as_of = ? and model_version = ?",
+        [as_of, version],
+    )
+    for one in measures:
+        connection.execute(
+            "insert into warehouse.ops.model_health values (?, ?, ?, ?, ?, ?, ?)",
+            list(vars(one).values()),
+        )
+    connection.execute("commit")
+
+
+def _light(psi: float) -> str:
+    return _GREEN if psi < _PSI_YELLOW else _YELLOW if psi < _PSI_RED else _RED

@@ -1,0 +1,204 @@
+"""What is told of a home folder: nights, late providers, odd volumes, and what needs somebody."""
+
+import json
+from datetime import date, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from firmpulse import runlog, warehouse
+from firmpulse.cli import app
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from monitoring import arrivals, nights, status
+from monitoring.status import PROBLEM, WARNING, Status
+from scoring.warnings.forms import Freshness
+
+NIGHT = date(2026, 10, 30)
+TODAY = NIGHT + timedelta(days=1)
+
+
+def _ran(settings: Settings, as_of: date, *steps: str, fails: str = "") -> None:
+    for name in steps:
+        with runlog.step(settings, as_of, name) as step:
+            step.rows_out = 7
+    if fails:
+        with pytest.raises(NotReadyError), runlog.step(settings, as_of, fails):
+            raise NotReadyError("no champion; run: firmpulse train")
+
+
+def _texts(found: Status, severity: str) -> list[str]:
+    return [one.text for one in found.findings if one.severity == severity]
+
+
+def test_an_empty_home_is_told_the_first_command(settings: Settings) -> None:
+    found = status.look(settings, TODAY)
+    (problem,) = [one for one in found.findings if one.severity == PROBLEM]
+    assert problem.text.startswith("no night was ever run")
+    assert problem.do == "firmpulse night --as-of 2026-10-30"
+
+
+def test_a_published_night_that_is_due_is_no_problem(settings: Settings) -> None:
+    _ran(settings, NIGHT, "land", "build", "score", "publish")
+    found = status.look(settings, TODAY)
+    assert _texts(found, PROBLEM) == []
+    # It has no model, which somebody should know.
+    assert _texts(found, WARNING) == ["there is no champion, so no firm is scored"]
+    assert found.severity == WARNING
+    assert found.published == NIGHT
+    assert found.night is not None
+    assert [step.rows_out for step in found.night.steps] == [7] * 4
+
+
+def test_a_failed_step_is_told_until_it_has_run_well(settings: Settings) -> None:
+    _ran(settings, NIGHT, "land", fails="score")
+    (problem,) = _texts(status.look(settings, TODAY), PROBLEM)
+    assert problem == "score of 2026-10-30 failed: no champion; run: firmpulse train"
+    _ran(settings, NIGHT, "score", "publish")
+    assert _texts(status.look(settings, TODAY), PROBLEM) == []
+
+
+def test_a_night_that_stopped_on_its_way_is_told(settings: Settings) -> None:
+    _ran(settings, NIGHT, "land", "build")
+    (problem,) = _texts(status.look(settings, TODAY), PROBLEM)
+    assert problem == "2026-10-30 was not published; its last step is build"
+
+
+def test_missing_nights_come_with_the_backfill_that_makes_them(settings: Settings) -> None:
+    _ran(settings, NIGHT, "publish")
+    found = status.look(settings, TODAY + timedelta(days=3))
+    (problem,) = [one for one in found.findings if one.severity == PROBLEM]
+    assert "3 nights are missing: the newest is 2026-10-30, due is 2026-11-02" in problem.text
+    assert "--from-date 2026-10-31 --to-date 2026-11-02" in problem.do
+
+
+def test_training_and_erasing_are_no_nights(settings: Settings) -> None:
+    _ran(settings, NIGHT, "publish")
+    _ran(settings, TODAY, "train", "erase", "backfill")
+    with warehouse.connect(settings) as connection:
+        newest = nights.newest(connection)
+    assert newest is not None
+    assert newest.as_of == NIGHT
+
+
+def _deliveries(settings: Settings, rows: dict[date, int]) -> None:
+    """Deliver that many rows a night, as increments of one table."""
+    with warehouse.connect(settings) as connection:
+        connection.execute(
+            "create table if not exists warehouse.ops.deliveries (as_of date, delivery_seq bigint, "
+            "source varchar, provider varchar, table_name varchar, kind varchar, status varchar, "
+            "delivery_id varchar, rows_delivered bigint)"
+        )
+        for seq, (as_of, count) in enumerate(rows.items()):
+            connection.execute(
+                "insert into warehouse.ops.deliveries values "
+                "(?, ?, 'tax', 'bureau', 'tax_invoice', 'increment', 'landed', ?, ?)",
+                [as_of, seq, f"tax-{seq}", count],
+            )
+
+
+def _usual(nights_before: int) -> dict[date, int]:
+    return {
+        NIGHT - timedelta(days=back): 1000 + 100 * (back % 5)
+        for back in range(nights_before, 0, -1)
+    }
+
+
+@pytest.mark.parametrize(("rows", "told"), [(480, 1), (520, 0), (2700, 0), (2900, 1)])
+def test_volumes_far_from_those_of_the_nights_before_are_told(
+    settings: Settings, rows: int, told: int
+) -> None:
+    _deliveries(settings, {**_usual(10), NIGHT: rows})
+    with warehouse.connect(settings) as connection:
+        found = arrivals.unusual(connection, NIGHT)
+    assert len(found) == told
+    assert [(one.least, one.most) for one in found] == [(1000, 1400)] * told
+
+
+def test_a_few_nights_are_no_measure(settings: Settings) -> None:
+    _deliveries(settings, {**_usual(5), NIGHT: 1})
+    with warehouse.connect(settings) as connection:
+        assert arrivals.unusual(connection, NIGHT) == []
+
+
+def test_a_provider_whose_newest_row_is_too_old_is_late(settings: Settings) -> None:
+    _deliveries(settings, {NIGHT: 10, NIGHT - timedelta(days=50): 10})
+    with warehouse.connect(settings) as connection:
+        connection.execute("create schema if not exists warehouse.facts")
+        connection.execute(
+            "create table warehouse.facts.fct_tax_invoice_monthly as select * from (values "
+            "(0::bigint, date '2026-10-28'), (1::bigint, date '2026-09-10')) "
+            "as t(delivery_seq, available_at)"
+        )
+        connection.execute(
+            "update warehouse.ops.deliveries set provider = 'other' where delivery_seq = 1"
+        )
+        found = arrivals.ages(
+            connection, NIGHT, {"tax": Freshness(table="fct_tax_invoice_monthly", days=41)}
+        )
+    assert [(one.provider, one.days, one.late) for one in found] == [
+        ("bureau", 2, False), ("other", 50, True),
+    ]  # fmt: skip
+
+
+def test_a_warehouse_in_use_is_said_and_nothing_waits(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held by another process, as a task of a night holds it."""
+    import subprocess
+    import sys
+
+    _ran(settings, NIGHT, "publish")
+    code = (
+        "import sys; from firmpulse import warehouse; from firmpulse.settings import Settings\n"
+        "with warehouse.connect(Settings()): print('held', flush=True); sys.stdin.read()"
+    )
+    monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
+    holder = subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    found = status.look(settings, TODAY)
+    holder.communicate("")
+    assert found.busy
+    assert "a task is at work and holds the warehouse" in _texts(found, WARNING)
+
+
+def test_the_command_ends_with_a_code_that_scripts_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
+    _ran(settings, NIGHT, "land", fails="score")
+    told = CliRunner().invoke(app, ["status", "--on", TODAY.isoformat()])
+    assert told.exit_code == 2
+    assert "score of 2026-10-30 failed" in told.output
+    as_json = CliRunner().invoke(app, ["status", "--on", TODAY.isoformat(), "--json"])
+    assert as_json.exit_code == 2
+    content = json.loads(as_json.output)
+    assert content["severity"] == "problem"
+    assert content["night"]["as_of"] == "2026-10-30"
+
+
+def test_prometheus_reads_the_numbers_that_people_see(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
+    _ran(settings, NIGHT, "land", "publish", fails="score")
+    target = settings.root / "firmpulse.prom"
+    told = CliRunner().invoke(
+        app, ["status", "--on", TODAY.isoformat(), "--prometheus", str(target)]
+    )
+    assert told.exit_code == 0, told.output
+    samples = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(target.read_text(encoding="utf-8"))
+        for sample in family.samples
+    }
+    assert samples["firmpulse_findings", "problem"] == 1
+    assert samples["firmpulse_step_failed", "", "score"] == 1
+    assert samples["firmpulse_step_failed", "", "land"] == 0
+    assert samples["firmpulse_step_rows", "", "land"] == 7
+    assert samples["firmpulse_published_night_age_days",] == 1
