@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from firmpulse import runlog, scale, tracking, warehouse
+from firmpulse import bundle, runlog, scale, tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
@@ -83,16 +83,15 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
     """Measure the champion at `as_of` and record it; run again, it replaces what it recorded.
 
     Raises:
-        NotReadyError: there is no champion, or its training frame is gone.
+        NotReadyError: there is no champion, or its training frame was drawn anew.
+        ModelChangedError: the files of the champion are not what was registered.
     """
     champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is None:
         raise NotReadyError(f"there is no champion; run: firmpulse train --as-of {as_of}")
     version = str(champion.version)
     with runlog.step(settings, as_of, "monitor", version) as step:
-        found = versions.get(settings, version)
-        read = subject.read(settings, versions.trained_as_of(found), version, DEFAULT)
-        learnt = read.model.default_prob(read.frame.part(TRAIN))
+        learnt = _learnt(settings, version)
         with warehouse.connect(settings) as connection:
             measures = [
                 *_scores(connection, as_of, version, learnt),
@@ -114,6 +113,14 @@ def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
         "where as_of = (select max(as_of) from warehouse.ops.model_health) order by all"
     ).fetchall()
     return tuple(Measure(*row) for row in rows)
+
+
+def _learnt(settings: Settings, version: str) -> FloatArray:
+    """Return the default probabilities of the rows that the version learnt from."""
+    found = versions.get(settings, version)
+    frame = subject.frame_of(settings, versions.trained_as_of(found), found.frame_digest)
+    model = bundle.load(subject.files_of(settings, version))
+    return model.default_prob(frame.part(TRAIN))
 
 
 def _scores(

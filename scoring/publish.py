@@ -205,6 +205,9 @@ def publish_again(
 def _turn_link(folder: Path, building: Path, *, keep_previous: bool) -> None:
     """Make the built folder the one that `parquet` links to, and remove those before it."""
     link = folder / PARQUET
+    if link.is_dir() and not link.is_symlink():
+        # A copy of a home folder that followed links has the files here.
+        shutil.rmtree(link)
     previous = link.resolve() if link.is_symlink() else None
     generation = folder / f"{PARQUET}-{uuid.uuid4().hex[:12]}"
     building.rename(generation)

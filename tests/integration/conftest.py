@@ -52,7 +52,7 @@ def firmpulse(settings: Settings, *arguments: str) -> str:
         env=os.environ | {"FIRMPULSE_HOME": str(settings.root)},
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=1500,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -21,11 +21,8 @@ def test_the_shift_of_the_score_is_that_of_deciles(
 ) -> None:
     settings = assessed.settings
     one = measured["score_psi"]
-    model = bundle.load(
-        tracking.model_folder(settings, tracking.CREDIT_MODEL, one.model_version)
-        / "artifacts"
-        / "bundle"
-    )
+    folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, one.model_version)
+    model = bundle.load(folder / "artifacts" / "bundle")
     learnt = np.sort(model.default_prob(frozen.read(settings, assessed.as_of).part("train")))
     with warehouse.connect(settings) as connection:
         now = connection.execute(
@@ -58,7 +55,7 @@ def test_measuring_again_replaces_and_analysts_see_it(
 
 
 def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> None:
-    """Scores of earlier quarters, whose outcomes the simulator has delivered, are put in by hand."""
+    """Scores of earlier quarters are put in by hand; their outcomes were delivered."""
     settings = assessed.settings
     with warehouse.connect(settings) as connection:
         before = connection.execute("from warehouse.scoring.scores").pl()
@@ -66,7 +63,8 @@ def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> N
             """
             insert into warehouse.scoring.scores by name
             select newest.* replace (
-                labels.as_of as as_of, if(labels.outcome = 'bad', 0.5, 0.02) as default_prob,
+                labels.firm_id as firm_id,
+                labels.as_of as as_of, if(labels.outcome = 'bad', 0.0101, 0.01) as default_prob,
                 'BB' as grade
             )
             from (
@@ -77,7 +75,7 @@ def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> N
             ) as labels
             cross join (from warehouse.scoring.scores limit 1) as first
             inner join warehouse.scoring.scores as newest on newest.firm_id = first.firm_id
-            """.replace("newest.* replace (", "newest.* replace (labels.firm_id as firm_id,"),
+            """,
             {"as_of": assessed.as_of},
         )
         connection.execute(
@@ -85,7 +83,8 @@ def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> N
             "select distinct as_of from warehouse.scoring.scores on conflict do nothing"
         )
         ((count, bads),) = connection.execute(
-            "select count(*), count(*) filter (default_prob = 0.5) from warehouse.scoring.scores "
+            "select count(*), count(*) filter (default_prob > 0.01005) "
+            "from warehouse.scoring.scores "
             "where as_of < ?",
             [assessed.as_of],
         ).fetchall()
@@ -102,7 +101,7 @@ def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> N
             assert connection.execute("from warehouse.scoring.scores").pl().equals(before)
     assert found["matured_scores"].value == count
     assert found["auc"].value == 1.0
-    expected = bads * 0.5 + (count - bads) * 0.02
+    expected = bads * 0.0101 + (count - bads) * 0.01
     assert found["observed_to_expected"].value == pytest.approx(bads / expected)
-    # Twice as many defaults as expected of the grade: a red light.
+    # Several times as many defaults as expected: a red light.
     assert found["observed_to_expected"].light == "red"

@@ -1,5 +1,6 @@
 """The published file: what analysts see, and that they can read while it is replaced."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -202,6 +203,18 @@ def test_parquet_twins_hold_the_same_rows(
     assert {path.name for path in folder.iterdir()} == {
         f"{table.published_name}.parquet" for table in PUBLISHED
     }
+
+
+def test_a_copied_home_whose_link_became_a_folder_is_published_all_the_same(
+    settings: Settings, published: Path
+) -> None:
+    link = settings.scores_dir / "parquet"
+    files = link.resolve()
+    link.unlink()
+    shutil.copytree(files, link)
+    publish_again(settings)
+    assert link.is_symlink()
+    assert (link / "scores.parquet").exists()
 
 
 def test_a_reader_of_parquet_keeps_its_folder_for_one_more_publication(
