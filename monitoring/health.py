@@ -20,6 +20,8 @@ from training.validation import subject
 
 # Population stability index: below 0.10 nothing moved, from 0.25 on much did (domain convention).
 _PSI_YELLOW, _PSI_RED = 0.10, 0.25
+# Share of the features beyond that.
+_MOVED_YELLOW, MOVED_RED = 0.05, 0.20
 # Fewer matured outcomes or defaults say nothing of a model.
 _LEAST_OUTCOMES, _LEAST_DEFAULTS = 200, 20
 _GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
@@ -153,7 +155,7 @@ def _features(
     if not count:
         return
     share = moved / count
-    light = _GREEN if share < 0.05 else _YELLOW if share < 0.20 else _RED
+    light = _GREEN if share < _MOVED_YELLOW else _YELLOW if share < MOVED_RED else _RED
     yield Measure(as_of, version, "features_moved", moved, count, light,
                   f"features of the model with a PSI of {_PSI_RED} and more")  # fmt: skip
     yield Measure(as_of, version, "feature_psi_max", most, count, _light(most),

@@ -228,19 +228,21 @@ def _drift(connection: duckdb.DuckDBPyConnection, as_of: date) -> Iterator[Findi
     rows = connection.execute(
         """
         select feature, psi from warehouse.ops.feature_drift
-        where as_of = $as_of and psi >= $red and model_version = (
+        where as_of = $as_of and model_version = (
             select max_by(model_version, model_version::bigint)
             from warehouse.ops.feature_drift where as_of = $as_of
         )
         order by psi desc
         """,
-        {"as_of": as_of, "red": _PSI_RED},
+        {"as_of": as_of},
     ).fetchall()
-    if rows:
+    moved = sum(psi >= _PSI_RED for _, psi in rows)
+    # Some always do: a firm's age, the months that it was observed.
+    if rows and moved >= health.MOVED_RED * len(rows):
         yield Finding(
             WARNING, "model",
-            f"{len(rows)} features have moved since training (PSI of {_PSI_RED} and more), most of "
-            f"all {rows[0][0]} ({rows[0][1]:.2f})",
+            f"{moved} of {len(rows)} features have moved since training (PSI of {_PSI_RED} and "
+            f"more), most of all {rows[0][0]} ({rows[0][1]:.2f})",
             "firmpulse features drift; retrain when the score moves too",
         )  # fmt: skip
 

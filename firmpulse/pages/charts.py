@@ -26,6 +26,8 @@ WIDE, HALF = (7.2, 2.05), (3.55, 1.95)
 _POINTS = 7.0
 # Font sizes around a chart.
 _PAD = 0.4
+# So many days are each told on the axis; of more the library chooses.
+_FEW_DAYS = 10
 Size = tuple[float, float]
 Values = Sequence[float | None]
 
@@ -153,6 +155,8 @@ def curve(days: Sequence[date], values: Values, size: Size = WIDE, unit: str = "
         axes.fill_between(days, numbers, step="post", color=BLUE, alpha=0.15, linewidth=0)
         axes.step(days, numbers, where="post", color=BLUE, linewidth=1.0)
         axes.margins(x=0)
+        if len(days) <= _FEW_DAYS:
+            axes.set_xticks(list(days), [f"{day:%m-%d}" for day in days])
         axes.set_ylim(bottom=min(0.0, *(v for v in numbers if v == v)) if numbers else 0)
         return _svg(figure)
 
