@@ -28,6 +28,8 @@ from firmpulse.settings import Settings
 ACTIONS = (
     "DRAFT", "SIGN", "GRANT", "REVOKE", "CONSUME", "REQUEST", "PULL", "LAND", "REFUSE", "PUBLISH",
     "QUERY", "EXPORT", "ACCEPT", "ERASE", "PURGE", "ROTATE", "PROMOTE", "SEAL",
+    "BACKUP", "RESTORE",
+    "BACKUP", "RESTORE",
     "CLEAR",
     "OVERRIDE",
     "PROVIDE",

@@ -31,7 +31,7 @@ def measure(as_of: str) -> dict[str, Any]:
     """Measure the champion; returns how many measures are of each light, and which are red."""
     from collections import Counter
 
-    from monitoring import health
+    from operations import health
 
     found = health.measure(Settings(), date.fromisoformat(as_of))
     red = [one.metric for one in found if one.light == "red"]

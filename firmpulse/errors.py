@@ -12,6 +12,7 @@ FirmpulseError
 ├── NotReadyError          the input of a step is not there yet; the message names the command
 ├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
 ├── RenewalFailed          a rewritten database is not the equal of the old one, which stays
+├── BackupError            a copy is incomplete or not what was copied; take another one
 ├── TaskFailed             a task or a server ended unexpectedly; look at its log
 ├── BuildFailed            dbt could not build or a data test failed
 └── GateFailed             a model did not pass its promotion gates
@@ -81,6 +82,10 @@ class ExpectationFailed(FirmpulseError):
 
 class RenewalFailed(FirmpulseError):
     """A rewritten database is not the equal of the old one, which stays in force."""
+
+
+class BackupError(FirmpulseError):
+    """A copy of a home folder is incomplete, or not what was copied."""
 
 
 class TaskFailed(FirmpulseError):

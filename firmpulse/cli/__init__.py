@@ -12,6 +12,7 @@ from rich.markup import escape
 from firmpulse.cli import (
     applications,
     audit,
+    backup,
     catalogue,
     consent,
     contracts,
@@ -67,6 +68,7 @@ for module in (
     vault,
     consent,
     audit,
+    backup,
 ):
     module.register(app)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from monitoring.backtest import MODEL, RULES, STATEMENTS, BackTest, Measured
+from operations.backtest import MODEL, RULES, STATEMENTS, BackTest, Measured
 from training.validation.pack import shown
 
 HEADINGS = (

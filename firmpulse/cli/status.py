@@ -16,7 +16,7 @@ from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
-    from monitoring.status import Status
+    from operations.status import Status
 
 # What the command ends with, for scripts and schedulers.
 _CODES = {None: 0, "warning": 1, "problem": 2}
@@ -38,8 +38,8 @@ def status(
 
     Ends with 0 when all is well, 1 when something should be looked at soon, 2 when now.
     """
-    from monitoring import exporter
-    from monitoring import status as statuses
+    from operations import exporter
+    from operations import status as statuses
 
     settings = Settings()
     day = on.date() if on else datetime.now(CHINA).date()
@@ -59,7 +59,7 @@ def _plain(found: "Status") -> dict[str, object]:
 
 
 def _show(found: "Status", console: Console) -> None:
-    from monitoring.status import time_of
+    from operations.status import time_of
 
     if found.night is not None:
         at = time_of(found.night.published_at)

@@ -17,7 +17,7 @@ from firmpulse.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-    from monitoring.backtest import Measured
+    from operations.backtest import Measured
     from scoring.warnings.forms import AnyOf, Condition, Rule
 
 warnings_app = typer.Typer(
@@ -143,7 +143,7 @@ def backtest(
 ) -> None:
     """Hold the warnings against the statements alone on the months that have passed."""
     from firmpulse.cli import backtest_table as texts
-    from monitoring import backtest as back
+    from operations import backtest as back
 
     if to is not None and to.suffix not in (".md", ".csv"):
         raise ConfigurationError(f"{to.name} is neither .md nor .csv; name the file so")

@@ -55,7 +55,7 @@ REVIEW: dict[str, Pair] = {
 }
 PURPOSES: dict[str, Pair] = {
     "CREDIT_EVAL": ("授信评估（一次）", "one assessment"),
-    "POST_LOAN_MONITOR": ("贷后监测", "monitoring"),
+    "POST_LOAN_MONITOR": ("贷后监测", "operations"),
     "MODEL_TRAINING": ("模型训练", "training of models"),
 }
 STATUS: dict[str, Pair] = {

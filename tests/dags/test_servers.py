@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import time
@@ -98,6 +99,10 @@ def _check_up(settings: Settings, night: date) -> None:
     run = {"logical_date": None, "conf": {"as_of": night.isoformat()}}
     run_id = call(runs, run, token)["dag_run_id"]
     assert finished(f"{runs}/{run_id}", token) == "success"
+    told = call(f"{runs}/{run_id}", token=token)["note"]
+    assert told.startswith("**What the run did**")
+    assert re.search(r"^- land: 7 deliveries, [\d,]+ rows read, [\d,]+ rows landed", told, re.M)
+    assert "- publish: scores.duckdb" in told
     assert settings.scores_path.exists()
     _listens_on_this_machine_only(settings)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from firmpulse import bundle, scale, stability, tracking, warehouse
-from monitoring import health
+from operations import health
 from scoring.publish import publish_again
 from tests.integration.conftest import Assessed
 from training import frozen

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from firmpulse import cli, warehouse
 from firmpulse.cli import backtest_table
 from firmpulse.settings import Settings
-from monitoring import backtest
-from monitoring.backtest import BackTest
+from operations import backtest
+from operations.backtest import BackTest
 from tests.credit_economy import Trained
 
 RULES = """

@@ -10,8 +10,8 @@ from firmpulse import runlog, warehouse
 from firmpulse.cli import app
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from monitoring import arrivals, nights, status
-from monitoring.status import PROBLEM, WARNING, Status
+from operations import arrivals, nights, status
+from operations.status import PROBLEM, WARNING, Status
 from scoring.warnings.forms import Freshness
 
 NIGHT = date(2026, 10, 30)

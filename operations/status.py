@@ -15,9 +15,9 @@ from features import registry
 from firmpulse import tracking, warehouse
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
-from monitoring import arrivals, health, nights
-from monitoring.arrivals import Age, Volume
-from monitoring.nights import Night
+from operations import arrivals, health, nights
+from operations.arrivals import Age, Volume
+from operations.nights import Night
 from scoring import overrides
 from scoring.warnings import rules
 from scoring.warnings.forms import Freshness

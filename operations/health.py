@@ -218,7 +218,7 @@ def _matured(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -
 
 
 def _warnings(settings: Settings, as_of: date, version: str) -> list[Measure]:
-    from monitoring import backtest
+    from operations import backtest
 
     try:
         measured = backtest.run(settings, version, draws=50).history

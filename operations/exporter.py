@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from monitoring.status import PROBLEM, WARNING, Status
+from operations.status import PROBLEM, WARNING, Status
 
 
 def write(status: Status, target: Path) -> None:

@@ -1,1 +1,0 @@
-"""Did last night work, what is late, what needs somebody, and does the model still hold."""
