@@ -116,8 +116,8 @@ class Settings(BaseSettings):
 
     @property
     def airflow_url(self) -> str:
-        """SQLAlchemy URL of Airflow's database."""
-        return self.airflow_db_url or f"sqlite:///{self.airflow_home / 'airflow.db'}"
+        """SQLAlchemy URL of Airflow's database; of PostgreSQL with the driver that is installed."""
+        return with_driver(self.airflow_db_url or f"sqlite:///{self.airflow_home / 'airflow.db'}")
 
     @property
     def run_dir(self) -> Path:
@@ -142,9 +142,15 @@ class Settings(BaseSettings):
     @property
     def mlflow_tracking_uri(self) -> str:
         """MLflow tracking and registry URI."""
-        return self.mlflow_uri or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+        return with_driver(self.mlflow_uri or f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}")
 
     @property
     def mlflow_artifacts(self) -> Path:
         """Folder of MLflow artifacts."""
         return self.root / "mlflow" / "artifacts"
+
+
+def with_driver(url: str) -> str:
+    """Return a URL that names psycopg where one of PostgreSQL names no driver."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg://{rest}" if separator and scheme == "postgresql" else url
