@@ -29,37 +29,34 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         port: where the API server listens or will listen.
     """
     address = f"http://{HOST}:{port}"
-    return (
-        _own(settings)
-        | _asynchronous(settings)
-        | {
-            "FIRMPULSE_HOME": str(settings.root),
-            "PYTHONPATH": _python_path(),
-            "AIRFLOW_HOME": str(settings.airflow_home),
-            _DAGS_VARIABLE: str(DAGS_FOLDER),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            # A date without a zone, as in `airflow backfill create --from-date …`, is Chinese.
-            "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Shanghai",
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__PARALLELISM": "4",
-            # No surprise: the schedule begins with the night after `firmpulse up`.
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": settings.airflow_url,
-            "AIRFLOW__API__HOST": HOST,
-            "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": address,
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-            # It sets these itself, whatever the umask.
-            "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
-            "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "GX_ANALYTICS_ENABLED": "False",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "1",
-        }
-    )
+    return _own(settings) | {
+        **_asynchronous(settings),
+        "FIRMPULSE_HOME": str(settings.root),
+        "PYTHONPATH": _python_path(),
+        "AIRFLOW_HOME": str(settings.airflow_home),
+        _DAGS_VARIABLE: str(DAGS_FOLDER),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # A date without a zone, as in `airflow backfill create --from-date …`, is Chinese.
+        "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Shanghai",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        # No surprise: the schedule begins with the night after `firmpulse up`.
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": settings.airflow_url,
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        # It sets these itself, whatever the umask.
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "GX_ANALYTICS_ENABLED": "False",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 def server_secret(settings: Settings) -> dict[str, str]:

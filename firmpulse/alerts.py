@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from firmpulse.asof import resolve
 from firmpulse.errors import told
 
 CONNECTION = "firmpulse_alerts"
@@ -54,8 +55,6 @@ def message(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_of(context: Mapping[str, Any]) -> str | None:
-    from firmpulse.asof import resolve
-
     try:
         params = context.get("params") or {}
         return resolve(params.get("as_of") or params.get("on"), context.get("data_interval_end"))

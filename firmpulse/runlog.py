@@ -61,19 +61,22 @@ def step(settings: Settings, as_of: date, name: str, part: str = "") -> Iterator
     started_at = datetime.now(UTC)
     clock = time.perf_counter()
     _forget_peak()
-    error: Exception | None = None
+
+    def record(state: str, error: str | None) -> None:
+        current.seconds = time.perf_counter() - clock
+        _record(
+            settings,
+            [as_of, name, part, started_at, current.seconds, current.rows_out, current.note, state,
+             error, _peak_mb()],
+        )  # fmt: skip
+
     try:
         yield current
-    except Exception as caught:
-        error = caught
+    except Exception as error:
+        with suppress(Exception):
+            record(FAILED, told(error))
         raise
-    finally:
-        current.seconds = time.perf_counter() - clock
-        row = [as_of, name, part, started_at, current.seconds, current.rows_out, current.note]
-        if error is not None:
-            with suppress(Exception):
-                _record(settings, [*row, FAILED, told(error), _peak_mb()])
-    _record(settings, [*row, SUCCESS, None, _peak_mb()])
+    record(SUCCESS, None)
 
 
 def _record(settings: Settings, row: list[object]) -> None:

@@ -208,7 +208,7 @@ def _copy_databases(
     connection: duckdb.DuckDBPyConnection, settings: Settings, building: Path, keys: Path
 ) -> dict[str, int]:
     for name in envelope.DATABASES:
-        # Afterwards the file holds everything and its log is empty; this session alone may write.
+        # Afterwards the file holds everything and its log is empty; nobody else may write.
         connection.execute(f"checkpoint {name}")
         path = envelope.database_path(settings, name)
         target = building / path.relative_to(settings.root)

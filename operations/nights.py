@@ -1,6 +1,5 @@
 """What the run log says of nights: which ran, which ended well, what failed."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -87,12 +86,11 @@ def read(connection: duckdb.DuckDBPyConnection, as_of: date) -> Night:
     return Night(as_of, tuple(StepOutcome(*row) for row in rows))
 
 
-def published(connection: duckdb.DuckDBPyConnection) -> Mapping[date, datetime]:
-    """Return the nights that were published, with the time of the last publication."""
+def published(connection: duckdb.DuckDBPyConnection) -> date | None:
+    """Return the newest night that was published, None if there is none."""
     connection.execute(runlog.STEPS_DDL)
-    rows = connection.execute(
-        "select as_of, max(started_at) from warehouse.ops.steps "
-        "where step = ? and state = ? group by as_of order by as_of",
+    ((as_of,),) = connection.execute(
+        "select max(as_of) from warehouse.ops.steps where step = ? and state = ?",
         [_LAST, runlog.SUCCESS],
     ).fetchall()
-    return dict(rows)
+    return None if as_of is None else date.fromisoformat(str(as_of))

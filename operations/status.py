@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -83,24 +82,25 @@ def look(settings: Settings, on: date) -> Status:
         )  # fmt: skip
         return Status(on, None, None, (), (), tuple(found), free)
     found += _withdrawn(settings, on)
-    found += _inbox(settings)
+    found += _refused_grants(settings)
     found += _models(settings)
     try:
         with warehouse.connect(settings) as connection:
             night = nights.newest(connection)
-            published = max(nights.published(connection), default=None)
+            published = nights.published(connection)
             day = night.as_of if night else on
             ages = tuple(arrivals.ages(connection, on, _freshness(settings)))
             volumes = tuple(arrivals.unusual(connection, day))
-            found += [*_verdicts(connection), *_drift(connection, day)]
+            found += [*_verdicts(connection), *_refused(connection, settings)]
+            found += _drift(connection, day)
             found += _health(connection)
             scored, levels = _published_counts(connection, published)
+        found += _overrides(settings)
     except FileHeldError:
         busy = Finding(WARNING, "night", "a task is at work and holds the warehouse",
                        "look again when it has ended, or in Airflow")  # fmt: skip
         return Status(on, None, None, (), (), (*found, busy), free, busy=True)
     found += [*_night(night, published, on), *_ages(ages), *_volumes(volumes)]
-    found += _overrides(settings)
     order = (PROBLEM, WARNING)
     ranked = sorted(found, key=lambda finding: order.index(finding.severity))
     return Status(
@@ -176,26 +176,26 @@ def _verdicts(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _inbox(settings: Settings) -> Iterator[Finding]:
+def _refused_grants(settings: Settings) -> Iterator[Finding]:
     refused = settings.inbox / "consent" / "grants.refused.jsonl"
     if refused.exists():
         lines = sum(1 for _ in refused.open("rb"))
         yield Finding(WARNING, "grants", f"{lines} grants were refused", f"look at {refused}")
-    if not settings.warehouse_path.exists():
+
+
+def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[Finding]:
+    if not has_table(connection, "ops.deliveries"):
         return
-    with suppress(FileHeldError), warehouse.connect(settings) as connection:
-        if not has_table(connection, "ops.deliveries"):
-            return
-        rows = connection.execute(
-            "select distinct source, delivery_id from warehouse.ops.deliveries "
-            "where status = 'refused' order by all"
-        ).fetchall()
-        for source, delivery in rows:
-            if source in SOURCES and (settings.inbox / source / delivery).is_dir():
-                yield Finding(
-                    WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
-                    f"firmpulse query \"from data_quality where delivery_id = '{delivery}'\"",
-                )  # fmt: skip
+    rows = connection.execute(
+        "select distinct source, delivery_id from warehouse.ops.deliveries "
+        "where status = 'refused' order by all"
+    ).fetchall()
+    for source, delivery in rows:
+        if source in SOURCES and (settings.inbox / source / delivery).is_dir():
+            yield Finding(
+                WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
+                f"firmpulse query \"from data_quality where delivery_id = '{delivery}'\"",
+            )  # fmt: skip
 
 
 def _withdrawn(settings: Settings, on: date) -> Iterator[Finding]:
