@@ -41,7 +41,8 @@ def build(
         BuildFailed: a model or a data test failed; the message names the first ones.
     """
     arguments = ["build", "--select", *select, "--vars", json.dumps(variables)]
-    arguments += ["--exclude-resource-type", "unit_test"]
+    # The manifest is written when the project is parsed, and the outcome is read from memory.
+    arguments += ["--exclude-resource-type", "unit_test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
     return _nodes(_invoke(settings, arguments))
@@ -55,7 +56,7 @@ def unit_test(
     Raises:
         BuildFailed: a unit test failed; the message names the first ones.
     """
-    return _nodes(_invoke(settings, ["test", "--select", *select]))
+    return _nodes(_invoke(settings, ["test", "--select", *select, "--no-write-json"]))
 
 
 def document(settings: Settings) -> str:

@@ -133,7 +133,7 @@ def restore(settings: Settings, folder: Path, key_folder: Path) -> Backup:
     for name in manifest["keys"]:
         database = name.removesuffix(".key")
         _put(key_folder / name, envelope.key_path(settings, database))
-    _move_artifacts(settings, Path(manifest["home"]))
+    move_artifacts(settings, Path(manifest["home"]))
     verify_rows(settings, manifest["rows"])
     audit.verify(settings)
     audit.append(settings, "RESTORE", actor=audit.actor(), copy=folder.name)
@@ -313,7 +313,7 @@ _ADDRESSES = {
 }
 
 
-def _move_artifacts(settings: Settings, before: Path) -> None:
+def move_artifacts(settings: Settings, before: Path) -> None:
     """Point MLflow to the files at their new place, where its database is a file of ours."""
     path = settings.root / "mlflow" / "mlflow.db"
     if settings.root == before or not path.exists():

@@ -9,11 +9,11 @@ import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
-from pathlib import Path
 
 import duckdb
 import numpy as np
 import polars as pl
+import pytest
 import sqlalchemy as sa
 
 from consent import store, wording
@@ -23,6 +23,7 @@ from features.registry import FeatureMeta, Registry
 from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.settings import Settings
+from tests.homes import made_once
 from training import pipeline
 from training.config import DEFAULT
 from training.pipeline import FitReport
@@ -285,9 +286,13 @@ class Trained:
 
 
 @cache
-def trained_in(home: Path) -> Trained:
-    """Return the trained economy under `home`; made once a test run."""
-    settings = Settings(home=home, threads=2, memory_limit="2GB")
+def trained_copy(factory: pytest.TempPathFactory) -> Trained:
+    """Return this worker's copy of the trained economy."""
+    settings, made = made_once(factory, "credit-economy", _train)
+    return replace(made, settings=settings)
+
+
+def _train(settings: Settings) -> Trained:
     build_warehouse(settings)
     sample = pipeline.sample(settings, AS_OF)
     candidate = pipeline.fit_candidate(settings, AS_OF, CONFIG)

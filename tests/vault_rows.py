@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from itertools import groupby
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import polars as pl
 
 from extracts import contracts
+from features import build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 
@@ -37,13 +40,16 @@ def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
     """Insert rows; columns that a row does not name are null."""
     types = types_of(table)
-    for row in rows:
-        unknown = set(row) - set(types)
+    for names, alike in groupby(rows, key=tuple):
+        unknown = set(names) - set(types)
         assert not unknown, f"{table} has no column {unknown}"
-        names = ", ".join(f'"{name}"' for name in row)
-        marks = ", ".join(f"cast(? as {types[name]})" for name in row)
+        values = [list(row.values()) for row in alike]
+        columns = ", ".join(f'"{name}"' for name in names)
+        marks = ", ".join(f"cast(? as {types[name]})" for name in names)
         connection.execute(
-            f"insert into vault.raw.{table} ({names}) values ({marks})", list(row.values())
+            f"insert into vault.raw.{table} ({columns}) values "
+            + ", ".join([f"({marks})"] * len(values)),
+            [value for row in values for value in row],
         )
 
 
@@ -86,6 +92,12 @@ def invoice(
         "status": "NORMAL",
         **changes,
     }
+
+
+def build_views(settings: Settings, as_of: date, *views: str) -> None:
+    """Build some models and what they are made of; the whole project takes several times longer."""
+    with patch.dict(build.SELECTORS, {"all": tuple(f"+{view}" for view in views)}):
+        build.build(settings, as_of, "all")
 
 
 def features_of(settings: Settings, view: str) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """A home folder after one night of a small economy, and copies of it to erase firms from."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from features.build import build
 from firmpulse import keys, tokens
 from firmpulse.settings import Settings
 from simulator import Economy, deliver
+from tests.homes import made_once
 
 ECONOMY = Economy(firms=40, months=13)
 STAGES = ("mask", "facts", "features")
@@ -46,7 +47,11 @@ def run_night(settings: Settings, as_of: date) -> None:
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Return the home folder that the others are copied from."""
-    settings = Settings(home=tmp_path_factory.mktemp("erasure") / "home", memory_limit="2GB")
+    settings, made = made_once(tmp_path_factory, "erasure", _one_night)
+    return replace(made, settings=settings)
+
+
+def _one_night(settings: Settings) -> Home:
     deliver(ECONOMY, settings.inbox, through=ECONOMY.last_day)
     lines = (settings.inbox / "consent" / "grants.jsonl").read_text("utf-8").splitlines()
     run_night(settings, ECONOMY.last_day)

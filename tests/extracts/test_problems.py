@@ -1,6 +1,7 @@
 """The known problems of real extracts, one by one, from a delivered file to vault and facts."""
 
 import io
+import re
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,6 @@ import pyarrow.parquet
 import pytest
 
 from extracts import nightly
-from features import build
 from firmpulse.settings import Settings
 from tests.extracts import corpus
 from tests.extracts.inbox import (
@@ -25,6 +25,7 @@ from tests.extracts.inbox import (
     permit,
     query,
 )
+from tests.vault_rows import build_views
 
 TXN_HEADER = "客户证件号,流水号,账号,交易时间,借贷标志,发生额,余额,对方证件号,对方账号,摘要,冲正"
 BILL_HEADER = (
@@ -74,8 +75,8 @@ def bill(meter: str, month: str, read: str, kwh: int) -> str:
 
 
 def facts(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    for stage in ("mask", "facts"):
-        build.build(settings, AS_OF, stage)
+    """Build the tables that a query names, and answer it."""
+    build_views(settings, AS_OF, *re.findall(r"warehouse\.\w+\.(\w+)", sql))
     return query(settings, sql)
 
 

@@ -5,7 +5,6 @@ from datetime import date
 
 import pytest
 
-from features import build
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -69,7 +68,6 @@ def test_a_firm_without_wages_has_no_payday(settings: Settings) -> None:
 
 def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
     vault_rows.fill(settings, {"bank_txn": rows})
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
+    vault_rows.build_views(settings, AS_OF, "feat_bank_monthly")
     found = vault_rows.features_of(settings, "feat_bank_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]

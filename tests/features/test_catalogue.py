@@ -30,8 +30,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return a home with features of random rows."""
     settings = Settings(home=tmp_path_factory.mktemp("catalogue"), memory_limit="2GB")
     vault_rows.fill(settings, random_rows.make(6))
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, NIGHT, stage)
+    build.build(settings, NIGHT, "all")
     return settings
 
 

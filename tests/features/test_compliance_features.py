@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from features import build
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -33,10 +32,10 @@ def _return(row_id: int, month: date, **values: Any) -> vault_rows.Row:
 
 def _features(settings: Settings, rows: dict[str, list[vault_rows.Row]]) -> Any:
     vault_rows.fill(settings, rows)
-    for stage in build.SELECTORS:
-        build.build(settings, AS_OF, stage)
+    views = ("feat_returns_monthly", "feat_compliance_monthly", "feat_profile_monthly")
+    vault_rows.build_views(settings, AS_OF, *views)
     found: dict[date, dict[str, Any]] = {}
-    for view in ("feat_returns_monthly", "feat_compliance_monthly", "feat_profile_monthly"):
+    for view in views:
         for row in vault_rows.features_of(settings, view).iter_rows(named=True):
             found.setdefault(row["as_of"], {}).update(row)
     return found

@@ -4,7 +4,6 @@ from datetime import date
 
 import pytest
 
-from features import build
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.vault_rows import invoice
@@ -70,7 +69,6 @@ def test_of_a_young_firm_nothing_is_said_about_the_year_before(settings: Setting
 
 def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
     vault_rows.fill(settings, {"tax_invoice": rows})
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
+    vault_rows.build_views(settings, AS_OF, "feat_customer_monthly")
     found = vault_rows.features_of(settings, "feat_customer_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]

@@ -13,7 +13,7 @@ from features.registry import FeatureMeta, Registry
 from firmpulse import warehouse
 from firmpulse.errors import ContractError, NotReadyError
 from firmpulse.settings import Settings
-from tests.credit_economy import Trained, trained_in
+from tests.credit_economy import Trained, trained_copy
 
 A, B = "00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b"
 STRANGER = "00000000-0000-0000-0000-00000000000f"
@@ -173,7 +173,7 @@ def _by_inequality(connection: duckdb.DuckDBPyConnection) -> list[float | None]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Return the trained economy."""
-    return trained_in(tmp_path_factory.getbasetemp() / "credit-economy")
+    return trained_copy(tmp_path_factory)
 
 
 def test_a_model_version_tells_what_it_needs(trained: Trained, settings: Settings) -> None:

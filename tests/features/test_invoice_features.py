@@ -5,7 +5,6 @@ from datetime import date
 
 import pytest
 
-from features import build
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.vault_rows import invoice
@@ -91,7 +90,6 @@ def test_a_young_firm_has_no_growth_and_a_silent_one_a_streak(settings: Settings
 
 def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
     vault_rows.fill(settings, {"tax_invoice": rows})
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
+    vault_rows.build_views(settings, AS_OF, "feat_invoice_monthly")
     found = vault_rows.features_of(settings, "feat_invoice_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]

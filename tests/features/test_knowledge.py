@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features import build, registry
+from features import registry
 from firmpulse import warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import NotReadyError
@@ -19,9 +19,8 @@ from training.sampling import _labels
 FIRST_MONTH = date(2023, 1, 1)
 
 
-def _night(settings: Settings, as_of: date) -> None:
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, as_of, stage)
+def _night(settings: Settings, as_of: date, *views: str) -> None:
+    vault_rows.build_views(settings, as_of, *views)
 
 
 def _base(row_id: int, available_at: date, **values: Any) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def test_labels_are_those_known_on_the_day_of_sampling(settings: Settings) -> No
         14, months[13], 95, record_version=2, delivery_seq=2, available_at=date(2025, 5, 1)
     )
     vault_rows.fill(settings, {"tax_invoice": _sales(30), "loan_performance": [*loans, corrected]})
-    _night(settings, date(2025, 6, 30))
+    _night(settings, date(2025, 6, 30), "default_12m")
     with warehouse.connect(settings) as connection:
         before = _labels(connection, date(2025, 4, 30))
         after = _labels(connection, date(2025, 5, 1))
@@ -65,10 +64,10 @@ def test_labels_are_those_known_on_the_day_of_sampling(settings: Settings) -> No
 
 def test_an_older_night_run_again_takes_nothing_away(settings: Settings) -> None:
     vault_rows.fill(settings, {"tax_invoice": _sales(8)})
-    _night(settings, date(2023, 7, 31))
-    _night(settings, date(2023, 8, 2))
+    _night(settings, date(2023, 7, 31), "firm_snapshots")
+    _night(settings, date(2023, 8, 2), "firm_snapshots")
     before = vault_rows.features_of(settings, "firm_snapshots")
-    _night(settings, date(2023, 5, 31))
+    _night(settings, date(2023, 5, 31), "firm_snapshots")
     after = vault_rows.features_of(settings, "firm_snapshots")
     assert after.equals(before)
     assert max(after["as_of"]) == date(2023, 8, 2)
@@ -93,7 +92,7 @@ def test_a_late_row_of_an_old_registration_does_not_become_the_current_one(
             ],
         },
     )
-    _night(settings, date(2023, 3, 31))
+    _night(settings, date(2023, 3, 31), "feat_profile_monthly")
     view = vault_rows.features_of(settings, "feat_profile_monthly")
     assert view.filter(pl.col("as_of") == date(2023, 3, 31))["profile_industry"].to_list() == ["22"]
 
@@ -115,7 +114,7 @@ def test_a_buyer_that_is_no_longer_core_stops_counting_from_then_on(settings: Se
         for n in (1, 2, 3)
     ]  # fmt: skip
     vault_rows.fill(settings, {"sc_relation": [relation, ended], "sc_order": orders})
-    _night(settings, date(2023, 3, 31))
+    _night(settings, date(2023, 3, 31), "feat_supply_monthly")
     view = vault_rows.features_of(settings, "feat_supply_monthly")
     share = dict(view.select("as_of", "supply_core_buyer_share_12m").iter_rows())
     assert share == {date(2023, 1, 31): 1.0, date(2023, 2, 28): 1.0, date(2023, 3, 31): 0.0}
@@ -131,14 +130,14 @@ def test_a_row_that_only_takes_another_back_makes_old_snapshots_stale(settings: 
         )  # fmt: skip
 
     vault_rows.fill(settings, {"bank_txn": [txn(1, 1000), txn(2, 500)]})
-    _night(settings, date(2023, 2, 10))
+    _night(settings, date(2023, 2, 10), "feat_bank_monthly")
     before = vault_rows.features_of(settings, "feat_bank_monthly")
     reversed_txn = txn(1, 1000) | {
         "record_version": 2, "reversal_flag": True, "available_at": date(2023, 2, 5),
         "delivery_seq": 2,
     }  # fmt: skip
     vault_rows.fill(settings, {"bank_txn": [reversed_txn]})
-    _night(settings, date(2023, 2, 12))
+    _night(settings, date(2023, 2, 12), "feat_bank_monthly")
     after = vault_rows.features_of(settings, "feat_bank_monthly")
 
     def receipts(view: pl.DataFrame) -> dict[date, float]:
@@ -172,7 +171,7 @@ def test_rows_that_went_missing_move_no_other_firm_in_the_graph(settings: Settin
         invoice(3, "F3", day, 100, other="F1"),
     ]
     vault_rows.fill(settings, {"tax_invoice": sales})
-    _night(settings, date(2024, 4, 30))
+    _night(settings, date(2024, 4, 30), "feat_graph_monthly")
     before = vault_rows.features_of(settings, "feat_graph_monthly").sort("firm_id", "as_of")
     newest = before.filter(pl.col("as_of") == date(2024, 4, 30))
     assert newest["graph_ring_share_12m"].to_list() == [1, 1, 1]
@@ -180,13 +179,13 @@ def test_rows_that_went_missing_move_no_other_firm_in_the_graph(settings: Settin
         (firm,) = connection.execute("select token('firm', 'uscc:F2')::varchar").fetchall()[0]
         for table in ("facts.fct_tax_counterparty_monthly", "features.feat_graph_monthly"):
             connection.execute(f"delete from warehouse.{table} where firm_id = '{firm}'")
-    _night(settings, date(2024, 4, 30))
+    _night(settings, date(2024, 4, 30), "feat_graph_monthly")
     after = vault_rows.features_of(settings, "feat_graph_monthly").sort("firm_id", "as_of")
     kept = pl.col("firm_id") != firm
     assert after.filter(kept).equals(before.filter(kept))
     assert after.height == before.height
     # From the next night on the ring is open: F2's sale to F3 is known from neither of them.
-    _night(settings, date(2024, 5, 1))
+    _night(settings, date(2024, 5, 1), "feat_graph_monthly")
     next_night = vault_rows.features_of(settings, "feat_graph_monthly").filter(
         pl.col("as_of") == date(2024, 5, 1)
     )
@@ -198,10 +197,10 @@ def test_news_of_one_firm_moves_the_others_in_the_graph(settings: Settings) -> N
     day = date(2024, 3, 9)
     first = [invoice(1, "F1", day, 100, other="F2"), invoice(2, "F2", day, 100, other="F3")]
     vault_rows.fill(settings, {"tax_invoice": first})
-    _night(settings, date(2024, 4, 30))
+    _night(settings, date(2024, 4, 30), "feat_graph_monthly")
     late = [invoice(3, "F3", day, 100, other="F1", delivery_seq=2)]
     vault_rows.fill(settings, {"tax_invoice": late})
-    _night(settings, date(2024, 5, 1))
+    _night(settings, date(2024, 5, 1), "feat_graph_monthly")
     rows = vault_rows.features_of(settings, "feat_graph_monthly")
     then = rows.filter(pl.col("as_of") == date(2024, 4, 30))
     assert then["graph_ring_share_12m"].to_list() == [1, 1, 1]

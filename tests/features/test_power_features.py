@@ -5,7 +5,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from features import build
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -56,8 +55,7 @@ def test_of_two_months_nothing_is_said_about_a_year(settings: Settings) -> None:
 
 def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
     vault_rows.fill(settings, {"power_bill": rows})
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
+    vault_rows.build_views(settings, AS_OF, "feat_power_monthly")
     found = vault_rows.features_of(settings, "feat_power_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]
 

@@ -33,8 +33,7 @@ def _home(tmp_path: Path, name: str) -> Settings:
 
 
 def _night(settings: Settings, as_of: date, *, full_refresh: bool = False) -> None:
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, as_of, stage, full_refresh=full_refresh)
+    build.build(settings, as_of, "all", full_refresh=full_refresh)
 
 
 def _land_and_build(

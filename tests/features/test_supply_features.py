@@ -5,7 +5,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from features import build
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -49,7 +48,6 @@ def test_a_single_month_has_no_trend(settings: Settings) -> None:
 
 def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
     vault_rows.fill(settings, {"sc_order": rows})
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
+    vault_rows.build_views(settings, AS_OF, "feat_supply_monthly")
     found = vault_rows.features_of(settings, "feat_supply_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]

@@ -201,8 +201,7 @@ def _built(home: Path, rows: Rows) -> pl.DataFrame:
     """Return the features of the test firms at AS_OF, in their order."""
     settings = Settings(home=home, memory_limit="2GB", token_key="ab" * 32)
     vault_rows.fill(settings, rows)
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
+    build.build(settings, AS_OF, "all")
     key = keys.load(settings, "token_key")
     firms = [str(tokens.firm_token(key, f"uscc:{firm}")) for firm in CUSTOMERS]
     spine = pl.DataFrame({"firm_id": firms, "as_of": [AS_OF] * len(firms)})

@@ -89,7 +89,7 @@ def test_a_correction_changes_later_snapshots_and_leaves_earlier_ones(settings: 
         "sales_standard": 1500, "is_amended": True, "delivery_seq": 2,
     }  # fmt: skip
     vault_rows.fill(settings, {"tax_vat_return": [first, amended]})
-    _build(settings)
+    vault_rows.build_views(settings, AS_OF, "feat_returns_monthly", "feat_compliance_monthly")
     returns = vault_rows.features_of(settings, "feat_returns_monthly")
     declared = dict(returns.select("as_of", "tax_declared_sales_mean_12m").iter_rows())
     filed = vault_rows.features_of(settings, "feat_compliance_monthly")
@@ -109,14 +109,9 @@ def _txn(
     }  # fmt: skip
 
 
-def _build(settings: Settings) -> None:
-    for stage in ("mask", "facts", "features"):
-        build.build(settings, AS_OF, stage)
-
-
 def _features(settings: Settings, rows: dict[str, list[dict[str, object]]]) -> dict[str, object]:
     vault_rows.fill(settings, rows)
-    _build(settings)
+    build.build(settings, AS_OF, "all")
     firm = str(tokens.firm_token(keys.load(settings, "token_key"), "uscc:F1"))
     spine = pl.DataFrame({"firm_id": [firm], "as_of": [AS_OF]})
     with warehouse.connect(settings) as connection:

@@ -9,6 +9,7 @@ import pytest
 
 from firmpulse.settings import Settings
 from simulator import DeliveryCounts, Economy, deliver
+from tests.homes import made_once
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,12 @@ class Nights:
 
 @pytest.fixture(scope="session")
 def nights(tmp_path_factory: pytest.TempPathFactory) -> Nights:
-    """Run two nights of a small simulated economy through the real DAG."""
-    settings = Settings(home=tmp_path_factory.mktemp("nights"), memory_limit="2GB")
+    """Return a home with two nights of a small simulated economy, run through the real DAG."""
+    settings, made = made_once(tmp_path_factory, "nights", _two_nights)
+    return replace(made, settings=settings)
+
+
+def _two_nights(settings: Settings) -> Nights:
     economy = Economy(firms=60, months=16)
     first, second = economy.last_day, economy.last_day + timedelta(days=1)
     counts = deliver(economy, settings.inbox, through=first)
@@ -79,7 +84,15 @@ class Assessed:
 
 @pytest.fixture(scope="session")
 def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
-    """Assess a small simulated economy; its model is weak, and made champion without its gates."""
+    """Return an assessed home of a small simulated economy.
+
+    Its model is weak, and made champion without its gates.
+    """
+    settings, made = made_once(tmp_path_factory, "assessed", _assess)
+    return replace(made, settings=settings)
+
+
+def _assess(settings: Settings) -> Assessed:
     from consent import intake
     from extracts import nightly
     from features.build import build
@@ -89,7 +102,6 @@ def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
     from training import pipeline
     from training.config import DEFAULT
 
-    settings = Settings(home=tmp_path_factory.mktemp("assessed"), memory_limit="2GB")
     economy = Economy(firms=150, months=34)
     day = economy.last_day
     deliver(economy, settings.inbox, through=day)

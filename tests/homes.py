@@ -1,0 +1,41 @@
+"""Home folders that take long to make: made once a test run, copied by every worker."""
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from filelock import FileLock
+
+from firmpulse.settings import Settings
+from operations import backup
+
+T = TypeVar("T")
+
+
+def made_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Settings], T]
+) -> tuple[Settings, T]:
+    """Return the settings of this worker's copy of a home folder, and what its maker returned.
+
+    Args:
+        factory: of temporary folders.
+        name: of the home.
+        make: fills the home of these settings; what it returns is pickled for other workers.
+    """
+    folder = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    origin, told = folder / "made-once" / name, folder / "made-once" / f"{name}.pickle"
+    origin.parent.mkdir(exist_ok=True)
+    with FileLock(origin.with_suffix(".lock")):
+        if not told.exists():
+            result = make(Settings(home=origin, threads=2, memory_limit="2GB"))
+            told.write_bytes(pickle.dumps(result))
+    own = Settings(home=factory.mktemp(name) / "home", threads=2, memory_limit="2GB")
+    shutil.copytree(origin, own.root, symlinks=True)
+    if (own.root / "mlflow").exists():
+        backup.move_artifacts(own, origin)
+    return own, pickle.loads(told.read_bytes())  # noqa: S301 - written above
