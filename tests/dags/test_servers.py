@@ -52,7 +52,7 @@ def _environment() -> dict[str, str]:
 
 
 def finished(address: str, token: str) -> str:
-    for _ in range(120):
+    for _ in range(600):
         state = str(call(address, token=token)["state"])
         if state in ("success", "failed"):
             return state

@@ -23,12 +23,12 @@ from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, OTHER, csv, deliver, payment, permit
 from tests.extracts.test_landing import INVOICE_HEADER, invoice
+from tests.kills import KILLS
 
 State = dict[str, list[tuple[object, ...]]]
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.extracts.test_kill_landing"])
-_RANDOM_KILLS = 12
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def test_a_killed_landing_loses_and_doubles_nothing(origin: Settings, tmp_path: 
     assert expected["inbox"] == []
 
     draw = random.Random(20261123)  # noqa: S311 — moments, not secrets
-    moments = sorted(draw.uniform(0, seconds) for _ in range(_RANDOM_KILLS))
+    moments = sorted(draw.uniform(0, seconds) for _ in range(KILLS))
     for kill in (*_STRIKES, *moments):
         home = _copy(origin, tmp_path / "killed")
         if isinstance(kill, Strike):
