@@ -47,7 +47,12 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
     Raises:
         DiskError: the home folder cannot be written; what has not landed still waits.
     """
-    with runlog.step(settings, as_of, "land", source) as step:
+    tables = [name for name, contract in contracts.load().items() if contract.source == source]
+    with runlog.step(
+        settings, as_of, "land", source,
+        reads=[f"inbox.{table}" for table in tables],
+        writes=[f"vault.raw.{table}" for table in tables],
+    ) as step:  # fmt: skip
         report = _land_pending(settings, source, as_of)
         step.rows_out = report.totals.landed
     return report

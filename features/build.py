@@ -58,9 +58,9 @@ def build(
             connection.execute(
                 "insert into warehouse.ops.nights values (?) on conflict do nothing", [as_of]
             )
-    with runlog.step(settings, as_of, "build", stage):
+    with runlog.step(settings, as_of, "build", stage) as step:
         variables = {"as_of": as_of.isoformat()} | _only(only)
-        return _run(settings, SELECTORS[stage], variables, full_refresh)
+        return _run(settings, SELECTORS[stage], variables, full_refresh, step)
 
 
 def backfill(
@@ -95,7 +95,7 @@ def backfill(
         )
     variables = {"as_of": newest.isoformat()} | _only(dates)
     with runlog.step(settings, newest, "backfill", ", ".join(views)) as step:
-        _run(settings, views, variables, full_refresh=dates is None)
+        _run(settings, views, variables, dates is None, step)
         step.rows_out = rows * len(views)
     return BackfillReport(dict.fromkeys(views, rows), step.seconds)
 
@@ -107,10 +107,16 @@ def _only(dates: tuple[date, date] | None) -> dict[str, str]:
 
 
 def _run(
-    settings: Settings, select: Sequence[str], variables: dict[str, str], full_refresh: bool
+    settings: Settings,
+    select: Sequence[str],
+    variables: dict[str, str],
+    full_refresh: bool,
+    step: runlog.Step,
 ) -> tuple[NodeOutcome, ...]:
     try:
-        return dbt_runner.build(settings, select, variables, full_refresh=full_refresh)
+        return dbt_runner.build(
+            settings, select, variables, full_refresh=full_refresh, parent=step.run
+        )
     except BuildFailed as error:
         if _OTHER_COLUMNS not in str(error):
             raise

@@ -70,6 +70,10 @@ class Registry:
         """Return the names of category features."""
         return tuple(f.name for f in self.features if f.kind == "category")
 
+    def tables(self) -> list[str]:
+        """Return the full names of the views in the warehouse."""
+        return [f"warehouse.features.{view}" for view in self.views()]
+
     def views(self) -> tuple[str, ...]:
         """Return the feature views, in order."""
         return tuple(dict.fromkeys(f.view for f in self.features))

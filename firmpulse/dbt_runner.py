@@ -4,9 +4,11 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
+from firmpulse import lineage
 from firmpulse.errors import BuildFailed
 from firmpulse.settings import PROJECT_ROOT, Settings
 
@@ -34,8 +36,16 @@ def build(
     variables: dict[str, str],
     *,
     full_refresh: bool = False,
+    parent: lineage.Run | None = None,
 ) -> tuple[NodeOutcome, ...]:
     """Run `dbt build` on the selected nodes, without the unit tests of their models.
+
+    Args:
+        settings: home folder.
+        select: nodes, as dbt selects them.
+        variables: of the project.
+        full_refresh: build incremental models from nothing.
+        parent: the step that the models belong to, for their lineage; none is told without it.
 
     Raises:
         BuildFailed: a model or a data test failed; the message names the first ones.
@@ -45,7 +55,38 @@ def build(
     arguments += ["--exclude-resource-type", "unit_test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
-    return _nodes(_invoke(settings, arguments))
+    result = _invoke(settings, arguments)
+    if parent:
+        _tell_lineage(settings, result, parent)
+    return _nodes(result)
+
+
+def _tell_lineage(settings: Settings, result: Any, parent: lineage.Run) -> None:
+    manifest = _manifest(settings)
+    for outcome in result.results:
+        node = outcome.node
+        timing = next((t for t in outcome.timing if t.name == "execute"), None)
+        if node.resource_type != "model" or timing is None or timing.started_at is None:
+            continue
+        behind = [
+            manifest.sources.get(name) or manifest.nodes[name] for name in node.depends_on.nodes
+        ]
+        run = lineage.Run(
+            job=f"dbt.{node.name}",
+            as_of=parent.as_of,
+            reads=tuple(map(_table, behind)),
+            writes=(_table(node),),
+            started_at=timing.started_at.replace(tzinfo=UTC),
+            parent=parent,
+        )
+        lineage.started(settings, run)
+        error = None if outcome.status == "success" else str(outcome.message)
+        lineage.ended(settings, run, timing.completed_at.replace(tzinfo=UTC), error=error)
+
+
+def _table(node: Any) -> lineage.Table:
+    columns = {name: column.data_type or "" for name, column in node.columns.items()}
+    return lineage.Table(str(node.relation_name).replace('"', ""), columns)
 
 
 def unit_test(

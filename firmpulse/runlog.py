@@ -1,13 +1,13 @@
 """What each step did: outcome, rows, seconds, memory, in `ops.steps`; and what was erased."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from firmpulse import warehouse
+from firmpulse import lineage, warehouse
 from firmpulse.errors import told
 from firmpulse.settings import Settings
 
@@ -49,21 +49,46 @@ class Step:
     rows_out: int | None = None
     note: str | None = None
     seconds: float = field(default=0.0, init=False)
+    # As OpenLineage is told of it; the parts of a step name it as their parent.
+    run: lineage.Run | None = field(default=None, init=False)
 
 
 @contextmanager
-def step(settings: Settings, as_of: date, name: str, part: str = "") -> Iterator[Step]:
-    """Time a step and record how it ended.
+def step(
+    settings: Settings,
+    as_of: date,
+    name: str,
+    part: str = "",
+    *,
+    reads: Sequence[str] = (),
+    writes: Sequence[str] = (),
+) -> Iterator[Step]:
+    """Time a step and record how it ended, in the run log and for OpenLineage.
 
     That a step failed is recorded if the warehouse can be written; its error goes on either way.
+
+    Args:
+        settings: home folder.
+        as_of: night that it works for.
+        name: of the step.
+        part: of the step, such as a source.
+        reads: full names of the tables it reads, see `lineage.Table`.
+        writes: full names of the tables it writes.
     """
     current = Step()
     started_at = datetime.now(UTC)
+    job = f"{name}.{part}" if part else name
+    current.run = lineage.Run(
+        job, as_of, lineage.tables(*reads), lineage.tables(*writes), started_at
+    )
+    lineage.started(settings, current.run)
     clock = time.perf_counter()
     _forget_peak()
 
     def record(state: str, error: str | None) -> None:
         current.seconds = time.perf_counter() - clock
+        if current.run:
+            lineage.ended(settings, current.run, error=error, rows=current.rows_out)
         _record(
             settings,
             [as_of, name, part, started_at, current.seconds, current.rows_out, current.note, state,

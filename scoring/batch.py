@@ -18,6 +18,7 @@ from firmpulse.code_version import code_version
 from firmpulse.settings import Settings
 from scoring import marks, review, store, unscored
 from scoring.inputs import assessable, load_model, metas_of, read_firms
+from scoring.tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, stored
 
 # Firms that are scored at once; exact SHAP is fastest in batches of this size.
 BATCH_FIRMS = bundle.SHAP_BATCH_ROWS
@@ -66,7 +67,11 @@ def score(
     champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is None:
         return ScoringReport(as_of, None, _next_step(settings, as_of))
-    with runlog.step(settings, as_of, "score") as step:
+    with runlog.step(
+        settings, as_of, "score",
+        reads=[*registry.load(settings).tables(), f"models.{tracking.CREDIT_MODEL}"],
+        writes=stored((SCORES, REASONS, UNSCORED, MODEL_VERSIONS, MARKS)),
+    ) as step:  # fmt: skip
         report = _score_with(settings, as_of, champion, firm_ids)
         step.rows_out = report.scored
     return report

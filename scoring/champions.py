@@ -21,7 +21,7 @@ from firmpulse import industries, runlog, warehouse
 from firmpulse.settings import Settings
 from scoring import store
 from scoring.inputs import assessable
-from scoring.tables import HIDDEN_CHAMPIONS, WARNING_LEVELS
+from scoring.tables import HIDDEN_CHAMPIONS, WARNING_LEVELS, stored
 
 # Feature → column of its percentile; the first three make the strength.
 _STRENGTH = {
@@ -66,7 +66,11 @@ def find(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
     """
     granted = assessable(settings, as_of)
     known = registry.load(settings)
-    with runlog.step(settings, as_of, "champions") as step:
+    with runlog.step(
+        settings, as_of, "champions",
+        reads=[*known.tables(), *stored((WARNING_LEVELS,))],
+        writes=stored((HIDDEN_CHAMPIONS,)),
+    ) as step:  # fmt: skip
         with warehouse.connect(settings) as connection:
             store.prepare(connection)
             spine = connection.execute(

@@ -21,6 +21,8 @@ from scoring.tables import (
     PUBLISHED,
     RUN_STEPS,
     Table,
+    published,
+    stored,
 )
 
 # View → (what it shows, its query over the published tables).
@@ -152,7 +154,9 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
         as_of: night whose scores were checked.
         withheld: firms that have withdrawn; no row of theirs is published.
     """
-    with runlog.step(settings, as_of, "publish") as step:
+    with runlog.step(
+        settings, as_of, "publish", reads=stored(CHECKED), writes=published(PUBLISHED)
+    ) as step:
         with warehouse.connect(settings) as connection:
             store.prepare(connection)
             store.clear(connection, as_of)

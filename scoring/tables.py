@@ -3,7 +3,7 @@
 The warehouse tables are made from it, and the published file takes its comments from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -26,6 +26,16 @@ class Table:
         """Return the statement that makes the table as `target` where it is absent."""
         columns = ", ".join(f"{name} {kind}" for name, (kind, _) in self.columns.items())
         return f"create table if not exists {target} ({columns})"
+
+
+def stored(tables: Iterable[Table]) -> list[str]:
+    """Return the full names of tables in the warehouse."""
+    return [f"warehouse.scoring.{table.name}" for table in tables]
+
+
+def published(tables: Iterable[Table]) -> list[str]:
+    """Return the full names of tables in the published file."""
+    return [f"scores.{table.published_name}" for table in tables]
 
 
 _KEYS = {

@@ -59,6 +59,11 @@ def table_name(as_of: date, kind: str = "frame") -> str:
     return f"{kind}_{as_of:%Y%m%d}"
 
 
+def full_name(as_of: date, kind: str = "frame") -> str:
+    """Return the name of the frozen table of a date with its database and schema."""
+    return f"warehouse.training.{table_name(as_of, kind)}"
+
+
 def write(
     connection: duckdb.DuckDBPyConnection,
     as_of: date,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -60,8 +61,11 @@ def sample(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) ->
     Raises:
         NotReadyError: labels are missing or too few to train, validate and test.
     """
-    with runlog.step(settings, as_of, "train", "sample") as step:
-        report = sampling.freeze(settings, as_of, registry.load(settings), config)
+    known = registry.load(settings)
+    reads = [*known.tables(), "warehouse.labels.default_12m"]
+    writes = [frozen.full_name(as_of)]
+    with runlog.step(settings, as_of, "train", "sample", reads=reads, writes=writes) as step:
+        report = sampling.freeze(settings, as_of, known, config)
         step.rows_out = sum(report.rows.values())
     return report
 
@@ -72,7 +76,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
     Raises:
         NotReadyError: nothing was sampled for `as_of`.
     """
-    with runlog.step(settings, as_of, "train", "fit_candidate") as step:
+    with _fitting(settings, as_of, "fit_candidate", tracking.CREDIT_MODEL) as step:
         frame = frozen.read(settings, as_of)
         segmented.require(frame, config)
         clock = _Clock()
@@ -116,7 +120,7 @@ def fit_statements(settings: Settings, as_of: date, config: TrainingConfig = DEF
     Raises:
         NotReadyError: nothing was sampled for `as_of`, or no statement was ever observed.
     """
-    with runlog.step(settings, as_of, "train", "fit_statements") as step:
+    with _fitting(settings, as_of, "fit_statements", tracking.STATEMENTS_MODEL) as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
         card = scorecard_fit.fit_statements(frame, config)
@@ -134,7 +138,7 @@ def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAU
     Raises:
         NotReadyError: nothing was sampled for `as_of`.
     """
-    with runlog.step(settings, as_of, "train", "fit_logistic") as step:
+    with _fitting(settings, as_of, "fit_logistic", tracking.LOGISTIC_MODEL) as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
         card = scorecard_fit.fit_woe(frame, config)
@@ -143,6 +147,13 @@ def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAU
         _record_ranks(settings, frame, config)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
+
+
+def _fitting(
+    settings: Settings, as_of: date, name: str, model: str
+) -> AbstractContextManager[runlog.Step]:
+    reads, writes = [frozen.full_name(as_of)], [f"models.{model}"]
+    return runlog.step(settings, as_of, "train", name, reads=reads, writes=writes)
 
 
 class _Clock:

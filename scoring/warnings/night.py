@@ -19,7 +19,7 @@ from firmpulse.bundle import CreditModel
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from scoring import store
-from scoring.tables import WARNING_LEVELS, WARNINGS
+from scoring.tables import SCORES, WARNING_LEVELS, WARNINGS, stored
 from scoring.warnings import engine, levels, panel, rules
 from scoring.warnings.forms import LEVELS
 
@@ -85,7 +85,11 @@ def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
         ContractError: a rule is malformed or reads what does not exist.
         NotReadyError: no features were built for `as_of`, or the champion reads one that is gone.
     """
-    with runlog.step(settings, as_of, "warn") as step:
+    with runlog.step(
+        settings, as_of, "warn",
+        reads=[*registry.load(settings).tables(), *stored((SCORES,))],
+        writes=stored((WARNINGS, WARNING_LEVELS)),
+    ) as step:  # fmt: skip
         report = _warn(settings, as_of, firm_ids)
         step.rows_out = sum(report.rules.values())
     return report
