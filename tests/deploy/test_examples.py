@@ -62,7 +62,7 @@ def test_a_unit_calls_commands_that_there_are(name: str) -> None:
 
 
 def test_a_command_that_there_is_not_is_noticed() -> None:
-    with pytest.raises(Exception, match="No such option|no such option"):
+    with pytest.raises(Exception, match="No such option"):
         _is_understood(["up", "--prot", "1"])
 
 
@@ -101,18 +101,16 @@ def test_compose_listens_on_this_machine_only_and_makes_every_database() -> None
         for port in service.get("ports", []):
             assert port.startswith("127.0.0.1:")
     assert services["firmpulse"]["network_mode"] == "host"
-    made = set(
-        re.findall(r"create database (\w+);", compose["configs"]["databases.sql"]["content"])
-    )
+    statements = compose["configs"]["databases.sql"]["content"]
+    made = set(re.findall(r"create database (\w+);", statements))
     urls = [
         sa.make_url(value.replace("${POSTGRES_PASSWORD}", "secret"))
         for name, value in services["firmpulse"]["environment"].items()
         if name.endswith(("_URL", "_URI"))
     ]
     assert {url.database for url in urls} == made
-    assert {url.username for url in urls} == {
-        services["postgresql"]["environment"]["POSTGRES_USER"]
-    }
+    user = services["postgresql"]["environment"]["POSTGRES_USER"]
+    assert {url.username for url in urls} == {user}
     given = {
         name.removeprefix("FIRMPULSE_").lower(): value.replace("${POSTGRES_PASSWORD}", "secret")
         for name, value in services["firmpulse"]["environment"].items()
