@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint up down lock clean
+.PHONY: help install run test lint up down docs sbom lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,14 @@ up: $(STAMP) ## Start Airflow and MLflow on 127.0.0.1
 
 down: $(STAMP) ## Stop them
 	@$(RUN)/firmpulse down
+
+docs: $(STAMP) ## Build the documentation as a site in site/
+	@NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
+
+# The place of the lock stands in for an index, whose address is nobody's business.
+sbom: $(STAMP) ## Write sbom.cdx.json: every package of the lock with its hashes
+	@$(RUN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
+		--index-url urn:requirements.lock --output-reproducible --validate --output-file sbom.cdx.json
 
 lock: ## Resolve the dependencies anew (for maintainers)
 	@$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

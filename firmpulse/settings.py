@@ -15,39 +15,46 @@ class Settings(BaseSettings):
     Each field is read from the environment variable `FIRMPULSE_<FIELD>`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FIRMPULSE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="FIRMPULSE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
-    # Everything local lives under this folder and nothing else is written.
     home: Path = Path("var")
-    # DuckDB, CatBoost and Polars threads; pinned because predictions depend on it.
+    """Folder of everything local; nothing is written anywhere else."""
     threads: int = Field(default=2, ge=1)
-    # DuckDB spills to the home folder beyond this.
+    """Threads of DuckDB, CatBoost and Polars; predictions depend on it."""
     memory_limit: str = Field(default="8GB", pattern=r"(?i)^[0-9]+(\.[0-9]+)? *[kmgt]i?b$")
-    # Days after landing for which raw and quarantined rows stay in the vault; then masked ones go.
+    """Memory of DuckDB before it spills, encrypted, to the home folder."""
     raw_days: int = Field(default=30, ge=1)
-    # A delivery of up to so many rows is assessed as soon as it comes in; larger ones at night.
+    """Days after landing for which masked raw rows and quarantined ones stay in the vault."""
     arrival_rows: int = Field(default=20_000, ge=0)
-    # Keys; made in `home/keys` on a first local run where absent.
+    """A delivery of up to so many rows is assessed as soon as it comes in; larger ones at night."""
     vault_key: SecretStr | None = None
+    """Master key of the vault, 64 hexadecimal digits; made in `keys/` on a first run by default."""
     warehouse_key: SecretStr | None = None
+    """Master key of the warehouse, 64 hexadecimal digits; made in `keys/` by default."""
     token_key: SecretStr | None = None
+    """Keys of the tokens, one per version, with commas between; made in `keys/` by default."""
     audit_key: SecretStr | None = None
+    """Key of the audit chain, 64 hexadecimal digits; made in `keys/` by default."""
     signing_key: SecretStr | None = None
-    # Master keys before the present ones; `firmpulse vault rotate --master` alone reads them.
+    """Key that signs result bundles, 64 hexadecimal digits; made in `keys/` by default."""
     old_vault_key: SecretStr | None = None
+    """Former master key of the vault; `vault rotate --master` alone reads it."""
     old_warehouse_key: SecretStr | None = None
-    # SQLAlchemy URL of grants and certificates; SQLite under the home folder by default.
+    """Former master key of the warehouse; `vault rotate --master` alone reads it."""
     control_url: str | None = None
-    # MLflow tracking URI; SQLite under the home folder by default.
+    """SQLAlchemy URL of grants, certificates and the audit chain; SQLite in the home by default."""
     mlflow_uri: str | None = None
-    # SQLAlchemy URL of Airflow's database; SQLite under the home folder by default.
+    """Tracking and registry URI of MLflow; SQLite in the home folder by default."""
     airflow_db_url: str | None = None
-    # YAML file of the providers to pull from; `providers.yml` in the home folder by default.
+    """SQLAlchemy URL of Airflow's database; SQLite in the home folder by default."""
     providers: Path | None = None
-    # First day that the schedule serves by itself; `firmpulse up` sets it to the day it is called.
+    """YAML file of the providers to pull from; `providers.yml` in the home folder by default."""
     schedule_from: date = date(2023, 1, 1)
-    # Recipient that tonight's scores are made for.
+    """First date that the schedule and backfills may run for; `up` sets it to its own day."""
     recipient: str = "demo-bank"
+    """Lender that the scores are made for."""
 
     @property
     def root(self) -> Path:

@@ -196,3 +196,16 @@ def test_keys_are_readable_by_the_owner_alone(nights: Nights) -> None:
         if path.is_file() and path.parent.name != "keys":
             content = path.read_bytes()
             assert not any(secret in content for secret in secrets), path
+
+
+def test_nothing_is_for_other_users_of_the_machine(nights: Nights) -> None:
+    """But the inbox, which belongs to those who deliver."""
+    root = nights.settings.root
+    opened = [
+        str(path.relative_to(root))
+        for path in root.rglob("*")
+        if not path.is_symlink()
+        and path.relative_to(root).parts[0] != "inbox"
+        and path.stat().st_mode & 0o077
+    ]
+    assert opened == []
