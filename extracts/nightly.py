@@ -46,6 +46,7 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
 
     Raises:
         DiskError: the home folder cannot be written; what has not landed still waits.
+        DamagedError: a page of a database is damaged; what has not landed still waits.
     """
     tables = [name for name, contract in contracts.load().items() if contract.source == source]
     with runlog.step(
@@ -86,6 +87,8 @@ def _land(
     except DeliveryRefused as refusal:
         return records.record_refused(connection, ref, as_of, str(refusal))
     except (OSError, OverflowError, duckdb.Error) as error:
+        if warehouse.is_damage(error):
+            raise
         if isinstance(error, duckdb.IOException) or getattr(error, "errno", None) in _NO_SPACE:
             raise DiskError(
                 f"{settings.root} cannot be written ({type(error).__name__}); make room on its "

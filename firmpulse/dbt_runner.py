@@ -8,8 +8,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from firmpulse import lineage
-from firmpulse.errors import BuildFailed
+from firmpulse import lineage, warehouse
+from firmpulse.errors import BuildFailed, FirmpulseError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -134,8 +134,17 @@ def _invoke(settings: Settings, arguments: list[str]) -> Any:
     finally:
         DuckDBConnectionManager.close_all_connections()
     if outcome.exception is not None:
+        if own := _own_error(outcome.exception):
+            raise own
         raise BuildFailed(f"dbt could not run: {outcome.exception}") from outcome.exception
     return outcome.result
+
+
+def _own_error(error: BaseException | None) -> FirmpulseError | None:
+    """Return the error of ours that dbt met when it opened the files, if it was one."""
+    while error is not None and not isinstance(error, FirmpulseError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _common(settings: Settings) -> list[str]:
@@ -167,6 +176,8 @@ def _nodes(result: Any) -> tuple[NodeOutcome, ...]:
         for r in result.results
     )
     failed = [n for n in nodes if n.status in {"error", "fail", "runtime error"}]
+    if any(warehouse.is_damage(node.message) for node in failed):
+        raise warehouse.damaged("a page of the vault or of the warehouse")
     if failed:
         shown = "; ".join(f"{n.name}: {n.message.strip()}" for n in failed[:3])
         raise BuildFailed(f"dbt failed on {len(failed)} of {len(nodes)} nodes: {shown}")

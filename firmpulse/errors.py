@@ -9,6 +9,8 @@ FirmpulseError
 ├── FilesUnreadable        some files turn out to be damaged; land the delivery without them
 ├── GrantError             a grant is malformed or contradicts an earlier one
 ├── AuditError             an entry does not belong in the audit chain, or the chain is broken
+├── DiskError              a file of ours cannot be written; make room on the disk and run again
+├── DamagedError           a file of ours is not what was written; restore it from a back-up
 ├── NotReadyError          the input of a step is not there yet; the message names the command
 ├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
 ├── RenewalFailed          a rewritten database is not the equal of the old one, which stays
@@ -61,7 +63,11 @@ class FilesUnreadable(FirmpulseError):
 
 
 class DiskError(FirmpulseError):
-    """A file of ours cannot be written or read; no delivery is to blame."""
+    """A file of ours cannot be written; no delivery is to blame."""
+
+
+class DamagedError(FirmpulseError):
+    """A file of ours is not what was written to it."""
 
 
 class GrantError(FirmpulseError):

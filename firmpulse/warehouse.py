@@ -10,12 +10,20 @@ from pydantic import SecretStr
 
 from firmpulse import envelope, keys, tokens
 from firmpulse.envelope import DataKey
-from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError, WrongKeyError
+from firmpulse.errors import (
+    ConfigurationError,
+    DamagedError,
+    FileHeldError,
+    NotReadyError,
+    WrongKeyError,
+)
 from firmpulse.settings import Settings
 
 _EXTENSIONS = ("httpfs",)
 # Headers of a DuckDB file without a block of rows.
 _EMPTY_BYTES = 12_288
+# What DuckDB says of a page, and of a header, that was changed.
+_OTHER_TAG, _NO_DATABASE = "Computed AES tag differs", "not a valid duckdb database file"
 
 
 @contextmanager
@@ -30,13 +38,34 @@ def connect(
     Raises:
         WrongKeyError: a key does not open its file.
         FileHeldError: another process holds a file.
+        DamagedError: a page that was read is not what was written.
     """
     connection = duckdb.connect(":memory:")
     try:
         prepare(connection, settings, vault=vault, warehouse=warehouse)
         yield connection
+    except duckdb.Error as error:
+        if is_damage(error):
+            raise damaged("a page of the vault or of the warehouse") from error
+        raise
     finally:
         connection.close()
+
+
+def is_damage(error: object) -> bool:
+    """Whether an error, or its text, says that a page is not what was written.
+
+    Every page is encrypted with a tag that only its own content has.
+    """
+    return _OTHER_TAG in str(error)
+
+
+def damaged(what: str) -> DamagedError:
+    """Return the error of a file that was changed or lost bytes."""
+    return DamagedError(
+        f"{what} is damaged; nothing was read from it. Restore the home folder from a back-up: "
+        f"firmpulse backup restore"
+    )
 
 
 @contextmanager
@@ -136,6 +165,7 @@ def opens(
 
     Raises:
         FileHeldError: another process, or another session of this one, holds the file.
+        DamagedError: the file is not what was written.
     """
     options = "encryption_key $key, read_only" if read_only else "encryption_key $key"
     secret = {"key": key.secret.get_secret_value()}
@@ -150,6 +180,8 @@ def opens(
                 f"{path.name} is held by another process; one process may open it at a time. "
                 f"Wait for the running task, or read the published scores instead"
             ) from None
+        if is_damage(error) or _NO_DATABASE in text:
+            raise damaged(path.name) from error
         raise
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)

@@ -8,7 +8,6 @@ import json
 import uuid
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from functools import cache
 
 import duckdb
 import numpy as np
@@ -285,7 +284,6 @@ class Trained:
     validation: ValidationReport
 
 
-@cache
 def trained_copy(factory: pytest.TempPathFactory) -> Trained:
     """Return this worker's copy of the trained economy."""
     settings, made = made_once(factory, "credit-economy", _train)

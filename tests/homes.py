@@ -4,6 +4,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -34,8 +35,13 @@ def made_once(
         if not told.exists():
             result = make(Settings(home=origin, threads=2, memory_limit="2GB"))
             told.write_bytes(pickle.dumps(result))
-    own = Settings(home=factory.mktemp(name) / "home", threads=2, memory_limit="2GB")
-    shutil.copytree(origin, own.root, symlinks=True)
-    if (own.root / "mlflow").exists():
-        backup.move_artifacts(own, origin)
+    own = copied(Settings(home=origin), factory.mktemp(name) / "home")
     return own, pickle.loads(told.read_bytes())  # noqa: S301 - written above
+
+
+def copied(origin: Settings, folder: Path) -> Settings:
+    """Copy a home folder and return the settings of the copy, whose models lie in it."""
+    shutil.copytree(origin.root, folder, symlinks=True)
+    own = Settings(home=folder, threads=2, memory_limit="2GB")
+    backup.move_artifacts(own, origin.root)
+    return own
