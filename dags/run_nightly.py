@@ -24,7 +24,7 @@ from typing import Any, Literal
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, TriggerRule, dag, task
 
 from firmpulse.asof import resolve
-from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.schedule import TASK_DEFAULTS, first_day, wait_for_turn
 from firmpulse.settings import Settings
 
 AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
@@ -35,8 +35,10 @@ SOURCES = [
 
 @task
 def import_grants() -> dict[str, Any]:
-    """Bring the consent ledger up to date."""
+    """Bring the consent ledger up to date, once the nights before have ended."""
     from consent import intake
+
+    wait_for_turn()
 
     return intake.import_night(Settings())
 

@@ -1,6 +1,5 @@
 """What a night calls: which deliveries wait, and land them."""
 
-import errno
 import shutil
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -17,12 +16,10 @@ from extracts.manifest import DeliveryRef
 from extracts.records import DeliveryReport, LandingReport
 from firmpulse import runlog, warehouse
 from firmpulse.calendar import CHINA
-from firmpulse.errors import DeliveryRefused, DiskError
+from firmpulse.errors import DeliveryRefused, DiskError, is_disk_full
 from firmpulse.settings import Settings
 
 SOURCES = (*GRANTED, "lender")
-# What a full disk, a quota or a limit on the size of files says.
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 __all__ = ["SOURCES", "DeliveryRef", "LandingReport", "land", "pending"]
 
@@ -89,7 +86,7 @@ def _land(
     except (OSError, OverflowError, duckdb.Error) as error:
         if warehouse.is_damage(error):
             raise
-        if isinstance(error, duckdb.IOException) or getattr(error, "errno", None) in _NO_SPACE:
+        if isinstance(error, duckdb.IOException) or is_disk_full(error):
             raise DiskError(
                 f"{settings.root} cannot be written ({type(error).__name__}); make room on its "
                 "disk and run the night again"

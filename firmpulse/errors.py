@@ -22,6 +22,7 @@ FirmpulseError
 One class per reaction the caller can have; the message has the fact, the value, the next step.
 """
 
+import errno
 from collections.abc import Mapping
 
 
@@ -104,6 +105,21 @@ class BuildFailed(FirmpulseError):
 
 class GateFailed(FirmpulseError):
     """A model version did not pass its promotion gates."""
+
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# As DuckDB and SQLite say it.
+_NO_SPACE_TEXTS = ("no space left on device", "database or disk is full")
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, says that nothing more can be written."""
+    while error is not None:
+        text = str(error).lower()
+        if getattr(error, "errno", None) in _NO_SPACE or any(t in text for t in _NO_SPACE_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 _MOST_TOLD = 500

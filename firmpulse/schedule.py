@@ -1,9 +1,10 @@
 """What the DAGs share: when they begin, how a task is repeated, who may write, who is told."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowRescheduleException
 
 from firmpulse import alerts
 from firmpulse.airflow_env import WRITER_POOL
@@ -30,6 +31,25 @@ TASK_DEFAULTS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": alerts.task_failed,
 }
+
+
+def wait_for_turn() -> None:
+    """Put the task that calls it off for a minute while an earlier night is under way.
+
+    A backfill starts ten runs side by side, whatever the DAG says of its active runs; a night
+    rests on the one before it, so its first task waits.
+
+    Raises:
+        AirflowRescheduleException: an earlier run by date has not ended.
+    """
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    run: Any = context["dag_run"]
+    if run.run_type not in ("backfill", "scheduled"):
+        return
+    if context["ti"].get_previous_dagrun(state="running") is not None:
+        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(minutes=1))
 
 
 def first_day(settings: Settings) -> datetime:

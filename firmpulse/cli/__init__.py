@@ -35,7 +35,7 @@ from firmpulse.cli import (
     warnings,
 )
 from firmpulse.cli.progress import make_console
-from firmpulse.errors import FirmpulseError
+from firmpulse.errors import FirmpulseError, is_disk_full
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ for module in (
     module.register(app)
 
 
+_NO_ROOM = "{} cannot be written; make room on its disk and call the command again"
+
+
 def main() -> None:
     """Run the command; an expected error is one sentence on standard error and exit code 1."""
     # Nothing that this command or its servers write is for other users of the machine.
@@ -82,14 +85,16 @@ def main() -> None:
     try:
         app()
     except FirmpulseError as error:
-        _fail(str(error))
+        _fail(_NO_ROOM.format(Settings().root) if is_disk_full(error) else str(error))
     except ValidationError as error:
         if error.title != Settings.__name__:
             raise
         _fail("; ".join(_wrong_setting(detail) for detail in error.errors()))
-    except OSError as error:
+    except Exception as error:
         home = Settings().root
-        if not Path(str(error.filename)).is_relative_to(home):
+        if is_disk_full(error):
+            _fail(_NO_ROOM.format(home))
+        if not isinstance(error, OSError) or not Path(str(error.filename)).is_relative_to(home):
             raise
         _fail(f"{error.filename}: {error.strerror}; FIRMPULSE_HOME must be a folder to write into")
 

@@ -47,6 +47,9 @@ def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, da
 def cumcm2020c(
     folder: Folder,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats of the cross-validation.")] = 10,
+    reports: Annotated[
+        int | None, typer.Option(min=1, help="Reports of so many firms only; of all by default.")
+    ] = None,
 ) -> None:
     """VAT invoices of 425 firms, 123 of them with an outcome (contest CUMCM 2020 C)."""
     from training import undated
@@ -59,7 +62,7 @@ def cumcm2020c(
     report = undated.cross_validate(settings, as_of, repeats=repeats, folds=_FOLDS)
     progress.done("cross-validate and register", progress.seconds - started)
     nightly.run_night(settings, as_of, progress)
-    _write_pages(settings, as_of, progress)
+    _write_pages(settings, as_of, reports, progress)
     summary.show_rows(settings, as_of, console)
     _show_invoices(settings, as_of, console)
     _show_comparison(report, repeats, console)
@@ -68,15 +71,21 @@ def cumcm2020c(
     summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
 
 
-def _write_pages(settings: Settings, as_of: date, progress: Progress) -> None:
-    """Write a report of every firm, and the ranking of those without a credit record."""
+def _write_pages(settings: Settings, as_of: date, reports: int | None, progress: Progress) -> None:
+    """Write reports of firms, and the ranking of those without a credit record."""
     from consent import audit
     from scoring.pages import write
 
     started = progress.seconds
     reader = write.Reader(audit.actor(), write.now())
-    files = sum(1 for _ in write.firms(settings, as_of, reader, languages=("zh",)))
-    progress.done("report of every firm", progress.seconds - started, f"{files} pages")
+    with warehouse.connect_published(settings) as connection:
+        rows = connection.execute(
+            "select firm_id from scores where as_of = ? order by firm_id limit ?", [as_of, reports]
+        ).fetchall()
+    chosen = [firm_id for (firm_id,) in rows]
+    pages = write.firms(settings, as_of, reader, firm_ids=chosen, languages=("zh",))
+    files = sum(1 for _ in pages)
+    progress.done("reports of firms", progress.seconds - started, f"{files} pages")
     for language in ("zh", "en"):
         path = write.ranking(settings, as_of, language)
     progress.done("ranking of firms without a credit record", 0.0, path.name)

@@ -20,7 +20,9 @@ def folder(shared_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def printed(folder: Path, home: Settings) -> str:
     """Return what the command printed."""
-    return firmpulse(home, "real", "cumcm2020c", "--from", str(folder))
+    return firmpulse(
+        home, "real", "cumcm2020c", "--from", str(folder), "--repeats", "3", "--reports", "10"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +93,9 @@ def test_the_registered_model_ranks_firms_it_has_not_seen(printed: str) -> None:
     ]  # fmt: skip
     assert "registered: logistic_signed" in printed
     # Folds follow the content, so that every home prints the same to about the last figure.
-    assert 0.88 <= auc["logistic_signed"] < 0.93
+    assert 0.87 <= auc["logistic_signed"] < 0.93
     # Chosen inside the folds, the strength of the penalty does as well as the one set.
-    assert auc["logistic_signed_nested"] >= 0.88
+    assert auc["logistic_signed_nested"] >= 0.87
     assert auc["catboost"] == pytest.approx(0.87, abs=0.02)
     # By another route: all pairs of firms at once.
     assert auc["tax_sales_mean_month"] == pytest.approx(0.889, abs=0.01)

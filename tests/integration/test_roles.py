@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from firmpulse import keys, warehouse
-from firmpulse.errors import WrongKeyError
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import PROJECT_ROOT, Settings
 from tests.integration.conftest import Assessed, firmpulse
 
@@ -134,7 +134,7 @@ def test_a_home_without_its_keys_tells_what_is_missing_and_makes_none(
     shutil.copytree(assessed.settings.root, home, ignore=ignored, symlinks=True)
     stolen = Settings(home=home, memory_limit="2GB")
     with (
-        pytest.raises(WrongKeyError, match="key"),
+        pytest.raises(ConfigurationError, match="token_key is gone"),
         warehouse.connect(stolen, vault=True),
     ):
         pass

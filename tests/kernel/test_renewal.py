@@ -14,8 +14,7 @@ from firmpulse import envelope, keys, renewal, warehouse
 from firmpulse.envelope import DataKey
 from firmpulse.errors import RenewalFailed
 from firmpulse.settings import Settings
-
-_KILLS = 10
+from tests.kills import kills
 
 
 @pytest.fixture
@@ -87,7 +86,8 @@ def test_everything_that_lives_is_kept(filled: Settings) -> None:
 def test_rows_that_were_only_in_the_log_are_kept(settings: Settings) -> None:
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
         connection.execute("create table vault.raw.t as select 1 as a")
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     other = context.Process(target=_insert_and_die, args=(settings,))
     other.start()
     other.join(60)
@@ -151,7 +151,7 @@ def test_killed_at_any_moment_it_loses_nothing(filled: Settings) -> None:
     usual = time.monotonic() - begin
     context = multiprocessing.get_context("spawn")
     moments, interrupted = random.Random(20), 0  # noqa: S311 - moments of a test
-    for _ in range(_KILLS):
+    for _ in range(kills(8)):
         begun: multiprocessing.Queue[bool] = context.Queue()
         child = context.Process(target=_renew_for_ever, args=(filled, begun))
         child.start()
@@ -167,7 +167,7 @@ def test_killed_at_any_moment_it_loses_nothing(filled: Settings) -> None:
             "vault.duckdb", "vault.key",
         }  # fmt: skip
         assert envelope.read(filled, "vault").upcoming is None
-    assert interrupted >= _KILLS // 3
+    assert interrupted >= kills(8) // 4
     renewal.renew(filled, "vault")
     assert content(filled) == before
 
