@@ -116,8 +116,11 @@ def _show(settings: Settings, nights: Sequence[date], runs: Sequence[dict[str, A
         firms = dict(
             connection.execute("select as_of, count(*) from scores group by as_of").fetchall()
         )
+    before = ""
     for night, run in zip(nights, runs, strict=False):
-        seconds = "" if not run["end_date"] else f"{_seconds(run):.0f}"
+        # Each waits for the one before, from the start of the backfill on.
+        seconds = "" if not run["end_date"] else f"{_seconds(run, before):.0f}"
+        before = run["end_date"] or before
         table.add_row(run["dag_run_id"][:60], run["state"], seconds,
                       f"{night}: {firms.get(night, 0)} firms")  # fmt: skip
     console.print(table)
@@ -134,9 +137,9 @@ def _show(settings: Settings, nights: Sequence[date], runs: Sequence[dict[str, A
     console.print(steps)
 
 
-def _seconds(run: dict[str, Any]) -> float:
-    began, ended = (datetime.fromisoformat(run[key]) for key in ("start_date", "end_date"))
-    return (ended - began).total_seconds()
+def _seconds(run: dict[str, Any], before: str) -> float:
+    began = max(run["start_date"], before)
+    return (datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(began)).total_seconds()
 
 
 def _firmpulse(home: Path, *arguments: str) -> None:

@@ -3,8 +3,9 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import psutil
@@ -60,10 +61,14 @@ def finished(address: str, token: str) -> str:
     return "still running"
 
 
-def test_up_runs_a_triggered_night_and_down_leaves_nothing(tmp_path_factory: Any) -> None:
+def test_nights_go_on_after_the_scheduler_was_killed_and_down_leaves_nothing(
+    tmp_path_factory: Any,
+) -> None:
     settings = Settings(home=tmp_path_factory.mktemp("up"))
     economy = Economy(firms=40, months=14)
     deliver(economy, settings.inbox, through=economy.last_day)
+    next_day = economy.last_day + timedelta(days=1)
+    deliver(economy, settings.inbox, through=next_day, since=economy.last_day)
     try:
         _check_up(settings, economy.last_day)
     finally:
@@ -95,16 +100,54 @@ def _check_up(settings: Settings, night: date) -> None:
     login = {"username": known.user, "password": known.password}
     token = call(f"{known.airflow}/auth/token", login)["access_token"]
     runs = f"{known.airflow}/api/v2/dags/run_nightly/dagRuns"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        call(runs)
     assert call(runs, token=token)["dag_runs"] == []  # the schedule starts nothing by surprise
-    run = {"logical_date": None, "conf": {"as_of": night.isoformat()}}
-    run_id = call(runs, run, token)["dag_run_id"]
-    assert finished(f"{runs}/{run_id}", token) == "success"
-    told = call(f"{runs}/{run_id}", token=token)["note"]
+    days = ["--from-date", night.isoformat(), "--to-date", (night + timedelta(days=1)).isoformat()]
+    firmpulse(settings, "airflow", "backfill", "create", "--dag-id", "run_nightly", *days)
+    _kill_the_scheduler(settings, runs, token)
+    firmpulse(settings, "up", "--airflow-port", "18080", "--mlflow-port", "15000")
+    token = call(f"{known.airflow}/auth/token", login)["access_token"]
+
+    first, second = (run["dag_run_id"] for run in _nights(runs, token))
+    assert [finished(f"{runs}/{run_id}", token) for run_id in (first, second)] == ["success"] * 2
+    told = call(f"{runs}/{first}", token=token)["note"]
     assert told.startswith("**What the run did**")
     assert re.search(r"^- land: 7 deliveries, [\d,]+ rows read, [\d,]+ rows landed", told, re.M)
     assert "- publish: scores.duckdb" in told
+    # One night after the other, though a backfill starts them side by side.
+    before, after = _nights(runs, token)
+    (begun,) = [
+        task["start_date"]
+        for task in call(f"{runs}/{second}/taskInstances", token=token)["task_instances"]
+        if task["task_id"] == "import_grants"
+    ]
+    assert after["start_date"] < before["end_date"] < begun
     assert settings.scores_path.exists()
     _listens_on_this_machine_only(settings)
+
+
+def _nights(runs: str, token: str) -> list[dict[str, Any]]:
+    """Return the runs, the earliest night first."""
+    found: list[dict[str, Any]] = call(runs, token=token)["dag_runs"]
+    return sorted(found, key=lambda run: str(run["logical_date"]))
+
+
+def _kill_the_scheduler(settings: Settings, runs: str, token: str) -> None:
+    """Kill the scheduler and its tasks while a task of the first night is under way."""
+    for _ in range(300):
+        for run in _nights(runs, token)[:1]:
+            tasks = call(f"{runs}/{run['dag_run_id']}/taskInstances", token=token)
+            states = {(task["task_id"], task["state"]) for task in tasks["task_instances"]}
+            if ("mask", "running") in states:
+                service = services.find(settings, "airflow-scheduler")
+                assert service is not None
+                for process in psutil.process_iter():
+                    if services._is_in(process, service.session):
+                        process.kill()
+                return
+        time.sleep(1)
+    raise AssertionError("masking has not begun")
 
 
 def _listens_on_this_machine_only(settings: Settings) -> None:

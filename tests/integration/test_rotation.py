@@ -7,9 +7,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from consent import intake
+from extracts import nightly
+from features.build import build
 from firmpulse import envelope, keys, tokens, warehouse
 from firmpulse.settings import Settings
-from tests.integration.conftest import Nights, firmpulse, run_night
+from tests.integration.conftest import Nights, firmpulse
 
 _DATABASES = ("vault", "warehouse")
 
@@ -107,7 +110,10 @@ def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Set
             ]  # fmt: skip
 
     before = state()
-    run_night(rotated, nights.second)
+    intake.import_night(rotated)
+    for source in nightly.SOURCES:
+        nightly.land(rotated, source, nights.second)
+    build(rotated, nights.second, "all")
     assert state() == before
 
 
