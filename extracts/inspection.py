@@ -1,6 +1,5 @@
 """First look at a delivered file: is it the promised one, how is it encoded, what is in it."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from extracts import formats, json_lines, workbooks
 from extracts.contracts import Column, Contract, normalise_header
 from extracts.formats import BrokenLine, Readable
 from extracts.manifest import DeliveredFile
+from firmpulse import digests
 from firmpulse.errors import DeliveryRefused
 
 # A header that announces a unit, half-width: 金额(万元), 余额(千元), 发生额 单位:万元.
@@ -91,7 +91,7 @@ def inspect(
         raise DeliveryRefused("the file that the manifest names is not there")
     if path.resolve() != folder.resolve() / file.name:
         raise DeliveryRefused("the file is a link; hand over the file itself")
-    if _digest(path) != file.sha256:
+    if digests.of_file(path) != file.sha256:
         raise DeliveryRefused("the file's sha256 is not the manifest's")
     readable = _readable(path, file, contract, scratch / str(number))
     return Inspected(
@@ -128,11 +128,6 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
     if codes & sheet.numeric:
         workbooks.convert(path, copy, file.sheet, codes & sheet.numeric)
     return Readable(copy, "xlsx", sheet.header, has_lines=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layout:

@@ -12,6 +12,7 @@ from extracts.connectors import Store
 from extracts.contracts import Contract
 from extracts.manifest import DeliveredFile, DeliveryRef, Manifest
 from extracts.providers import Provider
+from firmpulse import digests
 from firmpulse.errors import DeliveryRefused
 from firmpulse.settings import Settings
 
@@ -158,7 +159,7 @@ def _fetch_file(
             except FileNotFoundError:
                 raise _missing(number) from None
         fetched += _size(target) - before
-        if _size(target) == size and _digest(target) == file.sha256:
+        if _size(target) == size and digests.of_file(target) == file.sha256:
             return fetched
         target.unlink()
     raise DeliveryRefused(
@@ -184,11 +185,6 @@ def _require_room(folder: Path, needed_bytes: int) -> None:
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _flush(folder: Path) -> None:

@@ -1,13 +1,20 @@
-"""Digests that name the content of a frame, whatever order or thread count made it."""
+"""Digests of a file, and of a frame whatever order or thread count made it."""
 
 import hashlib
 import json
+from pathlib import Path
 
 import polars as pl
 
 # Sums over threads may differ in the last bits; the digest must not.
 _FIGURES = 12
 _CHUNK_ROWS = 20_000
+
+
+def of_file(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def of_rows(rows: pl.DataFrame) -> str:

@@ -8,7 +8,6 @@ Plain files of providers (the inbox), published scores and reports are left out:
 an erasure, and are delivered or written again.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -25,7 +24,7 @@ import duckdb
 import sqlalchemy as sa
 
 from consent import audit
-from firmpulse import envelope, keyfiles, warehouse
+from firmpulse import digests, envelope, keyfiles, warehouse
 from firmpulse.code_version import code_version
 from firmpulse.errors import BackupError, ConfigurationError, DiskError, NotReadyError
 from firmpulse.settings import Settings
@@ -80,12 +79,15 @@ def make(settings: Settings, to: Path, keys_to: Path) -> Backup:
             # While the databases are held no task changes anything else.
             _copy_rest(settings, building)
         _dump_servers(settings, building)
-        files = {path.relative_to(building).as_posix(): _sha256(path) for path in _files(building)}
+        files = {
+            path.relative_to(building).as_posix(): digests.of_file(path)
+            for path in _files(building)
+        }
         manifest = {
             "format": _FORMAT, "made_at": made_at.isoformat(timespec="seconds"),
             "code_version": code_version(), "home": str(settings.root),
             "rows": rows, "files": files,
-            "keys": {path.name: _sha256(path) for path in sorted(keys.iterdir())},
+            "keys": {path.name: digests.of_file(path) for path in sorted(keys.iterdir())},
         }  # fmt: skip
         (building / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
         for path in (*_files(building), *keys.iterdir()):
@@ -156,7 +158,7 @@ def check_files(folder: Path, key_folder: Path) -> dict[str, Any]:
                 f"{path} is missing; "
                 + ("without it the copy is ended" if ended else "take another copy")
             )
-        if _sha256(path) != digest:
+        if digests.of_file(path) != digest:
             raise BackupError(f"{path} is not what was copied; take another copy")
     return manifest
 
@@ -345,8 +347,3 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _files(folder: Path) -> Iterator[Path]:
     yield from sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

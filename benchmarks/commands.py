@@ -1,0 +1,18 @@
+"""The program's own commands, as a benchmark calls them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_PROGRAM = Path(sys.executable).with_name("firmpulse")
+
+
+def firmpulse(home: Path, *arguments: str) -> None:
+    """Run a command on a home folder, silently; raises CalledProcessError if it fails."""
+    subprocess.run(
+        [str(_PROGRAM), *arguments],
+        env={**os.environ, "FIRMPULSE_HOME": str(home)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
