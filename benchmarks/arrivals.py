@@ -10,15 +10,14 @@ under `make up`, and the watcher finds the delivery by itself. The firms are sim
 import argparse
 import hashlib
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.commands import firmpulse
 from firmpulse import keys, tokens, warehouse
 from firmpulse.calendar import CHINA
 from firmpulse.cli import simulate
@@ -26,7 +25,6 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from simulator.truth import truth
 
-_FIRMPULSE = Path(sys.executable).with_name("firmpulse")
 _DAYS_PAST_DUE = 35
 _REPORTING_DAYS = 5
 _HEADER = "统一社会信用代码,借据编号,月份,贷款余额(元),逾期天数"
@@ -45,15 +43,15 @@ def main() -> None:
         if options.home:
             shutil.copytree(options.home, home)
         else:
-            _firmpulse(home, "run", "--firms", str(options.firms))
+            firmpulse(home, "run", "--firms", str(options.firms))
         settings = Settings(home=home)
         if options.scheduler:
-            _firmpulse(home, "up")
+            firmpulse(home, "up")
         try:
             seconds = _measure(settings, options.touched, by_scheduler=options.scheduler)
         finally:
             if options.scheduler:
-                _firmpulse(home, "down")
+                firmpulse(home, "down")
     how = "Airflow's watcher and scheduler" if options.scheduler else "firmpulse arrivals"
     print(f"{options.touched} firms, {how}: warnings published after {seconds:.1f} s")
 
@@ -75,7 +73,7 @@ def _measure(settings: Settings, touched: int, *, by_scheduler: bool) -> float:
     started = time.perf_counter()
     _deliver(settings, day, list(chosen.values()))
     if not by_scheduler:
-        _firmpulse(settings.root, "arrivals", "--as-of", day.isoformat())
+        firmpulse(settings.root, "arrivals", "--as-of", day.isoformat())
     while _red(settings, day, list(chosen)) < touched:
         if time.perf_counter() - started > _GIVE_UP_SECONDS or not by_scheduler:
             sys.exit(f"only {_red(settings, day, list(chosen))} of {touched} firms have a warning")
@@ -135,15 +133,6 @@ def _red(settings: Settings, day: date, firm_ids: list[str]) -> int:
     with warehouse.connect_published(settings) as connection:
         (found,) = connection.execute(_RED, [day, firm_ids]).fetchall()[0]
     return int(found)
-
-
-def _firmpulse(home: Path, *arguments: str) -> None:
-    subprocess.run(
-        [str(_FIRMPULSE), *arguments],
-        env={**os.environ, "FIRMPULSE_HOME": str(home)},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
 
 
 if __name__ == "__main__":

@@ -8,9 +8,7 @@ airflow backfill create` runs them. The firms are simulated.
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 import urllib.request
@@ -23,12 +21,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.commands import firmpulse
 from firmpulse import servers, warehouse
 from firmpulse.cli import simulate
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
-_FIRMPULSE = Path(sys.executable).with_name("firmpulse")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _GIVE_UP_SECONDS = 900
 _STEPS = """
@@ -46,14 +44,14 @@ def main() -> None:
         if options.home:
             shutil.copytree(options.home, home, symlinks=True)
         else:
-            _firmpulse(home, "run", "--firms", str(options.firms))
+            firmpulse(home, "run", "--firms", str(options.firms))
         settings = Settings(home=home)
         nights = _deliver(settings, options.nights)
-        _firmpulse(home, "up")
+        firmpulse(home, "up")
         try:
             runs = _run(settings, nights)
         finally:
-            _firmpulse(home, "down")
+            firmpulse(home, "down")
         _show(settings, nights, runs)
     sys.exit(any(run["state"] != "success" for run in runs))
 
@@ -74,7 +72,7 @@ def _deliver(settings: Settings, count: int) -> list[date]:
         raise NotReadyError(f"{settings.root} holds no simulated firms")
     first = simulation.next_delivery()
     for _ in range(count):
-        _firmpulse(settings.root, "simulate")
+        firmpulse(settings.root, "simulate")
     return [first + timedelta(days=day) for day in range(count)]
 
 
@@ -85,7 +83,7 @@ def _run(settings: Settings, nights: Sequence[date]) -> list[dict[str, Any]]:
         raise NotReadyError("Airflow is not running")
     login = {"username": known.user, "password": known.password}
     token = str(_call(f"{known.airflow}/auth/token", login)["access_token"])
-    _firmpulse(
+    firmpulse(
         settings.root, "airflow", "backfill", "create", "--dag-id", "run_nightly",
         "--from-date", nights[0].isoformat(), "--to-date", nights[-1].isoformat(),
     )  # fmt: skip
@@ -140,15 +138,6 @@ def _show(settings: Settings, nights: Sequence[date], runs: Sequence[dict[str, A
 def _seconds(run: dict[str, Any], before: str) -> float:
     began = max(run["start_date"], before)
     return (datetime.fromisoformat(run["end_date"]) - datetime.fromisoformat(began)).total_seconds()
-
-
-def _firmpulse(home: Path, *arguments: str) -> None:
-    subprocess.run(
-        [str(_FIRMPULSE), *arguments],
-        env={**os.environ, "FIRMPULSE_HOME": str(home)},
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
 
 
 if __name__ == "__main__":
