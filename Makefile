@@ -9,10 +9,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint up down docs sbom lock clean
+.PHONY: help install run test test-spark lint up down docs sbom lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Install everything from the hash-pinned lock into .venv
 
@@ -44,6 +44,14 @@ lint: $(STAMP) ## Style, types, import arrows, SQL style
 	@$(RUN)/lint-imports
 	@$(RUN)/sqlfluff lint dbt_project/models
 
+SPARK := .venv-spark
+test-spark: $(STAMP) requirements-spark.lock ## Run the tests of scoring on Spark, in .venv-spark; needs Java 17
+	@test -d $(SPARK) || $(PYTHON) -m venv $(SPARK)
+	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
+		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
+		$(RUN)/uv pip sync --quiet --python $(SPARK)/bin/python --require-hashes requirements-spark.lock
+	@PYTHONPATH=$(CURDIR) $(SPARK)/bin/python -m pytest -n 0 tests/spark
+
 up: $(STAMP) ## Start Airflow and MLflow on 127.0.0.1
 	@$(RUN)/firmpulse up
 
@@ -62,6 +70,9 @@ lock: ## Resolve the dependencies anew (for maintainers)
 	@$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		-o requirements.lock
+	@$(RUN)/uv pip compile pyproject.toml --extra dev --extra spark --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		--constraint requirements.lock -o requirements-spark.lock
 
 clean: ## Remove the environment and everything local, keys and vault included
 	@echo "This removes $(VENV) and $(FIRMPULSE_HOME) with its keys; without them the vault is unreadable."

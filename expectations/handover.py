@@ -32,7 +32,9 @@ def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
     with warehouse.connect(settings) as connection:
         landed = profiles.has_landed(connection)
     if not landed:
-        raise NotReadyError(_nothing_landed(settings, as_of))
+        # In the run log too, which `firmpulse status` reads.
+        with runlog.step(settings, as_of, "validate", "delivery"):
+            raise NotReadyError(_nothing_landed(settings, as_of))
     return _check(settings, as_of, "delivery", profiles.deliveries)
 
 
