@@ -287,7 +287,8 @@ class Trained:
 def trained_copy(factory: pytest.TempPathFactory) -> Trained:
     """Return this worker's copy of the trained economy."""
     settings, made = made_once(factory, "credit-economy", _train)
-    return replace(made, settings=settings)
+    page = settings.validation_dir / made.validation.path.name
+    return replace(made, settings=settings, validation=replace(made.validation, path=page))
 
 
 def _train(settings: Settings) -> Trained:
