@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 State = dict[str, list[tuple[object, ...]]]
 
+_HALF = "tax-half"
 # A shared library that lets the clock of a process go before that of the machine.
 _CLOCK = """
 #define _GNU_SOURCE
@@ -183,7 +184,10 @@ def _an_analyst_reads(waiting: Waiting, settings: Settings) -> Iterator[None]:
 def _ends_well(waiting: Waiting, settings: Settings, more: dict[str, str] | None = None) -> None:
     done = _night(settings, waiting.night, more)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert _published(settings) == waiting.after
+    found = _published(settings)
+    # That it is not whole yet is told beside the night's own deliveries.
+    found["data_quality"] = [row for row in found["data_quality"] if _HALF not in row]
+    assert found == waiting.after
 
 
 def test_killed_at_random_moments_the_next_run_ends_as_if_nothing_had_happened(
@@ -290,7 +294,7 @@ def _two_at_once(settings: Settings, night: date) -> None:
 
 def _a_delivery_is_half_there(settings: Settings) -> None:
     """Its files are still being put up: there is no manifest yet."""
-    folder = settings.inbox / "tax" / "tax-half"
+    folder = settings.inbox / "tax" / _HALF
     folder.mkdir(parents=True)
     (folder / "invoices.csv").write_text("开票日期,金额\n2026-08-", encoding="utf-8")
 
