@@ -218,7 +218,7 @@ def test_a_killed_landing_loses_and_doubles_nothing(origin: Settings, tmp_path: 
     assert expected["inbox"] == []
 
     draw = random.Random(20261123)  # noqa: S311 — moments, not secrets
-    moments = sorted(draw.uniform(0, seconds) for _ in range(kills(8)))
+    moments = sorted(draw.uniform(0, seconds) for _ in range(kills(3)))
     for kill in (*_STRIKES, *moments):
         home = _copy(origin, tmp_path / "killed")
         if isinstance(kill, Strike):
