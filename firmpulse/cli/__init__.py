@@ -1,6 +1,7 @@
 """The `firmpulse` command; sits on top of all packages."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -75,6 +76,7 @@ for module in (
     module.register(app)
 
 
+_LEAST_BYTES = 1 << 20
 _NO_ROOM = "{} cannot be written; make room on its disk and call the command again"
 
 
@@ -85,18 +87,26 @@ def main() -> None:
     try:
         app()
     except FirmpulseError as error:
-        _fail(_NO_ROOM.format(Settings().root) if is_disk_full(error) else str(error))
+        home = Settings().root
+        _fail(_NO_ROOM.format(home) if _has_no_room(home, error) else str(error))
     except ValidationError as error:
         if error.title != Settings.__name__:
             raise
         _fail("; ".join(_wrong_setting(detail) for detail in error.errors()))
     except Exception as error:
         home = Settings().root
-        if is_disk_full(error):
+        if _has_no_room(home, error):
             _fail(_NO_ROOM.format(home))
         if not isinstance(error, OSError) or not Path(str(error.filename)).is_relative_to(home):
             raise
         _fail(f"{error.filename}: {error.strerror}; FIRMPULSE_HOME must be a folder to write into")
+
+
+def _has_no_room(home: Path, error: Exception) -> bool:
+    """Whether an error comes of a full disk; a library may hide it behind one of its own."""
+    if is_disk_full(error):
+        return True
+    return home.exists() and shutil.disk_usage(home).free < _LEAST_BYTES
 
 
 def _fail(text: str) -> NoReturn:
