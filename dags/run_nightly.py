@@ -39,7 +39,6 @@ def import_grants() -> dict[str, Any]:
     from consent import intake
 
     wait_for_turn()
-
     return intake.import_night(Settings())
 
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from consent.ledger import Ledger
 from features import coverage, reasons, registry
-from features.registry import FeatureMeta
+from features.registry import FeatureMeta, Registry
 from firmpulse import bundle, runlog, scale, tracking
 from firmpulse.bundle import CreditModel
 from firmpulse.code_version import code_version
@@ -67,24 +67,28 @@ def score(
     champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     if champion is None:
         return ScoringReport(as_of, None, _next_step(settings, as_of))
+    known = registry.load(settings)
     with runlog.step(
         settings, as_of, "score",
-        reads=[*registry.load(settings).tables(), f"models.{tracking.CREDIT_MODEL}"],
+        reads=[*known.tables(), f"models.{tracking.CREDIT_MODEL}"],
         writes=stored((SCORES, REASONS, UNSCORED, MODEL_VERSIONS, MARKS)),
     ) as step:  # fmt: skip
-        report = _score_with(settings, as_of, champion, firm_ids)
+        report = _score_with(settings, as_of, champion, known, firm_ids)
         step.rows_out = report.scored
     return report
 
 
 def _score_with(
-    settings: Settings, as_of: date, champion: Any, firm_ids: Collection[str] | None
+    settings: Settings,
+    as_of: date,
+    champion: Any,
+    known: Registry,
+    firm_ids: Collection[str] | None,
 ) -> ScoringReport:
     clock = time.perf_counter()
     version = str(champion.version)
     model = load_model(settings, version)
     loaded = time.perf_counter()
-    known = registry.load(settings)
     metas = metas_of(known, model)
     granted = assessable(settings, as_of, firm_ids)
     firms = read_firms(settings, as_of, known, model, granted)

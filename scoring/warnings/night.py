@@ -85,12 +85,13 @@ def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
         ContractError: a rule is malformed or reads what does not exist.
         NotReadyError: no features were built for `as_of`, or the champion reads one that is gone.
     """
+    known = registry.load(settings)
     with runlog.step(
         settings, as_of, "warn",
-        reads=[*registry.load(settings).tables(), *stored((SCORES,))],
+        reads=[*known.tables(), *stored((SCORES,))],
         writes=stored((WARNINGS, WARNING_LEVELS)),
     ) as step:  # fmt: skip
-        report = _warn(settings, as_of, firm_ids)
+        report = _warn(settings, as_of, known, firm_ids)
         step.rows_out = sum(report.rules.values())
     return report
 
@@ -115,9 +116,10 @@ def champion(settings: Settings, known: Registry) -> tuple[str, CreditModel] | N
     return version, model
 
 
-def _warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None) -> WarningReport:
+def _warn(
+    settings: Settings, as_of: date, known: Registry, firm_ids: Collection[str] | None
+) -> WarningReport:
     clock = time.perf_counter()
-    known = registry.load(settings)
     book = rules.load(settings, known)
     led = champion(settings, known)
     book = book if led else book.without_model()
