@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-spark lint up down docs sbom lock clean
+.PHONY: help install run test spark test-spark lint up down docs sbom lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,12 +45,18 @@ lint: $(STAMP) ## Style, types, import arrows, SQL style
 	@$(RUN)/sqlfluff lint dbt_project/models
 
 SPARK := .venv-spark
-test-spark: $(STAMP) requirements-spark.lock ## Run the tests of scoring on Spark, in .venv-spark; needs Java 17
+spark: $(SPARK)/.installed ## Install everything and Spark into .venv-spark; needs Java 17
+
+$(SPARK)/.installed: $(STAMP) requirements-spark.lock
 	@test -d $(SPARK) || $(PYTHON) -m venv $(SPARK)
 	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
 		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 		$(RUN)/uv pip sync --quiet --python $(SPARK)/bin/python --require-hashes requirements-spark.lock
-	@PYTHONPATH=$(CURDIR) $(SPARK)/bin/python -m pytest -n 0 tests/spark
+	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+test-spark: $(SPARK)/.installed ## Run the tests of features and scoring on Spark
+	@$(SPARK)/bin/python -m pytest -n 0 tests/spark
 
 up: $(STAMP) ## Start Airflow and MLflow on 127.0.0.1
 	@$(RUN)/firmpulse up

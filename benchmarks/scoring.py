@@ -36,9 +36,9 @@ _REPEATS = 3
 def main() -> None:
     """Print one line a step."""
     options = _options()
-    metas = _metas(options.features)
-    rows = _firms(options.firms + _FITTED_ROWS, metas)
-    model = _fitted(rows.tail(_FITTED_ROWS), metas, options)
+    metas = invented_metas(options.features)
+    rows = invented_firms(options.firms + _FITTED_ROWS, metas)
+    model = fitted(rows.tail(_FITTED_ROWS), metas, options)
     firms = rows.head(options.firms)
     pool = bundle.pool_of(
         bundle.matrix_of(firms, model.bundle.features, model.bundle.categorical),
@@ -55,7 +55,7 @@ def main() -> None:
         lambda: _predict(model, bundle.pool_of(firms.select(model.bundle.features), ())),
     )
     _line("PD, from the frame", options.firms, lambda: model.default_prob(firms))
-    _line("PD, grade, sub-scores, reasons", options.firms, lambda: _scored(model, metas, firms))
+    _line("PD, grade, sub-scores, reasons", options.firms, lambda: scored(model, metas, firms))
     with TemporaryDirectory(prefix="firmpulse-benchmark-") as folder:
         settings = Settings(home=Path(folder) / "home", threads=options.threads)
         _line(
@@ -93,16 +93,17 @@ def _predict(model: CreditModel, pool: Any) -> Any:
     )
 
 
-def _scored(
+def scored(
     model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame
 ) -> list[batch.Scored]:
+    """Return probabilities, grades and reasons of all firms, batch by batch."""
     return list(batch.score_batches(model, metas, firms, _AS_OF))
 
 
 def _written(
     settings: Settings, model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame
 ) -> None:
-    parts = _scored(model, metas, firms)
+    parts = scored(model, metas, firms)
     origin = {name: pl.lit("benchmark") for name in ("model_name", "model_version", "code_version")}
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
@@ -113,7 +114,8 @@ def _written(
             store.replace_firms(connection, table, rows, _AS_OF)
 
 
-def _metas(count: int) -> tuple[FeatureMeta, ...]:
+def invented_metas(count: int) -> tuple[FeatureMeta, ...]:
+    """Return the definitions of so many features without a meaning."""
     sources = ("tax", "bank", "supply_chain", "power")
     return tuple(
         FeatureMeta(
@@ -126,7 +128,8 @@ def _metas(count: int) -> tuple[FeatureMeta, ...]:
     )  # fmt: skip
 
 
-def _firms(count: int, metas: tuple[FeatureMeta, ...]) -> pl.DataFrame:
+def invented_firms(count: int, metas: tuple[FeatureMeta, ...]) -> pl.DataFrame:
+    """Return rows of firms whose features a latent quality moves, and whether each went bad."""
     random = np.random.default_rng(20)
     quality = random.normal(size=count)
     columns = {
@@ -147,9 +150,10 @@ def _firms(count: int, metas: tuple[FeatureMeta, ...]) -> pl.DataFrame:
     )
 
 
-def _fitted(
+def fitted(
     rows: pl.DataFrame, metas: tuple[FeatureMeta, ...], options: argparse.Namespace
 ) -> CreditModel:
+    """Return a model of the rows."""
     from catboost import CatBoostClassifier
 
     names = tuple(meta.name for meta in metas)

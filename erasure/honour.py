@@ -51,7 +51,8 @@ def honour(settings: Settings, on: date) -> ErasureReport:
         going, files = _erase(settings, on)
         for name in ("vault", "warehouse"):
             renewal.renew(settings, name)
-        shutil.rmtree(settings.root / "spill", ignore_errors=True)
+        for folder in (settings.root / "spill", settings.spark_dir):
+            shutil.rmtree(folder, ignore_errors=True)
         _publish_again(settings, on)
         report = _certify(settings, on, going, files)
         step.rows_out = report.rows

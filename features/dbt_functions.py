@@ -28,26 +28,30 @@ def install(connection: duckdb.DuckDBPyConnection) -> None:
     `trade_graph(sellers, buyers, amounts)` takes the edges of a graph and gives one struct a node;
     `spring_festival(year)` gives its day, null for a year that the calendar does not know.
     """
-    connection.create_function("spring_festival", _spring_festival, ["BIGINT"], "DATE")
+    connection.create_function("spring_festival", spring_festival, ["BIGINT"], "DATE")
     connection.create_function(  # type: ignore[call-overload] # it knows no names of list types
-        "trade_graph", _trade_graph, ["BIGINT[]", "BIGINT[]", "DOUBLE[]"], _NODE, type="arrow"
+        "trade_graph", _trade_graphs, ["BIGINT[]", "BIGINT[]", "DOUBLE[]"], _NODE, type="arrow"
     )
 
 
-def _spring_festival(year: int) -> date | None:
+def spring_festival(year: int) -> date | None:
+    """Return the day of Spring Festival, None for a year that the calendar does not know."""
     try:
         return calendar.spring_festival(year)
     except ValueError:
         return None
 
 
-def _trade_graph(sellers: Any, buyers: Any, amounts: Any) -> Any:
+def _trade_graphs(sellers: Any, buyers: Any, amounts: Any) -> Any:
     """Return one list of structs a graph; each argument is an Arrow column of lists."""
     lists = zip(sellers.to_pylist(), buyers.to_pylist(), amounts.to_pylist(), strict=True)
-    return pa.array([_of_graph(*edges) for edges in lists], type=_ARROW)
+    return pa.array([trade_graph(*edges) for edges in lists], type=_ARROW)
 
 
-def _of_graph(sellers: list[int], buyers: list[int], amounts: list[float]) -> list[dict[str, Any]]:
+def trade_graph(
+    sellers: list[int], buyers: list[int], amounts: list[float]
+) -> list[dict[str, Any]]:
+    """Return node, cycle_share and supplier_rank of each node of a graph of edges."""
     found = graph.measure(
         np.array(sellers, dtype=np.int64),
         np.array(buyers, dtype=np.int64),
@@ -57,8 +61,8 @@ def _of_graph(sellers: list[int], buyers: list[int], amounts: list[float]) -> li
     return [
         {
             "node": int(node),
-            "cycle_share": None if np.isnan(share) else share,
-            "supplier_rank": rank,
+            "cycle_share": None if np.isnan(share) else float(share),
+            "supplier_rank": float(rank),
         }
         for node, share, rank in values
     ]

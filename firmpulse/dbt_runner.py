@@ -61,6 +61,19 @@ def build(
     return _nodes(result)
 
 
+def build_on_spark(
+    settings: Settings, select: Sequence[str], variables: dict[str, str]
+) -> tuple[NodeOutcome, ...]:
+    """Run `dbt build --target spark` in the Spark session of this process.
+
+    Raises:
+        BuildFailed: a model or a data test failed; the message names the first ones.
+    """
+    arguments = ["build", "--select", *select, "--vars", json.dumps(variables)]
+    arguments += ["--exclude-resource-type", "unit_test", "--target", "spark"]
+    return _nodes(_run_dbt([*arguments, *_common(settings, settings.spark_dir / "dbt")]))
+
+
 def _tell_lineage(settings: Settings, result: Any, parent: lineage.Run) -> None:
     manifest = _manifest(settings)
     for outcome in result.results:
@@ -121,18 +134,23 @@ def parse(settings: Settings) -> Path:
 
 def _invoke(settings: Settings, arguments: list[str]) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-    from dbt.cli.main import dbtRunner
 
     from firmpulse import dbt_plugin
 
     dbt_plugin.use(settings)
-    logging.getLogger("dbt").setLevel(logging.ERROR)
     # Parsing takes seconds and depends on the project alone, not on variables or the home folder.
     manifest = None if arguments == ["parse"] else _manifest(settings)
     try:
-        outcome = dbtRunner(manifest=manifest).invoke([*arguments, *_common(settings)])
+        return _run_dbt([*arguments, *_common(settings, target_path(settings))], manifest)
     finally:
         DuckDBConnectionManager.close_all_connections()
+
+
+def _run_dbt(arguments: list[str], manifest: Any = None) -> Any:
+    from dbt.cli.main import dbtRunner
+
+    logging.getLogger("dbt").setLevel(logging.ERROR)
+    outcome = dbtRunner(manifest=manifest).invoke(arguments)
     if outcome.exception is not None:
         if own := _own_error(outcome.exception):
             raise own
@@ -147,11 +165,11 @@ def _own_error(error: BaseException | None) -> FirmpulseError | None:
     return error
 
 
-def _common(settings: Settings) -> list[str]:
+def _common(settings: Settings, target: Path) -> list[str]:
     return [
         "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT),
-        "--target-path", str(target_path(settings)),
+        "--target-path", str(target),
         "--log-path", str(settings.root / "dbt" / "logs"),
         "--log-level", "none",
         "--log-level-file", "info",

@@ -117,6 +117,11 @@ class Settings(BaseSettings):
         return self.root / "validation"
 
     @property
+    def spark_dir(self) -> Path:
+        """Masked rows for Spark and the tables it built; an erasure removes it as a whole."""
+        return self.root / "spark"
+
+    @property
     def airflow_home(self) -> Path:
         """Airflow's own files."""
         return self.root / "airflow"

@@ -3,7 +3,7 @@
     the month's last day) until the day a newer version replaced it. -#}
 {% macro monthly_rows(relation, day) -%}
     select
-        versions.* exclude (available_at),
+        versions.* exclude (available_at{{ ', month' if day == 'month' }}),
         cast(date_trunc('month', versions.{{ day }}) as date) as month,
         greatest(versions.available_at, last_day(versions.{{ day }})) as available_at,
         greatest(

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from firmpulse.cli.feature_builds import backfill, drift, recreate, restated
 from firmpulse.cli.leakage import check_leakage
+from firmpulse.cli.on_spark import spark
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -173,4 +174,5 @@ def register(app: typer.Typer) -> None:
     features_app.command()(drift)
     features_app.command()(recreate)
     features_app.command()(restated)
+    features_app.command()(spark)
     app.add_typer(features_app, name="features")

@@ -37,7 +37,7 @@ def backfill(
     settings = Settings()
     known = registry.load(settings)
     views = _views(known, feature or [], view or [])
-    report = build.backfill(settings, views, _dates(first, last))
+    report = build.backfill(settings, views, dates_of(first, last))
     console = make_console()
     for name, rows in report.rows.items():
         console.print(f"{name}: {rows:,} rows")
@@ -161,7 +161,8 @@ def _views(known: "Registry", features: list[str], views: list[str]) -> list[str
     return list(wanted or known.views())
 
 
-def _dates(first: str | None, last: str | None) -> tuple[date, date] | None:
+def dates_of(first: str | None, last: str | None) -> tuple[date, date] | None:
+    """Return the first day of one month and the last of another, or None for all history."""
     if first is None and last is None:
         return None
     if first is None or last is None:

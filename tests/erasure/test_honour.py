@@ -1,6 +1,7 @@
 """What is left of a firm once its withdrawal has been honoured."""
 
 import json
+import stat
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from consent.ledger import Ledger
 from consent.tables import AUDIT
 from erasure import databases, honour, withdrawals
 from features import registry
+from features.spark import build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from simulator import deliver
@@ -103,6 +105,19 @@ def test_a_firm_that_withdraws_everything_is_nowhere(home: Home) -> None:
     assert report.rows == sum(before.values())
     states = Ledger(home.settings).status(firm_id, home.next_day)["state"].unique().to_list()
     assert states == ["PURGED"]
+
+
+def test_masked_rows_for_spark_go_whoever_withdraws(home: Home) -> None:
+    assert build.export_rows(home.settings) > 1_000
+    assert stat.S_IMODE(home.settings.spark_dir.stat().st_mode) == 0o700
+    firm_id = next(iter(home.firms))
+    tokens = pl.read_parquet(build.rows_folder(home.settings) / "staging/stg_bank__txn/*.parquet")
+    assert firm_id in tokens["firm_id"].to_list()
+    _revoke(home, firm_id)
+
+    honour.honour(home.settings, home.next_day)
+
+    assert not home.settings.spark_dir.exists()
 
 
 def test_a_second_call_finds_nothing_to_do(home: Home) -> None:

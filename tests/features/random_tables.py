@@ -54,7 +54,9 @@ def _registration(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
         "status": draw.choice(("NORMAL", "NORMAL", "SUSPENDED", "ABNORMAL")),
         "taxpayer_type": draw.choice(("GENERAL", "SMALL_SCALE")),
         "industry_code": draw.choice(("1352", "5123")), "reg_type": "LLC",
-        "reg_date": date(2022, 5, 1), "updated_at": day,
+        "updated_at": day,
+        # One is young enough for its founder's report to be read.
+        "reg_date": date(2023, 11, 1) if firm == "F3" else date(2022, 5, 1),
     }  # fmt: skip
 
 

@@ -85,6 +85,9 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
     _land_and_build(settings, rows, seqs, NIGHTS)
     incremental = _everything(settings, ["facts", "features", "labels"])
     assert incremental["features.feat_tax_monthly"].height > 20
+    # A division by nothing is null, never infinite and never NaN.
+    texts = [column for table in incremental.values() for column in table]
+    assert not any(column.is_in(["nan", "-nan", "inf", "-inf"]).any() for column in texts)
 
     _night(settings, NIGHTS[-1])
     _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)

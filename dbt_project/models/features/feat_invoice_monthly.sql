@@ -98,7 +98,7 @@ windows as (
         as_of,
         any_value(observed_months) as observed_months,
         least(any_value(observed_months), 12) as window_months,
-        cast(median(sales) filter (where age < 12) as double) as median_12m,
+        median(cast(sales as double)) filter (where age < 12) as median_12m,
         cast(sum(sales) filter (where age < 3) as double) as sales_3m,
         cast(sum(sales) filter (where age between 12 and 14) as double) as sales_3m_year_before,
         cast(sum(sales) filter (where age < 12) as double) as sales_12m,
@@ -162,11 +162,11 @@ active as (
     select
         firm_id,
         as_of,
-        month + cast(days[1] as integer) as first_day,
-        month + cast(days[-1] as integer) as last_day,
-        len(days) as day_count,
+        month + cast(list_min(days) as integer) as first_day,
+        month + cast(list_max(days) as integer) as last_day,
+        array_length(days) as day_count,
         list_max(list_transform(
-            list_zip(days[:-2], days[2:]), lambda pair: pair[2] - pair[1]
+            range(1, array_length(days)), lambda place: days[place + 1] - days[place]
         )) as longest_gap
     from active_days
 

@@ -70,11 +70,11 @@ windows as (
         cast(sum(energy_kwh) filter (where age between 12 and 14) as double)
             as energy_3m_year_before,
         max(age) filter (where energy_kwh is not null) >= 14 as has_year_before,
-        median(energy_kwh) filter (where age < 12) as median_12m,
+        median(cast(energy_kwh as double)) filter (where age < 12) as median_12m,
         list(energy_kwh) filter (where age < 12 and energy_kwh is not null) as energies_12m,
         cast(sum(valley_kwh) filter (where age < 12) as double) as valley_12m,
         sum(late_payment_count) filter (where age < 12)
-        / sum(bill_count) filter (where age < 12) as late_payment_share,
+        / nullif(sum(bill_count) filter (where age < 12), 0) as late_payment_share,
         max(age) filter (where energy_kwh is not null) + 1 as observed_months,
         cast(sum(energy_kwh) filter (where age >= 12) as double) as energy_12m_before,
         regr_slope(ln(1 + greatest(cast(energy_kwh as double), 0)), -age order by age) filter (
@@ -133,11 +133,11 @@ usual_days as (
     select
         firm_id,
         as_of,
-        median(energy_kwh) as energy_kwh
+        median(cast(energy_kwh as double)) as energy_kwh
     from festival_days
     where day <= -15
     group by firm_id, as_of
-    having count(*) >= 20 and median(energy_kwh) > 0
+    having count(*) >= 20 and median(cast(energy_kwh as double)) > 0
 
 ),
 
@@ -180,7 +180,7 @@ final as (
         {{ coefficient_of_variation(
             'windows.energy_12m', 'windows.energy_squared_12m', 'windows.window_months'
         ) }} as power_cv_12m,
-        len(list_filter(
+        array_length(list_filter(
             windows.energies_12m, lambda energy: energy < 0.1 * windows.median_12m
         )) / windows.window_months as power_shutdown_month_share_12m,
         case

@@ -10,7 +10,7 @@ statements as (
     select
         snapshots.firm_id,
         snapshots.as_of,
-        published.*
+        published.* exclude (firm_id)
     from snapshots
     inner join {{ ref('stg_lender__annual_statement') }} as published
         on

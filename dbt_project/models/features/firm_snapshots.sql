@@ -54,7 +54,7 @@ news as (
     select
         firm_id,
         available_at,
-        max(max(delivery_seq)) over (partition by firm_id order by available_at) as through_seq
+        max(delivery_seq) as through_seq
     from pieces
     group by firm_id, available_at
 
@@ -82,17 +82,46 @@ pairs as (
 
 ),
 
+-- Of each pair, the newest news on its day or before.
+moments as (
+
+    select
+        firm_id,
+        available_at as day,
+        through_seq,
+        false as is_snapshot
+    from news
+    union all
+    select
+        firm_id,
+        as_of as day,
+        cast(null as bigint) as through_seq,
+        true as is_snapshot
+    from pairs
+
+),
+
+known as (
+
+    select
+        firm_id,
+        day,
+        is_snapshot,
+        max(through_seq) over (
+            partition by firm_id order by day
+        ) as through_seq
+    from moments
+
+),
+
 final as (
 
     select
-        pairs.firm_id,
-        pairs.as_of,
-        news.through_seq
-    from pairs
-    asof inner join news
-        on
-            pairs.firm_id = news.firm_id
-            and pairs.as_of >= news.available_at
+        firm_id,
+        day as as_of,
+        through_seq
+    from known
+    where is_snapshot and through_seq is not null
 
 )
 

@@ -33,11 +33,18 @@ loans as (
 -- When the outcome could first be told, and every later day on which a correction may change it.
 moments as (
 
-    select distinct
+    select
         firm_id,
         as_of,
         matured_at,
-        greatest(matured_at, unnest([available_at, superseded_at])) as available_at
+        greatest(matured_at, available_at) as available_at
+    from loans
+    union
+    select
+        firm_id,
+        as_of,
+        matured_at,
+        greatest(matured_at, superseded_at) as available_at
     from loans
 
 ),

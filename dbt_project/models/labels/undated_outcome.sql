@@ -1,4 +1,4 @@
-with final as (
+with versions as (
 
     select
         firm_id,
@@ -8,7 +8,14 @@ with final as (
             partition by row_id order by record_version
         ) as superseded_at
     from {{ ref('stg_lender__outcome_label') }}
-    qualify is_defaulted is not null
+
+),
+
+final as (
+
+    select *
+    from versions
+    where defaulted is not null
 
 )
 

@@ -1,0 +1,98 @@
+"""What DuckDB's SQL becomes on Spark; that the results are equal is tested there."""
+
+import pytest
+
+from features.spark.dialect import spark_type, translate
+from firmpulse.errors import BuildFailed
+
+TABLES = {
+    "facts": {
+        "bookings": {
+            "firm_id": "uuid",
+            "day": "date",
+            "due": "date",
+            "at": "timestamp",
+            "amount": "decimal(18,2)",
+            "days": "integer",
+            "place": "bigint",
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("duckdb", "spark"),
+    [
+        # DuckDB divides into doubles, Spark into decimals of few places.
+        ("amount / days", "CAST(bookings.amount AS DOUBLE) / CAST(bookings.days AS DOUBLE)"),
+        ("avg(amount)", "AVG(CAST(bookings.amount AS DOUBLE))"),
+        ("day - due", "DATEDIFF(bookings.day, bookings.due)"),
+        ("day + place", "DATE_ADD(bookings.day, CAST(bookings.place AS INT))"),
+        ("last_day(day) - 5", "DATE_SUB(LAST_DAY(bookings.day), CAST(5 AS INT))"),
+        ("day - interval 3 month", "bookings.day - INTERVAL '3' MONTH"),
+        ("day - to_months(days)", "bookings.day - MAKE_YM_INTERVAL(0, bookings.days)"),
+        # The turns of a month between them, not the months that are full.
+        (
+            "datediff('month', due, day)",
+            "((YEAR(bookings.day) - YEAR(bookings.due)) * 12 "
+            "+ MONTH(bookings.day) - MONTH(bookings.due))",
+        ),
+        # Rows without a value give none.
+        (
+            "max_by(amount, day)",
+            "MAX_BY(bookings.amount, bookings.day) FILTER(WHERE NOT bookings.amount IS NULL)",
+        ),
+        (
+            "arg_min(amount, day) filter (where days > 1)",
+            "MIN_BY(bookings.amount, bookings.day) "
+            "FILTER(WHERE bookings.days > 1 AND NOT bookings.amount IS NULL)",
+        ),
+        ("any_value(amount)", "ANY_VALUE(bookings.amount) IGNORE NULLS"),
+        ("sum(amount order by day)", "SUM(bookings.amount)"),
+        (
+            "list(days) filter (where days > 1)",
+            "NULLIF(COLLECT_LIST(bookings.days) FILTER(WHERE bookings.days > 1), ARRAY())",
+        ),
+        (
+            "list_position(['A', 'B'], firm_id)",
+            "NULLIF(ARRAY_POSITION(ARRAY('A', 'B'), bookings.firm_id), 0)",
+        ),
+        ("list(days)[2]", "TRY_ELEMENT_AT(NULLIF(COLLECT_LIST(bookings.days), ARRAY()), 2)"),
+        (
+            "epoch_us(at)",
+            "TIMESTAMPDIFF(MICROSECOND, CAST('1970-01-01 00:00:00' AS TIMESTAMP_NTZ), bookings.at)",
+        ),
+        ("cast(place as hugeint)", "CAST(bookings.place AS DECIMAL(38, 0))"),
+        ("cast(firm_id as uuid)", "CAST(bookings.firm_id AS STRING)"),
+    ],
+)
+def test_an_expression_means_the_same_on_spark(duckdb: str, spark: str) -> None:
+    query = f"select {duckdb} as found from facts.bookings group by all"
+    assert f"SELECT {spark} AS found FROM" in translate(query, TABLES, {"found": "double"})
+
+
+def test_using_means_the_first_table() -> None:
+    query = (
+        "select a.day from facts.bookings as a left join facts.bookings as b using (day) "
+        "left join facts.bookings as c using (day)"
+    )
+    found = translate(query, TABLES, {"day": "date"})
+    assert "ON a.day = b.day" in found
+    assert "ON a.day = c.day" in found
+
+
+def test_a_model_has_the_types_of_its_contract() -> None:
+    found = translate(
+        "select firm_id, place from facts.bookings",
+        TABLES,
+        {"firm_id": "uuid", "place": "hugeint"},
+    )
+    assert found.startswith(
+        "select cast(firm_id as STRING) as firm_id, cast(place as DECIMAL(38, 0)) as place from ("
+    )
+    assert spark_type("timestamp") == "TIMESTAMP_NTZ"
+
+
+def test_a_query_that_names_no_known_column_is_refused() -> None:
+    with pytest.raises(BuildFailed, match="cannot be translated for Spark"):
+        translate("select nothing_of_that_name from facts.bookings", TABLES, {"x": "double"})

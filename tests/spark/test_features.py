@@ -1,0 +1,85 @@
+"""Every fact, feature and label is the same on Spark as on DuckDB, from the same masked rows."""
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from features import build as on_duckdb
+from features import registry
+from firmpulse.settings import Settings
+from tests import vault_rows
+from tests.features import random_rows
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return a home with random rows of every source, built on DuckDB."""
+    settings = Settings(home=tmp_path_factory.mktemp("random"))
+    rows = random_rows.make(1)
+    rows["power_reading"] = [*rows["power_reading"], *_daily_readings()]
+    vault_rows.fill(settings, rows)
+    for seq in (3, 6):
+        on_duckdb.build(settings, random_rows.end_of(seq), "all")
+    return settings
+
+
+def _daily_readings() -> list[random_rows.Row]:
+    """Return a firm's use of every day around Spring Festival of 2024, 10 February."""
+    days = [date(2023, 11, 1) + timedelta(days=place) for place in range(160)]
+    return [
+        {
+            "firm": "uscc:F4", "row_id": 10_000 + place, "record_version": 1,
+            "reading_date": day, "available_at": day + timedelta(days=1), "delivery_seq": 3,
+            "kwh": 5 if date(2024, 2, 7) <= day <= date(2024, 2, 24) else 100 + place % 7,
+        }
+        for place, day in enumerate(days)
+    ]  # fmt: skip
+
+
+def test_spark_and_duckdb_build_the_same_tables(home: Settings, spark: Any) -> None:
+    from features.spark import build, comparison
+
+    assert build.export_rows(home) > 1_000
+    build.build(home, spark)
+    found = comparison.compare(home)
+    assert found.filter(pl.col("differing") > 0).is_empty(), found
+    assert found["rows"].to_list() == found["rows_on_spark"].to_list()
+    # Nothing is the same because there is nothing.
+    assert found.filter(pl.col("rows") == 0).is_empty(), found
+    _assert_known(home, build.results_folder(home))
+
+    _change_a_value(build.results_folder(home))
+    apart = comparison.compare(home).filter(pl.col("differing") > 0)
+    assert apart["table"].to_list() == ["features.feat_bank_monthly"]
+    assert apart["differing"].to_list() == [1]
+
+
+def _assert_known(home: Settings, results: Path) -> None:
+    """Assert that random rows bring each feature to a value somewhere."""
+    for view, names in _by_view(home).items():
+        built = pl.read_parquet(results / "features" / view / "*.parquet")
+        empty = [name for name in names if built[name].null_count() == built.height]
+        assert not empty, f"{view}: {empty}"
+
+
+def _by_view(home: Settings) -> dict[str, list[str]]:
+    views: dict[str, list[str]] = {}
+    for feature in registry.load(home).features:
+        views.setdefault(feature.view, []).append(feature.name)
+    return views
+
+
+def _change_a_value(results: Path) -> None:
+    folder = results / "features" / "feat_bank_monthly"
+    built = pl.read_parquet(folder / "*.parquet").with_row_index()
+    name = "bank_operating_in_mean_6m"
+    place = int(built.filter(pl.col(name).is_not_null())["index"][0])
+    changed = pl.when(pl.col("index") == place).then(pl.col(name) * 1.001 + 1).otherwise(name)
+    for path in folder.glob("*.parquet"):
+        path.unlink()
+    built.with_columns(changed.alias(name)).drop("index").write_parquet(folder / "a.parquet")
