@@ -9,7 +9,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test spark test-spark lint up down docs sbom lock clean
+.PHONY: help install run test spark test-spark lint up down docs sbom audit lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,7 @@ SPARK := .venv-spark
 spark: $(SPARK)/.installed ## Install everything and Spark into .venv-spark; needs Java 17
 
 $(SPARK)/.installed: $(STAMP) requirements-spark.lock
+	@command -v java >/dev/null || { echo "Spark needs Java 17; install it, then call make again"; exit 1; }
 	@test -d $(SPARK) || $(PYTHON) -m venv $(SPARK)
 	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
 		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
@@ -72,6 +73,11 @@ sbom: $(STAMP) ## Write sbom.cdx.json: every package of the lock with its hashes
 	@$(RUN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
 		--index-url urn:requirements.lock --output-reproducible --validate --output-file sbom.cdx.json
 
+# With OSV_URL=…, a service of the same interface that a closed network has.
+audit: $(STAMP) ## Look every package of the lock up in the OSV advisories; needs the network or OSV_URL
+	@$(RUN)/pip-audit --requirement requirements.lock --disable-pip --require-hashes \
+		--vulnerability-service osv $(if $(OSV_URL),--osv-url $(OSV_URL)) --progress-spinner off
+
 lock: ## Resolve the dependencies anew (for maintainers)
 	@$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
@@ -83,4 +89,4 @@ lock: ## Resolve the dependencies anew (for maintainers)
 clean: ## Remove the environment and everything local, keys and vault included
 	@echo "This removes $(VENV) and $(FIRMPULSE_HOME) with its keys; without them the vault is unreadable."
 	@printf "Type yes to go on: "; read answer; [ "$$answer" = yes ]
-	@rm -rf $(VENV) "$(FIRMPULSE_HOME)"
+	@rm -rf $(VENV) $(SPARK) "$(FIRMPULSE_HOME)"

@@ -1,6 +1,6 @@
 """Scores firms on a Spark cluster: the same function, batch by batch, under `mapInArrow`.
 
-Spark is in an environment of its own, `make test-spark`, and nothing else imports this module.
+Spark is in an environment of its own, `make spark`, and nothing else imports this module.
 """
 
 from collections.abc import Iterator

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -53,11 +54,18 @@ def server() -> Iterator[str]:
         assert done.returncode == 0, done.stderr
 
     try:
-        run(binaries / "initdb", "-D", cluster, "-U", "firmpulse", "-A", "trust", "-N")
+        password = secrets.token_hex(16)
+        told = folder / "password"
+        told.write_text(password)
+        told.chmod(0o644)
+        run(
+            binaries / "initdb", "-D", cluster, "-U", "firmpulse", "-A", "scram-sha-256",
+            "--pwfile", told, "-N",
+        )  # fmt: skip
         options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
         run(binaries / "pg_ctl", "-D", cluster, "-w", "-l", folder / "log", "-o", options, "start")
         try:
-            yield f"postgresql://firmpulse@/postgres?host={folder}"
+            yield f"postgresql://firmpulse:{password}@/postgres?host={folder}"
         finally:
             run(binaries / "pg_ctl", "-D", cluster, "-m", "immediate", "stop")
     finally:

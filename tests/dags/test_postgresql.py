@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
-from firmpulse import servers
+from firmpulse import servers, services
 from firmpulse.settings import Settings, with_driver
 from tests.consent import postgresql
 from tests.dags.test_servers import call, firmpulse
@@ -37,9 +38,23 @@ def _tables(settings: Settings, setting: str) -> set[str]:
         return set(sa.inspect(connection).get_table_names())
 
 
+def _arguments_with(settings: Settings, password: str) -> list[str]:
+    """Return the commands of the servers that any user of the machine could read it from."""
+    sessions = [found.session for name in servers.NAMES if (found := services.find(settings, name))]
+    assert sessions
+    commands = [
+        " ".join(process.cmdline())
+        for process in psutil.process_iter()
+        if any(services._is_in(process, session) for session in sessions)
+    ]
+    return [command for command in commands if password in command]
+
+
 def test_servers_and_a_night_work_on_it_and_no_file_of_sqlite_is_made(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    password = sa.make_url(settings.control_url or "").password
+    assert isinstance(password, str)
     for setting in NAMES.values():
         monkeypatch.setenv(f"FIRMPULSE_{setting.upper()}", getattr(settings, setting))
     try:
@@ -54,6 +69,7 @@ def test_servers_and_a_night_work_on_it_and_no_file_of_sqlite_is_made(
         assert "run_nightly" in {dag["dag_id"] for dag in dags}
         experiments = call(f"{known.mlflow}/api/2.0/mlflow/experiments/search", {"max_results": 5})
         assert experiments["experiments"][0]["name"] == "Default"
+        assert _arguments_with(settings, password) == []
     finally:
         firmpulse(settings, "down")
     with pytest.raises(AssertionError, match="the inbox is empty"):
@@ -61,7 +77,10 @@ def test_servers_and_a_night_work_on_it_and_no_file_of_sqlite_is_made(
     assert "dag_run" in _tables(settings, "airflow_db_url")
     assert "model_versions" in _tables(settings, "mlflow_uri")
     assert "audit" in " ".join(_tables(settings, "control_url"))
-    assert list(settings.root.rglob("*.db")) == []
+    files = [path for path in settings.root.rglob("*") if path.is_file()]
+    assert [path for path in files if path.suffix == ".db"] == []
+    assert len(files) > 20
+    assert [path for path in files if password.encode() in path.read_bytes()] == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from features import build as on_duckdb
 from features import registry
+from firmpulse.calendar import month_end
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.features import random_rows
@@ -21,24 +22,41 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return a home with random rows of every source, built on DuckDB."""
     settings = Settings(home=tmp_path_factory.mktemp("random"))
     rows = random_rows.make(1)
-    rows["power_reading"] = [*rows["power_reading"], *_daily_readings()]
+    for table, more in _of_one_firm().items():
+        rows[table] += more
     vault_rows.fill(settings, rows)
     for seq in (3, 6):
         on_duckdb.build(settings, random_rows.end_of(seq), "all")
     return settings
 
 
-def _daily_readings() -> list[random_rows.Row]:
-    """Return a firm's use of every day around Spring Festival of 2024, 10 February."""
+def _of_one_firm() -> dict[str, list[random_rows.Row]]:
+    """Return what random rows are too few for: uses of every day, a quarter's returns."""
     days = [date(2023, 11, 1) + timedelta(days=place) for place in range(160)]
-    return [
+    holiday = (date(2024, 2, 7), date(2024, 2, 24))
+    uses = [
+        {"reading_date": day, "kwh": 5 if holiday[0] <= day <= holiday[1] else 90 + day.day % 7}
+        for day in days
+    ]
+    returns = [
         {
-            "firm": "uscc:F4", "row_id": 10_000 + place, "record_version": 1,
-            "reading_date": day, "available_at": day + timedelta(days=1), "delivery_seq": 3,
-            "kwh": 5 if date(2024, 2, 7) <= day <= date(2024, 2, 24) else 100 + place % 7,
+            "period_start": date(2024, month, 1), "period_end": month_end(date(2024, month, 1)),
+            "form_column": "MONTH", "filed_at": date(2024, month + 1, 9), "sales_standard": 300,
+            "due_date": date(2024, month + 1, 15), "output_tax": 9, "input_tax": 8, "payable": 1,
         }
-        for place, day in enumerate(days)
+        for month in (1, 2, 3)
     ]  # fmt: skip
+    quarter = {
+        "period_kind": "QUARTER", "period_start": date(2024, 1, 1),
+        "period_end": date(2024, 3, 31), "filed_at": date(2024, 4, 20), "revenue": 1000,
+        "profit": 70,
+    }  # fmt: skip
+    tables = {"power_reading": uses, "tax_vat_return": returns, "tax_cit_return": [quarter]}
+    known = {"record_version": 1, "available_at": date(2024, 4, 21), "delivery_seq": 3}
+    return {
+        table: [{"firm": "uscc:F4", "row_id": 10_000 + n} | known | row for n, row in enumerate(of)]
+        for table, of in tables.items()
+    }
 
 
 def test_spark_and_duckdb_build_the_same_tables(home: Settings, spark: Any) -> None:
