@@ -120,9 +120,11 @@ def _start_mlflow(settings: Settings, port: int) -> Service:
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.mlflow_artifacts.as_uri(),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
     }
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    return services.start(settings, "mlflow", [*command, "--workers", "1"], env, address)
+    options = ["--workers", "1", "--app-name", "firmpulse"]
+    return services.start(settings, "mlflow", [*command, *options], env, address)
 
 
 def _start_airflow(settings: Settings, port: int) -> list[Service]:

@@ -125,6 +125,26 @@ def _check_up(settings: Settings, night: date) -> None:
     assert after["start_date"] < before["end_date"] < begun
     assert settings.scores_path.exists()
     _listens_on_this_machine_only(settings)
+    _serves_models_alone(known.mlflow)
+
+
+def _serves_models_alone(mlflow: str) -> None:
+    """Assert that MLflow's page brings no assistant, which would run commands on this machine."""
+    assert call(f"{mlflow}/ajax-api/3.0/mlflow/server-info")
+    versions = call(f"{mlflow}/api/2.0/mlflow/registered-models/search?max_results=5")
+    assert versions == {}
+    for path in (
+        "ajax-api/3.0/mlflow/assistant/config",
+        "ajax-api/3.0/mlflow/assistant/providers",
+        "ajax-api/3.0/mlflow/mcp-servers",
+        "ajax-api/3.0/jobs/search",
+        "gateway/mlflow/v1/models",
+    ):
+        with pytest.raises(urllib.error.HTTPError, match=r"404|405"):
+            call(f"{mlflow}/{path}")
+    for path in ("assistant/config", "assistant/message", "mcp-servers"):
+        with pytest.raises(urllib.error.HTTPError, match=r"404|405"):
+            call(f"{mlflow}/ajax-api/3.0/mlflow/{path}", {"message": "ls"})
 
 
 def _nights(runs: str, token: str) -> list[dict[str, Any]]:
