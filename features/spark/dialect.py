@@ -6,6 +6,7 @@ and passes over nulls where Spark does not.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import sqlglot
@@ -21,6 +22,12 @@ from firmpulse.errors import BuildFailed
 
 Columns = Mapping[str, str]
 """Name of a column → its DuckDB type."""
+
+# Functions that Spark knows and sqlglot does not, or that features.spark.build brings.
+_ON_SPARK = {
+    "array_position", "array_repeat", "bit_count", "date_add", "date_sub", "make_ym_interval",
+    "spring_festival", "trade_graph", "try_element_at",
+}  # fmt: skip
 
 # Types that sqlglot does not know: those of our own functions, see features.dbt_functions, and some
 # of DuckDB's.
@@ -70,6 +77,11 @@ def translate(sql: str, tables: Mapping[str, Mapping[str, Columns]], columns: Co
     # Innermost first, so that what a rule moves is translated already.
     for node in reversed(list(query.find_all(exp.Expr))):
         _rewrite(node)
+    for call in query.find_all(exp.Anonymous):
+        if call.name.lower() not in _ON_SPARK:
+            raise BuildFailed(
+                f"no rule brings {call.name.lower()}() to Spark; add one to {Path(__file__).name}"
+            )
     inner = query.sql(dialect=_Spark, unsupported_level=ErrorLevel.RAISE)
     casts = ", ".join(
         f"cast({name} as {spark_type(duckdb_type)}) as {name}"

@@ -32,7 +32,8 @@ def _show(known: servers.Addresses, settings: Settings, console: Console) -> Non
         f"\n[bold]Airflow[/]  {known.airflow}  "
         f"user {escape(known.user)}, password {escape(known.password)}"
     )
-    console.print(f"[bold]MLflow[/]   {known.mlflow}")
+    # Its front page is for language models; this one has the experiments and the model registry.
+    console.print(f"[bold]MLflow[/]   {known.mlflow}/#/experiments?workflowType=machine_learning")
     console.print(f"Logs in {escape(str(settings.logs_dir))}; stop both with: firmpulse down\n")
     console.print("Run a night (the schedule runs every night from now on by itself):")
     print(*servers.trigger_lines(known, servers.newest_night(settings)), sep="\n")

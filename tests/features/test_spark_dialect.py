@@ -1,9 +1,14 @@
 """What DuckDB's SQL becomes on Spark; that the results are equal is tested there."""
 
+from pathlib import Path
+
 import pytest
+import sqlglot
 
 from features.spark.dialect import spark_type, translate
+from firmpulse import dbt_runner
 from firmpulse.errors import BuildFailed
+from firmpulse.settings import Settings
 
 TABLES = {
     "facts": {
@@ -91,6 +96,32 @@ def test_a_model_has_the_types_of_its_contract() -> None:
         "select cast(firm_id as STRING) as firm_id, cast(place as DECIMAL(38, 0)) as place from ("
     )
     assert spark_type("timestamp") == "TIMESTAMP_NTZ"
+
+
+def test_a_function_without_a_rule_is_refused() -> None:
+    with pytest.raises(BuildFailed, match=r"no rule brings list_zip\(\) to Spark; add one to dial"):
+        translate("select list_zip([days], [place]) as x from facts.bookings", TABLES, {"x": "int"})
+
+
+@pytest.mark.slow
+def test_every_model_is_translated(tmp_path: Path) -> None:
+    models = ("path:models/facts", "path:models/features", "path:models/labels")
+    compiled = dbt_runner._invoke(
+        Settings(home=tmp_path), ["compile", "--select", *models, "--no-write-json"]
+    )
+    manifest = dbt_runner._manifest(Settings(home=tmp_path))
+    tables: dict[str, dict[str, dict[str, str]]] = {}
+    for node in [*manifest.nodes.values(), *manifest.sources.values()]:
+        if node.resource_type in ("model", "source") and node.columns:
+            columns = {name: column.data_type for name, column in node.columns.items()}
+            tables.setdefault(node.schema, {})[node.name] = columns
+    nodes = [result.node for result in compiled.results]
+    found = {node.name: node for node in nodes if node.resource_type == "model"}
+    assert len(found) == 36
+    for name, node in found.items():
+        sql = node.compiled_code.replace('"warehouse".', "")
+        spark = translate(sql, tables, tables[node.schema][name])
+        assert sqlglot.parse_one(spark, read="spark").named_selects == list(node.columns)
 
 
 def test_a_query_that_names_no_known_column_is_refused() -> None:
