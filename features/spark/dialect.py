@@ -6,7 +6,6 @@ and passes over nulls where Spark does not.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import sqlglot
@@ -28,6 +27,9 @@ _ON_SPARK = {
     "array_position", "array_repeat", "bit_count", "date_add", "date_sub", "make_ym_interval",
     "spring_festival", "trade_graph", "try_element_at",
 }  # fmt: skip
+
+# What is the same in any order but for its last bits.
+_SUMS = (exp.Sum, exp.Avg, exp.StddevPop, exp.RegrSlope, exp.Corr)
 
 # Types that sqlglot does not know: those of our own functions, see features.dbt_functions, and some
 # of DuckDB's.
@@ -80,7 +82,8 @@ def translate(sql: str, tables: Mapping[str, Mapping[str, Columns]], columns: Co
     for call in query.find_all(exp.Anonymous):
         if call.name.lower() not in _ON_SPARK:
             raise BuildFailed(
-                f"no rule brings {call.name.lower()}() to Spark; add one to {Path(__file__).name}"
+                f"no rule brings {call.name.lower()}() to Spark; add one to "
+                "features/spark/dialect.py"
             )
     inner = query.sql(dialect=_Spark, unsupported_level=ErrorLevel.RAISE)
     casts = ", ".join(
@@ -150,15 +153,17 @@ def _rewrite(node: exp.Expr) -> None:
             node.set("expression", _double(node.expression))
         case exp.Sub() | exp.Add() if _is(node.left, "date") and not _is(node.right, "interval"):
             _replace(node, _moved(node))
-        case exp.Order() if isinstance(node.parent, exp.Func):
+        case exp.Order() if isinstance(node.parent, _SUMS):
             # A fixed order gives DuckDB the same bits each time; Spark has none to give.
             node.replace(node.this)
+        case exp.Order() if isinstance(node.parent, exp.Func):
+            raise BuildFailed(f"{node.parent.sql()} hangs on an order, which Spark does not keep")
         case exp.Avg() | exp.Median():
             node.set("this", _double(node.this))
         case exp.DateDiff() if node.unit and node.unit.name.upper() == "MONTH":
             _replace(node, _months_between(node))
         case exp.ArrayAgg():
-            # Nothing collected is null on DuckDB.
+            # Nothing collected is null on DuckDB. Spark leaves nulls out, so the model has to.
             whole = node.parent if isinstance(node.parent, exp.Filter) else node
             whole.replace(exp.func("nullif", whole.copy(), exp.Array()))
         case exp.ArgMax() | exp.ArgMin():
@@ -228,9 +233,8 @@ def _rewrite_call(node: exp.Anonymous) -> None:
             since = "timestampdiff(microsecond, timestamp_ntz'1970-01-01 00:00:00', {})"
             _replace(node, _parsed(since, arguments[0]))
         case "isfinite":
-            _replace(
-                node, _parsed("abs({}) < double('infinity') and not isnan({})", *arguments * 2)
-            )
+            finite = "(abs({}) < double('infinity') and not isnan({}))"
+            _replace(node, _parsed(finite, *arguments * 2))
         case "list_resize":
             filled = "slice(concat({}, array_repeat(cast({} as double), {})), 1, {})"
             values, length, padding = arguments

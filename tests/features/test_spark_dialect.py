@@ -67,6 +67,10 @@ TABLES = {
             "epoch_us(at)",
             "TIMESTAMPDIFF(MICROSECOND, CAST('1970-01-01 00:00:00' AS TIMESTAMP_NTZ), bookings.at)",
         ),
+        (
+            "not isfinite(place)",
+            "NOT (ABS(bookings.place) < CAST('infinity' AS DOUBLE) AND NOT ISNAN(bookings.place))",
+        ),
         ("cast(place as hugeint)", "CAST(bookings.place AS DECIMAL(38, 0))"),
         ("cast(firm_id as uuid)", "CAST(bookings.firm_id AS STRING)"),
     ],
@@ -99,8 +103,13 @@ def test_a_model_has_the_types_of_its_contract() -> None:
 
 
 def test_a_function_without_a_rule_is_refused() -> None:
-    with pytest.raises(BuildFailed, match=r"no rule brings list_zip\(\) to Spark; add one to dial"):
+    with pytest.raises(BuildFailed, match=r"no rule brings list_zip\(\) to Spark; add one to feat"):
         translate("select list_zip([days], [place]) as x from facts.bookings", TABLES, {"x": "int"})
+
+
+def test_a_list_in_an_order_is_refused() -> None:
+    with pytest.raises(BuildFailed, match="hangs on an order, which Spark does not keep"):
+        translate("select list(days order by day) as x from facts.bookings", TABLES, {"x": "int"})
 
 
 @pytest.mark.slow
