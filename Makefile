@@ -26,7 +26,7 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
 		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 		$(RUN)/uv pip sync --quiet --python $(RUN)/python --require-hashes requirements.lock || \
-		$(RUN)/python -m pip install --quiet --require-hashes -r requirements.lock
+		$(RUN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e . || \
 		$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps --no-build-isolation -e .
 	@touch $@
