@@ -294,7 +294,10 @@ def _dump(url: sa.URL, target: Path) -> None:
             f"pg_dump is not on the PATH, so the database {url.database} cannot be copied; "
             f"install postgresql-client"
         )
-    address = url.set(drivername="postgresql", password=None).render_as_string()
+    # `url.set(password=None)` would leave the password as it is.
+    address = sa.URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, url.query
+    ).render_as_string()
     done = subprocess.run(  # noqa: S603 - a fixed program; the password is in no argument
         [program, "--format=custom", f"--file={target}", f"--dbname={address}"],
         env={**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})},
