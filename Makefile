@@ -17,6 +17,8 @@ help: ## List the targets
 install: $(STAMP) ## Install everything from the hash-pinned lock into .venv
 
 # uv is fetched first by pip, with its own hash. It takes the package index that pip is set up with.
+# Packages are compiled here: where Python may not write (a service's own account, many containers),
+# each process would compile thousands of modules anew, and take twice as long to start.
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Firmpulse needs Python 3.11, 3.12 or 3.13; call: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -25,7 +27,7 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	@$(RUN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
 		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
-		$(RUN)/uv pip sync --quiet --python $(RUN)/python --require-hashes requirements.lock || \
+		$(RUN)/uv pip sync --quiet --compile-bytecode --python $(RUN)/python --require-hashes requirements.lock || \
 		$(RUN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e . || \
 		$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps --no-build-isolation -e .
@@ -52,7 +54,7 @@ $(SPARK)/.installed: $(STAMP) requirements-spark.lock
 	@test -d $(SPARK) || $(PYTHON) -m venv $(SPARK)
 	@index=$$($(RUN)/python -m pip config get global.index-url 2>/dev/null); \
 		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
-		$(RUN)/uv pip sync --quiet --python $(SPARK)/bin/python --require-hashes requirements-spark.lock
+		$(RUN)/uv pip sync --quiet --compile-bytecode --python $(SPARK)/bin/python --require-hashes requirements-spark.lock
 	@$(RUN)/uv pip install --quiet --python $(SPARK)/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 
