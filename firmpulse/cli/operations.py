@@ -10,6 +10,9 @@ from firmpulse import servers
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
+# Of a backfill to be created, a second apart.
+_ATTEMPTS = 10
+
 
 def up(
     airflow_port: Annotated[int, typer.Option(help="Port of Airflow; the next free one.")] = 8080,
@@ -58,7 +61,30 @@ def airflow(context: typer.Context) -> None:
     port = int(server.address.rpartition(":")[2]) if server else airflow_env.DEFAULT_PORT
     env = airflow_env.environment(settings, port) | airflow_env.server_secret(settings)
     command = [sys.executable, "-m", "airflow", *context.args]
+    if context.args[:2] == ["backfill", "create"] and settings.airflow_url.startswith("sqlite"):
+        raise typer.Exit(_until_not_locked(command, {**os.environ, **env}))
     os.execve(sys.executable, command, {**os.environ, **env})  # noqa: S606 - no shell
+
+
+def _until_not_locked(command: list[str], env: dict[str, str]) -> int:
+    """Run a command that Airflow undoes as a whole where another wrote to SQLite in between."""
+    import subprocess
+    import time
+
+    for left in reversed(range(_ATTEMPTS)):
+        done = subprocess.run(  # noqa: S603 - no shell
+            command,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0 or "database is locked" not in done.stdout or not left:
+            break
+        time.sleep(1)
+    print(done.stdout, end="")
+    return done.returncode
 
 
 def register(app: typer.Typer) -> None:

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from firmpulse import warehouse
+from firmpulse.cli import operations
 from firmpulse.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,3 +130,28 @@ def test_every_command_is_documented() -> None:
     for name in commands:
         called = (f"firmpulse {name}", f"make {name}")
         assert any(call in documented for call in called), name
+
+
+@pytest.mark.parametrize(("locked", "code", "calls"), [(0, 0, 1), (2, 0, 3), (99, 1, 3)])
+def test_a_backfill_that_met_a_locked_database_is_created_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: int, code: int, calls: int
+) -> None:
+    monkeypatch.setattr(operations, "_ATTEMPTS", 3)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    program = """
+import pathlib, sys
+told = pathlib.Path(sys.argv[1])
+before = len(told.read_text()) if told.exists() else 0
+told.write_text("." * (before + 1))
+sys.exit("OperationalError: database is locked" if before < int(sys.argv[2]) else 0)
+"""
+    told = tmp_path / "calls"
+    command = [sys.executable, "-c", program, str(told), str(locked)]
+    assert operations._until_not_locked(command, dict(os.environ)) == code
+    assert len(told.read_text()) == calls
+
+
+def test_another_error_of_a_backfill_is_told_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-c", "import sys; sys.exit('no such DAG')"]
+    assert operations._until_not_locked(command, dict(os.environ)) == 1
+    assert capfd.readouterr().out == "no such DAG\n"
