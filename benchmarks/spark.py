@@ -63,10 +63,9 @@ def _options() -> argparse.Namespace:
 
 def _build(settings: Settings, spark: Any, firms: int, months: int) -> None:
     exporting, rows = _timed(lambda: on_spark.export_rows(settings))
-    models = ("path:models/facts", "path:models/features", "path:models/labels")
     night = on_duckdb.newest_night(settings).isoformat()
     duckdb, _ = _timed(
-        lambda: dbt_runner.build(settings, models, {"as_of": night}, full_refresh=True)
+        lambda: dbt_runner.build(settings, on_spark.MODELS, {"as_of": night}, full_refresh=True)
     )
     built = on_spark.build(settings, spark)
     found = comparison.compare(settings)

@@ -59,7 +59,7 @@ def build(
                 "insert into warehouse.ops.nights values (?) on conflict do nothing", [as_of]
             )
     with runlog.step(settings, as_of, "build", stage) as step:
-        variables = {"as_of": as_of.isoformat()} | _only(only)
+        variables = {"as_of": as_of.isoformat()} | only_dates(only)
         return _run(settings, SELECTORS[stage], variables, full_refresh, step)
 
 
@@ -93,14 +93,15 @@ def backfill(
         raise NotReadyError(
             f"there are no snapshots from {dates[0]} to {dates[1]}; the newest night is {newest}"
         )
-    variables = {"as_of": newest.isoformat()} | _only(dates)
+    variables = {"as_of": newest.isoformat()} | only_dates(dates)
     with runlog.step(settings, newest, "backfill", ", ".join(views)) as step:
         _run(settings, views, variables, dates is None, step)
         step.rows_out = rows * len(views)
     return BackfillReport(dict.fromkeys(views, rows), step.seconds)
 
 
-def _only(dates: tuple[date, date] | None) -> dict[str, str]:
+def only_dates(dates: tuple[date, date] | None) -> dict[str, str]:
+    """Return the project's variables that build features at these dates and no other."""
     if dates is None:
         return {}
     return {"rebuild_from": dates[0].isoformat(), "rebuild_to": dates[1].isoformat()}

@@ -9,6 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
+from features.build import SELECTORS, only_dates
 from features.dbt_functions import spring_festival, trade_graph
 from firmpulse import dbt_runner, warehouse
 from firmpulse.dbt_runner import NodeOutcome
@@ -18,7 +21,7 @@ from firmpulse.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_MODELS = ("path:models/facts", "path:models/features", "path:models/labels")
+MODELS = (*SELECTORS["facts"], *SELECTORS["features"])
 _SCHEMAS = ("staging", "ops", "facts", "features", "labels")
 _BROKEN_RULE = "org.apache.spark.sql.catalyst.optimizer.RemoveRedundantAliases"
 _PLACES = "array<struct<node: bigint, cycle_share: double, supplier_rank: double>>"
@@ -67,14 +70,19 @@ def export_rows(settings: Settings) -> int:
             path = folder / schema / table
             path.mkdir(parents=True)
             relation = connection.table(f'warehouse.{schema}."{table}"')
-            columns = ", ".join(
-                f'"{name}"::varchar as "{name}"' if str(kind) == "UUID" else f'"{name}"'
-                for name, kind in zip(relation.columns, relation.types, strict=True)
-            )
-            plain = relation.project(columns)
+            plain = with_text_tokens(relation)
             plain.write_parquet(str(path / "rows.parquet"), compression="zstd")
             exported += len(plain)
     return exported
+
+
+def with_text_tokens(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return the relation with its tokens as text, as Spark has them."""
+    columns = ", ".join(
+        f'"{name}"::varchar as "{name}"' if str(kind) == "UUID" else f'"{name}"'
+        for name, kind in zip(relation.columns, relation.types, strict=True)
+    )
+    return relation.project(columns)
 
 
 def local_session(settings: Settings) -> "SparkSession":
@@ -135,10 +143,8 @@ def build(
         spark.sql(f"create schema {schema} location '{results / schema}'")
     for path in sorted(rows.glob("*/*")):
         spark.catalog.createTable(f"{path.parent.name}.{path.name}", str(path), source="parquet")
-    variables = {"as_of": "1900-01-01"}
-    if only:
-        variables |= {"rebuild_from": only[0].isoformat(), "rebuild_to": only[1].isoformat()}
-    nodes = dbt_runner.build_on_spark(settings, _MODELS, variables)
+    variables = {"as_of": "1900-01-01"} | only_dates(only)
+    nodes = dbt_runner.build_on_spark(settings, MODELS, variables)
     return SparkBuild(nodes, time.monotonic() - began)
 
 

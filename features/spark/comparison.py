@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from features.spark.build import results_folder
+from features.spark.build import results_folder, with_text_tokens
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
@@ -35,12 +35,7 @@ def compare(settings: Settings) -> pl.DataFrame:
     with warehouse.connect(settings) as connection:
         for path in paths:
             name = f"{path.parent.name}.{path.name}"
-            relation = connection.table(f"warehouse.{name}")
-            columns = ", ".join(
-                f'"{column}"::varchar as "{column}"' if str(kind) == "UUID" else f'"{column}"'
-                for column, kind in zip(relation.columns, relation.types, strict=True)
-            )
-            ours = relation.project(columns).pl()
+            ours = with_text_tokens(connection.table(f"warehouse.{name}")).pl()
             theirs = pl.read_parquet(path / "*.parquet").select(ours.columns)
             found.append({"table": name} | _compare(ours, theirs))
     return pl.DataFrame(found)
