@@ -53,11 +53,8 @@ def raw_cell(column: Column, layout: Layout) -> str:
         return literal(layout.constants[column.name])
     if column.name not in layout.positions:
         return "null::varchar"
-    position = layout.positions[column.name]
-    if layout.format == "csv":
-        return ident(f"c{position}")
-    cell = ident(layout.names[position])
-    return cell if is_typed(column, layout) else f"cast({cell} as varchar)"
+    cell = f"c{layout.positions[column.name]}"
+    return cell if layout.format == "csv" or is_typed(column, layout) else f"cast({cell} as varchar)"
 
 
 def tidied(column: Column) -> str:

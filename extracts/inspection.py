@@ -29,7 +29,7 @@ class Layout:
 
     # What DuckDB reads: csv, or parquet.
     format: str
-    # Contract column to its position (CSV) or name (Parquet) in the file.
+    # Contract column to its position in the file.
     positions: Mapping[str, int]
     names: tuple[str, ...]
     # Physical type of each name, Parquet only; string where a cell is read by its text.

@@ -13,6 +13,8 @@ from extracts.sql import ident, idents, literal, literals
 
 # Between the parts of a hashed key; no tidied text holds a control character.
 _SEPARATOR = "chr(31)"
+# What DuckDB would add to a file's own columns: from the names of its folders, or a column of names.
+_ONLY_CELLS = "hive_partitioning = false, union_by_name = false, filename = false"
 # DuckDB repeats an expression wherever a filter over it is pushed to, and a check of a row repeats
 # the reading of all its cells. Through an expression that is new each time, no filter is pushed.
 _COMPUTE_ONCE = "cast(random() * 0 as integer)"
@@ -24,7 +26,7 @@ def texts_table(name: str, layout: Layout) -> str:
     One row per record: file_no, line and `c<position>`. `line` stays null for a delivered file,
     where the order of the rows gives it.
     """
-    cells = (f"{column} varchar" for column in _csv_columns(layout))
+    cells = (f"{column} varchar" for column in _columns(layout))
     columns = ", ".join(["file_no integer", "line bigint", *cells])
     return f"create or replace temp table {ident(name)} ({columns})"
 
@@ -33,11 +35,12 @@ def load_texts(name: str, files: Sequence[Inspected]) -> str:
     """Return the statement that fills a table of `texts_table`, in file order."""
     layout = files[0].layout
     line = "null" if layout.line_position is None else f"cast(c{layout.line_position} as bigint)"
-    values = ", ".join([_by_file([f.number for f in files]), line, *_csv_columns(layout)])
+    values = ", ".join([_by_file([f.number for f in files]), line, *_columns(layout)])
     return f"insert into {ident(name)} select {values} from {_csv_scan(files)}"  # noqa: S608 — quoted
 
 
-def _csv_columns(layout: Layout) -> list[str]:
+def _columns(layout: Layout) -> list[str]:
+    """Return the columns of a file that the contract knows, by position."""
     return [f"c{position}" for position in sorted(set(layout.positions.values()))]
 
 
@@ -46,8 +49,10 @@ def _csv_scan(files: Sequence[Inspected]) -> str:
     positions = range(len(files[0].layout.names))
     columns = ", ".join(f"'c{position}': 'varchar'" for position in positions)
     return (
-        f"read_csv({paths}, columns = {{{columns}}}, auto_detect = false, header = false, "
-        f"skip = 1, delim = ',', quote = '\"', escape = '\"', strict_mode = true, "
+        f"read_csv({paths}, columns = {{{columns}}}, auto_detect = false, {_ONLY_CELLS}, "
+        f"header = false, skip = 1, delim = ',', quote = '\"', escape = '\"', comment = '', "
+        f"nullstr = '', compression = 'none', encoding = 'utf-8', normalize_names = false, "
+        f"null_padding = false, strict_mode = true, "
         f"store_rejects = true, rejects_table = 'broken_lines', rejects_scan = 'broken_scans')"
     )
 
@@ -66,9 +71,15 @@ class Rows:
 
 
 def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Rows:
-    """Return the rows of Parquet files; with `rows`, only these of a single one, from 0."""
+    """Return the rows of Parquet files; with `rows`, only these of a single one, from 0.
+
+    Columns are named by their position: DuckDB looks names up without regard to case, and gives
+    the second of two such names another one. A column that is named like one of DuckDB's own, such
+    as `file_row_number`, has its position for a name too and hides nothing.
+    """
     paths = literals(str(file.path) for file in files)
-    relation = f"read_parquet({paths}, file_row_number = true)"
+    own = idents(f"c{position}" for position in range(len(files[0].layout.names)))
+    relation = f"read_parquet({paths}, {_ONLY_CELLS}) as cells_by_position({own})"
     first = 0
     if rows is not None:
         first = -rows.start
@@ -139,12 +150,8 @@ from judged
 def reading(file: Inspected) -> str:
     """Return a query that reads every cell of a file that the contract knows."""
     layout = file.layout
-    if layout.format == "csv":
-        names, relation = _csv_columns(layout), _csv_scan([file])
-    else:
-        names = [layout.names[position] for position in layout.positions.values()]
-        relation = rows_of_parquet([file]).relation
-    hashes = ", ".join(["count(*)", *(f"max(hash({ident(name)}))" for name in names)])
+    relation = _csv_scan([file]) if layout.format == "csv" else rows_of_parquet([file]).relation
+    hashes = ", ".join(["count(*)", *(f"max(hash({name}))" for name in _columns(layout))])
     return f"select {hashes} from {relation}"  # noqa: S608 — quoted
 
 
