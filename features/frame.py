@@ -71,10 +71,12 @@ def frame(
 
     Raises:
         KeyError: a name is not in the registry.
-        ContractError: the spine lacks a key, a key is null, or a firm_id is no token.
+        ContractError: the spine lacks a key, a key is null, a firm_id is no token, or a column of
+            the spine is named like one that would be added.
     """
     wanted = list(names) if names is not None else list(registry.names())
     table = spine.to_arrow() if isinstance(spine, pl.DataFrame) else spine
+    _require_room(table, [SNAPSHOT_ON, *wanted] if with_snapshot else wanted)
     fetched = _fetch(connection, registry, wanted, _keys(table), max_age_days)
     if not with_snapshot:
         del fetched[SNAPSHOT_ON]
@@ -83,6 +85,20 @@ def frame(
     for name, values in fetched.items():
         table = table.append_column(name, values)
     return table
+
+
+def _require_room(spine: Any, added: Sequence[str]) -> None:
+    """Refuse a spine with two columns of one name, before or after features are added."""
+    own = spine.column_names
+    twice = sorted({name for name in own if own.count(name) > 1})
+    if twice:
+        raise ContractError(f"the spine has two columns {twice[0]}; name one of them otherwise")
+    taken = [name for name in added if name in own]
+    if taken:
+        raise ContractError(
+            f"the spine already has {len(taken)} of the columns that are added "
+            f"(first: {taken[0]}); rename or drop them"
+        )
 
 
 def _keys(spine: Any) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from features.registry import FeatureMeta
+from firmpulse.errors import ContractError
 
 
 def withhold(
@@ -16,11 +17,16 @@ def withhold(
         rows: firm_id (String) and feature columns; features that it lacks are passed over.
         features: definitions, with the sources that each rests on.
         granted: firm_id and source of the grants in force; further columns are not read.
+
+    Raises:
+        ContractError: a column is named like the mark of a grant.
     """
     wanted = sorted({source for feature in features for source in feature.sources})
     known = granted.group_by("firm_id").agg(
         pl.col("source").eq(source).any().alias(_flag(source)) for source in wanted
     )
+    if taken := sorted(set(map(_flag, wanted)) & set(rows.columns)):
+        raise ContractError(f"a column is named {taken[0]!r}; rename it")
     flagged = rows.join(known, on="firm_id", how="left", maintain_order="left")
     kept = [
         pl.when(pl.all_horizontal(pl.col(_flag(s)).fill_null(value=False) for s in feature.sources))

@@ -113,7 +113,8 @@ def from_manifest(manifest: Mapping[str, Any]) -> Registry:
     """Return the registry that a dbt manifest describes.
 
     Raises:
-        ContractError: a feature lacks a part of its definition, or has an unknown one.
+        ContractError: a feature lacks a part of its definition, has an unknown one, or has the name
+            of another.
     """
     models = sorted(
         (
@@ -123,7 +124,14 @@ def from_manifest(manifest: Mapping[str, Any]) -> Registry:
         ),
         key=lambda node: str(node["name"]),
     )
-    return Registry(tuple(f for node in models for f in _features(node)))
+    features = tuple(f for node in models for f in _features(node))
+    views: dict[str, str] = {}
+    for feature in features:
+        if (other := views.setdefault(feature.name, feature.view)) != feature.view:
+            raise ContractError(
+                f"{other}.yml and {feature.view}.yml both define {feature.name}; rename one of them"
+            )
+    return Registry(features)
 
 
 def _features(node: Mapping[str, Any]) -> tuple[FeatureMeta, ...]:

@@ -1,5 +1,6 @@
 """The matrix builder on a hand-made store: which snapshot each row of a spine gets."""
 
+from dataclasses import replace
 from datetime import date
 
 import duckdb
@@ -9,7 +10,8 @@ import pytest
 
 from features import needed
 from features.frame import frame
-from features.registry import FeatureMeta, Registry
+from features.permitted import withhold
+from features.registry import FeatureMeta, Registry, from_manifest
 from firmpulse import warehouse
 from firmpulse.errors import ContractError, NotReadyError
 from firmpulse.settings import Settings
@@ -142,6 +144,63 @@ def test_a_spine_that_cannot_be_matched_is_told(
 ) -> None:
     with warehouse.connect(store) as connection, pytest.raises(ContractError, match=message):
         frame(connection, REGISTRY, spine)
+
+
+@pytest.mark.parametrize("form", ["polars", "arrow"])
+@pytest.mark.parametrize(
+    ("own", "with_snapshot", "message"),
+    [
+        ("kwh", False, r"already has 1 of the columns that are added \(first: kwh\)"),
+        ("snapshot_on", True, r"first: snapshot_on"),
+    ],
+)
+def test_a_spine_with_a_column_named_like_a_feature_is_refused(
+    store: Settings, form: str, own: str, with_snapshot: bool, message: str
+) -> None:
+    rows = _spine((A, date(2024, 4, 30))).with_columns(pl.lit(7.0).alias(own))
+    spine = rows if form == "polars" else rows.to_arrow()
+    with warehouse.connect(store) as connection:
+        with pytest.raises(ContractError, match=message):
+            frame(connection, REGISTRY, spine, ["sales", "kwh"], with_snapshot=with_snapshot)
+        kept = frame(connection, REGISTRY, rows, ["sales"])
+    assert kept.select(own, "sales").rows() == [(7.0, 40.0)]
+
+
+def test_an_arrow_spine_with_two_columns_of_one_name_is_refused(store: Settings) -> None:
+    spine = _spine((A, date(2024, 4, 30))).to_arrow().append_column("firm_id", pa.array(["x"]))
+    with (
+        warehouse.connect(store) as connection,
+        pytest.raises(ContractError, match="the spine has two columns firm_id"),
+    ):
+        frame(connection, REGISTRY, spine)
+
+
+def test_a_column_named_like_the_mark_of_a_grant_is_refused() -> None:
+    rows = pl.DataFrame({"firm_id": [A], "sales": [1.0], "granted tax": [True]})
+    granted = pl.DataFrame({"firm_id": [B], "source": ["tax"]})
+    meta = replace(_meta("sales", "feat_one"), sources=("tax",))
+    assert withhold(rows.drop("granted tax"), [meta], granted)["sales"].to_list() == [None]
+    with pytest.raises(ContractError, match="a column is named 'granted tax'"):
+        withhold(rows, [meta], granted)
+
+
+def test_two_views_with_a_feature_of_one_name_are_refused() -> None:
+    meta = {
+        "name_zh": "名", "dimension": "scale", "window": "12m", "unit": "CNY",
+        "expected_sign": "-", "null_means": "not observed",
+    }  # fmt: skip
+    column = {
+        "name": "sales", "description": "Sales", "data_type": "double", "config": {"meta": meta},
+    }  # fmt: skip
+    nodes = {
+        view: {
+            "resource_type": "model", "name": view, "columns": {"sales": column},
+            "config": {"meta": {"feature_source": "tax"}},
+        }
+        for view in ("feat_one", "feat_two")
+    }  # fmt: skip
+    with pytest.raises(ContractError, match="feat_one.yml and feat_two.yml both define sales"):
+        from_manifest({"nodes": nodes})
 
 
 def test_any_spine_agrees_with_a_join_by_inequality(store: Settings) -> None:
