@@ -54,7 +54,9 @@ def raw_cell(column: Column, layout: Layout) -> str:
     if column.name not in layout.positions:
         return "null::varchar"
     cell = f"c{layout.positions[column.name]}"
-    return cell if layout.format == "csv" or is_typed(column, layout) else f"cast({cell} as varchar)"
+    return (
+        cell if layout.format == "csv" or is_typed(column, layout) else f"cast({cell} as varchar)"
+    )
 
 
 def tidied(column: Column) -> str:

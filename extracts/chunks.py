@@ -1,6 +1,6 @@
 """Divide the files of a delivery into chunks that are landed one after the other."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from extracts import inspection
 from extracts.contracts import Contract
 from extracts.inspection import Inspected
 from extracts.manifest import DeliveryRef, Manifest
+from extracts.table_bounds import Skipped
 from firmpulse.errors import DeliveryRefused
 
 # Rows that are read, judged and stored at once, so that memory does not grow with a delivery.
@@ -60,6 +61,15 @@ class Delivered:
             chunks=tuple(_chunks(file for n, file in files.items() if n not in own)),
             refused=(*self.refused, *(RefusedFile(n, self.names[n], own[n]) for n in own)),
         )
+
+    def skipped(self, refused: Collection[int]) -> Mapping[tuple[int, str], Skipped]:
+        """Return the titles and totals of the files that are not refused, by number and name."""
+        files = {file.number: file for chunk in self.chunks for file in chunk.files}
+        return {
+            (number, self.names[number]): file.skipped
+            for number, file in sorted(files.items())
+            if number not in refused and (file.skipped.above or file.skipped.totals)
+        }
 
 
 def inspect(ref: DeliveryRef, manifest: Manifest, contract: Contract, scratch: Path) -> Delivered:

@@ -117,6 +117,7 @@ class _Landing:
         connection, contract = self.connection, table.contract
         refused = list(table.refused)
         verdicts = Verdicts()
+        counted = 0
         versions.begin(connection, contract)
         for chunk in table.chunks:
             try:
@@ -127,6 +128,7 @@ class _Landing:
                     raise
                 raise FilesUnreadable(reasons) from None
             refused += staged.refused
+            counted += staged.counted_lines
             verdicts = verdicts.plus(stored)
             place = replace(place, last_row_id=place.last_row_id + staged.size)
         counts = landing.finish(connection, contract, place, verdicts)
@@ -136,9 +138,10 @@ class _Landing:
             counts=counts,
             columns_dropped=table.columns_dropped,
             refused_files=tuple(sorted(refused, key=lambda file: file.number)),
-            rows_delivered=sum(table.rows.values()),
+            rows_delivered=sum(table.rows.values()) - counted,
             rows_in_refused_files=sum(table.rows[number] for number in numbers),
             warnings=_warnings(connection, contract, place),
+            skipped=table.skipped(numbers),
             status=LANDED if set(table.rows) - numbers else REFUSED,
         )
         return report, place

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -10,10 +10,11 @@ from types import MappingProxyType
 import pyarrow
 from pyarrow import types
 
-from extracts import formats, json_lines, workbooks
+from extracts import csv_files, csv_lines, encodings, formats, json_lines, workbooks
 from extracts.contracts import Column, Contract, normalise_header
 from extracts.formats import BrokenLine, Readable
 from extracts.manifest import DeliveredFile
+from extracts.table_bounds import Bounds, Skipped, may_hold_total
 from firmpulse import digests
 from firmpulse.errors import DeliveryRefused
 
@@ -40,6 +41,8 @@ class Layout:
     # Position of the column that holds the delivered line, null where the order of rows tells it.
     line_position: int | None
     dropped: tuple[str, ...]
+    # Between the cells of CSV.
+    delimiter: str = ","
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -52,6 +55,7 @@ class Layout:
             tuple(sorted(self.constants.items())),
             tuple(sorted(self.factors.items())),
             self.line_position,
+            self.delimiter,
         )
 
 
@@ -66,9 +70,12 @@ class Inspected:
     path: Path
     encoding: str
     layout: Layout
-    # Lines of a CSV file that are blank, and lines of any file that are no rows.
+    # Lines of the CSV that are blank, and lines of any delivered file that are no rows.
     blank_lines: tuple[int, ...] = ()
     broken_lines: tuple[BrokenLine, ...] = ()
+    # Lines of the delivered file that the CSV lacks: those before its header, and those named here.
+    lines_before: int = 0
+    skipped: Skipped = field(default=Skipped())
 
 
 def inspect(
@@ -102,32 +109,70 @@ def inspect(
         layout=_layout(file, contract, readable),
         blank_lines=readable.blank_lines,
         broken_lines=readable.broken_lines,
+        lines_before=readable.lines_before,
+        skipped=readable.skipped,
     )
 
 
 def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
     if file.format == "parquet":
         return formats.read_parquet(path, file.rows)
-    if file.format == "csv":
-        return formats.read_csv(path, copy.with_suffix(".utf8"))
     if file.format == "jsonl":
-        return json_lines.read(path, copy.with_suffix(".utf8"), copy.with_suffix(".csv"))
-    return _read_workbook(path, file, contract, copy.with_suffix(".csv"))
+        return json_lines.read(
+            path, copy.with_suffix(".utf8"), copy.with_suffix(".csv"), file.encoding
+        )
+    if file.format == "xlsx":
+        return _read_workbook(path, file, contract, copy)
+    text = encodings.as_utf8(path, copy.with_suffix(".utf8"), file.encoding)
+    bounds = _bounds(file, contract)
+    return csv_files.read(text, copy.with_suffix(".csv"), bounds, file.delimiter)
 
 
 def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
     """Convert a sheet; once more where identifiers stand as numbers, to mark them as such."""
     workbooks.check(path)
-    sheet = workbooks.convert(path, copy, file.sheet)
-    positions = _positions(file, contract, sheet.header)
+    sheet, table = copy.with_suffix(".sheet"), copy.with_suffix(".csv")
+    bounds = _bounds(file, contract)
+    numeric = workbooks.convert(path, sheet, file.sheet)
+    header = csv_files.find_header(sheet, bounds, ",", shift=1)
     codes = {
         position
-        for name, position in positions.items()
+        for name, position in _positions(file, contract, header.cells).items()
         if contract.column(name).kind in ("code", "tax_no")
     }
-    if codes & sheet.numeric:
-        workbooks.convert(path, copy, file.sheet, codes & sheet.numeric)
-    return Readable(copy, "xlsx", sheet.header, has_lines=True)
+    if codes & numeric:
+        workbooks.convert(path, sheet, file.sheet, codes & numeric)
+    if header.line == 1 and header.is_one_line and not may_hold_total(csv_lines.last(sheet)):
+        return Readable(sheet, "xlsx", header.cells, has_lines=True)
+    _, totals = csv_files.cut(sheet, table, header, bounds, ",", shift=1)
+    return Readable(
+        table,
+        "xlsx",
+        header.cells,
+        has_lines=True,
+        broken_lines=header.doubtful,
+        skipped=Skipped(header.above.above, totals),
+    )
+
+
+def _bounds(file: DeliveredFile, contract: Contract) -> Bounds:
+    """Return what tells the table of a contract from titles and totals."""
+    headers = {
+        normalise_header(text)
+        for column in contract.columns
+        for text in (column.name, *column.headers, *column.scaled_headers)
+    } | {normalise_header(text) for text in file.headers}
+
+    def required(header: tuple[str, ...]) -> frozenset[int]:
+        positions = _positions(file, contract, header)
+        found = (positions.get(column.name) for column in contract.columns if column.required)
+        return frozenset(position for position in found if position is not None)
+
+    return Bounds(
+        match=lambda header: _positions(file, contract, header),
+        required=required,
+        known=lambda cells: len(headers & set(map(normalise_header, cells))),
+    )
 
 
 def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layout:
@@ -152,6 +197,7 @@ def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layo
         factors=MappingProxyType(factors),
         line_position=0 if readable.has_lines else None,
         dropped=tuple(name for at, name in enumerate(readable.header) if at not in taken),
+        delimiter=readable.delimiter,
     )
 
 

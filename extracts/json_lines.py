@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from extracts.formats import MAX_COLUMNS, BrokenLine, Readable, as_utf8
+from extracts.encodings import Encoding, as_utf8
+from extracts.formats import MAX_COLUMNS, BrokenLine, Readable
 from firmpulse.errors import DeliveryRefused
 
 # Longer than any row; one line of a gigabyte would be held in memory whole.
@@ -23,21 +24,23 @@ class _Row:
     cells: dict[str, str]
 
 
-def read(path: Path, utf8_copy: Path, copy: Path) -> Readable:
+def read(path: Path, utf8_copy: Path, copy: Path, told: Encoding | None = None) -> Readable:
     """Write a file of JSON objects as CSV: its line number, then one column per key.
 
-    Numbers keep their digits. A line that is no flat object is broken.
+    Numbers keep their digits. A line that is no flat object is broken. `told` is the encoding that
+    the manifest names.
 
     Raises:
         DeliveryRefused: wrong encoding, a line or keys beyond every measure, or nothing sound.
     """
-    encoding, source = as_utf8(path, utf8_copy)
+    text = as_utf8(path, utf8_copy, told)
+    source = text.path
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = _write(source, copy, _first_keys(source))
     if found.path == source:
         # A later line had a key that the first lacks.
         found = _write(source, copy, _all_keys(source))
-    return replace(found, encoding=encoding)
+    return replace(found, encoding=text.encoding)
 
 
 def _write(source: Path, copy: Path, keys: tuple[str, ...]) -> Readable:

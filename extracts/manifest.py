@@ -78,6 +78,10 @@ class DeliveredFile(BaseModel):
     format: Literal["csv", "parquet", "xlsx", "jsonl"]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: int = Field(ge=0)
+    # Of CSV and JSON lines; told by the text if it is not named.
+    encoding: Literal["utf-8", "gb18030"] | None = None
+    # Between the cells of a CSV file.
+    delimiter: Literal[",", "\t", ";", "|"] = ","
     # Sheet of a workbook; the first visible one if none is named.
     sheet: str | None = Field(default=None, min_length=1, max_length=31)
     # Header in this file to contract column, where it is none of the contract's aliases.

@@ -9,6 +9,7 @@ import duckdb
 from extracts.chunks import RefusedFile
 from extracts.landing import Counts
 from extracts.manifest import DeliveryRef
+from extracts.table_bounds import Skipped
 
 LANDED, REFUSED = "landed", "refused"
 
@@ -24,11 +25,13 @@ class TableReport:
     counts: Counts
     columns_dropped: int
     refused_files: tuple[RefusedFile, ...]
-    # What the manifest promised, and the part of it in refused files.
+    # What the manifest promised, without titles and totals, and the part of it in refused files.
     rows_delivered: int
     rows_in_refused_files: int
     # Number of landed or repeated rows per warning of the contract.
     warnings: Mapping[str, int] = field(default_factory=dict)
+    # Number and name of a file to the lines of it that are titles or totals.
+    skipped: Mapping[tuple[int, str], Skipped] = field(default_factory=dict)
     # Refused when none of the table's files was taken.
     status: str = LANDED
 
@@ -51,6 +54,15 @@ class DeliveryReport:
             f"{self.delivery_id}: {file.name}: {file.reason}; {_NEW_ID}"
             for table in self.tables
             for file in table.refused_files
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence per file with titles or totals that count as no rows, for the operator."""
+        return tuple(
+            f"{self.delivery_id}: {name}: {lines}"
+            for table in self.tables
+            for (_, name), lines in table.skipped.items()
         )
 
 
@@ -95,8 +107,13 @@ class LandingReport:
         """One sentence per delivery, table or file that was refused."""
         return tuple(problem for delivery in self.deliveries for problem in delivery.problems)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence per file with titles or totals."""
+        return tuple(note for delivery in self.deliveries for note in delivery.notes)
 
-_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 20)})"  # noqa: S608 — question marks
+
+_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 21)})"  # noqa: S608 — question marks
 
 
 def record_landed(
@@ -111,7 +128,7 @@ def record_landed(
         row = _row(ref, delivery_seq, as_of, table)
         connection.execute(
             _INSERT.format(database="vault"),
-            [*row, table.status, _refusal(table), datetime.now(UTC)],
+            [*row, table.status, _refusal(table), datetime.now(UTC), _notes(table)],
         )
         for file in table.refused_files:
             connection.execute(
@@ -130,7 +147,7 @@ def record_refused(
     forget_refusal(connection, ref, as_of)
     connection.execute(
         _INSERT.format(database="warehouse"),
-        [*_row(ref, None, as_of, whole), REFUSED, reason, datetime.now(UTC)],
+        [*_row(ref, None, as_of, whole), REFUSED, reason, datetime.now(UTC), None],
     )
     connection.execute("commit")
     return DeliveryReport(delivery_id=ref.delivery_id, status=REFUSED, refusal=reason)
@@ -195,3 +212,8 @@ def _refusal(table: TableReport) -> str | None:
     if not table.refused_files:
         return None
     return "; ".join(f"file {f.number}: {f.reason}; {_NEW_ID}" for f in table.refused_files)
+
+
+def _notes(table: TableReport) -> str | None:
+    """Name the lines that are titles or totals, by the ordinal of their file."""
+    return "; ".join(f"file {n}: {lines}" for (n, _), lines in table.skipped.items()) or None

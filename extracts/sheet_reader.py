@@ -2,8 +2,8 @@
 
 A workbook of a kilobyte can name a cell that makes its reader ask for 500 GB and abort, so that
 no process with an open vault may read one. Run as a script by `extracts.workbooks`; imports
-nothing of the project, to start in 30 ms. Prints one JSON object: the header, and the positions of
-the columns that hold numbers, or why the sheet is refused.
+nothing of the project, to start in 30 ms. Prints one JSON object: the positions of the columns that
+hold numbers, or why the sheet is refused.
 """
 
 import csv
@@ -53,8 +53,8 @@ def _convert(path: Path, copy: Path, sheet: str, codes: set[int]) -> dict[str, o
         first_column = (rows.start or (0, 0))[1]
         wrong = {(row, column - first_column) for row, column in errors}
         with copy.open("w", encoding="utf-8", newline="") as stream:
-            header, numeric = _write(rows.iter_rows(), csv.writer(stream).writerow, codes, wrong)
-    return {"header": header, "numeric": sorted(numeric)}
+            numeric = _write(rows.iter_rows(), csv.writer(stream).writerow, codes, wrong)
+    return {"numeric": sorted(numeric)}
 
 
 def _sheet_name(workbook: python_calamine.CalamineWorkbook, wanted: str) -> str:
@@ -76,21 +76,16 @@ def _write(
     write: Callable[[list[object]], object],
     codes: set[int],
     wrong: set[tuple[int, int]],
-) -> tuple[list[str], set[int]]:
-    header: list[str] = []
+) -> set[int]:
     numeric: set[int] = set()
     for number, row in enumerate(rows):
         cells = [_text(cell, place in codes) for place, cell in enumerate(row)]
         if wrong:
             cells = ["#N/A" if (number, p) in wrong else cell for p, cell in enumerate(cells)]
-        if not any(cells):
-            continue
-        if not header:
-            header = cells
-        else:
+        if any(cells):
             numeric |= {p for p, cell in enumerate(row) if type(cell) in (int, float)}
-        write([number + 1, *cells])
-    return header, numeric
+            write([number + 1, *cells])
+    return numeric
 
 
 def _text(cell: object, is_code: bool) -> str:

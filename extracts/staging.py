@@ -40,6 +40,8 @@ class Staged:
     refused: tuple[RefusedFile, ...]
     rows: int
     broken_lines: int
+    # Lines that the manifest counts as rows and that are titles or totals.
+    counted_lines: int
     # Number of row ids that the chunk may use up: above every place.
     size: int
 
@@ -60,14 +62,17 @@ def read(
     connection.execute(f"create or replace temp table {PICKED} (place bigint)")
     _note_lines(connection, BROKEN, chunk.files)
     refused: list[RefusedFile] = []
+    counted = 0
     if layout.format == "parquet":
         rows = statements.rows_of_parquet(chunk.files, chunk.rows)
         count = size = sum(chunk.counts.values())
     else:
         _load_texts(connection, chunk.files)
-        refused = _check_counts(connection, delivered.names, chunk.counts)
+        refused, counted = _check_counts(connection, chunk.files)
         starts = _number_lines(connection)
-        rows = statements.rows_of_texts(_TEXTS, layout, starts)
+        before = {file.number: file.lines_before for file in chunk.files}
+        rows = statements.rows_of_texts(_TEXTS, layout, starts, before)
+        _shift_lines(connection, before)
         count, size = connection.execute(
             f"select count(*), coalesce(max(rowid), -1) + 1 from {_TEXTS}"  # noqa: S608 — our own name
         ).fetchall()[0]
@@ -75,7 +80,7 @@ def read(
     connection.execute(statements.staged(ROWS, contract, manifest, rows))
     connection.execute(statements.staged(PICKED_ROWS, contract, manifest, rows, picked))
     (broken,) = connection.execute(f"select count(*) from {BROKEN}").fetchall()[0]  # noqa: S608 — our own name
-    return Staged(contract, delivered.names, tuple(refused), count, broken, size)
+    return Staged(contract, delivered.names, tuple(refused), count, broken, counted, size)
 
 
 def damaged(connection: duckdb.DuckDBPyConnection, chunk: Chunk) -> dict[int, str]:
@@ -104,10 +109,11 @@ def _note_lines(
     connection: duckdb.DuckDBPyConnection, broken: str, files: Sequence[Inspected]
 ) -> None:
     """Take up the lines that inspection found to be no rows: broken ones and blank ones."""
-    lines = [(file.number, line) for file in files for line in file.broken_lines]
+    lines = [(file, line) for file in files for line in file.broken_lines]
     records = {
-        "numbers": [number for number, _ in lines],
-        "lines": [line.line for _, line in lines],
+        "numbers": [file.number for file, _ in lines],
+        # Counted from the header like the others; `_shift_lines` brings them back.
+        "lines": [line.line - file.lines_before for file, line in lines],
         "findings": [
             json.dumps({
                 "column": None,
@@ -159,25 +165,43 @@ group by s.file_path, e.line
 
 
 def _check_counts(
-    connection: duckdb.DuckDBPyConnection, names: Mapping[int, str], promised: Mapping[int, int]
-) -> list[RefusedFile]:
-    """Drop what was read of files that hold another number of rows than promised."""
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]
+) -> tuple[list[RefusedFile], int]:
+    """Drop what was read of files that hold another number of rows than promised.
+
+    A manifest may count titles and totals as rows; the number of those that do is returned too.
+    """
     query = f"""
         select file_no, count(*) from (
             select file_no from {_TEXTS} union all select file_no from {BROKEN}
         ) group by file_no"""  # noqa: S608 — our own names
     found: dict[int, int] = dict(connection.execute(query).fetchall())
+    more = {file.number: file.file.rows - found.get(file.number, 0) for file in files}
     wrong = [
-        RefusedFile(n, names[n], str(formats.wrong_row_count(found.get(n, 0), rows)))
-        for n, rows in promised.items()
-        if found.get(n, 0) != rows
+        RefusedFile(
+            file.number,
+            file.file.name,
+            str(formats.wrong_row_count(found.get(file.number, 0), file.file.rows)),
+        )
+        for file in files
+        if more[file.number] not in file.skipped.counts
     ]
+    numbers = [file.number for file in wrong]
     for table in (_TEXTS, BROKEN) if wrong else ():
         connection.execute(
             f"delete from {table} where list_contains($numbers, file_no)",  # noqa: S608 — our own names
-            {"numbers": [file.number for file in wrong]},
+            {"numbers": numbers},
         )
-    return wrong
+    return wrong, sum(count for number, count in more.items() if number not in numbers)
+
+
+def _shift_lines(connection: duckdb.DuckDBPyConnection, before: Mapping[int, int]) -> None:
+    """Count the broken lines of files from their first line, not from their header."""
+    for number, lines in before.items():
+        if lines:
+            connection.execute(
+                f"update {BROKEN} set line = line + {lines:d} where file_no = {number:d}"  # noqa: S608 — our own name and integers
+            )
 
 
 def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
@@ -204,7 +228,7 @@ def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
                         row_number() over (partition by file_no order by line) as broken_lines,
                         line - 1 - broken_lines as rows_before
                     from (
-                        select file_no, line from {BROKEN}
+                        select file_no, line from {BROKEN} where line > 1
                         union all
                         select file_no, line from blank_lines
                     )

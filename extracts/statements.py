@@ -13,7 +13,7 @@ from extracts.sql import ident, idents, literal, literals
 
 # Between the parts of a hashed key; no tidied text holds a control character.
 _SEPARATOR = "chr(31)"
-# What DuckDB would add to a file's own columns: from the names of its folders, or a column of names.
+# What DuckDB would add to a file's own columns, or take from the names of its folders.
 _ONLY_CELLS = "hive_partitioning = false, union_by_name = false, filename = false"
 # DuckDB repeats an expression wherever a filter over it is pushed to, and a check of a row repeats
 # the reading of all its cells. Through an expression that is new each time, no filter is pushed.
@@ -46,13 +46,13 @@ def _columns(layout: Layout) -> list[str]:
 
 def _csv_scan(files: Sequence[Inspected]) -> str:
     paths = literals(str(file.path) for file in files)
-    positions = range(len(files[0].layout.names))
-    columns = ", ".join(f"'c{position}': 'varchar'" for position in positions)
+    layout = files[0].layout
+    columns = ", ".join(f"'c{position}': 'varchar'" for position in range(len(layout.names)))
     return (
         f"read_csv({paths}, columns = {{{columns}}}, auto_detect = false, {_ONLY_CELLS}, "
-        f"header = false, skip = 1, delim = ',', quote = '\"', escape = '\"', comment = '', "
-        f"nullstr = '', compression = 'none', encoding = 'utf-8', normalize_names = false, "
-        f"null_padding = false, strict_mode = true, "
+        f"header = false, skip = 1, delim = {literal(layout.delimiter)}, quote = '\"', "
+        f"escape = '\"', comment = '', nullstr = '', compression = 'none', encoding = 'utf-8', "
+        f"normalize_names = false, null_padding = false, strict_mode = true, "
         f"store_rejects = true, rejects_table = 'broken_lines', rejects_scan = 'broken_scans')"
     )
 
@@ -94,15 +94,19 @@ def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Ro
     )
 
 
-def rows_of_texts(name: str, layout: Layout, starts: Mapping[int, int]) -> Rows:
+def rows_of_texts(
+    name: str, layout: Layout, starts: Mapping[int, int], before: Mapping[int, int]
+) -> Rows:
     """Return the rows of a table of `load_texts`.
 
-    `starts` has the place of the first row of each file whose rows have no line of their own.
+    `starts` has the place of the first row of each file whose rows have no line of their own, and
+    `before` the number of lines that such a file had before its header.
     """
     line = "line"
     if starts:
-        first = [starts.get(number, 0) for number in range(1, max(starts) + 1)]
-        line = f"coalesce(line, rowid - {first}[file_no] + 2)"
+        line = f"coalesce(line, rowid - {_by_number(starts)}[file_no] + 2)"
+    if any(before.values()):
+        line += f" + {_by_number(before)}[file_no]"
     return Rows(layout, ident(name), file_no="file_no", line=line, place="rowid")
 
 
@@ -153,6 +157,11 @@ def reading(file: Inspected) -> str:
     relation = _csv_scan([file]) if layout.format == "csv" else rows_of_parquet([file]).relation
     hashes = ", ".join(["count(*)", *(f"max(hash({name}))" for name in _columns(layout))])
     return f"select {hashes} from {relation}"  # noqa: S608 — quoted
+
+
+def _by_number(values: Mapping[int, int]) -> list[int]:
+    """Return the values of files as a list literal that their ordinals index."""
+    return [values.get(number, 0) for number in range(1, max(values) + 1)]
 
 
 def _by_file(values: Sequence[int]) -> str:

@@ -20,7 +20,8 @@ create table if not exists {database}.ops.deliveries (
     table_name varchar,
     kind varchar,
     delivered_at timestamptz,
-    -- What the manifest promised, and the part of it in files that were refused.
+    -- What the manifest promised, without titles and totals that it counted, and the part of it in
+    -- files that were refused.
     rows_delivered bigint not null,
     rows_in_refused_files bigint not null,
     rows_read bigint not null,
@@ -32,7 +33,9 @@ create table if not exists {database}.ops.deliveries (
     columns_dropped integer not null,
     status varchar not null,
     refusal varchar,
-    landed_at timestamptz not null
+    landed_at timestamptz not null,
+    -- Which lines of which file, by its ordinal, are titles or totals and no rows.
+    notes varchar
 )
 """
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from extracts import sheet_reader
@@ -22,15 +21,6 @@ MAX_MEMORY_BYTES = 4 << 30
 MAX_SECONDS = 600
 
 _OLD_WORKBOOK = bytes.fromhex("d0cf11e0a1b11ae1")
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A sheet that was written as CSV."""
-
-    header: tuple[str, ...]
-    # Positions of columns in which a cell is a number.
-    numeric: frozenset[int]
 
 
 def check(path: Path) -> None:
@@ -61,14 +51,19 @@ def check(path: Path) -> None:
         )
 
 
-def convert(path: Path, copy: Path, sheet: str | None, codes: Collection[int] = ()) -> Sheet:
-    """Write a sheet as UTF-8 CSV: the row's number, then its cells as text.
+def convert(
+    path: Path, copy: Path, sheet: str | None = None, codes: Collection[int] = ()
+) -> frozenset[int]:
+    """Write a sheet as UTF-8 CSV: the row's number, then its cells as text; no blank row.
 
     Args:
         path: a workbook that passed `check`.
         copy: where the CSV goes.
         sheet: its name; the first visible one if null.
         codes: positions of columns whose numbers have lost digits, because they are identifiers.
+
+    Returns:
+        Positions of columns in which a cell is a number.
 
     Raises:
         DeliveryRefused: the workbook cannot be read within the limits, or has no such sheet.
@@ -90,10 +85,10 @@ def convert(path: Path, copy: Path, sheet: str | None, codes: Collection[int] = 
         answer = {}
     if "refused" in answer:
         raise DeliveryRefused(answer["refused"])
-    if "header" not in answer:
+    if "numeric" not in answer:
         raise DeliveryRefused(
             "the workbook cannot be read: it is damaged, or too large when unpacked; save it again"
         )
-    if not answer["header"]:
+    if not copy.stat().st_size:
         raise DeliveryRefused("the sheet is empty")
-    return Sheet(tuple(answer["header"]), frozenset(answer["numeric"]))
+    return frozenset(answer["numeric"])

@@ -74,7 +74,7 @@ def frame(
         ContractError: the spine lacks a key, a key is null, a firm_id is no token, or a column of
             the spine is named like one that would be added.
     """
-    wanted = list(names) if names is not None else list(registry.names())
+    wanted: list[str] = list(names) if names is not None else list(registry.names())
     table = spine.to_arrow() if isinstance(spine, pl.DataFrame) else spine
     _require_room(table, [SNAPSHOT_ON, *wanted] if with_snapshot else wanted)
     fetched = _fetch(connection, registry, wanted, _keys(table), max_age_days)

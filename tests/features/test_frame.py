@@ -199,7 +199,7 @@ def test_two_views_with_a_feature_of_one_name_are_refused() -> None:
         }
         for view in ("feat_one", "feat_two")
     }  # fmt: skip
-    with pytest.raises(ContractError, match="feat_one.yml and feat_two.yml both define sales"):
+    with pytest.raises(ContractError, match=r"feat_one\.yml and feat_two\.yml both define sales"):
         from_manifest({"nodes": nodes})
 
 

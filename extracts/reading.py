@@ -1,0 +1,41 @@
+"""Thresholds and words for files that say nothing about themselves, from `reading.yml`."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+_FILE = Path(__file__).with_name("reading.yml")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """When text counts as Chinese."""
+
+    sample: int
+    chinese_share: float
+    sure_share: float
+    sure_letters: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What `reading.yml` says."""
+
+    # Rows among which the header is looked for.
+    header_within: int
+    # What a total row is called.
+    totals: frozenset[str]
+    encoding: Encoding
+
+
+@cache
+def load() -> Reading:
+    """Return the file."""
+    content = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    return Reading(
+        header_within=content["header_within"],
+        totals=frozenset(content["totals"]),
+        encoding=Encoding(**content["encoding"]),
+    )
