@@ -1,17 +1,15 @@
-"""Read a file of applications: CSV in UTF-8 or GB18030, or Excel."""
+"""Check a file of applications, row by row."""
 
-import csv
-import io
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from python_calamine import CalamineError, CalamineWorkbook
-
+from extracts import application_tables, reading
+from extracts.application_tables import NumberedRow, Row
 from extracts.application_texts import say
 from extracts.applications import Application, FieldMessage, check, clean
+from extracts.table_bounds import Bounds
 from firmpulse import uscc
 from firmpulse.errors import DeliveryRefused
 
@@ -25,18 +23,11 @@ _HEADERS = {
     "industry": ("industry", "industry code", "行业", "行业代码", "所属行业"),
 }  # fmt: skip
 _FIELD_OF = {header: field for field, headers in _HEADERS.items() for header in headers}
-_EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
-_MOST_BYTES = 100 * 2**20
-# Of a workbook, which is a zip archive: a small file may hold a huge one.
-_MOST_UNPACKED_BYTES = 500 * 2**20
-_MOST_FIELD_CHARACTERS = 10_000
-
-Row = Sequence[str]
 
 
 @dataclass(frozen=True)
 class RowMessage:
-    """A message about one row of the file; the header is row 1."""
+    """A message about one row of the file, counted from 1, titles and blank rows too."""
 
     row: int
     message: FieldMessage
@@ -61,13 +52,20 @@ def check_file(path: Path, on: date) -> Checked:
     Raises:
         DeliveryRefused: the file cannot be read, or its header lacks a field.
     """
-    rows = [(n, row) for n, row in enumerate(_read(path), 1) if any(cell.strip() for cell in row)]
+    bounds = Bounds(
+        match=lambda header: _places(path, header),
+        required=lambda header: frozenset(_places(path, header).values()),
+        known=lambda cells: sum(_field(title) is not None for title in cells),
+    )
+    rows = application_tables.read(path, bounds)
     if not rows:
         raise DeliveryRefused(f"{path.name} is empty; it needs a header and one row an application")
-    _, header = rows[0]
+    place = bounds.header([row for _, row in rows[: reading.load().header_within]])
+    header = rows[place][1]
     places = _places(path, header)
+    _require_titles(path, rows[:place], header, bounds)
     messages, first_rows = list[RowMessage](), dict[str, int]()
-    for number, row in rows[1:]:
+    for number, row in rows[place + 1 :]:
         found = _check_row(row, len(header), places, on)
         code = uscc.normalise(_unguarded(_cell(row, places["uscc"])))
         first = first_rows.setdefault(code, number)
@@ -75,7 +73,17 @@ def check_file(path: Path, on: date) -> Checked:
         if code and first != number and not any(message.field == "row" for message in found):
             found = (*found, say("uscc", "duplicate", first=first))
         messages.extend(RowMessage(number, message) for message in found)
-    return Checked(len(rows) - 1, _ignored(header, places), tuple(messages))
+    return Checked(len(rows) - place - 1, _ignored(header, places), tuple(messages))
+
+
+def _require_titles(path: Path, above: Sequence[NumberedRow], header: Row, bounds: Bounds) -> None:
+    """Refuse a file with an application above its header; titles may be there."""
+    for number, row in above:
+        if bounds.could_be_row(tuple(header), row):
+            raise DeliveryRefused(
+                f"{path.name} has its header below row {number}, which could be an application; "
+                f"put the header first"
+            )
 
 
 def _check_row(
@@ -100,10 +108,14 @@ def _unguarded(cell: str) -> str:
     return text.removeprefix("'")
 
 
+def _field(title: str) -> str | None:
+    return _FIELD_OF.get(clean(title).lower().removesuffix("*").strip())
+
+
 def _places(path: Path, header: Row) -> dict[str, int]:
     places = dict[str, int]()
     for place, title in enumerate(header):
-        field = _FIELD_OF.get(clean(title).lower().removesuffix("*").strip())
+        field = _field(title)
         if field in places:
             raise DeliveryRefused(
                 f"{path.name} has two columns for {field}: columns {places[field] + 1} and "
@@ -119,77 +131,3 @@ def _places(path: Path, header: Row) -> dict[str, int]:
 
 def _ignored(header: Row, places: dict[str, int]) -> int:
     return sum(1 for title in header if title.strip()) - len(places)
-
-
-def _read(path: Path) -> Iterator[Row]:
-    try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise DeliveryRefused(
-                f"{path.name} has {size / 2**20:,.0f} MiB, at most {_MOST_BYTES / 2**20:,.0f} MiB "
-                f"are read; split it"
-            )
-        if path.suffix.lower() in _EXCEL:
-            return _read_excel(path)
-        return _read_csv(path, path.read_bytes())
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise DeliveryRefused(f"{path}: {reason}; give a CSV or Excel file") from None
-
-
-def _read_excel(path: Path) -> Iterator[Row]:
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
-            if unpacked > _MOST_UNPACKED_BYTES:
-                raise DeliveryRefused(f"{path.name} unpacks to more than is read; split it")
-        sheet = CalamineWorkbook.from_path(str(path)).get_sheet_by_index(0)
-        return iter(
-            [[_text(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
-        )
-    except (CalamineError, zipfile.BadZipFile):
-        raise DeliveryRefused(
-            f"{path.name} is no Excel file that can be opened; remove a password, or save it as CSV"
-        ) from None
-
-
-def _text(cell: object) -> str:
-    """Return an Excel cell as text; a number too long for Excel has lost digits and says so."""
-    if isinstance(cell, float) and cell.is_integer():
-        return f"{cell:.0f}" if abs(cell) < 10**15 else f"{cell:.5E}"
-    return str(cell)
-
-
-def _read_csv(path: Path, content: bytes) -> Iterator[Row]:
-    text = _decoded(path, content)
-    if "\0" in text:
-        raise DeliveryRefused(f"{path.name} is no text file; save it as CSV (UTF-8) or Excel")
-    header = text.lstrip().partition("\n")[0]
-    delimiter = max(",\t;|", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        for row in reader:
-            # csv's own limit would hold for the whole process.
-            if max(map(len, row), default=0) > _MOST_FIELD_CHARACTERS:
-                raise csv.Error(f"a field of more than {_MOST_FIELD_CHARACTERS} characters")
-            yield row
-    except csv.Error as error:
-        raise DeliveryRefused(
-            f"{path.name} line {reader.line_num}: {error}; look for an open quote"
-        ) from None
-
-
-def _decoded(path: Path, content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings = ["utf-16"]
-    else:
-        encodings = ["utf-8-sig", "gb18030"]
-    for encoding in encodings:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise DeliveryRefused(
-        f"{path.name} is neither UTF-8 nor GB18030 text; save it as CSV (UTF-8) or Excel"
-    )

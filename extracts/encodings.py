@@ -18,14 +18,16 @@ from firmpulse.errors import DeliveryRefused
 
 Encoding = Literal["utf-8", "gb18030"]
 
+# How a file in UTF-16 starts.
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK_BYTES = 8 << 20
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
-# Level 1 of GB 2312, the 3,755 common characters, has these first bytes.
-_COMMON = range(0xB0, 0xD8)
+# First bytes of the 6,763 characters of GB 2312, and of its level 1, the 3,755 common ones.
+_KNOWN, _COMMON = range(0xB0, 0xF8), range(0xB0, 0xD8)
 # Brackets, commas and quotation marks of Chinese text.
 _PUNCTUATION = re.compile(r"[\u2010-\u2026\u3000-\u303f\uff01-\uffee]")
-_LATIN = re.compile(r"[\u0080-\u024f]*")
+# Latin, Greek or Cyrillic alone, as in a European name.
+_ONE_SCRIPT = re.compile(r"[\u0080-\u024f]*|[\u0370-\u03ff]*|[\u0400-\u052f]*")
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def as_utf8(path: Path, copy: Path, told: Encoding | None = None) -> Text:
         DeliveryRefused: it is in neither encoding, could be in either, or holds NUL bytes.
     """
     with path.open("rb") as stream:
-        if stream.read(2) in _UTF16:
+        if stream.read(2) in UTF16:
             raise DeliveryRefused("the file is UTF-16; export it as UTF-8 or GB18030")
     scan = _Scan()
     if told != "gb18030" and _is_utf8(path, scan, told) and (told or _looks_like_utf8(path, scan)):
@@ -138,7 +140,7 @@ def _looks_like_utf8(path: Path, scan: _Scan) -> bool:
     limits = reading.load().encoding
     with path.open("rb") as stream:
         has_mark = stream.read(3) == codecs.BOM_UTF8
-    if has_mark or not scan.sample or _chinese(scan.sample)[0] >= limits.chinese_share:
+    if has_mark or not scan.sample or _chinese(scan.sample, _KNOWN)[0] >= limits.chinese_share:
         return True
     other = _Scan()
     try:
@@ -146,22 +148,22 @@ def _looks_like_utf8(path: Path, scan: _Scan) -> bool:
             other.take(text)
     except UnicodeError:
         return True
-    share, letters = _chinese(other.sample)
+    share, letters = _chinese(other.sample, _COMMON)
     # Letters of a European name, two bytes each, look like Chinese ones in GB18030.
-    is_latin = bool(_LATIN.fullmatch(scan.sample))
-    if share >= limits.sure_share and letters >= limits.sure_letters and not is_latin:
+    is_name = bool(_ONE_SCRIPT.fullmatch(scan.sample))
+    if share >= limits.sure_share and letters >= limits.sure_letters and not is_name:
         return False
     raise DeliveryRefused(
         "the file is sound as UTF-8 and as GB18030 and its text does not tell which it is; "
-        'name the "encoding" in the manifest'
+        "name its encoding in the manifest, or export it with a byte order mark"
     )
 
 
-def _chinese(sample: str) -> tuple[float, int]:
-    """Return which share of the letters of a text is common Chinese, and their number."""
+def _chinese(sample: str, first_bytes: range) -> tuple[float, int]:
+    """Return which share of the letters of a text is Chinese of GB 2312, and their number."""
     letters = common = 0
     for character in sample:
-        if _PUNCTUATION.match(character) or _is_common(character):
+        if _PUNCTUATION.match(character) or _is_chinese(character, first_bytes):
             common += 1
         elif unicodedata.category(character)[0] in "PSZN":
             continue
@@ -169,9 +171,9 @@ def _chinese(sample: str) -> tuple[float, int]:
     return common / letters if letters else 0.0, letters
 
 
-def _is_common(character: str) -> bool:
+def _is_chinese(character: str, first_bytes: range) -> bool:
     try:
-        return character.encode("gb2312")[0] in _COMMON
+        return character.encode("gb2312")[0] in first_bytes
     except UnicodeEncodeError:
         return False
 

@@ -134,6 +134,8 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
     sheet, table = copy.with_suffix(".sheet"), copy.with_suffix(".csv")
     bounds = _bounds(file, contract)
     numeric = workbooks.convert(path, sheet, file.sheet)
+    if not sheet.stat().st_size:
+        raise DeliveryRefused("the sheet is empty")
     header = csv_files.find_header(sheet, bounds, ",", shift=1)
     codes = {
         position

@@ -106,8 +106,16 @@ def _text(cell: object, is_code: bool) -> str:
 
 
 def _error_cells(path: Path, sheet: str) -> set[tuple[int, int]]:
-    """Return row and column, from 0, of cells such as #N/A, which calamine gives as empty."""
-    found = set()
+    """Return row and column, from 0, of cells such as #N/A, which calamine gives as empty.
+
+    Of workbooks in another format than xlsx, none.
+    """
+    found: set[tuple[int, int]] = set()
+    if not zipfile.is_zipfile(path):
+        return found
+    with zipfile.ZipFile(path) as archive:
+        if "xl/workbook.xml" not in archive.namelist():
+            return found
     with zipfile.ZipFile(path) as archive, archive.open(_part(archive, sheet)) as stream:
         rest = b""
         while block := stream.read(_BLOCK_BYTES):

@@ -23,6 +23,10 @@ MAX_SECONDS = 600
 _OLD_WORKBOOK = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
+class SheetUnreadable(DeliveryRefused):
+    """The process that read a sheet gave no answer."""
+
+
 def check(path: Path) -> None:
     """Look at the archive's directory before anything is unpacked.
 
@@ -66,7 +70,8 @@ def convert(
         Positions of columns in which a cell is a number.
 
     Raises:
-        DeliveryRefused: the workbook cannot be read within the limits, or has no such sheet.
+        DeliveryRefused: the workbook has no such sheet.
+        SheetUnreadable: it cannot be read within the limits.
     """
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     positions = ",".join(str(position) for position in codes)
@@ -86,9 +91,7 @@ def convert(
     if "refused" in answer:
         raise DeliveryRefused(answer["refused"])
     if "numeric" not in answer:
-        raise DeliveryRefused(
+        raise SheetUnreadable(
             "the workbook cannot be read: it is damaged, or too large when unpacked; save it again"
         )
-    if not copy.stat().st_size:
-        raise DeliveryRefused("the sheet is empty")
     return frozenset(answer["numeric"])
