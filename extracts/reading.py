@@ -27,6 +27,8 @@ class Reading:
     header_within: int
     # What a total row is called.
     totals: frozenset[str]
+    # Characters that may be behind it.
+    counted_in: str
     encoding: Encoding
 
 
@@ -37,5 +39,6 @@ def load() -> Reading:
     return Reading(
         header_within=content["header_within"],
         totals=frozenset(content["totals"]),
+        counted_in=content["counted_in"],
         encoding=Encoding(**content["encoding"]),
     )

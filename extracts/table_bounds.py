@@ -104,7 +104,8 @@ def _filled(cells: Cells) -> frozenset[int]:
 
 
 def _is_label(cell: str) -> bool:
-    return _letters(cell) in reading.load().totals
+    words = reading.load()
+    return _letters(cell).rstrip(words.counted_in) in words.totals
 
 
 def _letters(text: str) -> str:
