@@ -68,6 +68,45 @@ def test_a_workbook_is_read_with_its_types(tmp_path: Path) -> None:
     assert _found(tmp_path / "a.xlsx") == [(4, "uscc", "scientific")]
 
 
+def test_a_cell_at_the_far_corner_of_a_sheet_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    """A dense reader asks for 500 GB and aborts; it does so in a process of its own."""
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(HEADER.split(","))
+    sheet["XFD1048576"] = 1
+    book.save(tmp_path / "far.xlsx")
+    result = CliRunner().invoke(app, ["check-application", str(tmp_path / "far.xlsx")])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, DeliveryRefused)
+    assert "delete cells far from the table" in str(result.exception)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_titles_above_the_header_are_passed_over(tmp_path: Path, form: str) -> None:
+    lines = ["授信申请清单（2024年3月）", "", "单位,某行", HEADER, GOOD, BAD]
+    path = tmp_path / f"a.{form}"
+    if form == "csv":
+        _file(tmp_path, *lines)
+    else:
+        book = Workbook()
+        for line in lines:
+            book.worksheets[0].append(line.split(","))
+        book.save(path)
+    assert _found(path) == [(6, "uscc", "illegal_character"), (6, "licence_no", "licence_check")]
+    assert check_file(path, ON).applications == 2
+
+
+def test_an_application_above_the_header_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryRefused, match="below row 2, which could be an application"):
+        check_file(_file(tmp_path, "清单", GOOD, HEADER, GOOD), ON)
+
+
+def test_the_header_tells_the_delimiter(tmp_path: Path) -> None:
+    """More commas than semicolons in a title and in names do not make it a comma."""
+    lines = ["a,b,c,d,e,f,g", HEADER.replace(",", ";"), GOOD.replace(",", ";")]
+    assert check_file(_file(tmp_path, *lines), ON).messages == ()
+
+
 @pytest.mark.parametrize(
     ("lines", "told"),
     [
