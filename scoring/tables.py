@@ -305,6 +305,7 @@ DATA_QUALITY = Table(
         "rows_refused_by_gate": ("bigint", "Rows without a live grant; they were not stored"),
         "rows_quarantined": ("bigint", "Rows that broke their contract"),
         "columns_dropped": ("bigint", "Columns that the contract does not name; dropped unread"),
+        "notes": ("varchar", "Lines of its files that are titles or totals and no rows"),
     },
 )
 

@@ -31,6 +31,12 @@ _REFUSALS = """
     where as_of = ? and status = 'refused'
     order by source
 """
+_NOTES = """
+    select source, delivery_id, table_name, notes
+    from warehouse.ops.deliveries
+    where as_of = ? and notes is not null
+    order by source, delivery_id, table_name
+"""
 _SCORES = """
     select count(*), count(distinct grade), min(score), median(score), max(score)
     from warehouse.scoring.scores
@@ -54,6 +60,7 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
     with warehouse.connect(settings) as connection:
         rows = connection.execute(_ROWS, [as_of]).fetchall()
         refusals = connection.execute(_REFUSALS, [as_of]).fetchall()
+        notes = connection.execute(_NOTES, [as_of]).fetchall()
     table = Table(title=f"Rows delivered for {as_of}")
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column == "source" else "right")
@@ -62,6 +69,8 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
     console.print(table)
     for source, delivery, reason in refusals:
         console.print(f"[yellow]refused[/] {escape(f'{source} {delivery}: {reason}')}")
+    for source, delivery, name, note in notes:
+        console.print(f"no rows: {escape(f'{source} {delivery} {name}: {note}')}")
 
 
 def show_scores(settings: Settings, as_of: date, console: Console) -> None:
