@@ -4,7 +4,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from operations.status import PROBLEM, WARNING, Status
+from operations.finding import PROBLEM, WARNING
+from operations.status import Status
 
 
 def write(status: Status, target: Path) -> None:

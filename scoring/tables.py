@@ -324,6 +324,8 @@ RUN_STEPS = Table(
             "double",
             "Largest resident memory of the process during the step, in MB; null where unknown",
         ),
+        "dag": ("varchar", "DAG that the step belongs to; null for a command that somebody called"),
+        "run_id": ("varchar", "Run of that DAG, as Airflow names it"),
     },
 )
 
