@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 from firmpulse import services
 from firmpulse.settings import Settings
@@ -15,6 +16,8 @@ _COMMANDS = {
     "train_model": "firmpulse train --as-of {as_of} --approver {approver}",
     "honour_revocations": "firmpulse consent honour --on {on}",
 }
+# In the place of what the caller does not know.
+_UNKNOWN = {"as_of": "DATE", "on": "DATE", "approver": "NAME"}
 # Nights that are named one by one.
 _FEW = 7
 
@@ -24,7 +27,7 @@ def is_served(settings: Settings) -> bool:
     return services.is_running(settings, "airflow-scheduler")
 
 
-def run(settings: Settings, dag_id: str, conf: Mapping[str, str]) -> str:
+def run(settings: Settings, dag_id: str, conf: Mapping[str, Any]) -> str:
     """Return the command that runs a DAG with these parameters.
 
     Args:
@@ -35,10 +38,10 @@ def run(settings: Settings, dag_id: str, conf: Mapping[str, str]) -> str:
     if is_served(settings):
         return trigger(dag_id, conf)
     command = _COMMANDS.get(dag_id)
-    return command.format(**conf) if command else f"firmpulse up && {trigger(dag_id, conf)}"
+    return command.format(**_UNKNOWN | dict(conf)) if command else f"firmpulse up && {trigger(dag_id, conf)}"
 
 
-def trigger(dag_id: str, conf: Mapping[str, str]) -> str:
+def trigger(dag_id: str, conf: Mapping[str, Any]) -> str:
     """Return the command that has Airflow run a DAG."""
     return f"firmpulse airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(dict(conf)))}"
 

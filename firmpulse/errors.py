@@ -124,7 +124,7 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 # Enough for every message of ours but endless lists; what is left out is said.
 _MOST_TOLD = 4000
-_LEFT_OUT = "\n ... (cut; the whole message is in the log of the task) ...\n"
+_LEFT_OUT = "\n ... (cut here; whole in the log of the task) ...\n"
 
 
 def told(error: BaseException) -> str:
@@ -143,5 +143,6 @@ def shortened(text: str, most: int) -> str:
     """Return a message of at most so many characters, with its beginning and its end."""
     if len(text) <= most:
         return text
-    kept = most - len(_LEFT_OUT)
-    return text[: kept * 2 // 3].rstrip() + _LEFT_OUT + text[-(kept - kept * 2 // 3) :].lstrip()
+    kept = max(0, most - len(_LEFT_OUT))
+    begin = kept * 2 // 3
+    return text[:begin].rstrip() + _LEFT_OUT + text[len(text) - (kept - begin) :].lstrip()
