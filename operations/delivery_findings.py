@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import duckdb
 
+from extracts import nightly
 from extracts.nightly import SOURCES
 from firmpulse import runlog
 from firmpulse.settings import Settings
@@ -62,8 +63,13 @@ def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Itera
         "select distinct source, delivery_id from warehouse.ops.deliveries "
         "where status = 'refused' order by all"
     ).fetchall()
+    waiting = {
+        (source, ref.delivery_id)
+        for source in SOURCES
+        for ref in nightly.in_inbox(settings, source)
+    }
     for source, delivery in rows:
-        if source in SOURCES and (settings.inbox / source / delivery).is_dir():
+        if (source, delivery) in waiting:
             yield Finding(
                 WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
                 f"firmpulse deliveries {delivery} --source {source}",

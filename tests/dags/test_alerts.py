@@ -133,6 +133,24 @@ def test_mail_goes_to_those_whom_the_connection_names(
     assert "Subject: Firmpulse: validate_deliveries of run_nightly failed" in text
 
 
+def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
+    """What the failed task pushes is what the scheduler's listener finds."""
+    with pytest.raises(NotReadyError):
+        dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    from firmpulse.airflow_plugin import RunNotes
+
+    with create_session() as session:
+        newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
+        assert newest is not None
+        # As the scheduler does, which does not take part here.
+        RunNotes().on_dag_run_failed(newest)
+        assert "- validate_deliveries: **failed**\n\nthe inbox is empty" in newest.note
+        assert "or simulate some with: firmpulse simulate" in newest.note
+
+
 def test_a_note_tells_what_each_task_did_and_keeps_what_people_wrote() -> None:
     from firmpulse.airflow_plugin import note
 
@@ -191,24 +209,6 @@ def test_a_note_has_the_message_of_what_failed_within_what_a_note_may_have() -> 
     assert BROKEN.splitlines()[0] in cut
     assert "cut here; whole in the log of the task" in cut
     assert cut.endswith('firmpulse accept tax-1 --because "..."')
-
-
-def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
-    """What the failed task pushes is what the scheduler's listener finds."""
-    with pytest.raises(NotReadyError):
-        dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
-    from airflow.models.dagrun import DagRun
-    from airflow.utils.session import create_session
-
-    from firmpulse.airflow_plugin import RunNotes
-
-    with create_session() as session:
-        newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
-        assert newest is not None
-        # As the scheduler does, which does not take part here.
-        RunNotes().on_dag_run_failed(newest)
-        assert "- validate_deliveries: **failed**\n\nthe inbox is empty" in newest.note
-        assert "or simulate some with: firmpulse simulate" in newest.note
 
 
 def test_of_dbt_the_node_and_the_kind_are_told_and_no_cell() -> None:
