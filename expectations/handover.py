@@ -143,7 +143,9 @@ def _record(
         return
     landed = frame.dropna(subset="delivery_seq")
     failed: dict[int, str] = {}
-    for seq, name in zip(landed["delivery_seq"], landed[suites.load(outcome.suite).row], strict=True):
+    for seq, name in zip(
+        landed["delivery_seq"], landed[suites.load(outcome.suite).row], strict=True
+    ):
         if said := outcome.broken.get(name):
             failed[int(seq)] = "; ".join(filter(None, (failed.get(int(seq)), *said)))
     passed = sorted({int(seq) for seq in landed["delivery_seq"]} - set(failed))

@@ -67,7 +67,7 @@ def record_deliveries(
     passed: Sequence[int],
     failed: Mapping[int, str],
 ) -> None:
-    """Replace the verdicts of a suite on deliveries, by their delivery_seq: passed, or what broke."""
+    """Replace the verdicts of a suite on deliveries by delivery_seq: passed, or what broke."""
     connection.execute("begin")
     for delivery_seq in (*passed, *failed):
         connection.execute(

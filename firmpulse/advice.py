@@ -38,7 +38,11 @@ def run(settings: Settings, dag_id: str, conf: Mapping[str, Any]) -> str:
     if is_served(settings):
         return trigger(dag_id, conf)
     command = _COMMANDS.get(dag_id)
-    return command.format(**_UNKNOWN | dict(conf)) if command else f"firmpulse up && {trigger(dag_id, conf)}"
+    return (
+        command.format(**_UNKNOWN | dict(conf))
+        if command
+        else f"firmpulse up && {trigger(dag_id, conf)}"
+    )
 
 
 def trigger(dag_id: str, conf: Mapping[str, Any]) -> str:

@@ -228,4 +228,6 @@ def _said(message: str) -> str:
     if kind is None:
         return lines[0] if lines[0].startswith(_NAMING) else "its text is in dbt's log"
     text = next(line for line in lines if line.startswith(kind[0]))
-    return f"{lines[0]}: {text if kind[0] in _OF_NAMES else f'{kind[0]}; its text may quote a cell'}"
+    return (
+        f"{lines[0]}: {text if kind[0] in _OF_NAMES else f'{kind[0]}; its text may quote a cell'}"
+    )

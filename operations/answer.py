@@ -12,22 +12,22 @@ from collections.abc import Iterator
 from extracts import contracts, problem_records
 from extracts.contract_page import KINDS
 from extracts.contracts import Bilingual, Column
-from operations import deliveries
-from operations.deliveries import Delivery, Problem
+from operations import delivery as verdicts
+from operations.delivery import Delivery, Problem
 
 # Lines that the text names of one rule, column and file; the CSV has more.
 _SHOWN = 50
 
 _VERDICTS = {
-    deliveries.LANDED: Bilingual("All of it is stored.", "全部入库。"),
-    deliveries.IN_PART: Bilingual("It is stored in part; please repair the rest.",
+    verdicts.LANDED: Bilingual("All of it is stored.", "全部入库。"),
+    verdicts.IN_PART: Bilingual("It is stored in part; please repair the rest.",
                                   "部分入库，其余请更正。"),
-    deliveries.REFUSED: Bilingual("It was refused as a whole; nothing of it is stored.",
+    verdicts.REFUSED: Bilingual("It was refused as a whole; nothing of it is stored.",
                                   "整批拒收，未入库。"),
-    deliveries.BROKEN: Bilingual("It arrived, but is held back: too much of it is wrong.",
+    verdicts.BROKEN: Bilingual("It arrived, but is held back: too much of it is wrong.",
                                  "已收到，但问题过多，暂停使用。"),
-    deliveries.WAITING: Bilingual("It has arrived and is not read yet.", "已收到，尚未读取。"),
-    deliveries.INCOMPLETE: Bilingual("It has not arrived completely.", "尚未收全。"),
+    verdicts.WAITING: Bilingual("It has arrived and is not read yet.", "已收到，尚未读取。"),
+    verdicts.INCOMPLETE: Bilingual("It has not arrived completely.", "尚未收全。"),
 }  # fmt: skip
 _RULES = {
     "required": Bilingual("is required and empty", "必填，但为空"),
@@ -38,9 +38,25 @@ _RULES = {
 }  # fmt: skip
 _READ_AS = Bilingual("cannot be read as: {}", "无法识别为：{}")
 _CLASSES = {
-    "empty": "空", "scientific": "科学计数法", "digits": "纯数字", "number": "数字", "date": "日期样式",
+    "empty": "空", "scientific": "科学计数法", "digits": "纯数字", "number": "数字",
+    "date": "日期样式",
     "text": "西文文本", "chinese": "中文文本", "typed": "带类型的值", "code": "编码",
 }  # fmt: skip
+_SEND_ROWS = Bilingual(
+    "Please correct these rows and send them in a new delivery (`kind: increment`, a new "
+    "delivery_id). The other rows are stored and need not come again; where the export itself is "
+    "wrong, correct it and send the whole file: rows that are stored are not counted twice.",
+    "请更正上述行，以 `kind: increment` 放入新的交付（新的 delivery_id）重新发送；其他行已入库，"
+    "无需重发。若问题来自导出程序，请更正程序后重发整个文件，已入库的行不会重复计入。",
+)
+_SEND_FILES = Bilingual(
+    "Please correct the refused files and send them in a delivery with a new delivery_id.",
+    "被拒收的文件请更正后放入新的交付（新的 delivery_id）重新发送。",
+)
+_SEND_ALL = Bilingual(
+    "Please correct it and send the whole delivery again; write manifest.json last.",
+    "请更正后重新发送整个交付；manifest.json 最后写入。",
+)
 # Reasons of refused files that are most frequent; any other is told in English.
 _REASONS = (
     (r"the file that the manifest names is not there", "清单中的文件不存在"),
@@ -137,26 +153,11 @@ def _wrong(delivery: Delivery, zh: bool) -> Iterator[str]:
 def _next(delivery: Delivery, zh: bool) -> Iterator[str]:
     faults = list(_faults(delivery))
     if any(one.problem == problem_records.QUARANTINED for one in faults):
-        yield (
-            "请更正上述行，以 `kind: increment` 放入新的交付（新的 delivery_id）重新发送；其他行已入库，无需重发。"
-            "若问题来自导出程序，请更正程序后重发整个文件，已入库的行不会重复计入。"
-            if zh
-            else "Please correct these rows and send them in a new delivery (`kind: increment`, a new "
-            "delivery_id). The other rows are stored and need not come again; where the export itself "
-            "is wrong, correct it and send the whole file: rows that are stored are not counted twice."
-        )
+        yield _in(_SEND_ROWS, zh)
     if any(one.problem == problem_records.REFUSED and one.file_no for one in faults):
-        yield (
-            "被拒收的文件请更正后放入新的交付（新的 delivery_id）重新发送。"
-            if zh
-            else "Please correct the refused files and send them in a delivery with a new delivery_id."
-        )
-    if delivery.verdict == deliveries.REFUSED:
-        yield (
-            "请更正后重新发送整个交付；manifest.json 最后写入。"
-            if zh
-            else "Please correct it and send the whole delivery again; write manifest.json last."
-        )
+        yield _in(_SEND_FILES, zh)
+    if delivery.verdict == verdicts.REFUSED:
+        yield _in(_SEND_ALL, zh)
 
 
 def _rule(one: Problem, zh: bool) -> str:

@@ -9,7 +9,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -20,11 +20,21 @@ from firmpulse import runlog
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from operations import record
+from operations.delivery import (
+    BROKEN,
+    IN_PART,
+    INCOMPLETE,
+    LANDED,
+    REFUSED,
+    WAITING,
+    Check,
+    Delivery,
+    Problem,
+    TableCounts,
+    sentence,
+)
 from scoring.warnings.measures import has_table
 
-LANDED, IN_PART, REFUSED, BROKEN = "landed", "landed in part", "refused", "broke its checks"
-WAITING, INCOMPLETE = "waiting", "incomplete"
-VERDICTS = (LANDED, IN_PART, REFUSED, BROKEN, WAITING, INCOMPLETE)
 Key = tuple[str, str]
 
 _TABLES = """
@@ -47,66 +57,6 @@ _CHECKS = """
     ) using (delivery_seq)
     where broke is not null order by all
 """
-
-
-@dataclass(frozen=True)
-class TableCounts:
-    """One table of a delivery: where its announced rows went; restated ones are among the landed."""
-
-    table: str
-    status: str
-    delivered: int
-    landed: int
-    restated: int
-    duplicate: int
-    refused_by_gate: int
-    quarantined: int
-    in_refused_files: int
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What was wrong with rows, a file or the delivery; see `ops.delivery_problems`."""
-
-    table: str | None
-    file_no: int | None
-    problem: str
-    rule: str | None
-    column: str | None
-    value_class: str | None
-    rows: int
-    reason: str | None
-    # From the vault; null and empty where it was not asked.
-    file: str | None = None
-    lines: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Check:
-    """A suite that the delivery broke, and why somebody took it all the same."""
-
-    suite: str
-    broke: str
-    accepted_because: str | None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One delivery."""
-
-    source: str
-    delivery_id: str
-    provider: str | None
-    # Night in which it landed or was refused last; null for one that waits.
-    as_of: date | None
-    delivered_at: datetime | None
-    verdict: str
-    sentence: str
-    tables: tuple[TableCounts, ...]
-    problems: tuple[Problem, ...]
-    checks: tuple[Check, ...]
-    # Whether anything of it lies in the inbox.
-    in_inbox: bool
 
 
 @dataclass(frozen=True)
@@ -167,8 +117,8 @@ def find(everything: Sequence[Delivery], delivery_id: str, source: str | None = 
     near = [one.delivery_id for one in mine] or difflib.get_close_matches(delivery_id, ids, 5, 0.5)
     hint = f"did you mean {', '.join(near)}? " if near else ""
     raise NotReadyError(
-        f"no delivery {delivery_id!r}{f' of {source}' if source else ''} is in the record or in the "
-        f"inbox; {hint}All of them: firmpulse deliveries"
+        f"no delivery {delivery_id!r}{f' of {source}' if source else ''} is in the record or in "
+        f"the inbox; {hint}All of them: firmpulse deliveries"
     )
 
 
@@ -217,7 +167,7 @@ def _delivery(key: Key, found: _Found) -> Delivery:
         as_of=as_of,
         delivered_at=ref.delivered_at if ref else None,
         verdict=verdict,
-        sentence=_sentence(verdict, as_of, tables, made, checks, found),
+        sentence=sentence(verdict, as_of, tables, made, checks, found.ref, found.pulled),
         tables=tables,
         problems=made,
         checks=checks,
@@ -234,54 +184,3 @@ def _verdict(found: _Found, landed: Sequence[Any], problems: Sequence[Problem]) 
     if found.tables:
         return REFUSED
     return WAITING if found.ref else INCOMPLETE
-
-
-def _sentence(
-    verdict: str,
-    as_of: date | None,
-    tables: Sequence[TableCounts],
-    problems: Sequence[Problem],
-    checks: Sequence[Check],
-    found: _Found,
-) -> str:
-    if verdict == INCOMPLETE:
-        here, of = found.pulled or (0, 0)
-        return f"pulled but incomplete: {here} of {of} files are here; the next pull goes on with it"
-    if verdict == WAITING:
-        return _waits(found.ref)
-    if verdict == REFUSED:
-        reason = next((one.reason for one in problems if one.reason), "see the log of that night")
-        stays = "it stays in the inbox and is tried again every night"
-        left = stays if found.ref else "it is not in the inbox any more"
-        return f"refused in the night of {as_of}: {reason}; {left}"
-    counts = _counts(tables)
-    said = f"landed in the night of {as_of}: {counts}"
-    for check in checks:
-        if check.accepted_because is None:
-            said += f"; it broke the checks of {check.suite} and stops every night: {check.broke}"
-        else:
-            said += f"; it had broken {check.suite} and was accepted: {check.accepted_because}"
-    again = [one.reason for one in problems if one.table is None and one.reason]
-    return said + "".join(f"; sent again under this id and refused: {reason}" for reason in again)
-
-
-def _waits(ref: DeliveryRef | None) -> str:
-    if ref is None or ref.manifest is None:
-        return f"not landed yet: it waits in the inbox, and will be refused: {ref and ref.problem}"
-    return (
-        f"not landed yet: it waits in the inbox; the night of {ref.manifest.delivered_on} or the "
-        f"next one after takes it"
-    )
-
-
-def _counts(tables: Sequence[TableCounts]) -> str:
-    parts = [
-        (sum(one.duplicate for one in tables), "known already"),
-        (sum(one.refused_by_gate for one in tables), "without a grant"),
-        (sum(one.quarantined for one in tables), "in quarantine"),
-        (sum(one.in_refused_files for one in tables), "in refused files"),
-    ]
-    landed = sum(one.landed for one in tables)
-    delivered = sum(one.delivered for one in tables)
-    others = "".join(f", {count:,} {words}" for count, words in parts if count)
-    return f"{landed:,} of {delivered:,} rows are stored{others}"

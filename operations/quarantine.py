@@ -10,7 +10,7 @@ import duckdb
 from extracts import problem_records
 from firmpulse import warehouse
 from firmpulse.settings import Settings
-from operations.deliveries import Delivery, Problem
+from operations.delivery import Delivery, Problem
 
 # Of one rule, column and file; their number is said whatever it is.
 MOST_LINES = 1000
@@ -53,8 +53,9 @@ def located(settings: Settings, delivery: Delivery) -> Delivery:
 
 
 def landed_without_files(settings: Settings, delivery_id: str) -> tuple[str, ...]:
-    """Return the sources of which a delivery of this id has landed; one that brought no file is
-    in no other record.
+    """Return the sources of which a delivery of this id has landed.
+
+    One that brought no file is in no other record.
     """
     if not settings.vault_path.exists():
         return ()

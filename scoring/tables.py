@@ -331,7 +331,10 @@ DELIVERY_PROBLEMS = Table(
         ),
         "column_name": ("varchar", "Column of the contract that broke the rule"),
         "value_class": ("varchar", "What kind of text the value was, such as empty or digits"),
-        "row_count": ("bigint", "Rows that it is about; of a refused file or delivery as announced"),
+        "row_count": (
+            "bigint",
+            "Rows that it is about; as announced where refused",
+        ),
         "reason": ("varchar", "Why a file or delivery was refused, in a sentence"),
     },
 )

@@ -164,7 +164,9 @@ def honour(on: _Day = None) -> None:
     """Erase what firms have withdrawn, in this process; safe to repeat. 删除已撤回的数据."""
     from firmpulse.cli.nightly import run_dag
 
-    run_dag(Settings(), "honour_revocations", {"on": _day(on).isoformat()}, Progress(make_console()))
+    run_dag(
+        Settings(), "honour_revocations", {"on": _day(on).isoformat()}, Progress(make_console())
+    )
 
 
 def erase_now(settings: Settings, token: str, ended: Sequence[str], on: date) -> str:

@@ -16,7 +16,8 @@ from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
-    from operations.deliveries import Delivery, Known
+    from operations.deliveries import Known
+    from operations.delivery import Delivery
 
 _COLOURS = {"landed": "green", "refused": "red", "broke its checks": "red"}
 _LANGUAGES = ("zh", "en")
@@ -32,8 +33,10 @@ def deliveries(
     provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
     verdict: Annotated[
         str | None,
-        typer.Option("--status", help="landed, landed in part, refused, broke its checks, waiting "
-                                      "or incomplete."),
+        typer.Option(
+            "--status",
+            help="landed, landed in part, refused, broke its checks, waiting or incomplete.",
+        ),
     ] = None,
     night: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only those of this night.")
@@ -41,7 +44,9 @@ def deliveries(
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
     answer: Annotated[
         Path | None,
-        typer.Option(help="Write what the provider has to repair: .md or .txt, or the lines as .csv."),
+        typer.Option(
+            help="Write what the provider has to repair: .md or .txt, or the lines as .csv."
+        ),
     ] = None,
     language: Annotated[str, typer.Option(help="Of the answer: zh or en.")] = "zh",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -51,6 +56,7 @@ def deliveries(
     Ends with 0 whatever the verdict; with 1 when there is no such delivery.
     """  # fmt: skip
     from operations import deliveries as record
+    from operations.delivery import VERDICTS
 
     settings = Settings()
     known = record.known(settings)
@@ -58,11 +64,11 @@ def deliveries(
         _one(settings, known, delivery_id, source, answer, language, as_json=as_json)
         return
     if answer is not None:
-        raise ConfigurationError("an answer is about one delivery; name it: firmpulse deliveries ID")
-    if verdict is not None and verdict not in record.VERDICTS:
         raise ConfigurationError(
-            f"there is no status {verdict!r}; known are {', '.join(record.VERDICTS)}"
+            "an answer is about one delivery; name it: firmpulse deliveries ID"
         )
+    if verdict is not None and verdict not in VERDICTS:
+        raise ConfigurationError(f"there is no status {verdict!r}; known are {', '.join(VERDICTS)}")
     found = [
         one
         for one in known.deliveries
@@ -105,7 +111,9 @@ def _one(
         found = quarantine.located(settings, found)
     except FileHeldError as error:
         if answer is not None:
-            raise FileHeldError(f"an answer needs the lines that are in the vault: {error}") from None
+            raise FileHeldError(
+                f"an answer needs the lines that are in the vault: {error}"
+            ) from None
         held = True
     if answer is not None:
         _write(settings, found, answer, language)

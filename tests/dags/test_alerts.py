@@ -222,7 +222,9 @@ def test_of_dbt_the_node_and_the_kind_are_told_and_no_cell() -> None:
         "Runtime Error in model fct_x (models/facts/fct_x.sql): Conversion Error; its text may "
         "quote a cell"
     )
-    name = "Runtime Error in model fct_x (x.sql)\n  Binder Error: column nope was not found\n  LINE 1"
+    name = (
+        "Runtime Error in model fct_x (x.sql)\n  Binder Error: column nope was not found\n  LINE 1"
+    )
     assert _said(name) == (
         "Runtime Error in model fct_x (x.sql): Binder Error: column nope was not found"
     )

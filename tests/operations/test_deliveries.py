@@ -19,17 +19,18 @@ from firmpulse import warehouse
 from firmpulse.cli import app
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
-from operations import answer, deliveries, quarantine
-from operations.deliveries import Delivery, find, known
+from operations import answer, quarantine
+from operations.deliveries import find, known
+from operations.delivery import Delivery
 from scoring import publish
-from tests.extracts.inbox import AS_OF, csv, deliver, payment, permit, query
+from tests.extracts.inbox import AS_OF, FIRM, csv, deliver, grant, payment, permit, query
 
-# An unreadable amount in line 3 and a missing date of payment in line 4; a.csv lacks a column.
+# An unreadable amount in line 3 and no start of the period in line 4; zz.csv lacks columns.
 GOOD_AND_BAD = csv(
     [
         payment(item="增值税"),
         payment(item="城建税", amount="一百元整"),
-        payment(item="教育费附加", paid=""),
+        payment(item="教育费附加", start=""),
         payment(item="印花税", amount="七十"),
     ]
 )
@@ -109,7 +110,7 @@ def test_lines_files_columns_and_rules_are_named_and_no_value(home: Settings) ->
     ]  # fmt: skip
     assert told == [
         ("quarantined", 1, "good.csv", "amount", "decimal", "chinese", 2, (3, 5)),
-        ("quarantined", 1, "good.csv", "paid_on", "required", "empty", 1, (4,)),
+        ("quarantined", 1, "good.csv", "period_start", "required", "empty", 1, (4,)),
         ("refused", 2, "zz.csv", None, None, None, 1, ()),
     ]
     page = _said("tax-part").output
@@ -195,7 +196,7 @@ def test_a_delivery_that_broke_its_checks_says_which_with_value_and_bound(
         ("zh", ["部分入库", "good.csv / amount (", "无法识别为：数值", "2 行", "行号：3, 5",
                 "必填，但为空", "zz.csv：文件缺少必填列", "新的 delivery_id"]),
         ("en", ["stored in part", "good.csv / amount (", "cannot be read as: Number", "2 rows",
-                "lines 3, 5", "is required and empty", "zz.csv: the file lacks", "new delivery_id"]),
+                "lines 3, 5", "is required and empty", "zz.csv: the file lacks", "new delivery"]),
     ],
 )  # fmt: skip
 def test_the_answer_says_what_to_repair_and_nothing_of_others(
@@ -219,7 +220,7 @@ def test_the_lines_go_to_the_provider_as_a_table_too(home: Settings) -> None:
     rows = list(csv_files.DictReader(path.read_text("utf-8-sig").splitlines()))
     assert [(row["file"], row["line"], row["column"], row["rule"]) for row in rows[:3]] == [
         ("good.csv", "3", "amount", "decimal"), ("good.csv", "5", "amount", "decimal"),
-        ("good.csv", "4", "paid_on", "required"),
+        ("good.csv", "4", "period_start", "required"),
     ]  # fmt: skip
     assert rows[3]["file"] == "zz.csv"
     assert rows[3]["rule"].startswith("the file lacks the required column")
@@ -235,17 +236,19 @@ def test_many_lines_are_named_up_to_a_bound_with_their_number(home: Settings) ->
 
 
 def test_a_warning_of_a_contract_is_shown_and_needs_no_repair(home: Settings) -> None:
-    columns = "发票号码,销方识别号,购方识别号,开票日期,金额,税额,价税合计,红字"
-    with warehouse.connect(home, vault=True) as connection:
-        connection.execute(
-            "insert into warehouse.ops.delivery_problems select as_of, delivery_seq, delivery_id, "
-            "source, provider, table_name, null, 'warning', 'total_differs', null, null, 3, null "
-            "from warehouse.ops.deliveries where delivery_id = 'tax-part'"
-        )
-    assert columns
-    assert "warning: tax_payment: total_differs: 3 rows" in _said("tax-part").output
-    found = quarantine.located(home, _by_id(home)["tax-part"])
-    assert "total_differs" not in answer.text(found, "en")
+    permit(home, grant(source="power"))
+    header = "用户证件号,户号,户名,合同容量,运行容量,电压等级,用电类别,状态,立户日期"
+    line = f"{FIRM},0001,甲,100,{{}},10kV,大工业,正常,2020-01-01"
+    lines = [line.format(250), line.format(90).replace("0001", "0002")]
+    deliver(
+        home, {"a.csv": csv(lines, header)}, table="power_account", source="power",
+        delivery_id="power-1",
+    )  # fmt: skip
+    nightly.land(home, "power", AS_OF)
+    found = quarantine.located(home, _by_id(home)["power-1"])
+    assert found.verdict == "landed"
+    assert "warning: power_account: running_above_contract: 1 rows" in _said("power-1").output
+    assert "running_above_contract" not in answer.text(found, "en")
 
 
 def test_one_query_says_it_too_and_names_no_file(home: Settings) -> None:
@@ -258,7 +261,7 @@ def test_one_query_says_it_too_and_names_no_file(home: Settings) -> None:
         everything = str(connection.execute("from delivery_problems").fetchall())
     assert found[:2] == [
         ("tax_payment", 1, "quarantined", "decimal", "amount", 2, None),
-        ("tax_payment", 1, "quarantined", "required", "paid_on", 1, None),
+        ("tax_payment", 1, "quarantined", "required", "period_start", 1, None),
     ]
     assert found[2][:3] == ("tax_payment", 2, "refused")
     assert found[2][6].startswith("the file lacks the required column")
@@ -292,4 +295,3 @@ def test_a_landing_that_is_repeated_says_each_problem_once(home: Settings) -> No
     before = query(home, "select count(*) from warehouse.ops.delivery_problems")
     nightly.land(home, "tax", AS_OF)
     assert query(home, "select count(*) from warehouse.ops.delivery_problems") == before
-    assert deliveries.VERDICTS[0] == "landed"
