@@ -99,8 +99,8 @@ class LandingReport:
 
 _INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 20)})"  # noqa: S608 — question marks
 
-# Records of the vault that the warehouse repeats; that of the deliveries themselves comes last.
-_BY_SEQ = ("delivery_problems", "deliveries")
+# Records of the vault that the warehouse repeats.
+_BY_SEQ = ("deliveries", "delivery_problems")
 
 
 def record_landed(
@@ -158,7 +158,7 @@ def publish(connection: duckdb.DuckDBPyConnection) -> None:
             insert into warehouse.ops.{table}
             select * from vault.ops.{table}
             where delivery_seq not in (
-                select delivery_seq from warehouse.ops.deliveries where delivery_seq is not null
+                select delivery_seq from warehouse.ops.{table} where delivery_seq is not null
             )
         """)  # noqa: S608 — our own names
     connection.execute("commit")
