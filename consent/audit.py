@@ -32,6 +32,7 @@ ACTIONS = (
     "CLEAR",
     "OVERRIDE",
     "PROVIDE",
+    "ANSWER",
 )  # fmt: skip
 _TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAYBE_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{18}(?![0-9A-Za-z])")

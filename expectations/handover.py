@@ -141,11 +141,15 @@ def _record(
     if outcome.suite not in _OF_DELIVERIES:
         verdicts.record_night(connection, outcome.suite, as_of, passed=outcome.success)
         return
-    is_broken = frame[suites.load(outcome.suite).row].isin(outcome.broken)
-    seqs = frame["delivery_seq"]
-    failed = {int(seq) for seq in seqs[is_broken].dropna()}
-    passed = {int(seq) for seq in seqs.dropna()} - failed
-    verdicts.record_deliveries(connection, outcome.suite, as_of, sorted(passed), sorted(failed))
+    landed = frame.dropna(subset="delivery_seq")
+    failed: dict[int, str] = {}
+    for seq, name in zip(
+        landed["delivery_seq"], landed[suites.load(outcome.suite).row], strict=True
+    ):
+        if said := outcome.broken.get(name):
+            failed[int(seq)] = "; ".join(filter(None, (failed.get(int(seq)), *said)))
+    passed = sorted({int(seq) for seq in landed["delivery_seq"]} - set(failed))
+    verdicts.record_deliveries(connection, outcome.suite, as_of, passed, failed)
 
 
 def _advice(outcome: Validation) -> str:

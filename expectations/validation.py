@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,8 @@ class Validation:
     failed: tuple[str, ...]
     # Failed expectations that do not stop a run.
     warnings: tuple[str, ...]
-    # Rows of the batch that broke a critical expectation, by their name.
-    broken: tuple[str, ...] = ()
+    # Rows of the batch that broke a critical expectation, by their name: what each broke.
+    broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -60,19 +60,20 @@ def validate(
         if not result["success"]
     ]
     words: dict[str, list[str]] = {"critical": [], "warning": []}
-    broken: dict[str, None] = {}
+    broken: dict[str, tuple[str, ...]] = {}
     for expectation, result in failed:
         words[expectation.severity].append(
             f"{expectation.says}; seen: {_seen(result, definition.row)}"
         )
         if definition.row is not None and expectation.severity == "critical":
-            broken |= dict.fromkeys(_rows(result, definition.row) or frame[definition.row])
+            for name, seen in _by_row(result, definition.row, list(frame[definition.row])).items():
+                broken[name] = (*broken.get(name, ()), f"{expectation.says}; seen: {seen}")
     return Validation(
         suite=suite,
         batch=batch,
         failed=tuple(words["critical"]),
         warnings=tuple(words["warning"]),
-        broken=tuple(broken),
+        broken=broken,
     )
 
 
@@ -166,14 +167,20 @@ def _seen(result: dict[str, Any], row: str | None) -> str:
     if row is not None and detail.get("unexpected_index_list"):
         return _named(detail["unexpected_index_list"], row)
     if detail.get("unexpected_count"):
-        values = ", ".join(str(value) for value in detail["partial_unexpected_list"])
-        return f"{detail['unexpected_count']} of {detail['element_count']} rows, such as {values}"
+        count = f"{detail['unexpected_count']} of {detail['element_count']} rows"
+        if str(result["expectation_config"]["kwargs"].get("column")).endswith("_id"):
+            # Alerts repeat it; which firms they are is in the Data Docs.
+            return count
+        return f"{count}, such as {', '.join(map(str, detail['partial_unexpected_list']))}"
     return str(detail.get("observed_value"))
 
 
-def _rows(result: dict[str, Any], row: str) -> list[str]:
-    """Return the names of the rows that broke an expectation; none when it looks at a table."""
-    return [str(entry[row]) for entry in result["result"].get("unexpected_index_list") or ()]
+def _by_row(result: dict[str, Any], row: str, names: list[str]) -> dict[str, str]:
+    """Return what was seen of each row that broke an expectation; of all, if it is of a table."""
+    entries = result["result"].get("unexpected_index_list") or ()
+    if not entries:
+        return dict.fromkeys(names, _seen(result, row))
+    return {str(entry[row]): _named([entry], row) for entry in entries}
 
 
 def _named(rows: list[dict[str, Any]], row: str) -> str:

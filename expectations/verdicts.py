@@ -3,7 +3,7 @@
 A delivery that failed is checked again every night until it passes or somebody accepts it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 import duckdb
@@ -23,7 +23,9 @@ create table if not exists warehouse.ops.verdicts (
     passed boolean not null,
     checked_at timestamptz not null,
     -- Null unless somebody accepted what had failed.
-    accepted_because varchar
+    accepted_because varchar,
+    -- What failed, with what was seen; null where the check passed or looks at a night.
+    broke varchar
 )
 """
 
@@ -54,7 +56,7 @@ def record_night(
         "delete from warehouse.ops.verdicts where suite = ? and as_of = ? and delivery_seq is null",
         [suite, as_of],
     )
-    _insert(connection, suite, as_of, None, passed)
+    _insert(connection, suite, as_of, None, passed, None)
     connection.execute("commit")
 
 
@@ -63,16 +65,17 @@ def record_deliveries(
     suite: str,
     as_of: date,
     passed: Sequence[int],
-    failed: Sequence[int],
+    failed: Mapping[int, str],
 ) -> None:
-    """Replace the verdicts of a suite on deliveries, given by their delivery_seq."""
+    """Replace the verdicts of a suite on deliveries by delivery_seq: passed, or what broke."""
     connection.execute("begin")
     for delivery_seq in (*passed, *failed):
         connection.execute(
             "delete from warehouse.ops.verdicts where suite = ? and delivery_seq = ?",
             [suite, delivery_seq],
         )
-        _insert(connection, suite, as_of, delivery_seq, delivery_seq in passed)
+        broke = failed.get(delivery_seq)
+        _insert(connection, suite, as_of, delivery_seq, broke is None, broke)
     connection.execute("commit")
 
 
@@ -102,8 +105,9 @@ def _insert(
     as_of: date,
     delivery_seq: int | None,
     passed: bool,
+    broke: str | None,
 ) -> None:
     connection.execute(
-        "insert into warehouse.ops.verdicts values (?, ?, ?, ?, ?, null)",
-        [suite, as_of, delivery_seq, passed, datetime.now(UTC)],
+        "insert into warehouse.ops.verdicts values (?, ?, ?, ?, ?, null, ?)",
+        [suite, as_of, delivery_seq, passed, datetime.now(UTC), broke],
     )

@@ -22,7 +22,7 @@ SOURCES = {
     "founder_credit": Bilingual("Founder's credit", "创始人信用"),
     "lender": Bilingual("Lender", "贷款机构"),
 }
-_KINDS = {
+KINDS = {
     "text": Bilingual("Text", "文本"),
     "code": Bilingual("Code, as text", "编码（文本）"),
     "tax_no": Bilingual("Taxpayer number", "税号"),
@@ -121,7 +121,7 @@ def fate(column: Column) -> Bilingual:
 
 def kind(column: Column) -> Bilingual:
     """Say what stands in the cells of a column."""
-    return _KINDS[column.kind]
+    return KINDS[column.kind]
 
 
 def unit(column: Column) -> Bilingual | None:

@@ -21,7 +21,7 @@ from firmpulse.settings import Settings
 
 SOURCES = (*GRANTED, "lender")
 
-__all__ = ["SOURCES", "DeliveryRef", "LandingReport", "land", "pending"]
+__all__ = ["SOURCES", "DeliveryRef", "LandingReport", "in_inbox", "land", "pending"]
 
 
 def pending(settings: Settings, source: str, as_of: date) -> list[DeliveryRef]:
@@ -69,7 +69,7 @@ def _land_pending(settings: Settings, source: str, as_of: date) -> LandingReport
         for ref in _pending(connection, settings, source, as_of):
             reports.append(_land(connection, settings, ref, as_of))
         records.publish(connection)
-        done = [ref for ref in _found(settings, source) if is_landed(connection, ref)]
+        done = [ref for ref in in_inbox(settings, source) if is_landed(connection, ref)]
         for ref in done:
             _clear(connection, settings, ref)
     _note_refusals(settings, reports)
@@ -101,13 +101,14 @@ def _land(
 def _pending(
     connection: duckdb.DuckDBPyConnection, settings: Settings, source: str, as_of: date
 ) -> list[DeliveryRef]:
-    found = _found(settings, source)
+    found = in_inbox(settings, source)
     due = [ref for ref in found if ref.manifest is None or ref.manifest.delivered_on <= as_of]
     waiting = [ref for ref in due if not is_landed(connection, ref)]
     return sorted(waiting, key=lambda ref: (_hand_over(ref), ref.delivery_id))
 
 
-def _found(settings: Settings, source: str) -> list[DeliveryRef]:
+def in_inbox(settings: Settings, source: str) -> list[DeliveryRef]:
+    """Return what lies in the inbox of a source: what waits, and what was left of refused files."""
     known = contracts.load()
     return [
         manifest.read(folder, source, known)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
+from extracts import problem_records
 from extracts.chunks import RefusedFile
 from extracts.landing import Counts
 from extracts.manifest import DeliveryRef
@@ -115,6 +116,9 @@ class LandingReport:
 
 _INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 21)})"  # noqa: S608 — question marks
 
+# Records of the vault that the warehouse repeats.
+_BY_SEQ = ("deliveries", "delivery_problems")
+
 
 def record_landed(
     connection: duckdb.DuckDBPyConnection,
@@ -135,6 +139,11 @@ def record_landed(
                 "insert into vault.ops.refused_files values (?, ?, ?, ?)",
                 [delivery_seq, ref.delivery_id, file.name, file.reason],
             )
+    problem_records.record(
+        connection, ref, delivery_seq, as_of,
+        refused={file.number: file.reason for table in tables for file in table.refused_files},
+        warnings={table.table: table.warnings for table in tables if table.table},
+    )  # fmt: skip
 
 
 def record_refused(
@@ -149,6 +158,7 @@ def record_refused(
         _INSERT.format(database="warehouse"),
         [*_row(ref, None, as_of, whole), REFUSED, reason, datetime.now(UTC), None],
     )
+    problem_records.record_whole(connection, ref, as_of, reason)
     connection.execute("commit")
     return DeliveryReport(delivery_id=ref.delivery_id, status=REFUSED, refusal=reason)
 
@@ -160,23 +170,25 @@ def publish(connection: duckdb.DuckDBPyConnection) -> None:
     run brings what is missing.
     """
     connection.execute("begin")
-    connection.execute("""
-        insert into warehouse.ops.deliveries
-        select * from vault.ops.deliveries
-        where delivery_seq not in (
-            select delivery_seq from warehouse.ops.deliveries where delivery_seq is not null
-        )
-    """)
+    for table in _BY_SEQ:
+        connection.execute(f"""
+            insert into warehouse.ops.{table}
+            select * from vault.ops.{table}
+            where delivery_seq not in (
+                select delivery_seq from warehouse.ops.{table} where delivery_seq is not null
+            )
+        """)  # noqa: S608 — our own names
     connection.execute("commit")
 
 
 def forget_refusal(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date) -> None:
     """Take back the record of an earlier try of the same night; other nights keep theirs."""
-    connection.execute(
-        "delete from warehouse.ops.deliveries "
-        "where source = ? and delivery_id = ? and as_of = ? and delivery_seq is null",
-        [ref.source, ref.delivery_id, as_of],
-    )
+    for table in _BY_SEQ:
+        connection.execute(
+            f"delete from warehouse.ops.{table} "  # noqa: S608 — our own names
+            "where source = ? and delivery_id = ? and as_of = ? and delivery_seq is null",
+            [ref.source, ref.delivery_id, as_of],
+        )
 
 
 def _row(

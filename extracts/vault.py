@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import duckdb
 
+from extracts import problem_records
 from extracts.contracts import Contract
 from extracts.sql import ident
 
@@ -96,6 +97,7 @@ _VAULT = (
 # Tables beside the raw ones that a landing writes before `ops.landed`.
 _BY_DELIVERY = (
     "ops.quarantine", "ops.refused_files", "ops.repeated", "ops.files", "ops.deliveries",
+    "ops.delivery_problems",
 )  # fmt: skip
 
 
@@ -105,6 +107,7 @@ def create_tables(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str,
     for statement in _VAULT:
         connection.execute(statement)
     connection.execute(_DELIVERIES.format(database="vault"))
+    problem_records.create_table(connection, "vault")
     for contract in contracts.values():
         connection.execute(raw_table(contract))
         connection.execute(known_table(contract))
@@ -129,8 +132,9 @@ def take_back(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Con
 
 
 def create_warehouse_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the warehouse's record of deliveries."""
+    """Create the warehouse's record of deliveries and of what was wrong with them."""
     connection.execute(_DELIVERIES.format(database="warehouse"))
+    problem_records.create_table(connection, "warehouse")
 
 
 def raw_table(contract: Contract) -> str:

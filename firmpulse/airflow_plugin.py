@@ -5,14 +5,19 @@ The scheduler writes it; people see it in the list of runs without opening a log
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from firmpulse.alerts import ERROR
+from firmpulse.errors import shortened
 from firmpulse.taskwatch import hookimpl, in_short
 
 # What somebody wrote before this line stays.
 _HEADING = "**What the run did**"
+# Airflow's column has no room for more.
+_MOST = 1000
 
 
 class RunNotes:
@@ -37,28 +42,46 @@ class FirmpulsePlugin(AirflowPlugin):  # type: ignore[misc] # Airflow brings no 
 
 
 def note(
-    before: str | None, states: Mapping[str, Sequence[str]], results: Mapping[str, Sequence[Any]]
+    before: str | None,
+    states: Mapping[str, Sequence[str]],
+    results: Mapping[str, Sequence[Any]],
+    errors: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> str:
     """Return the note of a run that has ended, in Markdown.
+
+    Of a task that failed it has the whole message. Where that is more than a note may have, the
+    tasks that went well are left out, then the middle of the messages.
 
     Args:
         before: its note until now; what stands there of an earlier attempt is replaced.
         states: task id → state of each instance, in the order of the tasks.
         results: task id → what each instance returned.
+        errors: task id → what was told of each instance that failed.
     """
-    lines = [_HEADING, ""]
-    for task, found in states.items():
-        failed = found.count("failed")
-        parts = [in_short(_sum(results.get(task, ())))]
-        if failed:
-            parts.insert(0, f"**failed**{f' ({failed} of {len(found)})' if len(found) > 1 else ''}")
-        elif any(state == "upstream_failed" for state in found):
-            parts.insert(0, "not run")
-        text = ", ".join(part for part in parts if part)
-        if text:
-            lines.append(f"- {task}: {text}")
     kept = (before or "").partition(_HEADING)[0].rstrip()
-    return "\n".join([kept, "", *lines] if kept else lines)
+    heading = f"{kept}\n\n{_HEADING}\n\n" if kept else f"{_HEADING}\n\n"
+    lines = {task: _line(task, states[task], results.get(task, ())) for task in states}
+    failed = [task for task in states if "failed" in states[task]]
+    said = {task: "".join(f"\n\n{error}" for error in errors.get(task, ())) for task in failed}
+    whole = [line + said.get(task, "") for task, line in lines.items() if line]
+    if len(text := heading + "\n".join(whole)) <= _MOST or not failed:
+        return text[:_MOST]
+    left = _MOST - len(heading) - sum(len(lines[task]) + 1 for task in failed)
+    share = max(0, left // len(failed))
+    short = [lines[task] + shortened(said[task], share)[:share] for task in failed]
+    return (heading + "\n".join(short))[:_MOST]
+
+
+def _line(task: str, found: Sequence[str], results: Sequence[Any]) -> str:
+    """Return what a task did in short; nothing of one that did not count anything."""
+    failed = list(found).count("failed")
+    parts = [in_short(_sum(results))]
+    if failed:
+        parts.insert(0, f"**failed**{f' ({failed} of {len(found)})' if len(found) > 1 else ''}")
+    elif any(state == "upstream_failed" for state in found):
+        parts.insert(0, "not run")
+    text = ", ".join(part for part in parts if part)
+    return f"- {task}: {text}" if text else ""
 
 
 def _sum(results: Sequence[Any]) -> Any:
@@ -74,18 +97,26 @@ def _sum(results: Sequence[Any]) -> Any:
 
 
 def _write(dag_run: Any) -> None:
-    from airflow.models.xcom import XComModel
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
     if session is None:
         return
-    results: dict[str, list[Any]] = defaultdict(list)
-    query = XComModel.get_many(run_id=dag_run.run_id, key="return_value", dag_ids=dag_run.dag_id)
-    for row in session.scalars(query):
-        results[row.task_id].append(XComModel.deserialize_value(row))
+    results = _pushed(session, dag_run, "return_value")
+    errors = _pushed(session, dag_run, ERROR)
     states: dict[str, list[str]] = defaultdict(list)
     instances = dag_run.get_task_instances(session=session)
     for instance in sorted(instances, key=lambda one: (one.start_date is None, one.start_date)):
         states[instance.task_id].append(str(instance.state))
-    dag_run.note = note(dag_run.note, states, results)
+    dag_run.note = note(dag_run.note, states, results, errors)
+
+
+def _pushed(session: Any, dag_run: Any, key: str) -> dict[str, list[Any]]:
+    """Return what the tasks of a run pushed under a key, by task."""
+    from airflow.models.xcom import XComModel
+
+    found: dict[str, list[Any]] = defaultdict(list)
+    query = XComModel.get_many(run_id=dag_run.run_id, key=key, dag_ids=dag_run.dag_id)
+    for row in session.scalars(query):
+        found[row.task_id].append(XComModel.deserialize_value(row))
+    return found

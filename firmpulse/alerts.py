@@ -1,6 +1,7 @@
 """Tells people that a task has failed for good: by webhook or by mail, as a Connection says.
 
-Without the Connection `firmpulse_alerts` nobody is told; Airflow shows the failure all the same.
+Without the Connection `firmpulse_alerts` nobody is told; Airflow shows the failure all the same:
+the message is the XCom `error` of the task, from which the run's note takes it.
 """
 
 import json
@@ -9,16 +10,24 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from firmpulse import advice
 from firmpulse.asof import resolve
 from firmpulse.errors import told
+from firmpulse.settings import Settings
 
 CONNECTION = "firmpulse_alerts"
+# XCom of a failed task.
+ERROR = "error"
 _SECONDS = 10.0
 _logger = logging.getLogger(__name__)
 
 
 def task_failed(context: Mapping[str, Any]) -> None:
     """Send what failed and why; Airflow calls it when no retry is left. It raises nothing."""
+    try:
+        context["ti"].xcom_push(key=ERROR, value=_why(context))
+    except Exception as error:
+        _logger.warning("the run's note lacks the error: %s", type(error).__name__)
     try:
         connection = _connection()
         if connection is not None:
@@ -34,24 +43,37 @@ def message(context: Mapping[str, Any]) -> dict[str, Any]:
         context: of the failed task, as Airflow gives it to callbacks.
 
     Returns:
-        text for people; dag_id, run_id, task_id, as_of, try_number, error, log_url for machines.
+        text for people, the whole message in it; dag_id, run_id, task_id, as_of, try_number, error,
+        again (the command that runs it again), log_url for machines.
     """
     task = context["ti"]
     part = task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
-    error = context.get("exception")
-    why = told(error) if isinstance(error, BaseException) else "it was ended from outside"
-    as_of = _as_of(context)
+    why, as_of = _why(context), _as_of(context)
+    again = _again(context, task.dag_id, as_of)
     return {
         "text": f"Firmpulse: {part} of {task.dag_id} failed"
-        f"{f' (as of {as_of})' if as_of else ''}: {why}",
+        f"{f' (as of {as_of})' if as_of else ''}: {why}\nOnce that is repaired: {again}",
         "dag_id": task.dag_id,
         "run_id": task.run_id,
         "task_id": part,
         "as_of": as_of,
         "try_number": task.try_number,
         "error": why,
+        "again": again,
         "log_url": getattr(task, "log_url", None),
     }
+
+
+def _why(context: Mapping[str, Any]) -> str:
+    error = context.get("exception")
+    return told(error) if isinstance(error, BaseException) else "it was ended from outside"
+
+
+def _again(context: Mapping[str, Any], dag_id: str, as_of: str | None) -> str:
+    params = context.get("params") or {}
+    given = {name: value for name in params if (value := params[name]) is not None}
+    date_of_run = {} if as_of is None else {"on" if "on" in params else "as_of": as_of}
+    return advice.run(Settings(), dag_id, given | date_of_run)
 
 
 def _as_of(context: Mapping[str, Any]) -> str | None:
@@ -101,6 +123,6 @@ def _mail(content: dict[str, Any]) -> None:
         )
         hook.send_email_smtp(
             to=receivers,
-            subject=content["text"][:150],
-            html_content=f"<p>{escape(content['text'])}</p><table>{lines}</table>",
+            subject=content["text"].splitlines()[0][:150],
+            html_content=f"<pre>{escape(content['text'])}</pre><table>{lines}</table>",
         )

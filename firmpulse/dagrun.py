@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from firmpulse import airflow_env, homelock, services
+from firmpulse import advice, airflow_env, homelock
 from firmpulse.errors import ConfigurationError, FirmpulseError, TaskFailed
 from firmpulse.settings import Settings
 from firmpulse.taskwatch import TaskEvent, TaskWatch
@@ -44,10 +44,11 @@ def run_dag(
         FirmpulseError: the error of the first task that failed, or the run cannot be started.
         TaskFailed: a task failed unexpectedly; the cause is chained.
     """
-    if services.is_running(settings, "airflow-scheduler"):
+    if advice.is_served(settings):
         raise ConfigurationError(
-            "Airflow is running on this home folder and owns its DAG runs; "
-            "trigger the DAG there, or stop it with: firmpulse down"
+            "Airflow is running on this home folder and owns its DAG runs; have it run this with: "
+            f"{advice.trigger(dag_id, {k: v for k, v in conf.items() if v is not None})}\n"
+            "or stop it with: firmpulse down"
         )
     started = time.perf_counter()
     watch = TaskWatch(on_task)

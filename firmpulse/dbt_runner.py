@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -13,6 +14,15 @@ from firmpulse.errors import BuildFailed, FirmpulseError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+# Failed nodes that a message names.
+_SHOWN = 3
+# Beginnings of messages that are dbt's own: about columns and counts.
+_OF_DBT = ("Compilation Error", "Got ", "Database Error in model contract", "OK ", "SELECT ")
+# Beginnings that name a node, before the database speaks.
+_NAMING = ("Runtime Error", "Database Error", "Dependency Error", "Parsing Error")
+_KIND = re.compile(r"[A-Z][A-Za-z ]+ Error(?=:)")
+# Errors of a database about names in the SQL; any other may quote a cell.
+_OF_NAMES = ("Binder Error", "Catalog Error", "Parser Error", "Dependency Error")
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def _tell_lineage(settings: Settings, result: Any, parent: lineage.Run) -> None:
             parent=parent,
         )
         lineage.started(settings, run)
-        error = None if outcome.status == "success" else str(outcome.message)
+        error = None if outcome.status == "success" else _said(str(outcome.message))
         lineage.ended(settings, run, timing.completed_at.replace(tzinfo=UTC), error=error)
 
 
@@ -190,13 +200,34 @@ def _manifest(settings: Settings) -> Any:
 
 def _nodes(result: Any) -> tuple[NodeOutcome, ...]:
     nodes = tuple(
-        NodeOutcome(r.node.name, str(r.status), r.execution_time, r.message or "")
+        NodeOutcome(r.node.name, str(r.status), r.execution_time, _said(r.message or ""))
         for r in result.results
     )
     failed = [n for n in nodes if n.status in {"error", "fail", "runtime error"}]
-    if any(warehouse.is_damage(node.message) for node in failed):
+    if any(warehouse.is_damage(r.message) for r in result.results):
         raise warehouse.damaged("a page of the vault or of the warehouse")
     if failed:
-        shown = "; ".join(f"{n.name}: {n.message.strip()}" for n in failed[:3])
-        raise BuildFailed(f"dbt failed on {len(failed)} of {len(nodes)} nodes: {shown}")
+        shown = "".join(f"\n  - {n.name}: {n.message}" for n in failed[:_SHOWN])
+        more = f"\n  and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
+        raise BuildFailed(
+            f"dbt failed on {len(failed)} of {len(nodes)} nodes:{shown}{more}\n"
+            f"The SQL and the database's own words are in dbt/logs/dbt.log of the home folder"
+        )
     return nodes
+
+
+def _said(message: str) -> str:
+    """Return what a node's message says of models and tests; of cells it may quote, the kind alone.
+
+    dbt names the model or test in the first line; the database's error follows.
+    """
+    lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
+    if not lines or lines[0].startswith(_OF_DBT):
+        return " ".join(lines)
+    kind = next((k for line in lines if (k := _KIND.match(line)) and line != lines[0]), None)
+    if kind is None:
+        return lines[0] if lines[0].startswith(_NAMING) else "its text is in dbt's log"
+    text = next(line for line in lines if line.startswith(kind[0]))
+    return (
+        f"{lines[0]}: {text if kind[0] in _OF_NAMES else f'{kind[0]}; its text may quote a cell'}"
+    )

@@ -122,16 +122,27 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-_MOST_TOLD = 500
+# Enough for every message of ours but endless lists; what is left out is said.
+_MOST_TOLD = 4000
+_LEFT_OUT = "\n ... (cut here; whole in the log of the task) ...\n"
 
 
 def told(error: BaseException) -> str:
     """Return what may be said of an error outside the process that met it.
 
     Our own messages name no row of a firm and no secret; of any other error only its class is
-    told, since its text may quote a cell.
+    told, since its text may quote a cell. A message says at its beginning what is wrong and at
+    its end what to do: one that is too long loses its middle.
     """
-    if isinstance(error, FirmpulseError):
-        first, _, rest = str(error).partition("\n")
-        return f"{first[:_MOST_TOLD]} ..." if rest or len(first) > _MOST_TOLD else first
-    return f"{type(error).__name__}; its text is in the log of the task"
+    if not isinstance(error, FirmpulseError):
+        return f"{type(error).__name__}; its text is in the log of the task"
+    return shortened(str(error).strip(), _MOST_TOLD)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a message of at most so many characters, with its beginning and its end."""
+    if len(text) <= most:
+        return text
+    kept = max(0, most - len(_LEFT_OUT))
+    begin = kept * 2 // 3
+    return text[:begin].rstrip() + _LEFT_OUT + text[len(text) - (kept - begin) :].lstrip()

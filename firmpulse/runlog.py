@@ -1,5 +1,6 @@
-"""What each step did: outcome, rows, seconds, memory, in `ops.steps`; and what was erased."""
+"""What each step did: run, outcome, rows, seconds, memory, in `ops.steps`; and what was erased."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -7,8 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
+
 from firmpulse import lineage, warehouse
-from firmpulse.errors import told
+from firmpulse.errors import ConfigurationError, told
 from firmpulse.settings import Settings
 
 SUCCESS, FAILED = "success", "failed"
@@ -27,9 +30,18 @@ create table if not exists warehouse.ops.steps (
     -- Null unless it failed.
     error varchar,
     -- Largest resident memory of the process during the step; null where the system tells none.
-    peak_mb double
+    peak_mb double,
+    -- DAG and run whose task it was; null for a command that somebody called.
+    dag varchar,
+    run_id varchar
 )
 """
+
+_OTHER_RELEASE = (
+    "this home folder was made by another release: its tables ops.steps and ops.verdicts lack what "
+    "this one notes in them, such as the run of a step. Go on with that release, or set "
+    "FIRMPULSE_HOME to an empty folder and deliver again"
+)
 
 # Landed rows that were erased since; what is masked is less by as many.
 ERASED_DDL = """
@@ -105,11 +117,41 @@ def step(
 
 
 def _record(settings: Settings, row: list[object]) -> None:
-    with warehouse.connect(settings) as connection:
+    with warehouse.connect(settings) as connection, of_this_release():
         connection.execute(STEPS_DDL)
+        marks = ", ".join("?" * (len(row) + 2))
         connection.execute(
-            "insert into warehouse.ops.steps values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+            f"insert into warehouse.ops.steps values ({marks})",  # noqa: S608 - question marks
+            [*row, *_run()],
         )
+
+
+@contextmanager
+def of_this_release() -> Iterator[None]:
+    """Say in a sentence that a table of runs or checks has not the columns of this release.
+
+    Raises:
+        ConfigurationError: the home folder was made by another release.
+    """
+    try:
+        yield
+    except duckdb.BinderException as error:
+        raise ConfigurationError(_OTHER_RELEASE) from error
+
+
+def _run() -> tuple[str | None, str | None]:
+    """Return DAG and run of the task that this process works at; nulls outside of one.
+
+    In a task Airflow is imported already; no other process pays for importing it.
+    """
+    sdk = sys.modules.get("airflow.sdk")
+    if sdk is None:
+        return None, None
+    try:
+        task = sdk.get_current_context()["ti"]
+    except RuntimeError:
+        return None, None
+    return task.dag_id, task.run_id
 
 
 def _forget_peak() -> None:

@@ -33,7 +33,12 @@ NAMES = (
 )
 _WAIT_SECONDS = 180.0
 _NEWEST_NIGHT = """
-    select coalesce((select max(as_of) from scores), (select max(as_of) from run_steps))
+    with nights as (select distinct as_of from run_steps where dag = 'run_nightly')
+    select coalesce(
+        (select max(as_of) from scores semi join nights using (as_of)),
+        (select max(as_of) from nights),
+        (select max(as_of) from scores)
+    )
 """
 # Straight to this machine, whatever proxy the environment names.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -90,7 +95,10 @@ def down(settings: Settings) -> tuple[str, ...]:
 
 
 def newest_night(settings: Settings) -> date:
-    """Return the newest night with published scores, else with any step; today where none is."""
+    """Return the newest night with published scores, else with any step; today where none is.
+
+    A day on which deliveries were assessed as they came in is no night.
+    """
     with suppress(NotReadyError), warehouse.connect_published(settings) as connection:
         ((newest,),) = connection.execute(_NEWEST_NIGHT).fetchall()
         if newest is not None:

@@ -1,6 +1,6 @@
 """The only place that opens DuckDB files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -84,6 +84,42 @@ def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]
         str(settings.scores_path), read_only=True, config={"enable_external_access": "false"}
     )
     try:
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def connect_stand_in(
+    settings: Settings, tables: Mapping[str, str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open what was published last under the names of the warehouse, which a task holds.
+
+    Args:
+        settings: home folder.
+        tables: name in the warehouse, such as ops.steps, and name of the published table; one
+            that is not published is absent, as a table of the warehouse may be.
+    """
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute("set TimeZone = 'Asia/Shanghai'")
+        connection.execute("attach ':memory:' as warehouse")
+        found = set()
+        if settings.scores_path.exists():
+            path = _quoted(settings.scores_path)
+            connection.execute(f"attach '{path}' as published (read_only)")
+            rows = connection.execute(
+                "select table_name from duckdb_tables() where database_name = 'published'"
+            ).fetchall()
+            found = {name for (name,) in rows}
+        connection.execute("set enable_external_access = false")
+        for name, published in tables.items():
+            schema = name.partition(".")[0]
+            connection.execute(f"create schema if not exists warehouse.{schema}")
+            if published in found:
+                connection.execute(
+                    f"create view warehouse.{name} as select * from published.{published}"  # noqa: S608 - our own names
+                )
         yield connection
     finally:
         connection.close()

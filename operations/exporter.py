@@ -4,7 +4,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
-from operations.status import PROBLEM, WARNING, Status
+from operations.finding import PROBLEM, WARNING
+from operations.status import Status
 
 
 def write(status: Status, target: Path) -> None:
@@ -17,6 +18,9 @@ def write(status: Status, target: Path) -> None:
     findings = gauge("findings", "Things that need somebody", "severity")
     for severity in (PROBLEM, WARNING):
         findings.labels(severity).set(sum(f.severity == severity for f in status.findings))
+    subjects = gauge("subject_findings", "Things that need somebody", "severity", "subject")
+    for finding in status.findings:
+        subjects.labels(finding.severity, finding.subject).inc()
     gauge("warehouse_busy", "1 while a task holds the warehouse").set(status.busy)
     gauge("disk_free_bytes", "Free space where the databases lie").set(status.free_bytes)
     gauge("scored_firms", "Scores of the newest published night").set(status.scored)

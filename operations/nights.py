@@ -1,31 +1,44 @@
-"""What the run log says of nights: which ran, which ended well, what failed."""
+"""What the run log says of nights: which ran, which ended well, what failed, which are missing.
+
+A night is a date for which the DAG run_nightly ran, under the scheduler or by `firmpulse night`.
+Deliveries that are assessed by day, backfills, erasure and commands leave steps too; they are
+no nights.
+"""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
 
 from firmpulse import runlog
+from scoring.warnings.measures import has_table
 
-# Steps of a night; others of the log belong to training, backfills and erasure.
-STEPS = ("pull", "land", "build", "validate", "score", "warn", "champions", "publish", "purge")
+DAG = "run_nightly"
 # The step after which analysts see the night.
 _LAST = "publish"
+# A gap between nights is reported for so many nights; a failed night until it is repaired.
+_LOOK_BACK = 31
 
-_NEWEST = """
-    select max(as_of) from warehouse.ops.steps where list_contains(?, step)
-"""
 # Of a step that ran more than once, the last run.
 _ENDED = """
     select
-        step, part, max(started_at) as started_at,
+        as_of, step, part, max(started_at) as started_at,
         max_by(state, started_at) as state, max_by(error, started_at) as error,
         max_by(seconds, started_at) as seconds,
         cast(max_by(rows_out, started_at) as bigint) as rows_out,
         max_by(peak_mb, started_at) as peak_mb
     from warehouse.ops.steps
-    where as_of = ? and list_contains(?, step)
-    group by step, part
+    where dag = ?
+    group by as_of, step, part
+    order by as_of, max(started_at)
+"""
+# Whatever date it works for: the next run of these DAGs makes up for the one that failed.
+_FAILED_ELSEWHERE = """
+    select dag, step, part, max_by(as_of, started_at) as as_of, max_by(error, started_at) as error
+    from warehouse.ops.steps
+    where dag is not null and dag <> ?
+    group by dag, step, part
+    having max_by(state, started_at) = ?
     order by max(started_at)
 """
 
@@ -73,24 +86,84 @@ class Night:
         return sum(step.seconds for step in self.steps)
 
 
-def newest(connection: duckdb.DuckDBPyConnection) -> Night | None:
-    """Return the newest night of which any step ended, None if there is none."""
-    connection.execute(runlog.STEPS_DDL)
-    ((as_of,),) = connection.execute(_NEWEST, [list(STEPS)]).fetchall()
-    return None if as_of is None else read(connection, as_of)
+@dataclass(frozen=True)
+class ElsewhereFailed:
+    """A step of another DAG whose last run failed."""
+
+    dag: str
+    label: str
+    as_of: date
+    error: str | None
 
 
-def read(connection: duckdb.DuckDBPyConnection, as_of: date) -> Night:
-    """Return what the log says of a night."""
-    rows = connection.execute(_ENDED, [as_of, list(STEPS)]).fetchall()
-    return Night(as_of, tuple(StepOutcome(*row) for row in rows))
+def read(connection: duckdb.DuckDBPyConnection) -> tuple[Night, ...]:
+    """Return every night of which any step ended, oldest first.
+
+    Raises:
+        ConfigurationError: the run log was written by another release.
+    """
+    with runlog.of_this_release():
+        connection.execute(runlog.STEPS_DDL)
+        rows = connection.execute(_ENDED, [DAG]).fetchall()
+    steps: dict[date, list[StepOutcome]] = {}
+    for as_of, *outcome in rows:
+        steps.setdefault(as_of, []).append(StepOutcome(*outcome))
+    return tuple(Night(as_of, tuple(found)) for as_of, found in steps.items())
 
 
-def published(connection: duckdb.DuckDBPyConnection) -> date | None:
+def newest(found: tuple[Night, ...]) -> Night | None:
+    """Return the newest night, None if there is none."""
+    return found[-1] if found else None
+
+
+def published(found: tuple[Night, ...]) -> date | None:
     """Return the newest night that was published, None if there is none."""
-    connection.execute(runlog.STEPS_DDL)
-    ((as_of,),) = connection.execute(
-        "select max(as_of) from warehouse.ops.steps where step = ? and state = ?",
-        [_LAST, runlog.SUCCESS],
+    return max((night.as_of for night in found if night.published_at), default=None)
+
+
+def served(connection: duckdb.DuckDBPyConnection, found: tuple[Night, ...]) -> date | None:
+    """Return the newest night with scores; of the published log, whose last publication it lacks.
+
+    Scores of a later day are those of deliveries that came in by day.
+    """
+    if not has_table(connection, "scoring.scores"):
+        return published(found)
+    ((newest,),) = connection.execute(
+        "select max(as_of) from warehouse.scoring.scores where list_contains(?, as_of)",
+        [[night.as_of for night in found]],
     ).fetchall()
-    return None if as_of is None else date.fromisoformat(str(as_of))
+    return newest or published(found)
+
+
+def missing(found: tuple[Night, ...], due: date) -> list[tuple[date, date]]:
+    """Return the nights that were due and of which no step ran, as first and last of each gap.
+
+    Args:
+        found: nights of the log, oldest first.
+        due: the newest night that is due.
+    """
+    if not found:
+        return []
+    ran = {night.as_of for night in found}
+    first = max(min(ran), min(max(ran), due - timedelta(days=_LOOK_BACK - 1)))
+    gaps: list[tuple[date, date]] = []
+    for back in range((due - first).days, -1, -1):
+        day = due - timedelta(days=back)
+        if day in ran:
+            continue
+        if gaps and gaps[-1][1] == day - timedelta(days=1):
+            gaps[-1] = (gaps[-1][0], day)
+        else:
+            gaps.append((day, day))
+    return gaps
+
+
+def failed_elsewhere(connection: duckdb.DuckDBPyConnection) -> tuple[ElsewhereFailed, ...]:
+    """Return the steps of all other DAGs whose last run failed."""
+    with runlog.of_this_release():
+        connection.execute(runlog.STEPS_DDL)
+        rows = connection.execute(_FAILED_ELSEWHERE, [DAG, runlog.FAILED]).fetchall()
+    return tuple(
+        ElsewhereFailed(dag, f"{step} {part}".rstrip(), as_of, error)
+        for dag, step, part, as_of, error in rows
+    )

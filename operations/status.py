@@ -3,42 +3,31 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import duckdb
 
 from consent import audit
 from erasure import withdrawals
-from extracts.nightly import SOURCES
 from features import registry
-from firmpulse import tracking, warehouse
+from firmpulse import advice, tracking
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
-from operations import arrivals, health, nights
+from operations import arrivals, delivery_findings, health, night_findings, nights, record
 from operations.arrivals import Age, Volume
+from operations.finding import PROBLEM, WARNING, Finding
 from operations.nights import Night
 from scoring import overrides
 from scoring.warnings import rules
 from scoring.warnings.forms import Freshness
 from scoring.warnings.measures import has_table
 
-# What a person does about a finding: look now, look soon, or know.
-PROBLEM, WARNING = "problem", "warning"
+__all__ = ["PROBLEM", "WARNING", "Finding", "Status", "look", "time_of"]
+
 # Less free space than this share of the disk, or than twice the databases, is told: erasing and
 # purging write a database anew beside the old one.
 _FREE_SHARE, _FREE_TIMES = 0.05, 2
 _PSI_RED = 0.25
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that somebody should look at."""
-
-    severity: str
-    subject: str
-    text: str
-    # What to do about it: a command or a place to look.
-    do: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ class Status:
     volumes: tuple[Volume, ...]
     findings: tuple[Finding, ...]
     free_bytes: int
-    # Whether a task holds the warehouse, so that only half of this could be looked at.
+    # Whether a task holds the warehouse, so that this is what was known at the last publication.
     busy: bool = False
     scored: int = 0
     levels: dict[str, int] = field(default_factory=dict)
@@ -76,126 +65,38 @@ def look(settings: Settings, on: date) -> Status:
     free = _disk(settings, found)
     _trail(settings, found)
     if not settings.warehouse_path.exists():
-        found.append(
-            Finding(PROBLEM, "night", f"no night was ever run in {settings.root}",
-                    f"firmpulse night --as-of {on - timedelta(days=1)}")
-        )  # fmt: skip
+        found.append(night_findings.none(settings, on))
         return Status(on, None, None, (), (), tuple(found), free)
     found += _withdrawn(settings, on)
-    found += _refused_grants(settings)
-    found += _models(settings)
-    try:
-        with warehouse.connect(settings) as connection:
-            night = nights.newest(connection)
-            published = nights.published(connection)
-            day = night.as_of if night else on
-            ages = tuple(arrivals.ages(connection, on, _freshness(settings)))
-            volumes = tuple(arrivals.unusual(connection, day))
-            found += [*_verdicts(connection), *_refused(connection, settings)]
-            found += _drift(connection, day)
-            found += _health(connection)
-            scored, levels = _published_counts(connection, published)
-        found += _overrides(settings)
-    except FileHeldError:
-        busy = Finding(WARNING, "night", "a task is at work and holds the warehouse",
-                       "look again when it has ended, or in Airflow")  # fmt: skip
-        return Status(on, None, None, (), (), (*found, busy), free, busy=True)
-    found += [*_night(night, published, on), *_ages(ages), *_volumes(volumes)]
+    found += delivery_findings.refused_grants(settings)
+    with record.opened(settings) as (connection, busy):
+        ran = nights.read(connection)
+        night = nights.newest(ran)
+        published = nights.served(connection, ran) if busy else nights.published(ran)
+        ages = tuple(arrivals.ages(connection, on, _freshness(settings)))
+        volumes = () if busy else tuple(arrivals.unusual(connection, night.as_of if night else on))
+        if not busy or ran:
+            found += night_findings.of_nights(settings, ran, on, busy=busy)
+        found += night_findings.of_others(settings, nights.failed_elsewhere(connection))
+        found += delivery_findings.of(connection, settings, ages, volumes)
+        found += _drift(connection, night.as_of if night else on)
+        found += _health(connection)
+        scored, levels = _published_counts(connection, published)
+    found += _models(settings, published)
+    found += _busy() if busy else _overrides(settings)
     order = (PROBLEM, WARNING)
     ranked = sorted(found, key=lambda finding: order.index(finding.severity))
     return Status(
-        on, night, published, ages, volumes, tuple(ranked), free, scored=scored, levels=levels
-    )
+        on, night, published, ages, volumes, tuple(ranked), free, busy, scored, levels
+    )  # fmt: skip
 
 
-def _night(night: Night | None, published: date | None, on: date) -> Iterator[Finding]:
-    if night is None:
-        yield Finding(PROBLEM, "night", "no night was ever run", "firmpulse night --as-of DATE")
-        return
-    for step in night.failed:
-        yield Finding(
-            PROBLEM, "night", f"{step.label} of {night.as_of} failed: {step.error}",
-            f"repair it, then: firmpulse night --as-of {night.as_of}, or clear the task in Airflow",
-        )  # fmt: skip
-    if night.published_at is None and not night.failed:
-        last = night.steps[-1].label if night.steps else "nothing"
-        yield Finding(
-            PROBLEM, "night", f"{night.as_of} was not published; its last step is {last}",
-            f"firmpulse night --as-of {night.as_of}",
-        )  # fmt: skip
-    due = on - timedelta(days=1)
-    newest = max(night.as_of, published or date.min)
-    missing = (due - newest).days
-    if missing > 0:
-        yield Finding(
-            PROBLEM, "night",
-            f"{missing} {'night is' if missing == 1 else 'nights are'} missing: the newest is "
-            f"{newest}, due is {due}",
-            f"firmpulse airflow backfill create --dag-id run_nightly --from-date "
-            f"{newest + timedelta(days=1)} --to-date {due}",
-        )  # fmt: skip
-
-
-def _ages(ages: tuple[Age, ...]) -> Iterator[Finding]:
-    for age in ages:
-        if age.late:
-            yield Finding(
-                WARNING, "deliveries",
-                f"{age.provider or 'a provider'} ({age.source}) is late: its newest row is "
-                f"{age.days} days old, {age.allowed} are allowed",
-                "ask the provider; warnings of this source are silent meanwhile (DATA_STALE)",
-            )  # fmt: skip
-
-
-def _volumes(volumes: tuple[Volume, ...]) -> Iterator[Finding]:
-    for one in volumes:
-        yield Finding(
-            WARNING, "deliveries",
-            f"{one.provider} delivered {one.rows:,} rows of {one.table}; the nights before had "
-            f"{one.least:,} to {one.most:,}",
-            "ask the provider whether that is all, and right",
-        )  # fmt: skip
-
-
-def _verdicts(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    if not has_table(connection, "ops.verdicts"):
-        return
-    rows = connection.execute(
-        """
-        select verdicts.suite, any_value(deliveries.delivery_id)
-        from warehouse.ops.verdicts as verdicts
-        inner join warehouse.ops.deliveries as deliveries using (delivery_seq)
-        where not verdicts.passed
-        group by verdicts.suite, verdicts.delivery_seq order by all
-        """
-    ).fetchall()
-    for suite, delivery in rows:
-        yield Finding(
-            PROBLEM, "deliveries", f"{delivery} broke its checks ({suite}) and stops the night",
-            f'look at data_docs, then repair it or: firmpulse accept {delivery} --because "..."',
-        )  # fmt: skip
-
-
-def _refused_grants(settings: Settings) -> Iterator[Finding]:
-    refused = settings.inbox / "consent" / "grants.refused.jsonl"
-    if refused.exists():
-        lines = sum(1 for _ in refused.open("rb"))
-        yield Finding(WARNING, "grants", f"{lines} grants were refused", f"look at {refused}")
-
-
-def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[Finding]:
-    if not has_table(connection, "ops.deliveries"):
-        return
-    rows = connection.execute(
-        "select distinct source, delivery_id from warehouse.ops.deliveries "
-        "where status = 'refused' order by all"
-    ).fetchall()
-    for source, delivery in rows:
-        if source in SOURCES and (settings.inbox / source / delivery).is_dir():
-            yield Finding(
-                WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
-                f"firmpulse query \"from data_quality where delivery_id = '{delivery}'\"",
-            )  # fmt: skip
+def _busy() -> Iterator[Finding]:
+    yield Finding(
+        WARNING, "night", "a task is at work and holds the warehouse",
+        "nights and deliveries are shown as of the last publication; look again when it has "
+        "ended, or in Airflow",
+    )  # fmt: skip
 
 
 def _withdrawn(settings: Settings, on: date) -> Iterator[Finding]:
@@ -203,16 +104,17 @@ def _withdrawn(settings: Settings, on: date) -> Iterator[Finding]:
     if due:
         yield Finding(
             PROBLEM, "erasure", f"{len(due)} firms have withdrawn and are not erased yet",
-            "firmpulse consent honour, or look at the DAG honour_revocations",
+            advice.run(settings, "honour_revocations", {"on": on.isoformat()}),
         )  # fmt: skip
 
 
-def _models(settings: Settings) -> Iterator[Finding]:
+def _models(settings: Settings, night: date | None) -> Iterator[Finding]:
     champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
     challenger = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHALLENGER)
     if champion is None:
+        conf = {"as_of": night.isoformat() if night else "DATE", "approver": "NAME"}
         yield Finding(WARNING, "model", "there is no champion, so no firm is scored",
-                      "firmpulse train --as-of DATE --approver NAME")  # fmt: skip
+                      advice.run(settings, "train_model", conf))  # fmt: skip
     if challenger is None or (champion and int(challenger.version) <= int(champion.version)):
         return
     yield Finding(
@@ -259,7 +161,11 @@ def _health(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 
 
 def _overrides(settings: Settings) -> Iterator[Finding]:
-    waiting = [one for one in overrides.listed(settings) if one.status == "proposed"]
+    try:
+        waiting = [one for one in overrides.listed(settings) if one.status == "proposed"]
+    except FileHeldError:
+        # A task has begun since the record was read.
+        return
     if waiting:
         yield Finding(WARNING, "overrides", f"{len(waiting)} overrides wait for a second person",
                       "firmpulse override list")  # fmt: skip

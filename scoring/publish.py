@@ -16,6 +16,7 @@ from scoring import store
 from scoring.tables import (
     CHECKED,
     DATA_QUALITY,
+    DELIVERY_PROBLEMS,
     FEATURE_DRIFT,
     MODEL_HEALTH,
     PUBLISHED,
@@ -271,6 +272,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collect
 def _origin(table: Table) -> str:
     elsewhere = {
         DATA_QUALITY.name: "ops.deliveries",
+        DELIVERY_PROBLEMS.name: "ops.delivery_problems",
         RUN_STEPS.name: "ops.steps",
         FEATURE_DRIFT.name: "ops.feature_drift",
         MODEL_HEALTH.name: "ops.model_health",

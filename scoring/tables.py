@@ -309,6 +309,37 @@ DATA_QUALITY = Table(
     },
 )
 
+DELIVERY_PROBLEMS = Table(
+    "delivery_problems",
+    "One row per delivery, table, file, rule and column: why it was refused, why rows are in "
+    "quarantine, what was remarkable.",
+    {
+        "as_of": ("date", "Night in which the delivery landed or was refused"),
+        "delivery_id": ("varchar", "Delivery as its provider named it"),
+        "source": ("varchar", "Source of the delivery"),
+        "provider": ("varchar", "Who delivered; empty where the manifest could not be read"),
+        "table_name": ("varchar", "Table of the contract; empty for a delivery refused whole"),
+        "file_no": ("integer", "Place of the file in the manifest; empty for all of the table"),
+        "problem": (
+            "varchar",
+            "refused: file or delivery was not taken; quarantined: rows broke their contract; "
+            "warning: rows landed and are remarkable",
+        ),
+        "rule": (
+            "varchar",
+            "Rule that the rows broke: required, bound, structure, uscc or the kind of the column; "
+            "for a warning its name in the contract",
+        ),
+        "column_name": ("varchar", "Column of the contract that broke the rule"),
+        "value_class": ("varchar", "What kind of text the value was, such as empty or digits"),
+        "row_count": (
+            "bigint",
+            "Rows that it is about; as announced where refused",
+        ),
+        "reason": ("varchar", "Why a file or delivery was refused, in a sentence"),
+    },
+)
+
 RUN_STEPS = Table(
     "run_steps",
     "One row per step of a run that ended: when, how, how long, how many rows, how much memory.",
@@ -325,6 +356,8 @@ RUN_STEPS = Table(
             "double",
             "Largest resident memory of the process during the step, in MB; null where unknown",
         ),
+        "dag": ("varchar", "DAG that the step belongs to; null for a command that somebody called"),
+        "run_id": ("varchar", "Run of that DAG, as Airflow names it"),
     },
 )
 
@@ -358,4 +391,7 @@ MODEL_HEALTH = Table(
 # Tables whose rows of a night are published once its scores were checked.
 CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS, OVERRIDES)
 WRITTEN_BY_SCORING = (*CHECKED, MODEL_VERSIONS, MARKS, WARNING_CLEARANCES)
-PUBLISHED = (*CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DATA_QUALITY, RUN_STEPS)
+PUBLISHED = (
+    *CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DATA_QUALITY, DELIVERY_PROBLEMS,
+    RUN_STEPS,
+)  # fmt: skip

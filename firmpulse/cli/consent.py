@@ -12,7 +12,7 @@ from rich.table import Table
 
 from firmpulse import keys, tokens
 from firmpulse.calendar import CHINA
-from firmpulse.cli.progress import make_console
+from firmpulse.cli.progress import Progress, make_console
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
 
@@ -157,6 +157,16 @@ def revoke(
         return
     console.print(f"[yellow]revoked 已撤回[/] {len(ended)}: {escape(', '.join(ended))}")
     console.print(erase_now(settings, token, ended, _day(on)))
+
+
+@consent_app.command()
+def honour(on: _Day = None) -> None:
+    """Erase what firms have withdrawn, in this process; safe to repeat. 删除已撤回的数据."""
+    from firmpulse.cli.nightly import run_dag
+
+    run_dag(
+        Settings(), "honour_revocations", {"on": _day(on).isoformat()}, Progress(make_console())
+    )
 
 
 def erase_now(settings: Settings, token: str, ended: Sequence[str], on: date) -> str:

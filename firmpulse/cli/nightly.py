@@ -16,7 +16,7 @@ AsOf = Annotated[
 
 def run_night(settings: Settings, as_of: date, progress: Progress) -> None:
     """Run the DAG `run_nightly` for a date in this process, showing its tasks."""
-    _run(settings, "run_nightly", {"as_of": as_of.isoformat()}, progress)
+    run_dag(settings, "run_nightly", {"as_of": as_of.isoformat()}, progress)
 
 
 def run_training(
@@ -32,15 +32,16 @@ def run_training(
         "as_of": as_of.isoformat(), "approver": approver, "trials": trials,
         "segment_by": segment_by,
     }  # fmt: skip
-    _run(settings, "train_model", conf, progress)
+    run_dag(settings, "train_model", conf, progress)
 
 
-def _run(
+def run_dag(
     settings: Settings, dag_id: str, conf: Mapping[str, str | int | None], progress: Progress
 ) -> None:
+    """Run a DAG in this process, showing its tasks."""
     from firmpulse import dagrun
 
-    progress.heading(f"DAG {dag_id}, as of {conf['as_of']}")
+    progress.heading(f"DAG {dag_id}, as of {conf.get('as_of') or conf.get('on')}")
     dagrun.run_dag(
         settings,
         dag_id,
@@ -59,7 +60,7 @@ def night(as_of: AsOf) -> None:
 def arrivals(as_of: AsOf) -> None:
     """Assess the firms that waiting deliveries touch, in this process; safe to repeat."""
     progress = Progress(make_console())
-    _run(Settings(), "assess_arrivals", {"as_of": as_of.date().isoformat()}, progress)
+    run_dag(Settings(), "assess_arrivals", {"as_of": as_of.date().isoformat()}, progress)
 
 
 def train(

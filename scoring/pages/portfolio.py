@@ -174,7 +174,7 @@ _STEPS = """
     select step, part, max_by(seconds, started_at) as seconds,
         cast(max_by(rows_out, started_at) as bigint) as rows_out,
         max_by(state, started_at) as state
-    from warehouse.ops.steps where as_of = ?
+    from warehouse.ops.steps where as_of = ? and dag = 'run_nightly'
     group by step, part order by max(started_at)
 """
 _NIGHTS = """

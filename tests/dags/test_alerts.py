@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from firmpulse import alerts, dagrun
-from firmpulse.errors import NotReadyError
+from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
 
 FAILED = SimpleNamespace(
@@ -133,6 +133,24 @@ def test_mail_goes_to_those_whom_the_connection_names(
     assert "Subject: Firmpulse: validate_deliveries of run_nightly failed" in text
 
 
+def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
+    """What the failed task pushes is what the scheduler's listener finds."""
+    with pytest.raises(NotReadyError):
+        dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    from firmpulse.airflow_plugin import RunNotes
+
+    with create_session() as session:
+        newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
+        assert newest is not None
+        # As the scheduler does, which does not take part here.
+        RunNotes().on_dag_run_failed(newest)
+        assert "- validate_deliveries: **failed**\n\nthe inbox is empty" in newest.note
+        assert "or simulate some with: firmpulse simulate" in newest.note
+
+
 def test_a_note_tells_what_each_task_did_and_keeps_what_people_wrote() -> None:
     from firmpulse.airflow_plugin import note
 
@@ -149,3 +167,67 @@ def test_a_note_tells_what_each_task_did_and_keeps_what_people_wrote() -> None:
     assert again.splitlines() == [
         "Waits for the bank.", "", "**What the run did**", "", "- score: 7 scored",
     ]  # fmt: skip
+
+
+BROKEN = (
+    "the delivery batch of 2026-10-31 broke 1 of its expectations:\n"
+    "  - expected: at most 5 % of a table's rows go to quarantine; seen: tax-1 / tax_payment 0.5\n"
+    "Every night stops here until the cause is repaired or somebody answers for it:\n"
+    '  firmpulse accept tax-1 --because "..."'
+)
+
+
+def test_an_alert_carries_the_whole_message_and_the_command_that_runs_it_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
+    said = alerts.message(
+        {"ti": FAILED, "exception": ExpectationFailed(BROKEN), "params": {"as_of": "2026-10-31"}}
+    )
+    assert said["error"] == BROKEN
+    assert said["text"].splitlines() == [
+        "Firmpulse: score of run_nightly failed (as of 2026-10-31): " + BROKEN.splitlines()[0],
+        *BROKEN.splitlines()[1:],
+        "Once that is repaired: firmpulse night --as-of 2026-10-31",
+    ]
+    assert said["again"] == "firmpulse night --as-of 2026-10-31"
+
+
+def test_a_note_has_the_message_of_what_failed_within_what_a_note_may_have() -> None:
+    from firmpulse.airflow_plugin import note
+
+    states = {"land": ["success"], "check": ["failed"]}
+    results = {"land": [{"rows_landed": 5}]}
+    short = note(None, states, results, {"check": [BROKEN]})
+    assert short.splitlines()[2:] == [
+        "- land: 5 rows landed", "- check: **failed**", "", *BROKEN.splitlines(),
+    ]  # fmt: skip
+    long = f"{BROKEN.splitlines()[0]}\n{'x' * 3000}\n{BROKEN.splitlines()[-1]}"
+    cut = note("Waits for the bank.", states, results, {"check": [long]})
+    assert len(cut) <= 1000
+    assert cut.startswith("Waits for the bank.\n")
+    assert BROKEN.splitlines()[0] in cut
+    assert "cut here; whole in the log of the task" in cut
+    assert cut.endswith('firmpulse accept tax-1 --because "..."')
+
+
+def test_of_dbt_the_node_and_the_kind_are_told_and_no_cell() -> None:
+    from firmpulse.dbt_runner import _said
+
+    cell = (
+        "Runtime Error in model fct_x (models/facts/fct_x.sql)\n"
+        "  Conversion Error: Could not convert string '张三' to INT32\n\n  LINE 1: select"
+    )
+    assert _said(cell) == (
+        "Runtime Error in model fct_x (models/facts/fct_x.sql): Conversion Error; its text may "
+        "quote a cell"
+    )
+    name = (
+        "Runtime Error in model fct_x (x.sql)\n  Binder Error: column nope was not found\n  LINE 1"
+    )
+    assert _said(name) == (
+        "Runtime Error in model fct_x (x.sql): Binder Error: column nope was not found"
+    )
+    count = "Got 3 results, configured to fail if != 0"
+    assert _said(count) == count
+    assert _said("something about 张三") == "its text is in dbt's log"

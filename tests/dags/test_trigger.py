@@ -12,13 +12,16 @@ def test_the_lines_to_trigger_a_night_name_the_newest_published_one(settings: Se
 
     settings.scores_dir.mkdir(parents=True)
     with duckdb.connect(str(settings.scores_path)) as published:
-        published.execute("create table run_steps (as_of date)")
+        published.execute("create table run_steps (as_of date, dag varchar)")
         published.execute("create table scores (as_of date)")
-        published.execute("insert into run_steps values ('2026-11-02'), ('2026-11-03')")
+        published.execute(
+            "insert into run_steps values ('2026-11-02', 'run_nightly'), "
+            "('2026-11-03', 'run_nightly'), ('2026-11-04', 'assess_arrivals')"
+        )
     assert servers.newest_night(settings) == date(2026, 11, 3)
 
     with duckdb.connect(str(settings.scores_path)) as published:
-        published.execute("insert into scores values ('2026-11-01'), ('2026-11-02')")
+        published.execute("insert into scores values ('2026-11-02'), ('2026-11-04')")
     newest = servers.newest_night(settings)
     assert newest == date(2026, 11, 2)
     known = servers.Addresses("http://a", "http://m", "admin", "secret")

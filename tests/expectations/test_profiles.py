@@ -34,8 +34,8 @@ def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
             "('2026-10-30', 6, 'bank-0', 'bank', 'bank_txn', 'history', "
             "'2026-10-30T22:00:00+08:00', 50, 50, 0, 0, 0, 0, 0, 'landed')"
         )
-        verdicts.record_deliveries(session, "delivery", NIGHT, [6], [])
-        verdicts.record_deliveries(session, "masked", NIGHT, [6], [])
+        verdicts.record_deliveries(session, "delivery", NIGHT, [6], {})
+        verdicts.record_deliveries(session, "masked", NIGHT, [6], {})
         yield session
 
 

@@ -8,23 +8,33 @@ from typer.testing import CliRunner
 
 from firmpulse import runlog, warehouse
 from firmpulse.cli import app
-from firmpulse.errors import NotReadyError
+from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 from operations import arrivals, nights, status
 from operations.status import PROBLEM, WARNING, Status
+from scoring import publish
 from scoring.warnings.forms import Freshness
 
 NIGHT = date(2026, 10, 30)
 TODAY = NIGHT + timedelta(days=1)
 
 
-def _ran(settings: Settings, as_of: date, *steps: str, fails: str = "") -> None:
+def _ran(
+    settings: Settings, as_of: date, *steps: str, fails: str = "", dag: str | None = "run_nightly"
+) -> None:
+    """Leave steps in the run log as the tasks of a DAG do; of no DAG as commands do."""
     for name in steps:
         with runlog.step(settings, as_of, name) as step:
             step.rows_out = 7
     if fails:
         with pytest.raises(NotReadyError), runlog.step(settings, as_of, fails):
             raise NotReadyError("no champion; run: firmpulse train")
+    with warehouse.connect(settings) as connection:
+        connection.execute(
+            "update warehouse.ops.steps set dag = $dag, run_id = 'manual__1' "
+            "where dag is null and run_id is null and $dag is not null",
+            {"dag": dag},
+        )
 
 
 def _texts(found: Status, severity: str) -> list[str]:
@@ -74,11 +84,95 @@ def test_missing_nights_come_with_the_backfill_that_makes_them(settings: Setting
 
 def test_training_and_erasing_are_no_nights(settings: Settings) -> None:
     _ran(settings, NIGHT, "publish")
-    _ran(settings, TODAY, "train", "erase", "backfill")
+    _ran(settings, TODAY, "train", dag="train_model")
+    _ran(settings, TODAY, "erase", dag="honour_revocations")
+    _ran(settings, TODAY, "backfill", "publish", dag=None)
     with warehouse.connect(settings) as connection:
-        newest = nights.newest(connection)
+        newest = nights.newest(nights.read(connection))
     assert newest is not None
     assert newest.as_of == NIGHT
+
+
+def test_what_is_assessed_by_day_is_no_night_and_hides_none(settings: Settings) -> None:
+    """A small delivery came in three days after the newest night, and was published."""
+    _ran(settings, NIGHT, "land", "score", "publish")
+    day = NIGHT + timedelta(days=3)
+    _ran(settings, day, "land", "score", "publish", dag="assess_arrivals")
+    found = status.look(settings, day)
+    assert found.night is not None
+    assert found.night.as_of == NIGHT
+    assert found.published == NIGHT
+    (problem,) = _texts(found, PROBLEM)
+    assert problem == "2 nights are missing: the newest is 2026-10-30, due is 2026-11-01"
+
+
+def test_what_is_assessed_by_day_does_not_repair_a_night_that_failed(settings: Settings) -> None:
+    _ran(settings, NIGHT, "land", fails="score")
+    _ran(settings, NIGHT, "score", "publish", dag="assess_arrivals")
+    assert _texts(status.look(settings, TODAY), PROBLEM) == [
+        "score of 2026-10-30 failed: no champion; run: firmpulse train"
+    ]
+
+
+def test_a_run_by_day_that_failed_is_told_until_one_went_well(settings: Settings) -> None:
+    _ran(settings, NIGHT, "publish")
+    _ran(settings, TODAY, "land", fails="score", dag="assess_arrivals")
+    (problem,) = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
+    assert problem.subject == "runs"
+    assert problem.text.startswith("score of assess_arrivals, 2026-10-31, failed: no champion")
+    assert problem.do == "repair it, then: firmpulse arrivals --as-of 2026-10-31"
+    _ran(settings, TODAY + timedelta(days=1), "score", dag="assess_arrivals")
+    assert _texts(status.look(settings, TODAY), PROBLEM) == []
+
+
+def test_an_older_night_that_failed_is_told_until_it_is_repaired(settings: Settings) -> None:
+    old = NIGHT - timedelta(days=40)
+    _ran(settings, old, "land", fails="build")
+    for back in range(35, -1, -1):
+        _ran(settings, NIGHT - timedelta(days=back), "publish")
+    (problem,) = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
+    assert problem.text == (
+        "2026-09-20, an older night, is not repaired: build failed: no champion; run: firmpulse "
+        "train; it was not published, its last step is build"
+    )
+    assert problem.do == "firmpulse night --as-of 2026-09-20"
+    _ran(settings, old, "build", "publish")
+    assert _texts(status.look(settings, TODAY), PROBLEM) == []
+
+
+def test_gaps_between_nights_are_told_with_the_commands_that_make_them(settings: Settings) -> None:
+    for back in (9, 8, 5, 3, 2, 1, 0):
+        _ran(settings, NIGHT - timedelta(days=back), "publish")
+    problems = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
+    assert [(one.text, one.do.partition(";")[0]) for one in problems] == [
+        ("1 night is missing: between other nights, 2026-10-26 to 2026-10-26",
+         "firmpulse night --as-of 2026-10-26"),
+        ("2 nights are missing: between other nights, 2026-10-23 to 2026-10-24",
+         "firmpulse night --as-of 2026-10-23 && firmpulse night --as-of 2026-10-24"),
+    ]  # fmt: skip
+
+
+def test_a_gap_of_long_ago_is_nobodys_work_any_more(settings: Settings) -> None:
+    """Month ends that were run for history do not make every night between them missing."""
+    for as_of in (date(2025, 1, 31), date(2025, 2, 28)):
+        _ran(settings, as_of, "publish")
+    for back in range(31):
+        _ran(settings, NIGHT - timedelta(days=back), "publish")
+    assert _texts(status.look(settings, TODAY), PROBLEM) == []
+
+
+def test_a_home_of_another_release_is_told_in_a_sentence(settings: Settings) -> None:
+    _ran(settings, NIGHT, "publish")
+    with warehouse.connect(settings) as connection:
+        connection.execute("alter table warehouse.ops.steps drop column run_id")
+        connection.execute("alter table warehouse.ops.steps drop column dag")
+    with pytest.raises(ConfigurationError, match="was made by another release"):
+        status.look(settings, TODAY)
+    with (
+        pytest.raises(ConfigurationError, match="set FIRMPULSE_HOME to an empty folder"),
+        runlog.step(settings, NIGHT, "land"),
+    ):
+        pass
 
 
 def _deliveries(settings: Settings, rows: dict[date, int]) -> None:
@@ -165,6 +259,38 @@ def test_a_warehouse_in_use_is_said_and_nothing_waits(
     assert "a task is at work and holds the warehouse" in _texts(found, WARNING)
 
 
+def test_while_a_task_holds_the_warehouse_the_last_publication_is_shown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log that was published ends before its own publication; the night due may be at work."""
+    import subprocess
+    import sys
+
+    old = NIGHT - timedelta(days=3)
+    _ran(settings, old, "land", fails="build")
+    _ran(settings, NIGHT - timedelta(days=2), "land", "publish")
+    _ran(settings, NIGHT - timedelta(days=1), "land", "publish")
+    _ran(settings, NIGHT, "land", "score")
+    publish.publish_again(settings)
+    code = (
+        "import sys; from firmpulse import warehouse; from firmpulse.settings import Settings\n"
+        "with warehouse.connect(Settings()): print('held', flush=True); sys.stdin.read()"
+    )
+    monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
+    holder = subprocess.Popen(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    found = status.look(settings, TODAY + timedelta(days=1))
+    holder.communicate("")
+    assert found.busy
+    assert found.night is not None
+    assert found.night.as_of == NIGHT
+    (problem,) = _texts(found, PROBLEM)
+    assert problem.startswith("2026-10-27, an older night, is not repaired: build failed")
+
+
 def test_the_command_ends_with_a_code_that_scripts_read(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +324,7 @@ def test_prometheus_reads_the_numbers_that_people_see(
         for sample in family.samples
     }
     assert samples["firmpulse_findings", "problem"] == 1
+    assert samples["firmpulse_subject_findings", "night", "problem"] == 1
     assert samples["firmpulse_step_failed", "", "score"] == 1
     assert samples["firmpulse_step_failed", "", "land"] == 0
     assert samples["firmpulse_step_rows", "", "land"] == 7

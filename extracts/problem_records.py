@@ -1,0 +1,123 @@
+"""Why a delivery was refused and rows were quarantined, in counts: `ops.delivery_problems`.
+
+One row per delivery, table, file, rule and column. Files are numbered as in the manifest: no name
+of a file and no value of a row is in it, so that it leaves the vault. Lines and names of files
+are in the vault's quarantine.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+
+import duckdb
+
+from extracts.manifest import DeliveryRef
+
+REFUSED, QUARANTINED, WARNING = "refused", "quarantined", "warning"
+
+_INSERT = f"insert into {{database}}.ops.delivery_problems values ({', '.join('?' * 13)})"  # noqa: S608 — question marks
+_QUARANTINED = """
+insert into vault.ops.delivery_problems
+select
+    $as_of, delivery_seq, delivery_id, $source, $provider, table_name,
+    list_position($files, file), $problem, rule, column_name, value_class, count(*), null
+from vault.ops.quarantine
+where delivery_seq = $seq
+group by all
+order by all
+"""
+
+
+_DDL = """
+create table if not exists {database}.ops.delivery_problems (
+    as_of date not null,
+    -- Null for a delivery that was refused as a whole.
+    delivery_seq bigint,
+    delivery_id varchar not null,
+    source varchar not null,
+    -- Null, as the next two, when the manifest could not be read.
+    provider varchar,
+    table_name varchar,
+    -- Its place in the manifest; null where the delivery or the table is meant.
+    file_no integer,
+    -- refused, quarantined or warning
+    problem varchar not null,
+    -- Rule of the contract, or name of its warning; null for what was refused.
+    rule varchar,
+    column_name varchar,
+    -- What kind of text the value was; never the value.
+    value_class varchar,
+    row_count bigint not null,
+    reason varchar
+)
+"""
+
+
+def create_table(connection: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Create the table in the vault or the warehouse where it is absent."""
+    connection.execute(_DDL.format(database=database))
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection,
+    ref: DeliveryRef,
+    delivery_seq: int,
+    as_of: date,
+    *,
+    refused: Mapping[int, str],
+    warnings: Mapping[str, Mapping[str, int]],
+) -> None:
+    """Write down in the vault what was wrong with a landed delivery.
+
+    Args:
+        connection: with the vault, in the transaction that makes the delivery count.
+        ref: the delivery.
+        delivery_seq: its number.
+        as_of: night in which it landed.
+        refused: reason by the ordinal of a refused file.
+        warnings: table → warning of its contract → rows.
+    """
+    files = ref.manifest.files if ref.manifest else ()
+    for number, reason in refused.items():
+        file = files[number - 1]
+        row = _row(ref, delivery_seq, as_of, file.table, number, REFUSED, None, file.rows, reason)
+        connection.execute(_INSERT.format(database="vault"), row)
+    for table, counts in warnings.items():
+        for name, rows in counts.items():
+            if rows:
+                row = _row(ref, delivery_seq, as_of, table, None, WARNING, name, rows, None)
+                connection.execute(_INSERT.format(database="vault"), row)
+    connection.execute(
+        _QUARANTINED,
+        {
+            "as_of": as_of, "source": ref.source, "seq": delivery_seq, "problem": QUARANTINED,
+            "provider": ref.manifest.provider if ref.manifest else None,
+            "files": [file.name for file in files],
+        },
+    )  # fmt: skip
+
+
+def record_whole(
+    connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date, reason: str
+) -> None:
+    """Write down in the warehouse why a delivery was refused as a whole."""
+    promised = sum(file.rows for file in ref.manifest.files) if ref.manifest else 0
+    row = _row(ref, None, as_of, None, None, REFUSED, None, promised, reason)
+    connection.execute(_INSERT.format(database="warehouse"), row)
+
+
+def _row(
+    ref: DeliveryRef,
+    delivery_seq: int | None,
+    as_of: date,
+    table: str | None,
+    file_no: int | None,
+    problem: str,
+    rule: str | None,
+    rows: int,
+    reason: str | None,
+) -> list[object]:
+    provider = ref.manifest.provider if ref.manifest else None
+    return [
+        as_of, delivery_seq, ref.delivery_id, ref.source, provider, table, file_no, problem, rule,
+        None, None, rows, reason,
+    ]  # fmt: skip

@@ -1,0 +1,97 @@
+"""Findings about deliveries: refused, broken, overdue, of unusual size; and about grants."""
+
+from collections.abc import Iterator
+
+import duckdb
+
+from extracts import nightly
+from extracts.nightly import SOURCES
+from firmpulse import runlog
+from firmpulse.settings import Settings
+from operations.arrivals import Age, Volume
+from operations.finding import PROBLEM, WARNING, Finding
+from scoring.warnings.measures import has_table
+
+_BROKEN = """
+    select verdicts.suite, any_value(deliveries.delivery_id), any_value(verdicts.broke)
+    from warehouse.ops.verdicts as verdicts
+    inner join warehouse.ops.deliveries as deliveries using (delivery_seq)
+    where not verdicts.passed
+    group by verdicts.suite, verdicts.delivery_seq order by all
+"""
+
+
+def of(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    ages: tuple[Age, ...],
+    volumes: tuple[Volume, ...],
+) -> Iterator[Finding]:
+    """Yield every finding about deliveries, the worst first."""
+    yield from _verdicts(connection)
+    yield from _refused(connection, settings)
+    yield from _ages(ages)
+    yield from _volumes(volumes)
+
+
+def refused_grants(settings: Settings) -> Iterator[Finding]:
+    """Yield that lines of the grants' file were refused."""
+    refused = settings.inbox / "consent" / "grants.refused.jsonl"
+    if refused.exists():
+        lines = sum(1 for _ in refused.open("rb"))
+        yield Finding(WARNING, "grants", f"{lines} grants were refused", f"look at {refused}")
+
+
+def _verdicts(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    if not has_table(connection, "ops.verdicts"):
+        return
+    with runlog.of_this_release():
+        rows = connection.execute(_BROKEN).fetchall()
+    for suite, delivery, broke in rows:
+        yield Finding(
+            PROBLEM, "deliveries",
+            f"{delivery} broke its checks ({suite}) and stops the night: {broke}",
+            f"firmpulse deliveries {delivery}; repair it, or take it as it is: "
+            f'firmpulse accept {delivery} --because "..."',
+        )  # fmt: skip
+
+
+def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[Finding]:
+    if not has_table(connection, "ops.deliveries"):
+        return
+    rows = connection.execute(
+        "select distinct source, delivery_id from warehouse.ops.deliveries "
+        "where status = 'refused' order by all"
+    ).fetchall()
+    waiting = {
+        (source, ref.delivery_id)
+        for source in SOURCES
+        for ref in nightly.in_inbox(settings, source)
+    }
+    for source, delivery in rows:
+        if (source, delivery) in waiting:
+            yield Finding(
+                WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
+                f"firmpulse deliveries {delivery} --source {source}",
+            )  # fmt: skip
+
+
+def _ages(ages: tuple[Age, ...]) -> Iterator[Finding]:
+    for age in ages:
+        if age.late:
+            yield Finding(
+                WARNING, "deliveries",
+                f"{age.provider or 'a provider'} ({age.source}) is late: its newest row is "
+                f"{age.days} days old, {age.allowed} are allowed",
+                "ask the provider; warnings of this source are silent meanwhile (DATA_STALE)",
+            )  # fmt: skip
+
+
+def _volumes(volumes: tuple[Volume, ...]) -> Iterator[Finding]:
+    for one in volumes:
+        yield Finding(
+            WARNING, "deliveries",
+            f"{one.provider} delivered {one.rows:,} rows of {one.table}; the nights before had "
+            f"{one.least:,} to {one.most:,}",
+            "ask the provider whether that is all, and right",
+        )  # fmt: skip

@@ -1,0 +1,135 @@
+"""What `firmpulse status` advises works as things are: each command is called as it is printed."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from firmpulse import advice, services
+from firmpulse.settings import Settings
+
+FIRST = date(2026, 10, 29)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return a home whose Airflow database knows the DAGs, as after `firmpulse up`."""
+    settings = Settings(home=tmp_path_factory.mktemp("advice") / "home")
+    code = (
+        "from firmpulse import airflow_env; from firmpulse.settings import Settings\n"
+        "with airflow_env.activated(Settings()):\n"
+        "    from firmpulse import airflow_db\n"
+        "    airflow_db.ensure(); airflow_db.store_dags()"
+    )
+    subprocess.run([sys.executable, "-c", code], env=_env(settings), check=True)  # noqa: S603 - ours
+    return settings
+
+
+@contextmanager
+def _scheduler(settings: Settings) -> Iterator[None]:
+    """Have a process of the scheduler's name live, so that its home is one with a scheduler."""
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    services.start(settings, "airflow-scheduler", command, {}, "http://127.0.0.1:0")
+    try:
+        yield
+    finally:
+        services.stop(settings, "airflow-scheduler")
+
+
+def _env(settings: Settings) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"FIRMPULSE_HOME": str(settings.root), "PATH": path}
+
+
+def _call(settings: Settings, command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S602 - as it is typed into a shell
+        command, shell=True, env=_env(settings), capture_output=True, text=True, timeout=900,
+        check=False,
+    )  # fmt: skip
+
+
+def _runs(settings: Settings, dag_id: str) -> list[dict[str, Any]]:
+    told = _call(settings, f"firmpulse airflow dags list-runs {dag_id} --output json")
+    assert told.returncode == 0, told.stderr
+    found: list[dict[str, Any]] = json.loads(told.stdout[told.stdout.index("[") :])
+    return found
+
+
+def test_missing_nights_are_made_by_the_scheduler_that_runs(prepared: Settings) -> None:
+    days = [FIRST + timedelta(days=n) for n in range(3)]
+    with _scheduler(prepared):
+        command = advice.nights(prepared, days)
+        assert command == (
+            "firmpulse airflow backfill create --dag-id run_nightly --from-date 2026-10-29 "
+            "--to-date 2026-10-31 --reprocess-behavior completed"
+        )
+        told = _call(prepared, command)
+    assert told.returncode == 0, told.stdout + told.stderr
+    # Midnights at which the nights begin, in China.
+    assert sorted(run["logical_date"] for run in _runs(prepared, "run_nightly")) == [
+        "2026-10-28T16:00:00+00:00", "2026-10-29T16:00:00+00:00", "2026-10-30T16:00:00+00:00",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf"),
+    [
+        ("run_nightly", {"as_of": "2026-10-30"}),
+        ("train_model", {"as_of": "2026-10-30", "approver": "A. O'Name"}),
+        ("honour_revocations", {"on": "2026-10-30"}),
+        ("monitor_model", {"as_of": "2026-10-30"}),
+    ],
+)
+def test_a_night_and_every_other_dag_is_triggered_where_a_scheduler_runs(
+    prepared: Settings, dag_id: str, conf: dict[str, str]
+) -> None:
+    before = len(_runs(prepared, dag_id))
+    with _scheduler(prepared):
+        command = advice.run(prepared, dag_id, conf)
+        assert command.startswith(f"firmpulse airflow dags trigger {dag_id} --conf ")
+        assert json.loads(shlex.split(command)[-1]) == conf
+        told = _call(prepared, command)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert len(_runs(prepared, dag_id)) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf", "command", "says"),
+    [
+        ("run_nightly", {"as_of": "2026-10-30"}, "firmpulse night --as-of 2026-10-30",
+         "the inbox is empty"),
+        ("assess_arrivals", {"as_of": "2026-10-30"}, "firmpulse arrivals --as-of 2026-10-30",
+         "the inbox is empty"),
+        ("honour_revocations", {"on": "2026-10-30"}, "firmpulse consent honour --on 2026-10-30",
+         ""),
+    ],
+)  # fmt: skip
+def test_without_a_scheduler_the_command_runs_here(
+    settings: Settings, dag_id: str, conf: dict[str, str], command: str, says: str
+) -> None:
+    """On an empty home a night starts, and ends with the sentence of the empty inbox."""
+    assert advice.run(settings, dag_id, conf) == command
+    told = _call(settings, command)
+    assert told.returncode == (1 if says else 0), told.stdout + told.stderr
+    assert says in " ".join(told.stderr.split())
+
+
+def test_nights_without_a_scheduler_are_called_one_by_one(settings: Settings) -> None:
+    days = [FIRST, FIRST + timedelta(days=1)]
+    assert advice.nights(settings, days[:1]) == "firmpulse night --as-of 2026-10-29"
+    assert advice.nights(settings, days).startswith(
+        "firmpulse night --as-of 2026-10-29 && firmpulse night --as-of 2026-10-30; or, "
+    )
+    many = [FIRST + timedelta(days=n) for n in range(20)]
+    assert advice.nights(settings, many) == (
+        "firmpulse up && firmpulse airflow backfill create --dag-id run_nightly --from-date "
+        "2026-10-29 --to-date 2026-11-17 --reprocess-behavior completed"
+    )
