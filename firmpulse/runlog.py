@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from firmpulse import lineage, warehouse
+from firmpulse import asof, lineage, warehouse
 from firmpulse.errors import told
 from firmpulse.settings import Settings
 
@@ -74,7 +74,11 @@ def step(
         part: of the step, such as a source.
         reads: full names of the tables it reads, see `lineage.Table`.
         writes: full names of the tables it writes.
+
+    Raises:
+        ConfigurationError: the night lies after today; nothing was begun.
     """
+    asof.checked(as_of)
     current = Step()
     started_at = datetime.now(UTC)
     job = f"{name}.{part}" if part else name

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from consent import audit
-from consent.ledger import checked_reason
+from consent.reasons import checked_reason
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
