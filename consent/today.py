@@ -1,8 +1,8 @@
 """What the audit chain knows of today, and whether the clock may be believed.
 
-The chain vouches for the day of an entry that came at most `clock_days` after the newest day that it
-vouched for before. Entries of a clock that had jumped further vouch for nothing, however many they
-are, until a person has confirmed the date; once the clock is right again they do no harm.
+The chain vouches for the day of an entry that came at most `clock_days` after the newest day that
+it vouched for before. Entries of a clock that had jumped further vouch for nothing, however many
+they are, until a person has confirmed the date; once the clock is right again they do no harm.
 """
 
 import json
