@@ -14,7 +14,7 @@ from features import registry
 from firmpulse import tracking, warehouse
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
-from operations import arrivals, health, nights
+from operations import arrivals, health, holds, nights
 from operations.arrivals import Age, Volume
 from operations.nights import Night
 from scoring import overrides
@@ -82,6 +82,7 @@ def look(settings: Settings, on: date) -> Status:
         )  # fmt: skip
         return Status(on, None, None, (), (), tuple(found), free)
     found += _withdrawn(settings, on)
+    found += [Finding(PROBLEM, "erasure", one.why, one.do) for one in holds.waiting(settings)]
     found += _refused_grants(settings)
     found += _models(settings)
     try:
