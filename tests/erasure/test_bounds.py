@@ -185,6 +185,47 @@ def test_one_firms_withdrawal_touches_that_firm_alone(home: Settings) -> None:
     assert purged(home) == 2
 
 
+def test_the_command_of_one_firm_erases_that_firm_alone(home: Settings) -> None:
+    revoke(home, 7)
+    said = firmpulse(home, "consent", "revoke", firm_of(3), "--on", "2026-01-05")
+    assert "erased, certificate" in said
+    (issued,) = Ledger(home).certificates(token_of(home, 3))
+    assert issued.certificate_id in said
+    assert Ledger(home).certificates(token_of(home, 7)) == []
+    # The firm's own day is kept; the erasure has the day on which it happened.
+    status_of = Ledger(home).status(token_of(home, 3), NOW).row(0, named=True)
+    assert (status_of["ended_on"], status_of["purged_on"]) == (date(2026, 1, 5), NOW)
+
+
+def test_by_command_many_are_erased_once_their_number_was_typed(home: Settings) -> None:
+    assert "Nobody is due" in firmpulse(home, "consent", "honour")
+    revoke(home, *range(25))
+    with pytest.raises(ConfirmationNeeded, match="consent honour --confirm 25"):
+        firmpulse(home, "consent", "honour")
+    with pytest.raises(ConfigurationError, match="--confirm and --because belong together"):
+        firmpulse(home, "consent", "honour", "--confirm", "25")
+    with pytest.raises(ConfigurationError, match="25 firms are due to be erased, not 60"):
+        firmpulse(home, "consent", "honour", "--confirm", "60", "--because", "all of them")
+    assert purged(home) == 0
+    said = firmpulse(home, "consent", "honour", "--confirm", "25", "--because", "contract ended")
+    assert "25 firms" in said
+    assert purged(home) == 25
+    entry = audit.entries(home, action="CONFIRM")[0]
+    assert entry.actor.startswith("user ")
+
+
+def test_a_withdrawal_by_command_under_a_wrong_clock_blocks_and_says_what_waits(
+    home: Settings, clock_at: ClockAt
+) -> None:
+    clock_at(NOW + timedelta(days=400))
+    said = " ".join(firmpulse(home, "consent", "revoke", firm_of(3)).split())
+    assert "blocked from this moment" in said
+    assert "firmpulse audit confirm-clock 2027-04-06" in said
+    assert purged(home) == 0
+    clock_at(NOW)
+    assert Ledger(home).withdrawn(NOW).to_list() == [token_of(home, 3)]
+
+
 def test_a_night_of_the_past_erases_nothing_that_is_in_force_today(
     home: Settings, clock_at: ClockAt
 ) -> None:
