@@ -12,7 +12,6 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -21,7 +20,7 @@ from consent import chain, heads, store
 from consent.chain import Link, Scalar, Verification
 from consent.heads import GENESIS, Head
 from consent.tables import AUDIT, AUDIT_KEY
-from firmpulse import keys, uscc
+from firmpulse import clock, keys, uscc
 from firmpulse.errors import AuditError, WrongKeyError
 from firmpulse.settings import Settings
 
@@ -33,6 +32,7 @@ ACTIONS = (
     "OVERRIDE",
     "PROVIDE",
     "ANSWER",
+    "CONFIRM",
 )  # fmt: skip
 _TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAYBE_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{18}(?![0-9A-Za-z])")
@@ -95,7 +95,7 @@ class Trail:
     def append(self, entries: Iterable[Entry]) -> list[str]:
         """Add entries after the newest one and return their hashes."""
         last = self.newest()
-        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        at = clock.now().isoformat(timespec="microseconds")
         links: list[Link] = []
         for entry in entries:
             link = chain.link(self._key, last, at, *_checked(entry))

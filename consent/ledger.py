@@ -1,25 +1,23 @@
 """The consent ledger: grants of firms, by token, in the control store."""
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from consent import audit, certificates, retoken, store, terms, wording
+from consent import audit, certificates, retoken, store, terms, today, wording
 from consent.audit import Entry, Trail
 from consent.certificates import Certificate
 from consent.grants import Grant
+from consent.reasons import checked_reason
 from consent.register import Register
 from consent.states import CONSUMED, DRAFT, GRANTED, PURGED, REVOKED, end_of, is_over
 from consent.tables import EVENTS, GRANTS
-from firmpulse import keys, tokens
-from firmpulse.calendar import CHINA
+from firmpulse import asof, clock, keys, tokens
 from firmpulse.errors import GrantError, NotReadyError
 
-_LIKE_AN_IDENTIFIER = re.compile(r"[0-9]{5}|[0-9A-Za-z]{15}")
 _TOLD = (
     "authorization_id", "source", "purpose", "recipient", "window_start", "valid_from", "valid_to",
     "keep_results", "grantor_role", "separate_consent", "text_version", "text_sha256",
@@ -51,7 +49,7 @@ class Ledger(Register):
             added = [row for name, row in wanted.items() if name not in known]
             state = DRAFT if draft else GRANTED
             _insert(trail.connection, GRANTS, [{**row, "state": state} for row in added])
-            _remember(trail, "DRAFT" if draft else "GRANT", added, actor, _today())
+            _remember(trail, "DRAFT" if draft else "GRANT", added, actor, clock.today())
         return len(added)
 
     def problems(self, grants: Iterable[Grant]) -> dict[int, str]:
@@ -76,7 +74,7 @@ class Ledger(Register):
         with audit.recording(self._settings) as trail:
             rows = [row for row in _known(trail, authorization_ids) if row.state == DRAFT]
             _update(trail.connection, rows, {"state": GRANTED})
-            _remember(trail, "SIGN", [row._asdict() for row in rows], actor, _today())
+            _remember(trail, "SIGN", [row._asdict() for row in rows], actor, clock.today())
         return [row.authorization_id for row in rows]
 
     def revoke(
@@ -92,12 +90,15 @@ class Ledger(Register):
     ) -> list[str]:
         """End the grants of a firm at once, all or the chosen ones; return those that it ended.
 
-        A second call ends nothing and keeps the first day.
+        A second call ends nothing and keeps the first day. A clock that jumped ends no grant
+        before the firm does: what is over by it alone is revoked like the rest.
 
         Raises:
             GrantError: the firm has no grant `authorization_id`, or the reason looks as if it held
                 an identifier.
+            ConfigurationError: the day lies after today.
         """
+        asof.checked(on, "on")
         checked_reason(reason)
         mine = [GRANTS.c.firm_id == firm_id]
         if sources is not None:
@@ -111,8 +112,9 @@ class Ledger(Register):
             found = trail.connection.execute(query).all()
             if authorization_id is not None and not found:
                 raise GrantError(f"there is no grant {authorization_id} of this firm")
+            known = min(on, today.surely_in(trail.connection, self._settings))
             rows = [row for row in found
-                    if row.state in (DRAFT, GRANTED) and row.valid_to >= on]  # fmt: skip
+                    if row.state in (DRAFT, GRANTED) and row.valid_to >= known]  # fmt: skip
             ended = {"state": REVOKED, "ended_as": REVOKED, "ended_on": on}
             _update(trail.connection, rows, ended)
             _remember(trail, "REVOKE", [row._asdict() for row in rows], actor, on, reason)
@@ -121,9 +123,16 @@ class Ledger(Register):
     def consume(self, authorization_ids: Iterable[str], on: date, actor: str) -> list[str]:
         """End one-off grants by their use; return those that it ended.
 
+        Args:
+            authorization_ids: the grants.
+            on: first day without them, the one after the night that used them.
+            actor: who used them.
+
         Raises:
             GrantError: a grant is unknown or no CREDIT_EVAL.
+            ConfigurationError: the night lies after today.
         """
+        asof.checked(on - timedelta(days=1), "the night that uses them,")
         with audit.recording(self._settings) as trail:
             found = _known(trail, authorization_ids)
             for row in found:
@@ -150,7 +159,9 @@ class Ledger(Register):
 
         Raises:
             GrantError: a grant is unknown or not over.
+            ConfigurationError: the day lies after today.
         """
+        asof.checked(on, "on")
         with audit.recording(self._settings) as trail:
             found = _known(trail, authorization_ids)
             over = sa.select(GRANTS.c.authorization_id).where(is_over(on))
@@ -174,7 +185,11 @@ class Ledger(Register):
         """Issue a deletion certificate with its ERASE entry; return its id.
 
         The same firm and grants have one certificate: a second call changes nothing.
+
+        Raises:
+            ConfigurationError: its day lies after today.
         """
+        asof.checked(certificate.on, "the day of a certificate,")
         with audit.recording(self._settings) as trail:
             return certificates.issue(trail, certificate, actor or audit.actor())
 
@@ -195,21 +210,6 @@ class Ledger(Register):
             row["firm_id"] = str(tokens.firm_token(key, row.pop("firm")))
             row["text_sha256"] = row["text_sha256"] or wording.sha256(row["text_version"])
         return rows
-
-
-def checked_reason(reason: str | None) -> None:
-    """Refuse a reason that could name somebody: it is kept for years beside a token.
-
-    Raises:
-        GrantError: it holds long numbers or codes.
-    """
-    if reason is not None and (len(reason) > 200 or _LIKE_AN_IDENTIFIER.search(reason)):
-        raise GrantError("the reason holds a long number or code, or more than 200 characters; "
-                         "say it in words, without names and numbers")  # fmt: skip
-
-
-def _today() -> date:
-    return datetime.now(CHINA).date()
 
 
 def _known(trail: Trail, authorization_ids: Iterable[str]) -> list[Any]:
@@ -241,7 +241,7 @@ def _remember(
     reason: str | None = None,
 ) -> None:
     """Write a change of grants to their history and to the audit chain."""
-    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    at = clock.now().isoformat(timespec="microseconds")
     common = {"at": at, "day": day, "event": event, "actor": actor, "reason": reason}
     _insert(trail.connection, EVENTS, [
         {**common, "authorization_id": row["authorization_id"], "firm_id": row["firm_id"]}

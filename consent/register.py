@@ -11,6 +11,7 @@ from consent import certificates, store
 from consent.certificates import Certificate
 from consent.states import CONSUMED, DRAFT, GRANTED, end_of, in_force, is_over, state_on
 from consent.tables import CERTIFICATES, EVENTS, GRANTS
+from firmpulse import asof
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
 
@@ -69,7 +70,12 @@ class Register:
         return _frame(self._rows_of(query), _LIVE)
 
     def withdrawn(self, on: date) -> pl.Series:
-        """Return the firm_ids whose grants are all over on a day: nothing of theirs may be used."""
+        """Return the firm_ids whose grants are all over on a day: nothing of theirs may be used.
+
+        Raises:
+            ConfigurationError: the day lies after today.
+        """
+        asof.checked(on, "on")
         inside = sa.select(GRANTS.c.firm_id).where(in_force(on))
         query = (
             sa.select(GRANTS.c.firm_id)
@@ -78,6 +84,13 @@ class Register:
             .order_by(GRANTS.c.firm_id)
         )
         return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
+
+    def firm_count(self) -> int:
+        """Return how many firms have grants, signed or to be signed, whose data are not gone."""
+        query = sa.select(sa.func.count(sa.distinct(GRANTS.c.firm_id))).where(
+            GRANTS.c.purged_on.is_(None)
+        )
+        return int(self._rows_of(query)[0][0])
 
     def served(self, as_of: date) -> pl.Series:
         """Return the firm_ids whose one-off assessment was the night of `as_of`."""
@@ -107,7 +120,11 @@ class Register:
 
         Columns: authorization_id, firm_id, source, purpose, keep_results, ended_as (REVOKED,
         EXPIRED or CONSUMED), ended_on (first day without it).
+
+        Raises:
+            ConfigurationError: the day lies after today; no grant has ended on it yet.
         """
+        asof.checked(on, "on")
         query = (
             sa.select(GRANTS)
             .where(is_over(on), GRANTS.c.purged_on.is_not(None) == purged)

@@ -5,7 +5,7 @@ more rows than `FIRMPULSE_ARRIVAL_ROWS` waits for the night. **Writes** what the
 scores and warnings of the touched firms only; those of all others stay.
 
 **Date.** The watcher's event says it: the day on which the delivery came in, in China. Any other
-run says it: trigger with `{"as_of": "2026-11-01"}`.
+run says it: trigger with `{"as_of": "2026-11-01"}`. A date after today is refused.
 
 **Re-run.** Clear the task, or trigger it again: which firms are left to assess is kept in the
 warehouse, so a run that was killed is made up for by the next one.
@@ -48,7 +48,7 @@ def assess(as_of: str) -> dict[str, Any]:
     warned = warning.warn(settings, day, firms)
     champions.find(settings, day, firms)
     handover.scores(settings, day, scored.champion, firms)
-    publish.publish(settings, day, withdrawals.withheld(settings, day))
+    publish.publish(settings, day, withdrawals.withheld(settings))
     touched.settle(settings, through)
     return {"firms": len(firms), "scored": scored.scored, "warnings": sum(warned.rules.values())}
 

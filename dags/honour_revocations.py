@@ -7,14 +7,20 @@ the control store gets a certificate for each firm.
 A withdrawal stops the use of a firm's data at once: landing, scoring and publishing ask the ledger
 at every task. This run does the erasing; it takes the writer's slot between two tasks of a night.
 
-**Date.** A scheduled run speaks for its own day in China. Any other run says it: trigger with
-`{"on": "2026-10-31"}`.
+**Date.** What has ended is asked for today in China and for no other day. The day of the run, or
+`on` where it was triggered with `{"on": "2026-10-31"}`, says up to which day the waiting deliveries
+are landed first; one after today is refused. `{"firm": "TOKEN"}` erases that firm alone.
+
+**Stop.** When the clock has jumped, or more firms are due at once than the bound, nothing is erased
+until a person has confirmed it: `firmpulse status` shows the command, and the run is skipped.
 
 **Re-run.** Clear the failed task. A firm is done when its certificate is written; until then every
 run takes it up again.
 """
 
+import logging
 from datetime import date
+from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, task
 
@@ -29,11 +35,19 @@ SOURCES = [
 
 
 @task.short_circuit(pool="default_pool")
-def is_anything_due(on: str) -> bool:
-    """Ask the ledger; without an ended grant the run is over."""
-    from erasure import withdrawals
+def is_anything_due(on: str, params: dict[str, Any] | None = None) -> bool:
+    """Ask the ledger; without an ended grant, or before a person's word, the run is over.
 
-    return bool(withdrawals.due(Settings(), date.fromisoformat(on)))
+    It takes the day because a wrong one has to stop the run before anything is done.
+    """
+    from erasure import honour
+    from firmpulse.errors import ConfirmationNeeded
+
+    try:
+        return bool(honour.allowed(Settings(), _firms(params)))
+    except ConfirmationNeeded as stop:
+        logging.getLogger(__name__).error("nothing is erased on %s: %s", on, stop)
+        return False
 
 
 @task(map_index_template="{{ task.op_kwargs['source'] }}")
@@ -48,11 +62,16 @@ def land(source: str, on: str) -> dict[str, int]:
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-def erase(on: str) -> dict[str, int]:
+def erase(on: str, params: dict[str, Any] | None = None) -> dict[str, int]:
     """Erase, publish anew and certify."""
     from erasure import honour
 
-    return honour.honour(Settings(), date.fromisoformat(on)).summary()
+    return honour.honour(Settings(), date.fromisoformat(on), _firms(params)).summary()
+
+
+def _firms(params: dict[str, Any] | None) -> list[str] | None:
+    firm = (params or {}).get("firm")
+    return [firm] if firm else None
 
 
 @dag(
@@ -60,7 +79,10 @@ def erase(on: str) -> dict[str, int]:
     start_date=first_day(Settings()),
     catchup=False,
     max_active_runs=1,
-    params={"on": Param(None, type=["string", "null"], format="date")},
+    params={
+        "on": Param(None, type=["string", "null"], format="date"),
+        "firm": Param(None, type=["string", "null"]),
+    },
     default_args=TASK_DEFAULTS,
     user_defined_macros={"day_of": day_of},
     doc_md=__doc__,

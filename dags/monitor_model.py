@@ -39,14 +39,13 @@ def measure(as_of: str) -> dict[str, Any]:
 
 
 @task
-def publish(as_of: str) -> str:
+def publish() -> str:
     """Publish what was measured beside the scores that are out already."""
     from erasure import withdrawals
     from scoring import publish
 
     settings = Settings()
-    withheld = withdrawals.withheld(settings, date.fromisoformat(as_of))
-    return publish.publish_again(settings, withheld).name
+    return publish.publish_again(settings, withdrawals.withheld(settings)).name
 
 
 @dag(
@@ -62,7 +61,7 @@ def publish(as_of: str) -> str:
 )
 def monitor_model() -> None:
     """Measure, then publish."""
-    measure(AS_OF) >> publish(AS_OF)
+    measure(AS_OF) >> publish()
 
 
 monitor_model()

@@ -4,10 +4,11 @@
 before `as_of`, and the champion model. **Writes** the vault, the masked rows, facts, features,
 scores, warnings and hidden champions of the warehouse, the published scores file, the portfolio
 pages and the Data Docs. At the end raw rows that are past the correction window go, and what firms
-withdrew in the meantime is erased.
+has ended by today is erased, whatever night this is.
 
 **Date.** A scheduled run starts at midnight in China and speaks for the day that has just ended.
-Any other run says it: trigger with `{"as_of": "2026-10-31"}`.
+Any other run says it: trigger with `{"as_of": "2026-10-31"}`. A date after today is refused by the
+first task.
 
 **Re-run.** Clear the failed task; every task may run twice. A refused delivery does not fail the
 run; it stays in the inbox and is tried again the next night. When landing one source crashes, the
@@ -34,8 +35,11 @@ SOURCES = [
 
 
 @task
-def import_grants() -> dict[str, Any]:
-    """Bring the consent ledger up to date, once the nights before have ended."""
+def import_grants(as_of: str) -> dict[str, Any]:
+    """Bring the consent ledger up to date, once the nights before have ended.
+
+    It takes the date because a wrong one has to stop the night before anything is done.
+    """
     from consent import intake
 
     wait_for_turn()
@@ -126,7 +130,7 @@ def publish(as_of: str, scored: dict[str, Any]) -> str:
     from scoring import publish, touched
 
     settings, day = Settings(), date.fromisoformat(as_of)
-    published = publish.publish(settings, day, withdrawals.withheld(settings, day))
+    published = publish.publish(settings, day, withdrawals.withheld(settings))
     touched.settle(settings, scored["through"])
     return published.name
 
@@ -150,7 +154,7 @@ def purge_raw(as_of: str) -> dict[str, Any]:
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def erase(as_of: str) -> dict[str, int]:
-    """Erase what firms withdrew, also when the night itself failed."""
+    """Erase what has ended by today, also when the night itself failed."""
     from erasure import honour
 
     return honour.honour(Settings(), date.fromisoformat(as_of)).summary()
@@ -185,7 +189,7 @@ def run_nightly() -> None:
     )
     scored = score(AS_OF)
     (
-        import_grants()
+        import_grants(AS_OF)
         >> pull(AS_OF)
         >> landed
         >> validate_deliveries(AS_OF)

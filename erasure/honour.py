@@ -1,20 +1,23 @@
 """Honour what firms have withdrawn: erase, make the erased unreadable, publish anew, certify.
 
+Which grants have ended is asked for today and for no other day: what is in force today is not
+erased by a night of the past, and nothing is by a day to come.
+
 Every step may run again. A firm counts as erased when its certificate is written, which is the
 last step; until then the next run finds it due and goes through all steps once more.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from consent import intake
+from consent import intake, today
 from consent.certificates import Certificate
 from consent.ledger import Ledger
-from erasure import databases, inbox, places, tally, withdrawals
+from erasure import bounds, databases, inbox, places, tally, withdrawals
 from erasure.withdrawals import Withdrawal
-from firmpulse import renewal, runlog, warehouse
+from firmpulse import asof, clock, renewal, runlog, warehouse
 from firmpulse.settings import Settings
 from scoring import publish
 from scoring.pages import reports
@@ -36,45 +39,80 @@ class ErasureReport:
         return {"firms": len(self.certificates), "rows": self.rows, "inbox_files": self.files}
 
 
-def honour(settings: Settings, on: date) -> ErasureReport:
-    """Erase every firm and source whose authorisation has ended by `on`, and certify it.
+def honour(
+    settings: Settings, landed_through: date, firm_ids: Collection[str] | None = None
+) -> ErasureReport:
+    """Erase every firm and source whose authorisation has ended by today, and certify it.
+
+    Args:
+        settings: home folder.
+        landed_through: day up to which deliveries were landed; what was handed over later only
+            waits in the inbox and is left to the gate.
+        firm_ids: only these firms; everybody who is due otherwise.
 
     Raises:
         FileHeldError: another process holds the vault or the warehouse; wait and run again.
+        ConfirmationNeeded: the clock has jumped, or many firms are due at once; nothing is erased.
     """
+    asof.checked(landed_through)
     # What a firm has newly granted may cover what it has withdrawn.
     intake.import_night(settings)
-    if not withdrawals.due(settings, on):
+    if not allowed(settings, firm_ids):
         _tidy(settings)
-        return ErasureReport(on, {}, 0, 0)
-    with runlog.step(settings, on, "erase") as step:
-        going, files = _erase(settings, on)
+        return ErasureReport(clock.today(), {}, 0, 0)
+    on = today.certain(settings)
+    with runlog.step(settings, landed_through, "erase") as step:
+        going, files = _erase(settings, on, landed_through, firm_ids)
         for name in ("vault", "warehouse"):
             renewal.renew(settings, name)
         for folder in (settings.root / "spill", settings.spark_dir):
             shutil.rmtree(folder, ignore_errors=True)
-        _publish_again(settings, on)
+        _publish_again(settings)
         report = _certify(settings, on, going, files)
         step.rows_out = report.rows
     return report
+
+
+def allowed(settings: Settings, firm_ids: Collection[str] | None = None) -> tuple[Withdrawal, ...]:
+    """Return what is due today, of some firms or of all, where it may be erased without a word.
+
+    Raises:
+        ConfirmationNeeded: a person has to confirm it first.
+    """
+    going = _due(settings, clock.today(), firm_ids)
+    if going:
+        bounds.check(settings, going, today.certain(settings))
+    return going
+
+
+def _due(settings: Settings, on: date, firm_ids: Collection[str] | None) -> tuple[Withdrawal, ...]:
+    everybody = withdrawals.due(settings, on)
+    return tuple(f for f in everybody if firm_ids is None or f.firm_id in firm_ids)
 
 
 def _tidy(settings: Settings) -> None:
     """Take the tokens of certified firms out of the records that a killed run left."""
     with warehouse.connect(settings, vault=True) as connection:
         databases.prepare(connection)
-        databases.forget(connection, [])
+        databases.forget(connection, _uncertified(settings))
 
 
-def _erase(settings: Settings, on: date) -> tuple[Sequence[Withdrawal], int]:
+def _uncertified(settings: Settings) -> list[str]:
+    return [firm.firm_id for firm in withdrawals.due(settings, clock.today())]
+
+
+def _erase(
+    settings: Settings, on: date, landed_through: date, firm_ids: Collection[str] | None
+) -> tuple[Sequence[Withdrawal], int]:
     masked = places.masked_tables(settings)
     with warehouse.connect(settings, vault=True) as connection:
         databases.prepare(connection)
         # Asked while the vault is held: nobody can grant in between.
-        going = withdrawals.due(settings, on)
-        databases.forget(connection, [firm.firm_id for firm in going])
+        going = _due(settings, on, firm_ids)
+        bounds.check(settings, going, on)
+        databases.forget(connection, _uncertified(settings))
         identifiers = databases.load(connection, going)
-        destroyed = inbox.erase(settings, on, _reach(going, identifiers))
+        destroyed = inbox.erase(settings, landed_through, _reach(going, identifiers))
         for file in destroyed:
             for firm_id in file.firm_ids:
                 tally.record(connection, on, firm_id, file.place, 1)
@@ -97,10 +135,10 @@ def _reach(going: Sequence[Withdrawal], identifiers: Mapping[str, str]) -> list[
     ]
 
 
-def _publish_again(settings: Settings, on: date) -> None:
+def _publish_again(settings: Settings) -> None:
     """Swap in a published file without the erased firms, where anything is published."""
     if settings.scores_dir.is_dir() and any(settings.scores_dir.iterdir()):
-        withheld = withdrawals.withheld(settings, on)
+        withheld = withdrawals.withheld(settings)
         publish.publish_again(settings, withheld, keep_previous=False)
 
 
@@ -128,6 +166,6 @@ def _certify(
         ledger.purged(firm.authorization_ids, on=on, certificate_id=issued)
         certificates[firm.firm_id] = issued
     with warehouse.connect(settings, vault=True) as connection:
-        databases.forget(connection, [])
+        databases.forget(connection, _uncertified(settings))
     rows = sum(sum(deleted.values()) for deleted in counts.values())
     return ErasureReport(on, certificates, rows, files)

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from consent import today
 from consent.grants import ASSESSMENT, TRAINING
 from consent.ledger import Ledger
 from firmpulse.settings import Settings
@@ -31,6 +32,11 @@ class Withdrawal:
     forgotten: bool
 
     @property
+    def destroys(self) -> bool:
+        """Whether a row goes; not where other grants cover the same data."""
+        return self.whole or bool(self.sources) or self.training or self.results
+
+    @property
     def scope(self) -> str:
         """Say in one line what is erased."""
         if self.whole:
@@ -42,7 +48,11 @@ class Withdrawal:
 
 
 def due(settings: Settings, on: date) -> tuple[Withdrawal, ...]:
-    """Return the firms with ended grants whose data is not erased yet, in the order of firm_id."""
+    """Return the firms with ended grants whose data is not erased yet, in the order of firm_id.
+
+    Raises:
+        ConfigurationError: the day lies after today.
+    """
     ledger = Ledger(settings)
     ended = ledger.ended(on)
     if ended.is_empty():
@@ -63,9 +73,9 @@ def due(settings: Settings, on: date) -> tuple[Withdrawal, ...]:
     )
 
 
-def withheld(settings: Settings, on: date) -> list[str]:
-    """Return the firms whose scores must not be published any more."""
-    return [firm.firm_id for firm in due(settings, on) if firm.results]
+def withheld(settings: Settings) -> list[str]:
+    """Return the firms whose scores must not be published any more, whichever night is."""
+    return [firm.firm_id for firm in due(settings, today.surely(settings)) if firm.results]
 
 
 def _of(grants: pl.DataFrame, firm_id: str) -> list[dict[str, Any]]:

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from firmpulse.calendar import CHINA
+from firmpulse import clock
 from firmpulse.settings import Settings
 
 
@@ -36,6 +35,6 @@ class DeliveryArrived(BaseEventTrigger):  # type: ignore[misc] # Airflow brings 
             await asyncio.sleep(self.poll_seconds)
             found = await asyncio.to_thread(arrivals.waiting, settings)
             if any(seen.get(name) != sha256 for name, sha256 in found.items()):
-                day = datetime.now(CHINA).date().isoformat()
+                day = clock.today().isoformat()
                 yield TriggerEvent({"as_of": day, "deliveries": sorted(found)})
             seen = found

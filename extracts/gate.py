@@ -4,6 +4,7 @@ from datetime import date
 
 import duckdb
 
+from consent import today
 from consent.ledger import Ledger
 from extracts.contracts import Contract
 from extracts.sql import ident
@@ -85,8 +86,13 @@ def _apply_grants(
 def _refuse_withdrawn(
     connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date
 ) -> None:
-    """Refuse what needs no grant for firms that have withdrawn all theirs: they are erased."""
-    gone = Ledger(settings).withdrawn(as_of).to_list()
+    """Refuse what needs no grant for firms that have withdrawn all theirs: they are erased.
+
+    A firm that had none left on a night of the past and has one today is not one of them.
+    """
+    ledger = Ledger(settings)
+    here = set(ledger.live(today.surely(settings))["firm_id"])
+    gone = [firm_id for firm_id in ledger.withdrawn(as_of) if firm_id not in here]
     connection.execute(
         "update firm_gate set is_granted = false "
         "where list_contains($gone, cast(token('firm', firm) as varchar))",

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from extracts.contracts import Contract
-from firmpulse import uscc
+from firmpulse import clock, uscc
 from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused
 
@@ -182,6 +182,11 @@ def _checked(
         manifest = Manifest.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
         raise DeliveryRefused(_first(error)) from None
+    if manifest.delivered_on > (today := clock.today()):
+        raise DeliveryRefused(
+            f"the manifest's delivered_at lies after today, which is {today} in China; "
+            f"send it again with the time of the hand-over"
+        )
     if manifest.delivery_id != folder_name:
         raise DeliveryRefused("the manifest's delivery_id is not the name of its folder")
     if manifest.source != source:

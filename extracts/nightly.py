@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import duckdb
 
-from consent import audit
+from consent import audit, today
 from consent.audit import Entry
 from consent.chain import Scalar
 from consent.grants import SOURCES as GRANTED
@@ -44,7 +44,11 @@ def land(settings: Settings, source: str, as_of: date) -> LandingReport:
     Raises:
         DiskError: the home folder cannot be written; what has not landed still waits.
         DamagedError: a page of a database is damaged; what has not landed still waits.
+        ConfigurationError: the night lies after today; everything still waits.
+        ConfirmationNeeded: the clock that made the night has jumped; everything still waits.
     """
+    # Rows of firms without a grant on that day would leave the inbox for good.
+    today.check(settings, as_of)
     tables = [name for name, contract in contracts.load().items() if contract.source == source]
     with runlog.step(
         settings, as_of, "land", source,

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 
 import duckdb
 
+from consent import today
 from extracts import contracts, statements, vault
 from extracts.contracts import Contract
 from extracts.sql import ident
@@ -47,7 +48,12 @@ def purge(settings: Settings, as_of: date) -> PurgeReport:
 
     One transaction; run again, it deletes nothing more. The blocks that held the rows are free
     and overwritten by later rows; once they are much of the file, the vault is renewed.
+
+    Raises:
+        ConfigurationError: the night lies after today.
+        ConfirmationNeeded: the clock that made the night has jumped.
     """
+    today.check(settings, as_of)
     with runlog.step(settings, as_of, "purge") as step:
         report = _purge_due(settings, as_of)
         step.rows_out = sum(report.raw_rows.values()) + report.quarantined_rows

@@ -14,10 +14,10 @@ _COMMANDS = {
     "run_nightly": "firmpulse night --as-of {as_of}",
     "assess_arrivals": "firmpulse arrivals --as-of {as_of}",
     "train_model": "firmpulse train --as-of {as_of} --approver {approver}",
-    "honour_revocations": "firmpulse consent honour --on {on}",
+    "honour_revocations": "firmpulse consent honour",
 }
 # In the place of what the caller does not know.
-_UNKNOWN = {"as_of": "DATE", "on": "DATE", "approver": "NAME"}
+_UNKNOWN = {"as_of": "DATE", "approver": "NAME"}
 # Nights that are named one by one.
 _FEW = 7
 

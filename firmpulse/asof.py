@@ -1,11 +1,31 @@
-"""Which date a run speaks for; the only place that decides it."""
+"""Which date a run speaks for, and that it is none to come; the only place that decides it."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from firmpulse import clock
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError
+
+
+def checked(day: date, what: str = "as_of") -> date:
+    """Return a day on whose account something may be done: today in China, or one before.
+
+    Args:
+        day: the day.
+        what: how the caller calls it, such as --on.
+
+    Raises:
+        ConfigurationError: it lies after today.
+    """
+    today = clock.today()
+    if day > today:
+        raise ConfigurationError(
+            f"{what} {day} lies after today, which is {today} in China; give {today} or an "
+            f"earlier day"
+        )
+    return day
 
 
 def resolve(given: str | None, interval_end: datetime | None) -> str:
@@ -17,18 +37,15 @@ def resolve(given: str | None, interval_end: datetime | None) -> str:
             midnight on 1 November speaks for 31 October, in Chinese time.
 
     Raises:
-        ConfigurationError: there is neither, or the given date is none.
+        ConfigurationError: there is neither, the given date is none, or it lies after today.
     """
     if given:
-        try:
-            return date.fromisoformat(given).isoformat()
-        except ValueError:
-            raise ConfigurationError(f"as_of must look like 2026-10-31, not {given!r}") from None
+        return checked(_date(given)).isoformat()
     if interval_end is None:
         raise ConfigurationError(
             'this run has no data interval; trigger it with {"as_of": "2026-10-31"}'
         )
-    return (interval_end.astimezone(CHINA).date() - timedelta(days=1)).isoformat()
+    return checked(interval_end.astimezone(CHINA).date() - timedelta(days=1)).isoformat()
 
 
 def day_of(given: str | None, interval_end: datetime | None) -> str:
@@ -39,15 +56,15 @@ def day_of(given: str | None, interval_end: datetime | None) -> str:
         interval_end: end of the run's data interval; its day in China counts.
 
     Raises:
-        ConfigurationError: there is neither, or the given date is none.
+        ConfigurationError: there is neither, the given date is none, or it lies after today.
     """
     if given:
-        return resolve(given, None)
+        return checked(_date(given, "on"), "on").isoformat()
     if interval_end is None:
         raise ConfigurationError(
             'this run has no data interval; trigger it with {"on": "2026-10-31"}'
         )
-    return interval_end.astimezone(CHINA).date().isoformat()
+    return checked(interval_end.astimezone(CHINA).date(), "on").isoformat()
 
 
 def of_arrivals(given: str | None, events: Mapping[Any, Collection[Any]]) -> str:
@@ -58,7 +75,7 @@ def of_arrivals(given: str | None, events: Mapping[Any, Collection[Any]]) -> str
         events: the run's asset events; those of the watcher say on which day a delivery came in.
 
     Raises:
-        ConfigurationError: there is neither, or the given date is none.
+        ConfigurationError: there is neither, the date is none, or it lies after today.
     """
     days = [
         event.extra["payload"]["as_of"]
@@ -68,5 +85,11 @@ def of_arrivals(given: str | None, events: Mapping[Any, Collection[Any]]) -> str
     ]
     if given or not days:
         return resolve(given, None)
-    newest: str = max(days)
-    return newest
+    return resolve(max(days), None)
+
+
+def _date(given: str, what: str = "as_of") -> date:
+    try:
+        return date.fromisoformat(given)
+    except (ValueError, TypeError):
+        raise ConfigurationError(f"{what} must look like 2026-10-31, not {given!r}") from None

@@ -13,6 +13,7 @@ FirmpulseError
 ├── DamagedError           a file of ours is not what was written; restore it from a back-up
 ├── NotReadyError          the input of a step is not there yet; the message names the command
 ├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
+├── ConfirmationNeeded     a person has to confirm what would be destroyed; the message says how
 ├── RenewalFailed          a rewritten database is not the equal of the old one, which stays
 ├── BackupError            a copy is incomplete or not what was copied; take another one
 ├── TaskFailed             a task or a server ended unexpectedly; look at its log
@@ -85,6 +86,15 @@ class NotReadyError(FirmpulseError):
 
 class ExpectationFailed(FirmpulseError):
     """A batch broke its expectations."""
+
+
+class ConfirmationNeeded(FirmpulseError):
+    """Something would be destroyed that a slip may have caused; a person has to confirm it."""
+
+    def __init__(self, why: str, do: str) -> None:
+        # The command that confirms it.
+        self.why, self.do = why, do
+        super().__init__(f"{why}; confirm it with: {do}")
 
 
 class RenewalFailed(FirmpulseError):

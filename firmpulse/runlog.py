@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from firmpulse import lineage, warehouse
+from firmpulse import asof, lineage, warehouse
 from firmpulse.errors import ConfigurationError, told
 from firmpulse.settings import Settings
 
@@ -86,7 +86,11 @@ def step(
         part: of the step, such as a source.
         reads: full names of the tables it reads, see `lineage.Table`.
         writes: full names of the tables it writes.
+
+    Raises:
+        ConfigurationError: the night lies after today; nothing was begun.
     """
+    asof.checked(as_of)
     current = Step()
     started_at = datetime.now(UTC)
     job = f"{name}.{part}" if part else name

@@ -6,7 +6,7 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from firmpulse import alerts
+from firmpulse import alerts, asof
 from firmpulse.airflow_env import WRITER_POOL
 from firmpulse.calendar import CHINA
 from firmpulse.errors import FileHeldError, FirmpulseError
@@ -53,6 +53,10 @@ def wait_for_turn() -> None:
 
 
 def first_day(settings: Settings) -> datetime:
-    """Return the midnight from which the schedule runs by itself; backfills may go before it."""
-    day = settings.schedule_from
+    """Return the midnight from which the schedule runs by itself; backfills may go before it.
+
+    Raises:
+        ConfigurationError: the day lies after today; nights would be missing in silence until then.
+    """
+    day = asof.checked(settings.schedule_from, "FIRMPULSE_SCHEDULE_FROM")
     return datetime(day.year, day.month, day.day, tzinfo=CHINA)

@@ -6,11 +6,10 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from firmpulse import airflow_env, homelock, services, warehouse
+from firmpulse import airflow_env, clock, homelock, services, warehouse
 from firmpulse.airflow_env import HOST
-from firmpulse.calendar import CHINA
 from firmpulse.errors import NotReadyError
 from firmpulse.services import Service
 from firmpulse.settings import Settings
@@ -103,7 +102,7 @@ def newest_night(settings: Settings) -> date:
         ((newest,),) = connection.execute(_NEWEST_NIGHT).fetchall()
         if newest is not None:
             return date.fromisoformat(str(newest))
-    return datetime.now(CHINA).date()
+    return clock.today()
 
 
 def trigger_lines(known: Addresses, as_of: date) -> tuple[str, str]:
@@ -136,7 +135,7 @@ def _start_mlflow(settings: Settings, port: int) -> Service:
 
 
 def _start_airflow(settings: Settings, port: int) -> list[Service]:
-    tonight = datetime.now(CHINA).date()
+    tonight = clock.today()
     scheduled = settings.model_copy(update={"schedule_from": tonight})
     _prepare_airflow(scheduled)
     env = airflow_env.environment(scheduled, port) | airflow_env.server_secret(settings)

@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     """Days after landing for which masked raw rows and quarantined ones stay in the vault."""
     arrival_rows: int = Field(default=20_000, ge=0)
     """A delivery of up to so many rows is assessed as soon as it comes in; larger ones at night."""
+    clock_days: int = Field(default=45, ge=1)
+    """Days that the clock may be ahead of what the audit chain knows before a person is asked."""
+    erasure_share: float = Field(default=0.1, gt=0, le=1)
+    """Share of all firms with grants of which more are erased at once only by a person's word."""
+    erasure_firms: int = Field(default=20, ge=1)
+    """So many firms are erased at once without a person's word, however few there are."""
     vault_key: SecretStr | None = None
     """Master key of the vault, 64 hexadecimal digits; made in `keys/` on a first run by default."""
     warehouse_key: SecretStr | None = None
@@ -52,7 +58,7 @@ class Settings(BaseSettings):
     providers: Path | None = None
     """YAML file of the providers to pull from; `providers.yml` in the home folder by default."""
     schedule_from: date = date(2023, 1, 1)
-    """First date that the schedule and backfills may run for; `up` sets it to its own day."""
+    """First date that the schedule may run for, none after today; `up` sets it to its own day."""
     recipient: str = "demo-bank"
     """Lender that the scores are made for."""
 

@@ -13,7 +13,7 @@ from features import registry
 from firmpulse import advice, tracking
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
-from operations import arrivals, delivery_findings, health, night_findings, nights, record
+from operations import arrivals, delivery_findings, health, holds, night_findings, nights, record
 from operations.arrivals import Age, Volume
 from operations.finding import PROBLEM, WARNING, Finding
 from operations.nights import Night
@@ -68,6 +68,7 @@ def look(settings: Settings, on: date) -> Status:
         found.append(night_findings.none(settings, on))
         return Status(on, None, None, (), (), tuple(found), free)
     found += _withdrawn(settings, on)
+    found += [Finding(PROBLEM, "erasure", one.why, one.do) for one in holds.waiting(settings)]
     found += delivery_findings.refused_grants(settings)
     with record.opened(settings) as (connection, busy):
         ran = nights.read(connection)

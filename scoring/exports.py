@@ -8,6 +8,7 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from consent import today
 from consent.ledger import Ledger
 from firmpulse import industries, warehouse
 from firmpulse.errors import NotReadyError
@@ -79,7 +80,7 @@ def read(settings: Settings, as_of: date | None = None) -> Scored:
             f"no scores are published{f' for {night}' if night else ''}; "
             f"run: firmpulse night --as-of {night or 'YYYY-MM-DD'}"
         )
-    withdrawn = Ledger(settings).withdrawn(night)
+    withdrawn = Ledger(settings).withdrawn(today.surely(settings))
     inside = rows.filter(~pl.col("firm_id").is_in(withdrawn.implode()))
     return Scored(night, _described(inside), len(rows) - len(inside))
 

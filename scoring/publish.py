@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from consent import audit
+from consent import audit, today
 from consent.ledger import Ledger
 from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
@@ -154,7 +154,12 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
         settings: home folder.
         as_of: night whose scores were checked.
         withheld: firms that have withdrawn; no row of theirs is published.
+
+    Raises:
+        ConfigurationError: the night lies after today.
+        ConfirmationNeeded: the clock that made the night has jumped.
     """
+    today.check(settings, as_of)
     with runlog.step(
         settings, as_of, "publish", reads=stored(CHECKED), writes=published(PUBLISHED)
     ) as step:

@@ -1,9 +1,13 @@
 import os
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from firmpulse import clock
+from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
 
 # Small matrices are no faster on two threads, which spin where workers share the cores.
@@ -18,3 +22,14 @@ hypothesis.settings.load_profile("patient")
 def settings(tmp_path: Path) -> Settings:
     """Return the settings of an empty home folder."""
     return Settings(home=tmp_path / "home", memory_limit="2GB")
+
+
+@pytest.fixture
+def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[date], None]:
+    """Return what sets the clock of this process to nine in the morning of a day in China."""
+
+    def set_clock(day: date) -> None:
+        moment = datetime(day.year, day.month, day.day, 9, tzinfo=CHINA).astimezone(UTC)
+        monkeypatch.setattr(clock, "now", lambda: moment)
+
+    return set_clock

@@ -3,15 +3,14 @@
 import csv
 import json
 from collections.abc import Iterator
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from firmpulse.cli import dates
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
 
@@ -27,13 +26,17 @@ def check_application(
     to: Annotated[Path | None, typer.Option(help="Write the messages into this CSV file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     on: Annotated[
-        str, typer.Option(help="Day of the applications, such as 2026-10-31; default: today.")
+        str,
+        typer.Option(
+            callback=dates.text_not_ahead,
+            help="Day of the applications, such as 2026-10-31; default: today.",
+        ),
     ] = "",
 ) -> None:
     """Check name, USCC, founding date, licence number and industry; exit code 1 on any error."""
     from extracts.application_files import check_file
 
-    checked = check_file(file, _day(on))
+    checked = check_file(file, dates.parsed(on))
     if to:
         _write(checked, to)
     if as_json:
@@ -41,15 +44,6 @@ def check_application(
     else:
         _show(file, checked, to)
     raise typer.Exit(1 if checked.count("error") else 0)
-
-
-def _day(on: str) -> date:
-    if not on:
-        return datetime.now(ZoneInfo("Asia/Shanghai")).date()
-    try:
-        return date.fromisoformat(on)
-    except ValueError:
-        raise ConfigurationError(f"--on {on} is no day; write it as 2026-10-31") from None
 
 
 def _rows(checked: "Checked") -> Iterator[dict[str, str | int]]:

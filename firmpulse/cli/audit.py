@@ -1,6 +1,7 @@
 """`firmpulse audit …`: the chain of what was done with firms' data."""
 
 import json
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import AuditError
 from firmpulse.settings import Settings
@@ -80,11 +82,28 @@ def seal(
 ) -> None:
     """Accept the end of the chain after a restored backup or on another machine."""
     from consent import audit
-    from consent.ledger import checked_reason
+    from consent.reasons import checked_reason
 
     checked_reason(reason)
     audit.seal(Settings(), actor=audit.actor(), reason=reason)
     make_console().print("Sealed; check the chain with: firmpulse audit verify")
+
+
+@audit_app.command("confirm-clock")
+def confirm_clock(
+    day: Annotated[
+        datetime,
+        typer.Argument(formats=["%Y-%m-%d"], callback=not_ahead, help="The day that it is."),
+    ],
+    because: Annotated[
+        str, typer.Option(help="Why the clock moved so far, in words; kept in the chain.")
+    ],
+) -> None:
+    """Confirm today's date after the clock has moved by more days than FIRMPULSE_CLOCK_DAYS."""
+    from consent import audit, today
+
+    today.confirm(Settings(), day.date(), because=because, actor=audit.actor())
+    make_console().print("Confirmed; what waits is erased by: firmpulse consent honour")
 
 
 def _readable(details: str) -> str:

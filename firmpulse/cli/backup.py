@@ -1,6 +1,5 @@
 """`firmpulse backup`: copy all zones, verify a copy, restore it, end those with erased rows."""
 
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from firmpulse.calendar import CHINA
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
@@ -59,8 +57,7 @@ def restore(folder: Copy, keys: Keys) -> None:
 
     settings = Settings()
     found = backup.restore(settings, folder, keys)
-    today = datetime.now(CHINA).date()
-    publish.publish_again(settings, withdrawals.withheld(settings, today))
+    publish.publish_again(settings, withdrawals.withheld(settings))
     _tell("restored", found)
     make_console().print(
         f"[yellow]What firms granted or withdrew after {found.made_at} is not in it[/]: put those "

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.feature_builds import backfill, drift, recreate, restated
 from firmpulse.cli.leakage import check_leakage
 from firmpulse.cli.on_spark import spark
@@ -64,7 +65,8 @@ def show_feature(name: str) -> None:
 def write_catalogue(
     to: Annotated[Path | None, typer.Option(help="Folder; HOME/catalogue by default.")] = None,
     as_of: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Date of the values.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the values."),
     ] = None,
 ) -> None:
     """Write the catalogue of features and dbt's documentation as static pages."""

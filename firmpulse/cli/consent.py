@@ -1,7 +1,6 @@
 """`firmpulse consent …`: a firm's authorisations, in English and Chinese."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmpulse import keys, tokens
-from firmpulse.calendar import CHINA
-from firmpulse.cli.progress import Progress, make_console
+from firmpulse.cli import erasing
+from firmpulse.cli.dates import parsed, text_not_ahead
+from firmpulse.cli.progress import make_console
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
 
@@ -25,7 +25,10 @@ consent_app = typer.Typer(
 _Firm = Annotated[str, typer.Argument(help="Unified social credit code, or scheme:value.")]
 _Sources = Annotated[list[str] | None, typer.Option("--source", help="Repeat for several.")]
 _Purposes = Annotated[list[str] | None, typer.Option("--purpose", help="Repeat for several.")]
-_Day = Annotated[str | None, typer.Option(metavar="DATE", help="Today unless given.")]
+_Day = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", callback=text_not_ahead, help="Today unless given; none to come."),
+]
 
 
 @consent_app.command()
@@ -66,14 +69,14 @@ def grant(
         [*(offers.USUAL_SOURCES if everything else ()), *(source or ())],
         [*(offers.USUAL_PURPOSES if everything or not purpose else ()), *(purpose or ())],
         recipient=recipient or settings.recipient,
-        valid_from=_day(begin),
-        valid_to=_day(until) if until else None,
-        window_start=_day(window_start) if window_start else None,
+        valid_from=parsed(begin),
+        valid_to=parsed(until) if until else None,
+        window_start=parsed(window_start) if window_start else None,
         keep_results=keep_results,
         grantor_role=role,
     )
     ledger, token = Ledger(settings), _token(settings, named)
-    wanted = offers.new_among(offered, ledger.status(token, _day(begin)))
+    wanted = offers.new_among(offered, ledger.status(token, parsed(begin)))
     intake.admit(settings, wanted, actor=audit.actor())
     console = make_console()
     console.print(
@@ -83,7 +86,7 @@ def grant(
     if any(new.separate_consent for new in wanted):
         console.print("separate consent recorded 已登记单独同意: financial accounts 金融账户 / "
                       "natural person 自然人")  # fmt: skip
-    _show_status(settings, token, _day(begin), console)
+    _show_status(settings, token, parsed(begin), console)
     console.print("Take it back at any time 可随时撤回: firmpulse consent revoke FIRM")
 
 
@@ -93,7 +96,7 @@ def status(firm: _Firm, on: _Day = None) -> None:
     from consent.grants import identifier
 
     settings = Settings()
-    _show_status(settings, _token(settings, identifier(firm)), _day(on), make_console())
+    _show_status(settings, _token(settings, identifier(firm)), parsed(on), make_console())
 
 
 @consent_app.command()
@@ -135,7 +138,10 @@ def revoke(
     ] = None,
     on: _Day = None,
 ) -> None:
-    """Withdraw all of a firm's grants, or the chosen ones; its data are erased. 撤回授权."""
+    """Withdraw all of a firm's grants, or the chosen ones; its data are erased. 撤回授权.
+
+    Nobody else's are, whatever is due besides.
+    """
     from consent import audit
     from consent.grants import PURPOSES, SOURCES, identifier
     from consent.ledger import Ledger
@@ -145,7 +151,7 @@ def revoke(
     token = _token(settings, identifier(firm))
     ended = Ledger(settings).revoke(
         token,
-        on=_day(on),
+        on=parsed(on),
         sources=known("source", source, SOURCES) if source else None,
         purposes=known("purpose", purpose, PURPOSES) if purpose else None,
         authorization_id=authorization,
@@ -156,43 +162,7 @@ def revoke(
         console.print("Nothing in force to revoke 没有可撤回的授权.")
         return
     console.print(f"[yellow]revoked 已撤回[/] {len(ended)}: {escape(', '.join(ended))}")
-    console.print(erase_now(settings, token, ended, _day(on)))
-
-
-@consent_app.command()
-def honour(on: _Day = None) -> None:
-    """Erase what firms have withdrawn, in this process; safe to repeat. 删除已撤回的数据."""
-    from firmpulse.cli.nightly import run_dag
-
-    run_dag(
-        Settings(), "honour_revocations", {"on": _day(on).isoformat()}, Progress(make_console())
-    )
-
-
-def erase_now(settings: Settings, token: str, ended: Sequence[str], on: date) -> str:
-    """Erase what has just been withdrawn; return one sentence for the firm.
-
-    Where a scheduler or another run works on the home folder, it does the erasing.
-    """
-    from consent.ledger import Ledger
-    from firmpulse import dagrun, services
-    from firmpulse.errors import FileHeldError
-
-    try:
-        if services.is_running(settings, "airflow-scheduler"):
-            raise FileHeldError("Airflow owns the runs of this home folder")
-        dagrun.run_dag(settings, "honour_revocations", {"on": on.isoformat()})
-    except FileHeldError:
-        return (
-            "blocked from this moment; the running night or the DAG honour_revocations erases the "
-            "data and writes the certificate 即刻停止使用，数据随后删除并出具证明"
-        )
-    issued = [
-        certificate.certificate_id
-        for certificate in Ledger(settings).certificates(token)
-        if set(ended) <= set(certificate.authorization_ids)
-    ]
-    return f"erased, certificate 已删除，证明编号 {', '.join(issued)}"
+    console.print(erasing.erase_now(settings, token, ended), markup=False)
 
 
 def _show_status(settings: Settings, token: str, on: date, console: Console) -> None:
@@ -260,16 +230,7 @@ def _token(settings: Settings, firm: str) -> str:
     return str(tokens.firm_token(keys.load(settings, "token_key"), firm))
 
 
-def _day(text: str | None) -> date:
-    """Return a typed date, today in China without one."""
-    if text is None:
-        return datetime.now(CHINA).date()
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise GrantError(f"a date looks like 2026-10-31, not {text!r}") from None
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    consent_app.command()(erasing.honour)
     app.add_typer(consent_app, name="consent")

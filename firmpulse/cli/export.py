@@ -9,6 +9,7 @@ import polars as pl
 import typer
 from rich.console import Console
 
+from firmpulse.cli.dates import text_not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Files for analysts that point to no single firm.")
 To = Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")]
-AsOf = Annotated[str, typer.Option(help="Night, such as 2026-10-31; default: the newest.")]
+AsOf = Annotated[
+    str,
+    typer.Option(callback=text_not_ahead, help="Night, such as 2026-10-31; default: the newest."),
+]
 
 
 @app.command()
@@ -77,10 +81,7 @@ def _tell(console: Console, to: Path, scored: "Scored", count: int, what: str) -
 
 
 def _night(as_of: str) -> date | None:
-    try:
-        return date.fromisoformat(as_of) if as_of else None
-    except ValueError:
-        raise ConfigurationError(f"--as-of {as_of} is no day; write it as 2026-10-31") from None
+    return date.fromisoformat(as_of) if as_of else None
 
 
 def _check_name(to: Path) -> None:

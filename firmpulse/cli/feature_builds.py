@@ -10,6 +10,7 @@ from rich.table import Column, Table
 
 from firmpulse import warehouse
 from firmpulse.calendar import month_end
+from firmpulse.cli.dates import month_not_ahead, not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
@@ -27,9 +28,15 @@ def backfill(
     ] = None,
     view: Annotated[list[str] | None, typer.Option(help="A feature view.")] = None,
     first: Annotated[
-        str | None, typer.Option("--from", help="First month, such as 2025-01; all by default.")
+        str | None,
+        typer.Option(
+            "--from", callback=month_not_ahead, help="First month, such as 2025-01; all by default."
+        ),
     ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last month, such as 2025-12.")] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", callback=month_not_ahead, help="Last month, such as 2025-12."),
+    ] = None,
 ) -> None:
     """Build features again after their definition changed: all history, or some months."""
     from features import build, registry
@@ -78,7 +85,9 @@ def drift(
 def restated(
     since: Annotated[
         datetime,
-        typer.Option(formats=["%Y-%m-%d"], help="Day of the night that was scored."),
+        typer.Option(
+            formats=["%Y-%m-%d"], callback=not_ahead, help="Day of the night that was scored."
+        ),
     ],
 ) -> None:
     """Show whose score of a night would move by what became known about it afterwards."""
@@ -106,7 +115,8 @@ def restated(
 
 def recreate(
     as_of: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="Date of the training frame.")
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the training frame."),
     ],
 ) -> None:
     """Make a frozen training frame again and say whether it is the same to the digest."""

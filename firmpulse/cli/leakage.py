@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
@@ -15,6 +16,7 @@ def check_leakage(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
+            callback=not_ahead,
             help="Day up to which values must not move; by "
             "default 60 days before the newest night.",
         ),

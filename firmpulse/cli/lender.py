@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from firmpulse import clock
 from firmpulse.calendar import CHINA
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -47,7 +49,9 @@ def public_key() -> None:
 @app.command()
 def bundle(
     recipient: Recipient,
-    as_of: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Night.")],
+    as_of: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Night.")
+    ],
     to: Annotated[Path, typer.Option(help="File to write, or the folder for it.")],
 ) -> None:
     """Write one night's results for a recipient: only firms whose grants name it."""
@@ -60,7 +64,7 @@ def bundle(
         raise ConfigurationError(
             f"{to} lies in the home folder, from which firms are erased; choose another folder"
         )
-    made = hand_over.bundle(settings, recipient, as_of.date(), datetime.now(CHINA))
+    made = hand_over.bundle(settings, recipient, as_of.date(), clock.now().astimezone(CHINA))
     _write(to, made.content)
     make_console().print(
         f"{to}: {made.firms} firms for {recipient}, {made.left_out} left out, sha256 of the "

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.progress import Progress, make_console
 from firmpulse.settings import Settings
 
 AsOf = Annotated[
-    datetime, typer.Option("--as-of", formats=["%Y-%m-%d"], help="The date to run for.")
+    datetime,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], callback=not_ahead, help="The date to run for."),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
+from firmpulse.cli.dates import month_not_ahead
 from firmpulse.cli.feature_builds import dates_of
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
@@ -17,9 +18,15 @@ if TYPE_CHECKING:
 
 def spark(
     first: Annotated[
-        str | None, typer.Option("--from", help="First month, such as 2025-01; all by default.")
+        str | None,
+        typer.Option(
+            "--from", callback=month_not_ahead, help="First month, such as 2025-01; all by default."
+        ),
     ] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last month, such as 2025-12.")] = None,
+    last: Annotated[
+        str | None,
+        typer.Option("--to", callback=month_not_ahead, help="Last month, such as 2025-12."),
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare every table with DuckDB's; 1 if one differs.")
     ] = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.table import Column, Table
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.firms import Firm, token_of
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
@@ -13,7 +14,9 @@ from firmpulse.settings import Settings
 app = typer.Typer(
     no_args_is_help=True, help="Give a firm another grade: one proposes, one decides."
 )
-AsOf = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Date of the score.")]
+AsOf = Annotated[
+    datetime, typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the score.")
+]
 
 
 @app.command()
@@ -92,7 +95,10 @@ def reasons() -> None:
 
 @app.command()
 def backtest(
-    as_of: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Outcomes known by then.")],
+    as_of: Annotated[
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Outcomes known by then."),
+    ],
 ) -> None:
     """Hold approved overrides with known outcomes against what model and persons expected."""
     from scoring import override_backtest
@@ -113,7 +119,7 @@ def backtest(
 
 
 def _publish_again(settings: Settings) -> None:
-    """Publish all nights again, without the firms that the newest one had to leave out."""
+    """Publish all nights again, without the firms that have withdrawn."""
     from erasure import withdrawals
     from firmpulse import warehouse
     from scoring import publish
@@ -123,7 +129,7 @@ def _publish_again(settings: Settings) -> None:
             "select max(as_of) from warehouse.scoring.cleared_nights"
         ).fetchall()
     if newest is not None:
-        publish.publish_again(settings, withdrawals.withheld(settings, newest))
+        publish.publish_again(settings, withdrawals.withheld(settings))
 
 
 def register(parent: typer.Typer) -> None:

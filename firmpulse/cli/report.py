@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.firms import Firm, is_token, token_of
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError, NotReadyError
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Write the portfolio page and reports of firms.")
 AsOf = Annotated[
     datetime | None,
-    typer.Option(formats=["%Y-%m-%d"], help="Date of the scores; the newest published by default."),
+    typer.Option(
+        formats=["%Y-%m-%d"],
+        callback=not_ahead,
+        help="Date of the scores; the newest published by default.",
+    ),
 ]
 Lang = Annotated[str, typer.Option("--language", help="zh, en or both.")]
 Pdf = Annotated[bool, typer.Option("--pdf", help="A PDF beside each page.")]

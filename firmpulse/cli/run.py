@@ -20,6 +20,7 @@ def run(firms: Firms = None, months: Months = None, seed: Seed = None) -> None:
     progress = Progress(console)
     simulation = simulate.started(settings, firms, months, seed)
     night = simulation.next_night()
+    simulate.require_past(night)
     is_first = simulation.completed_through is None
     progress.heading(
         f"Simulating {simulation.firms:,} firms x {simulation.months} months"

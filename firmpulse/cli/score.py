@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.firms import Firm, token_of
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
@@ -20,7 +21,10 @@ def _group() -> None:
 @app.command()
 def replay(
     firm: Firm,
-    as_of: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="Date of the score.")],
+    as_of: Annotated[
+        datetime,
+        typer.Argument(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the score."),
+    ],
 ) -> None:
     """Compute a published score again: the same bits, or what differs and why."""
     from scoring import replay as replaying

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from firmpulse import clock
 from firmpulse.cli.progress import Progress, make_console
-from firmpulse.errors import ConfigurationError
+from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -112,6 +113,21 @@ def started(
     return kept
 
 
+def require_past(night: date) -> None:
+    """Refuse a simulated night that has not come yet: the nights catch up with the calendar.
+
+    Raises:
+        NotReadyError: it lies after today in China.
+    """
+    today = clock.today()
+    if night > today:
+        raise NotReadyError(
+            f"the next simulated night is {night}, and in China it is {today}: every night up to "
+            f"now is there. Call this again from that day on, or simulate fewer --months in an "
+            f"empty folder with FIRMPULSE_HOME"
+        )
+
+
 def _or(given: int | None, otherwise: int) -> int:
     return otherwise if given is None else given
 
@@ -122,6 +138,7 @@ def deliver(
     """Write what is not delivered yet through a night: the history first, then day by day."""
     import simulator
 
+    require_past(through)
     since = simulation.delivered_through
     if since is not None and since >= through:
         return simulation

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from firmpulse.calendar import CHINA
+from firmpulse import clock
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.settings import Settings
 
@@ -26,7 +27,12 @@ _COLOURS = {"problem": "red", "warning": "yellow"}
 def status(
     on: Annotated[
         datetime | None,
-        typer.Option("--on", formats=["%Y-%m-%d"], help="The day it is; default: today in China."),
+        typer.Option(
+            "--on",
+            formats=["%Y-%m-%d"],
+            callback=not_ahead,
+            help="The day it is; default: today in China.",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     prometheus: Annotated[
@@ -42,7 +48,7 @@ def status(
     from operations import status as statuses
 
     settings = Settings()
-    day = on.date() if on else datetime.now(CHINA).date()
+    day = on.date() if on else clock.today()
     found = statuses.look(settings, day)
     if prometheus is not None:
         exporter.write(found, prometheus)

@@ -130,8 +130,7 @@ def _publish_again(settings: Settings) -> None:
     shutil.rmtree(settings.reports_dir / "firms", ignore_errors=True)
     newest = _newest_cleared(settings)
     if newest is not None:
-        withheld = withdrawals.withheld(settings, newest)
-        publish.publish_again(settings, withheld, keep_previous=False)
+        publish.publish_again(settings, withdrawals.withheld(settings), keep_previous=False)
 
 
 def _newest_cleared(settings: Settings) -> date | None:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.firms import Firm, token_of
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError, NotReadyError
@@ -113,7 +114,10 @@ def show(firm: Firm) -> None:
 def clear(
     firm: Firm,
     as_of: Annotated[
-        datetime, typer.Option(formats=["%Y-%m-%d"], help="The firm's newest night, or later.")
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%d"], callback=not_ahead, help="The firm's newest night, or later."
+        ),
     ],
     reason: Annotated[str, typer.Option(help="Why, in words, without names and numbers.")],
     by: Annotated[str, typer.Option(help="Who answers for it.")],

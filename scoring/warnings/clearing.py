@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from consent import audit
-from consent.ledger import checked_reason
-from firmpulse import warehouse
+from consent.reasons import checked_reason
+from firmpulse import asof, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from scoring import store
@@ -49,7 +49,9 @@ def clear(settings: Settings, firm_id: str, as_of: date, *, reason: str, by: str
     Raises:
         NotReadyError: the firm is not red then, a red rule still holds, or a later night is known.
         GrantError: the reason looks as if it held an identifier.
+        ConfigurationError: the day lies after today.
     """
+    asof.checked(as_of)
     checked_reason(reason)
     with warehouse.connect(settings) as connection:
         store.prepare(connection)

@@ -1,7 +1,9 @@
 """The commands for the firm and for compliance, as they are typed."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -86,7 +88,10 @@ def test_chosen_terms_are_kept(settings: Settings) -> None:
     assert row["separate_consent"]
 
 
-def test_the_firm_looks_and_withdraws_at_any_time(settings: Settings) -> None:
+def test_the_firm_looks_and_withdraws_at_any_time(
+    settings: Settings, clock_at: Callable[[date], None]
+) -> None:
+    clock_at(DAY)
     Ledger(settings).record([grant(1), grant(2, source="bank")])
     on = ("--on", "2024-06-30")
     shown = done(settings.root, "consent", "status", CODE, *on)

@@ -1,5 +1,6 @@
 """A grant's way: given, in force, ended by date, by the firm or by its use, purged, certified."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -47,7 +48,10 @@ def test_a_grant_that_expired_has_ended_the_day_after(store_settings: Settings) 
     ]
 
 
-def test_a_draft_is_in_force_once_it_is_signed(store_settings: Settings) -> None:
+def test_a_draft_is_in_force_once_it_is_signed(
+    store_settings: Settings, clock_at: Callable[[date], None]
+) -> None:
+    clock_at(date(2030, 1, 1))
     ledger = Ledger(store_settings)
     assert ledger.record([grant(1), grant(2)], draft=True) == 2
     assert ledger.live(DAY).is_empty()

@@ -108,7 +108,7 @@ def test_a_night_and_every_other_dag_is_triggered_where_a_scheduler_runs(
          "the inbox is empty"),
         ("assess_arrivals", {"as_of": "2026-10-30"}, "firmpulse arrivals --as-of 2026-10-30",
          "the inbox is empty"),
-        ("honour_revocations", {"on": "2026-10-30"}, "firmpulse consent honour --on 2026-10-30",
+        ("honour_revocations", {"on": "2026-10-30"}, "firmpulse consent honour",
          ""),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
-from consent import audit, intake, store
+from consent import audit, intake, store, today
 from consent.grants import Grant
 from consent.ledger import Ledger
 from consent.tables import AUDIT
@@ -232,9 +233,12 @@ def test_sources_go_when_no_purpose_covers_them(
     assert bool(due.sources) is expected
 
 
-def test_a_grant_that_expires_is_honoured_without_a_call(home: Home) -> None:
+def test_a_grant_that_expires_is_honoured_without_a_call(
+    home: Home, clock_at: Callable[[date], None]
+) -> None:
     end = Ledger(home.settings).live(home.night)["valid_to"].max()
     assert isinstance(end, date)
+    clock_at(end + timedelta(days=1))
     assert withdrawals.due(home.settings, end) == ()
     day_after = date.fromordinal(end.toordinal() + 1)
     due = withdrawals.due(home.settings, day_after)
@@ -287,8 +291,10 @@ def test_what_only_waits_is_left_to_the_gate(home: Home) -> None:
     assert sorted(home.settings.inbox.glob("*/*/manifest.json")) == later
 
 
-def test_a_firm_that_grants_again_begins_anew(home: Home) -> None:
+def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[date], None]) -> None:
     (firm_id, firm), *_ = home.firms.items()
+    clock_at(home.next_day)
+    today.confirm(home.settings, home.next_day, because="the test's clock", actor="user test")
     before = _features(home.settings)
     _revoke(home, firm_id)
     again = Grant(
@@ -308,6 +314,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home) -> None:
     assert _rows_of(home.settings, firm_id, firm) == {"vault.ops.firm_directory": 1}
     deliver(ECONOMY, home.settings.inbox, through=ECONOMY.last_day)
     _rename_deliveries(home.settings)
+    clock_at(again.valid_from)
     run_night(home.settings, again.valid_from)
     rows = _rows_of(home.settings, firm_id, firm)
     assert rows["vault.raw.tax_invoice"] == rows["warehouse.staging.stg_tax__invoice"] > 100

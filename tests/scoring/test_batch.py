@@ -1,5 +1,6 @@
 """One night scored with the champion of the economy whose outcomes are known."""
 
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -154,7 +155,10 @@ def test_training_and_scoring_read_the_same_features(
     assert scored_on.select(names).equals(trained_on.sort("firm_id").select(names))
 
 
-def test_a_night_without_features_is_refused(trained: Trained, report: ScoringReport) -> None:
+def test_a_night_without_features_is_refused(
+    trained: Trained, report: ScoringReport, clock_at: Callable[[date], None]
+) -> None:
+    clock_at(date(2027, 1, 1))
     with pytest.raises(NotReadyError, match="run: firmpulse night --as-of 2027-01-01"):
         batch.score(trained.settings, date(2027, 1, 1))
 

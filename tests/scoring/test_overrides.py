@@ -1,6 +1,7 @@
 """Overrides: what is refused, who may decide, what is published and what the chain keeps."""
 
 import json
+from collections.abc import Callable
 from datetime import date
 
 import duckdb
@@ -189,15 +190,16 @@ def test_a_new_grade_makes_room_for_a_new_override(home: Settings) -> None:
 
 
 def test_deciding_shows_nobody_whose_grants_ended_since(
-    home: Settings, monkeypatch: pytest.MonkeyPatch
+    home: Settings, monkeypatch: pytest.MonkeyPatch, clock_at: Callable[[date], None]
 ) -> None:
     later = date(2026, 11, 30)
+    clock_at(later)
     token = _grant_until(home, date(2026, 11, 15))
     with warehouse.connect(home) as connection:
         connection.execute("update warehouse.scoring.scores set firm_id = ? where grade = 'AAA'",
                            [token])  # fmt: skip
     assert token in _grades(str(publish.publish(home, NIGHT)))
-    path = publish.publish(home, later, withdrawals.withheld(home, later))
+    path = publish.publish(home, later, withdrawals.withheld(home))
     assert token not in _grades(str(path))
     made = _propose(home)
     monkeypatch.setenv("FIRMPULSE_HOME", str(home.root))

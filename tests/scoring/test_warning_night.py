@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -285,7 +286,10 @@ def test_nothing_is_used_before_it_was_known(home: Settings) -> None:
     assert "LOAN" in {row["rule_id"] for row in table(home, "warnings", JUL)}
 
 
-def test_a_night_without_features_names_the_command(home: Settings) -> None:
+def test_a_night_without_features_names_the_command(
+    home: Settings, clock_at: Callable[[date], None]
+) -> None:
+    clock_at(date(2027, 1, 31))
     with pytest.raises(NotReadyError, match="run: firmpulse night --as-of 2027-01-31"):
         warn(home, date(2027, 1, 31))
 
