@@ -67,6 +67,8 @@ class Dossier:
     granted: frozenset[str]
     # Fact → month → row; facts of sources that are not granted are absent.
     monthly: Mapping[str, Mapping[date, Row]] = field(default_factory=dict)
+    # Fact → its first known month, which may lie before `months`.
+    firsts: Mapping[str, date] = field(default_factory=dict)
     # Day → balance of all accounts.
     balances: list[tuple[date, float]] = field(default_factory=list)
     # Direction → share and amount of each of the largest counterparties, largest first.

@@ -79,6 +79,11 @@ _KNOWN = (
 _WINDOW = "month between $first and $last"
 _FIRM = "cast(firm_id as varchar) as firm_id"
 
+_FIRST = f"""
+    select {_FIRM}, min(month) as month from warehouse.facts.{{fact}}
+    where {_KNOWN}
+    group by firm_id
+"""  # noqa: S608 - our own names
 _BALANCES = f"""
     with days as (
         select cast(unnest(generate_series($from, $to, interval 1 day)) as date) as day
@@ -162,6 +167,8 @@ class Collected:
     """Rows of many firms, by firm."""
 
     monthly: Mapping[str, Mapping[str, list[Row]]]
+    # Fact → firm → its first known month, which may lie before those of `monthly`.
+    firsts: Mapping[str, Mapping[str, list[Row]]]
     balances: Mapping[str, list[Row]]
     partners: Mapping[str, list[Row]]
     ageing: Mapping[str, list[Row]]
@@ -171,13 +178,15 @@ class Collected:
 
     def of(self, firm: str, granted: frozenset[str]) -> dict[str, Any]:
         """Return a firm's part, without the sources that it did not grant."""
+        names = [fact for source in OF_SOURCE if source in granted for fact in OF_SOURCE[source]]
         own: dict[str, Any] = {
             "monthly": {
                 fact: {row["month"]: row for row in self.monthly[fact].get(firm, [])}
-                for source, names in OF_SOURCE.items()
-                if source in granted
                 for fact in names
-            }
+            },
+            "firsts": {
+                fact: row["month"] for fact in names for row in self.firsts[fact].get(firm, [])
+            },
         }
         if "bank" in granted:
             own["balances"] = [(row["day"], row["cny"]) for row in self.balances.get(firm, [])]
@@ -216,6 +225,7 @@ def collect(
     until = month_end(last)
     return Collected(
         monthly={fact: rows(_monthly_sql(fact), **window) for fact in _MONTHLY},
+        firsts={fact: rows(_FIRST.format(fact=fact)) for fact in _MONTHLY},
         balances=rows(_BALANCES, **{"from": add_months(last, 1 - BALANCE_MONTHS), "to": until}),
         partners=rows(_PARTNERS, last=last, year_before=year_before),
         ageing=rows(_AGEING, first_due=add_months(last, -11)),

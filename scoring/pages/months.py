@@ -34,7 +34,7 @@ def series(dossier: Dossier, fact: str, measure: str, per: float = 1.0) -> list[
     Of a source that is overdue, nothing is known after the last month that it told of.
     """
     known = rows(dossier, fact)
-    first, last = min(known, default=None), max(known, default=None)
+    first, last = dossier.firsts.get(fact), max(known, default=None)
     source = _DAILY.get(fact)
     if source is not None and source not in dossier.stale:
         last = dossier.months[-1]
