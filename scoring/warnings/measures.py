@@ -80,7 +80,7 @@ _QUERIES: Mapping[str, str] = {
                 due_date,
                 case when paid_on <= $as_of then paid_on end as paid_on,
                 coalesce(bool_or(paid_on <= $as_of) over (partition by firm_id), false)
-                    or arrears_cny is distinct from 0 as is_told
+                    or coalesce(arrears_cny, 1) > 0 as is_told
             from warehouse.facts.fct_power_payment
             where
                 available_at <= $as_of and $as_of < superseded_at

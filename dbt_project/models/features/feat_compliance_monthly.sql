@@ -94,7 +94,7 @@ collected as (
         coalesce(bool_or(tables.table_name = 'tax_arrears'), false) as has_arrears,
         coalesce(bool_or(tables.table_name = 'tax_violation'), false) as has_violations
     from snapshots
-    inner join {{ ref('fct_collected_table') }} as tables
+    inner join {{ ref('fct_tax_collected') }} as tables
         on
             snapshots.firm_id = tables.firm_id
             and snapshots.as_of >= tables.available_at

@@ -85,7 +85,7 @@ windows as (
 
 ),
 
--- Where no day of payment of the firm is known, a bill that states no arrears may be paid all the same.
+-- Where no day of payment of the firm is known, a bill that states no arrears may still be paid.
 payments as (
 
     select
@@ -94,7 +94,7 @@ payments as (
         facts.due_date,
         case when facts.paid_on <= snapshots.as_of then facts.paid_on end as paid_on,
         coalesce(bool_or(facts.paid_on <= snapshots.as_of) over firms, false)
-        or facts.arrears_cny is distinct from 0 as is_told
+        or coalesce(facts.arrears_cny, 1) > 0 as is_told
     from snapshots
     {{ join_known(ref('fct_power_payment'), months=12) }}
     window firms as (partition by snapshots.firm_id, snapshots.as_of)

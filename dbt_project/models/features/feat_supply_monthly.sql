@@ -44,7 +44,7 @@ related as (
         snapshots.firm_id,
         snapshots.as_of
     from snapshots
-    inner join {{ ref('fct_collected_table') }} as tables
+    inner join {{ ref('fct_supply_collected') }} as tables
         on
             snapshots.firm_id = tables.firm_id
             and snapshots.as_of >= tables.available_at

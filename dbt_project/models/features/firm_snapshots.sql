@@ -15,7 +15,7 @@
     'stg_power__bill', 'stg_power__reading',
     'stg_founders__credit', 'stg_projects__milestone',
     'stg_lender__annual_statement',
-    'fct_collected_table',
+    'fct_tax_collected', 'fct_supply_collected',
 ] %}
 
 with months as (
