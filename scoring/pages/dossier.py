@@ -88,9 +88,9 @@ class Dossier:
         return str((self.override or self.score)["grade"])
 
     @property
-    def level(self) -> str:
-        """The warning level in force."""
-        return str(self.levels[-1]["level"]) if self.levels else "none"
+    def level(self) -> str | None:
+        """The warning level in force, None before the rules were asked of the firm."""
+        return str(self.levels[-1]["level"]) if self.levels else None
 
     @property
     def stale(self) -> frozenset[str]:

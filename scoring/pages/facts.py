@@ -146,12 +146,13 @@ _PROJECTS = f"""
     where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
     group by firm_id
 """  # noqa: S608 - our own names
+# The newest state, as in feat_profile_monthly.
 _REGISTRATION = """
     select cast(firm_id as varchar) as firm_id, * exclude (firm_id)
     from warehouse.staging.stg_tax__registration
     where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
     qualify row_number() over (
-        partition by firm_id order by available_at desc, record_version desc
+        partition by firm_id order by updated_on desc, record_version desc
     ) = 1
 """
 _GRADES = f"""

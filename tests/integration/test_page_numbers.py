@@ -1,6 +1,5 @@
 """Every number of 200 firms' reports is the warehouse's, and what is not collected is a dash."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -45,13 +44,14 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
 
 
 def _make(settings: Settings) -> Assessed:
-    return assess(settings, Economy(firms=215, months=34), _spoil)
+    return assess(settings, Economy(firms=215, months=36), _spoil)
 
 
 def _spoil(settings: Settings, day: date) -> None:
     """Take tables away, and let a second bureau deliver arrears and violations of some firms."""
-    lines = (settings.inbox / "consent" / "grants.jsonl").read_text("utf-8").splitlines()
-    codes = sorted({json.loads(line)["firm"].removeprefix("uscc:") for line in lines})
+    with warehouse.connect(settings, vault=True) as connection:
+        found = connection.execute("select distinct firm from vault.raw.tax_invoice order by all")
+        codes = [firm.removeprefix("uscc:") for (firm,) in found.fetchall()]
     tables = {
         "tax_grade": ("纳税人识别号,评价年度,信用等级,公布日期",
                       [f"{code},2025,{grade},2026-04-20"
@@ -181,7 +181,8 @@ def test_reasons_are_about_what_was_observed_and_of_use(
     for token in pages:
         values = numbers.features[token]
         for row in _reasons(numbers, token):
-            if row["feature"] is None:
+            # A default is its own reason.
+            if numbers.tables["scores"][token][0]["grade"] == "D":
                 continue
             told += 1
             assert values[row["feature"]] is not None, row
@@ -190,6 +191,22 @@ def test_reasons_are_about_what_was_observed_and_of_use(
             if row["feature"].startswith("project_"):
                 assert values["profile_industry"] in LIGHT
     assert told > 400
+
+
+def test_what_is_said_of_the_firm_itself(pages: dict[str, Page], numbers: Numbers) -> None:
+    without = 0
+    for token, page in pages.items():
+        values, told = numbers.features[token], dict(page.facts[3])
+        if not told:
+            without += token not in numbers.registered and "tax" in numbers.granted(token)
+            assert token not in numbers.registered or "tax" not in numbers.granted(token)
+            continue
+        age = _DAYS(values["profile_firm_age_months"])
+        assert told["Registered"] == f"{numbers.registered[token]} ({age} months)"
+        assert told["Changes in 12 months"] == _DAYS(values["profile_registration_changes_12m"])
+        observed = numbers.tables["scores"][token][0]["observed_months"]
+        assert told["Observed"] == f"{observed} months"
+    assert without > 3
 
 
 # Label → feature, and how it is written.
@@ -216,7 +233,8 @@ _MEASURES: dict[int, dict[str, tuple[str, _Written]]] = {
         "Customers that stayed": ("tax_customer_retention_24m", _share),
         "Sales to new customers": ("tax_new_customer_share_12m", _share),
         "Lost of last year's five largest": ("tax_lost_top_customer_share_24m", _share),
-        "Longest gap without invoices, days": ("tax_max_gap_days_12m", _DAYS),
+        "Longest gap between two invoices, days": ("tax_max_gap_days_12m", _DAYS),
+        "Days since the last valid invoice": ("tax_days_since_last_invoice", _DAYS),
         "Void invoices": ("tax_void_share_12m", _share),
         "Red over blue, by amount": ("tax_red_share_12m", _share),
     },

@@ -49,7 +49,7 @@ _ENERGY = """
     end
     from warehouse.facts.fct_power_bill_monthly
     where available_at <= $as_of and superseded_at > $as_of
-    group by all
+    group by firm_id, month
 """
 _BANK = """
     select firm_id::varchar, month, sum({})::double
@@ -112,10 +112,9 @@ _PARTNERS = f"""
     order by share desc
 """
 _REGISTRATIONS = """
-    select firm_id::varchar as firm_id, registered_on::varchar as registered_on
+    select firm_id::varchar, max_by(registered_on::varchar, (updated_on, record_version))
     from warehouse.staging.stg_tax__registration where available_at <= $as_of
-    qualify row_number() over (
-        partition by firm_id order by available_at desc, record_version desc) = 1
+    group by firm_id
 """
 # Which tables of arrears and violations are there: by any row of the firm, or by the record of what
 # the providers of its rows delivered.
@@ -127,6 +126,9 @@ _COLLECTED = """
             union select firm_id, delivery_seq from warehouse.staging.stg_tax__registration
             union select firm_id, delivery_seq from warehouse.staging.stg_tax__vat_return
             union select firm_id, delivery_seq from warehouse.staging.stg_tax__payment
+            union select firm_id, delivery_seq from warehouse.staging.stg_tax__grade
+            union select firm_id, delivery_seq from warehouse.staging.stg_tax__arrears
+            union select firm_id, delivery_seq from warehouse.staging.stg_tax__violation
         )
         join warehouse.ops.deliveries using (delivery_seq)
     )
@@ -216,8 +218,8 @@ def _features(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, d
 
 def _monthly(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Months]:
     queries = {
-        name: f"select firm_id::varchar, date_trunc('month', {day})::date, {sql}::double "
-        f"from {_NEWEST.format(table)} where {day} <= last_day($as_of) group by all"
+        name: f"select firm_id::varchar, date_trunc('month', {day})::date, "
+        f"cast({sql} as double) from {_NEWEST.format(table)} where {day} <= $as_of group by 1, 2"
         for name, (table, day, sql) in _MONTHLY.items()
     } | {"energy": _ENERGY}
     for name, column in (("in", "operating_in_cny"), ("out", "operating_out_cny"),
