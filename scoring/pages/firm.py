@@ -245,6 +245,11 @@ def _columns(
     unit: str = "",
     line: Mapping[str, charts.Values] | None = None,
 ) -> Markup:
-    """Draw the series of which anything is known; nothing where there is none."""
+    """Draw the series of which anything is known; nothing where there is none.
+
+    One that is left alone has no legend, so that its name is beside the unit.
+    """
     known = {name: values for name, values in series.items() if any(v is not None for v in values)}
+    if len(known) == 1 < len(series):
+        unit = f"{next(iter(known))} · {unit}"
     return charts.columns(shown, known, size, unit, line) if known else Markup()
