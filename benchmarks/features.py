@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from extracts import contracts
+from extracts import contracts, vault
 from features.build import SELECTORS, Stage, build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -103,6 +103,7 @@ def _case(options: argparse.Namespace, rows: int, firms: int) -> dict[str, float
     shutil.rmtree(options.folder, ignore_errors=True)
     settings = Settings(home=options.folder, memory_limit=options.memory)
     with warehouse.connect(settings, vault=True) as connection:
+        vault.create_warehouse_tables(connection)
         _make_tables(connection)
         for table in _TABLES:
             _fill(connection, table, rows, firms, seq=1)

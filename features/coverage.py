@@ -17,6 +17,12 @@ COVERAGE_FEATURES = (
 # and technical services, culture and sports.
 _LIGHT_DIVISIONS = ("65", "72", "73", "74", "75", "86", "87", "88", "89", "90")
 
+# They tell which sources are observed, which is about the data and not about the firm.
+ABOUT_THE_DATA = frozenset(
+    {SOURCE_COUNT}
+    | {f"profile_has_{source}" for source in ("tax", "bank", "supply_chain", "power")}
+)
+
 FEWEST_MONTHS = 3
 _THIN_BELOW_MONTHS = 6
 _ALL_SOURCES = 4
@@ -29,7 +35,7 @@ def tier() -> pl.Expr:
     such where it would be thin or partial for want of sources.
     """
     months, sources = pl.col(OBSERVED_MONTHS).fill_null(0), pl.col(SOURCE_COUNT).fill_null(0)
-    has_projects = pl.col(INDUSTRY).is_in(_LIGHT_DIVISIONS) & pl.col(_PROJECT_FEATURE).is_not_null()
+    has_projects = is_light_asset() & pl.col(_PROJECT_FEATURE).is_not_null()
     return (
         pl.when(months < FEWEST_MONTHS)
         .then(pl.lit(INSUFFICIENT))
@@ -44,6 +50,11 @@ def tier() -> pl.Expr:
         .otherwise(pl.lit(FULL))
         .alias("coverage")
     )
+
+
+def is_light_asset() -> pl.Expr:
+    """Return whether a firm works with people and not with goods; null without an industry."""
+    return pl.col(INDUSTRY).is_in(_LIGHT_DIVISIONS)
 
 
 def supplements() -> pl.Expr:

@@ -7,6 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 from dbt.adapters.duckdb.plugins import BasePlugin
+from duckdb.func import SPECIAL
 
 from features import graph
 from firmpulse import calendar
@@ -28,16 +29,19 @@ def install(connection: duckdb.DuckDBPyConnection) -> None:
     `trade_graph(sellers, buyers, amounts)` takes the edges of a graph and gives one struct a node;
     `spring_festival(year)` gives its day, null for a year that the calendar does not know.
     """
-    connection.create_function("spring_festival", spring_festival, ["BIGINT"], "DATE")
+    # By default DuckDB takes a null that a function gives for an error.
+    connection.create_function(
+        "spring_festival", spring_festival, ["BIGINT"], "DATE", null_handling=SPECIAL
+    )
     connection.create_function(  # type: ignore[call-overload] # it knows no names of list types
         "trade_graph", _trade_graphs, ["BIGINT[]", "BIGINT[]", "DOUBLE[]"], _NODE, type="arrow"
     )
 
 
-def spring_festival(year: int) -> date | None:
+def spring_festival(year: int | None) -> date | None:
     """Return the day of Spring Festival, None for a year that the calendar does not know."""
     try:
-        return calendar.spring_festival(year)
+        return None if year is None else calendar.spring_festival(year)
     except ValueError:
         return None
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from features import coverage
 from features.registry import FeatureMeta
 from firmpulse.errors import ContractError
 from firmpulse.scale import FloatArray
@@ -29,7 +30,6 @@ _TEXTS = {
     "high": ("{}偏高", "{}: high"),
     "low": ("{}偏低", "{}: low"),
     "unusual": ("{}处于风险较高区间", "{}: in a riskier range"),
-    "missing": ("{}：无可用数据", "{}: not observed"),
 }
 _STATE_OF_SIGN = {"+": "high", "-": "low", "U": "unusual"}
 
@@ -76,7 +76,9 @@ def _code(text: str) -> str:
 def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Return up to four reasons a firm that raise its risk, strongest first.
 
-    Features of one source and dimension make one reason; its strongest feature names it.
+    Features of one source and dimension make one reason; its strongest feature names it. What is
+    not observed of a firm is no reason, whatever it adds to the log odds, and neither is a source
+    that firms of its kind have no use for: then there are fewer reasons.
 
     Args:
         explained: SHAP values, rows aligned with `firms`.
@@ -109,13 +111,13 @@ def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
     """Return the reasons table but for its date."""
     groups = list(dict.fromkeys((item.source, item.dimension) for item in explained.features))
     member = np.array([groups.index((f.source, f.dimension)) for f in explained.features])
-    sums = explained.log_odds @ (member[:, None] == np.arange(len(groups))).astype(np.float64)
+    log_odds = np.where(_may_be_said(explained.features, firms), explained.log_odds, 0.0)
+    sums = log_odds @ (member[:, None] == np.arange(len(groups))).astype(np.float64)
     order = np.argsort(-sums, axis=1, kind="stable")[:, :TOP_REASONS]
     strength = np.take_along_axis(sums, order, axis=1)
     firm, rank = np.nonzero(strength > 0)
     group = order[firm, rank]
-    feature = _strongest(explained.log_odds, member, len(groups))[firm, group]
-    missing = _missing(explained.features, firms)[firm, feature]
+    feature = _strongest(log_odds, member, len(groups))[firm, group]
     names = np.array([item.name for item in explained.features])
     states = np.array([_state(item) for item in explained.features])
     codes = np.array([f"{source}.{_code(name)}" for source, name in groups])
@@ -127,7 +129,7 @@ def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
             "code": codes[group],
             "dimension": dimensions[group],
             "feature": names[feature],
-            "state": np.where(missing, "missing", states[feature]),
+            "state": states[feature],
             "log_odds": strength[firm, rank],
         }
     )
@@ -146,9 +148,21 @@ def _strongest(
     return found
 
 
-def _missing(features: Sequence[FeatureMeta], firms: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return whether each firm's feature was not observed, shape (firms, features)."""
-    return np.column_stack([firms[feature.name].is_null().to_numpy() for feature in features])
+def _may_be_said(features: Sequence[FeatureMeta], firms: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return whether each feature tells something of each firm, shape (firms, features)."""
+    light = np.ones(firms.height, dtype=np.bool_)
+    if coverage.INDUSTRY in firms.columns:
+        light = (
+            firms.select(coverage.is_light_asset().fill_null(value=False)).to_series().to_numpy()
+        )
+    return np.column_stack(
+        [
+            firms[feature.name].is_not_null().to_numpy()
+            & (feature.name not in coverage.ABOUT_THE_DATA)
+            & (light if feature.source == coverage.PROJECT_CONTRACTS else True)
+            for feature in features
+        ]
+    )
 
 
 def _state(feature: FeatureMeta) -> str:

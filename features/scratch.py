@@ -34,6 +34,8 @@ def beside(settings: Settings, scratch: Settings) -> Iterator[duckdb.DuckDBPyCon
 def fill(connection: duckdb.DuckDBPyConnection, rows_of: RowsOf) -> None:
     """Make every staging table in `scratch`, with the rows that the query of each gives.
 
+    The record of what was delivered is copied whole.
+
     Raises:
         NotReadyError: nothing is masked yet.
     """
@@ -44,6 +46,8 @@ def fill(connection: duckdb.DuckDBPyConnection, rows_of: RowsOf) -> None:
         connection.execute(ddl)
         source = f'warehouse.staging."{table}"'
         connection.execute(f'insert into scratch.staging."{table}" by name {rows_of(source)}')
+    # Which tables the providers deliver at all; the rows of no firm.
+    connection.execute("create table scratch.ops.deliveries as from warehouse.ops.deliveries")
     connection.execute("use memory")
 
 

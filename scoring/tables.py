@@ -120,7 +120,8 @@ REASONS = Table(
         "feature": ("varchar", "Strongest feature of the group"),
         "log_odds": (
             "double",
-            "What the group adds to the log odds of default (exact SHAP); null for a default",
+            "What the observed features of the group add to the log odds of default (exact SHAP); "
+            "null for a default",
         ),
         "text_zh": ("varchar", "Reason in Chinese"),
         "text_en": ("varchar", "Reason in English"),

@@ -1,6 +1,6 @@
 """Puts rows straight into a vault, so that what happens after landing can be tested alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
@@ -9,7 +9,7 @@ from unittest.mock import patch
 import duckdb
 import polars as pl
 
-from extracts import contracts
+from extracts import contracts, vault
 from features import build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -53,13 +53,50 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row
         )
 
 
-def fill(settings: Settings, rows: Mapping[str, Iterable[Row]]) -> None:
-    """Create the raw tables and insert rows by table."""
+def fill(
+    settings: Settings,
+    rows: Mapping[str, Collection[Row]],
+    *,
+    provider: str = "test",
+    night: date | None = None,
+) -> None:
+    """Create the raw tables and insert rows by table; one without a row is delivered all the same.
+
+    Args:
+        settings: home folder.
+        rows: table → rows.
+        provider: who delivers them.
+        night: of an increment; None for a history.
+    """
     with warehouse.connect(settings, vault=True) as connection:
         make_tables(connection)
+        vault.create_warehouse_tables(connection)
         for table, table_rows in rows.items():
             insert(connection, table, table_rows)
+            seqs = sorted({row["delivery_seq"] for row in table_rows}) or [1]
+            connection.executemany(
+                _DELIVERED,
+                [
+                    {
+                        "seq": seq, "table": table, "source": contracts.load()[table].source,
+                        "provider": provider, "night": night or date(2000, 1, 1),
+                        "kind": "increment" if night else "history",
+                    }
+                    for seq in seqs
+                ],
+            )  # fmt: skip
         _note_landed(connection, (row["delivery_seq"] for t in rows.values() for row in t))
+
+
+_DELIVERED = """
+    insert into warehouse.ops.deliveries by name
+    select
+        $night as as_of, $seq as delivery_seq, 'test' as delivery_id, $source as source,
+        $provider as provider, $table as table_name, $kind as kind, 0 as rows_delivered,
+        0 as rows_in_refused_files, 0 as rows_read, 0 as rows_landed, 0 as rows_restated,
+        0 as rows_duplicate, 0 as rows_refused_by_gate, 0 as rows_quarantined,
+        0 as columns_dropped, 'landed' as status, now() as landed_at
+"""
 
 
 def _note_landed(connection: duckdb.DuckDBPyConnection, seqs: Iterable[int]) -> None:

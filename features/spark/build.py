@@ -46,7 +46,9 @@ def results_folder(settings: Settings) -> Path:
 
 
 def export_rows(settings: Settings) -> int:
-    """Write the masked rows of the warehouse and its nights as Parquet; returns their number.
+    """Write the masked rows of the warehouse, its nights and its deliveries as Parquet.
+
+    Returns the number of rows.
 
     Tokens are written as text. The files are not encrypted: whoever may read the folder may read
     masked rows.
@@ -62,7 +64,8 @@ def export_rows(settings: Settings) -> int:
         tables = connection.execute(
             "select schema_name, table_name from duckdb_tables() "
             "where database_name = 'warehouse' "
-            "and (schema_name = 'staging' or (schema_name, table_name) = ('ops', 'nights'))"
+            "and (schema_name = 'staging' "
+            "or schema_name = 'ops' and table_name in ('nights', 'deliveries'))"
         ).fetchall()
         if not any(schema == "staging" for schema, _ in tables):
             raise NotReadyError("there are no masked rows yet; make them with: firmpulse run")

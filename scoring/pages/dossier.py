@@ -4,7 +4,7 @@ Nothing but what was known at the date counts, and only sources whose grant was 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -22,6 +22,7 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from scoring import inputs, store
 from scoring.pages import facts
+from scoring.warnings import measures
 
 MONTHS = 24
 Row = dict[str, Any]
@@ -66,6 +67,8 @@ class Dossier:
     granted: frozenset[str]
     # Fact → month → row; facts of sources that are not granted are absent.
     monthly: Mapping[str, Mapping[date, Row]] = field(default_factory=dict)
+    # Fact → its first known month, which may lie before `months`.
+    firsts: Mapping[str, date] = field(default_factory=dict)
     # Day → balance of all accounts.
     balances: list[tuple[date, float]] = field(default_factory=list)
     # Direction → share and amount of each of the largest counterparties, largest first.
@@ -74,6 +77,10 @@ class Dossier:
     ageing: Row | None = None
     registration: Row | None = None
     tax_grades: list[Row] = field(default_factory=list)
+    # Newest month that project contracts tell of.
+    projects_until: date | None = None
+    # What warnings read beside features, such as days by which a power bill is late.
+    measures: Row = field(default_factory=dict)
 
     @property
     def final_grade(self) -> str:
@@ -81,9 +88,14 @@ class Dossier:
         return str((self.override or self.score)["grade"])
 
     @property
-    def level(self) -> str:
-        """The warning level in force."""
-        return str(self.levels[-1]["level"]) if self.levels else "none"
+    def level(self) -> str | None:
+        """The warning level in force, None before the rules were asked of the firm."""
+        return str(self.levels[-1]["level"]) if self.levels else None
+
+    @property
+    def stale(self) -> frozenset[str]:
+        """Sources whose extract is overdue."""
+        return frozenset(self.levels[-1]["stale_sources"] if self.levels else ())
 
     def has(self, source: str) -> bool:
         """Whether a grant opens the source and anything of it was observed."""
@@ -109,6 +121,7 @@ def read(settings: Settings, as_of: date, firm_ids: Sequence[str] | None = None)
         _refuse_missing(set(wanted) - set(scored["firm_id"]), as_of)
         tables = _published(connection, as_of, wanted)
         collected = facts.collect(connection, as_of, wanted, last_month(as_of), MONTHS)
+        measured = measures.read(connection, as_of, pl.DataFrame({"firm_id": wanted}), live)
     version = str(tables["scores"].row(-1, named=True)["model_version"]) if wanted else ""
     model = inputs.load_model(settings, version) if wanted else None
     granted = live.filter(pl.col("firm_id").is_in(wanted))
@@ -116,7 +129,10 @@ def read(settings: Settings, as_of: date, firm_ids: Sequence[str] | None = None)
     names = {feature.name: (feature.name_zh, feature.name_en) for feature in known.features}
     shocked = _stressed(known, model, everyone, wanted) if model else {}
     return [
-        _dossier(firm, as_of, tables, collected, granted, everyone, names, shocked)
+        replace(
+            _dossier(firm, as_of, tables, collected, granted, everyone, names, shocked),
+            measures=measured.row(by_predicate=pl.col("firm_id") == firm, named=True),
+        )
         for firm in wanted
     ]
 

@@ -12,6 +12,13 @@ from firmpulse.calendar import add_months, month_end
 
 Row = dict[str, Any]
 
+# As the macro whole_month: bills of a month count once they cover half of its days.
+_WHOLE_MONTH = """
+    case
+        when bit_count(bit_or(covered_days)) * 2 >= day(last_day(month))
+            then sum(energy_kwh) * day(last_day(month)) / bit_count(bit_or(covered_days))
+    end
+"""
 # Fact → its measures; parts of a fact add up, day masks join.
 _MONTHLY = {
     "fct_tax_invoice_monthly": {
@@ -22,7 +29,10 @@ _MONTHLY = {
         "largest_cny": "max(largest_invoice_cny)",
     },
     "fct_tax_vat_monthly": {
-        "declared_cny": "sum(declared_sales_cny)", "payable_cny": "sum(payable_cny)",
+        "declared_cny": "sum(declared_sales_cny)",
+        "declared_of_month_cny":
+            "case when sum(covered_months) = 1 then sum(declared_sales_cny) end",
+        "payable_cny": "sum(payable_cny)",
         "returns": "sum(return_count)", "late_filings": "sum(late_filing_count)",
         "amended": "sum(amended_count)",
     },
@@ -47,8 +57,8 @@ _MONTHLY = {
         "quantity": "sum(quantity)", "returned": "sum(returned_quantity)",
     },
     "fct_power_bill_monthly": {
-        "kwh": "sum(energy_kwh)", "valley_kwh": "sum(valley_kwh)", "billed_cny": "sum(billed_cny)",
-        "late_payments": "sum(late_payment_count)", "arrears_cny": "sum(arrears_cny)",
+        "kwh": _WHOLE_MONTH, "valley_kwh": "sum(valley_kwh)", "billed_cny": "sum(billed_cny)",
+        "arrears_cny": "sum(arrears_cny)",
     },
     "fct_power_reading_monthly": {"kwh": "sum(energy_kwh)"},
 }  # fmt: skip
@@ -69,6 +79,11 @@ _KNOWN = (
 _WINDOW = "month between $first and $last"
 _FIRM = "cast(firm_id as varchar) as firm_id"
 
+_FIRST = f"""
+    select {_FIRM}, min(month) as month from warehouse.facts.{{fact}}
+    where {_KNOWN}
+    group by firm_id
+"""  # noqa: S608 - our own names
 _BALANCES = f"""
     with days as (
         select cast(unnest(generate_series($from, $to, interval 1 day)) as date) as day
@@ -112,7 +127,8 @@ _AGEING = """
             greatest(receivable_cny - coalesce(paid_cny, 0), 0) as open_cny,
             $as_of - due_date as overdue_days
         from known
-        where issued_on > $year_before
+        -- As in feat_supply_monthly: what fell due in a year, and what will.
+        where due_date >= $first_due
     )
     select
         cast(firm_id as varchar) as firm_id,
@@ -123,12 +139,20 @@ _AGEING = """
     from open
     group by firm_id
 """
+# Newest month of which a state of a milestone is known.
+_PROJECTS = f"""
+    select {_FIRM}, cast(date_trunc('month', max(available_at)) as date) as until
+    from warehouse.staging.stg_projects__milestone
+    where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
+    group by firm_id
+"""  # noqa: S608 - our own names
+# The newest state, as in feat_profile_monthly.
 _REGISTRATION = """
     select cast(firm_id as varchar) as firm_id, * exclude (firm_id)
     from warehouse.staging.stg_tax__registration
     where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
     qualify row_number() over (
-        partition by firm_id order by available_at desc, record_version desc
+        partition by firm_id order by updated_on desc, record_version desc
     ) = 1
 """
 _GRADES = f"""
@@ -144,26 +168,35 @@ class Collected:
     """Rows of many firms, by firm."""
 
     monthly: Mapping[str, Mapping[str, list[Row]]]
+    # Fact → firm → its first known month, which may lie before those of `monthly`.
+    firsts: Mapping[str, Mapping[str, list[Row]]]
     balances: Mapping[str, list[Row]]
     partners: Mapping[str, list[Row]]
     ageing: Mapping[str, list[Row]]
     registration: Mapping[str, list[Row]]
     grades: Mapping[str, list[Row]]
+    projects: Mapping[str, list[Row]]
 
     def of(self, firm: str, granted: frozenset[str]) -> dict[str, Any]:
         """Return a firm's part, without the sources that it did not grant."""
+        names = [fact for source in OF_SOURCE if source in granted for fact in OF_SOURCE[source]]
         own: dict[str, Any] = {
             "monthly": {
                 fact: {row["month"]: row for row in self.monthly[fact].get(firm, [])}
-                for source, names in OF_SOURCE.items()
-                if source in granted
                 for fact in names
-            }
+            },
+            "firsts": {
+                fact: row["month"] for fact in names for row in self.firsts[fact].get(firm, [])
+            },
         }
         if "bank" in granted:
             own["balances"] = [(row["day"], row["cny"]) for row in self.balances.get(firm, [])]
         if "supply_chain" in granted:
             own["ageing"] = next(iter(self.ageing.get(firm, [])), None)
+        if "project_contracts" in granted:
+            own["projects_until"] = next(
+                (row["until"] for row in self.projects.get(firm, [])), None
+            )
         if "tax" in granted:
             partners = self.partners.get(firm, [])
             own["partners"] = {way: _largest(partners, way) for way in ("OUT", "IN")}
@@ -193,11 +226,13 @@ def collect(
     until = month_end(last)
     return Collected(
         monthly={fact: rows(_monthly_sql(fact), **window) for fact in _MONTHLY},
+        firsts={fact: rows(_FIRST.format(fact=fact)) for fact in _MONTHLY},
         balances=rows(_BALANCES, **{"from": add_months(last, 1 - BALANCE_MONTHS), "to": until}),
         partners=rows(_PARTNERS, last=last, year_before=year_before),
-        ageing=rows(_AGEING, year_before=year_before),
+        ageing=rows(_AGEING, first_due=add_months(last, -11)),
         registration=rows(_REGISTRATION),
         grades=rows(_GRADES),
+        projects=rows(_PROJECTS),
     )
 
 

@@ -6,24 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup
 
 from firmpulse import industries, scale, uscc
 from firmpulse.pages import charts, page
 from firmpulse.pages.page import Language
-from scoring.pages import facts, words
-from scoring.pages.dossier import Dossier, Row
+from scoring.pages import facts, months, words
+from scoring.pages.dossier import Dossier
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _WAN = 10_000
-_DAILY = ("fct_tax_invoice_monthly", "fct_bank_monthly", "fct_supply_buyer_monthly")
-_BANK_MONTHS = facts.BALANCE_MONTHS
+_BANK_MONTHS, _TABLE_MONTHS = facts.BALANCE_MONTHS, 12
 # Grades that speak for a firm by themselves, and those that speak against it.
 _SOUND, _WEAK = ("AAA", "AA", "A", "BBB"), ("C", scale.DEFAULTED)
-# Two sources agree where their change over a year differs by less.
-_AGREE_WITHIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,11 @@ def render(dossier: Dossier, cover: Cover, language: Language) -> str:
         "strong": _strong(dossier, language),
         "industry": _industry(dossier, language),
         "province": _province(dossier),
-        "agreement": _agreement(dossier, language),
-        "invoices": _monthly(dossier, "fct_tax_invoice_monthly"),
-        "months": dossier.months,
-        "latest": _latest(dossier),
+        "agreement": months.agreement(dossier, language),
+        "last_months": dossier.months[-_TABLE_MONTHS:],
+        "has_invoices": bool(months.rows(dossier, months.INVOICES)),
+        "of_months": _table(dossier),
+        "latest": months.latest(dossier),
         "projects": _projects(dossier, language),
         "words": words,
         "word": lambda kind, code: words.word(getattr(words, kind), code, language),
@@ -82,16 +79,6 @@ def _advice(dossier: Dossier, language: Language) -> tuple[str, str]:
     return t("建议人工复核", "a person should look"), "yellow"
 
 
-def _strong(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
-    """Return the dimensions that speak for the firm, best first."""
-    found = [
-        (words.word(words.DIMENSIONS, name, language), dossier.score[f"dimension_{name}"])
-        for name in words.DIMENSIONS
-    ]
-    above = [(name, value) for name, value in found if value is not None and value > 52]
-    return sorted(above, key=lambda pair: -pair[1])[:3]
-
-
 def _industry(dossier: Dossier, language: Language) -> str:
     code = (dossier.registration or {}).get("industry_code") or ""
     section = industries.section_of(code)
@@ -105,26 +92,34 @@ def _province(dossier: Dossier) -> str:
     return uscc.PROVINCES.get(code, page.DASH) if code else page.DASH
 
 
-def _monthly(dossier: Dossier, fact: str) -> Mapping[date, Row]:
-    return dossier.monthly.get(fact, {})
+def _projects(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
+    """Return what is known of the firm's project contracts."""
+    place = 0 if language == "zh" else 1
+    return [
+        (dossier.names[name][place], value)
+        for name, value in dossier.features.items()
+        if name.startswith("project_") and value is not None
+    ]
 
 
-def _series(dossier: Dossier, fact: str, measure: str, per: float = 1.0) -> list[float | None]:
-    """Return a measure a month: 0 where nothing was, None outside the months that are known.
+def _strong(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
+    """Return the dimensions that speak for the firm, best first."""
+    found = [
+        (words.word(words.DIMENSIONS, name, language), dossier.score[f"dimension_{name}"])
+        for name in words.DIMENSIONS
+    ]
+    above = [(name, value) for name, value in found if value is not None and value > 52]
+    return sorted(above, key=lambda pair: -pair[1])[:3]
 
-    Invoices are known to the day, so a last month without any is a zero; returns and bills of it
-    may still be due.
-    """
-    rows = _monthly(dossier, fact)
-    first = min(rows, default=None)
-    last = dossier.months[-1] if fact in _DAILY else max(rows, default=None)
-    found: list[float | None] = []
-    for month in dossier.months:
-        if first is None or last is None or not first <= month <= last:
-            found.append(None)
-        else:
-            found.append(float(rows[month][measure] or 0) / per if month in rows else 0.0)
-    return found
+
+def _table(dossier: Dossier) -> dict[str, list[float | None]]:
+    """Return what the table of the last months shows, as the charts do."""
+    shown = {
+        "invoiced": (months.INVOICES, "sales_cny"),
+        "declared": (months.RETURNS, "declared_cny"),
+        "paid": (months.PAYMENTS, "paid_cny"),
+    }
+    return {name: months.series(dossier, *what)[-_TABLE_MONTHS:] for name, what in shown.items()}
 
 
 def _charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
@@ -150,27 +145,20 @@ def _history(dossier: Dossier, label: str) -> Markup:
 
 def _tax_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t, unit = page.translator(language), page.translator(language)("万元", "10,000 CNY")
-    invoices, returns = "fct_tax_invoice_monthly", "fct_tax_vat_monthly"
-    sales = _series(dossier, invoices, "sales_cny", _WAN)
-    sold = {t("开票销售", "invoiced"): sales}
-    if _monthly(dossier, returns):
-        sold[t("申报销售", "declared")] = _series(dossier, returns, "declared_cny", _WAN)
-    void = [_part(row, "void_cny", _WAN) for row in _rows(dossier, invoices)]
-    red = [_part(row, "red_cny", _WAN) for row in _rows(dossier, invoices)]
+    sold = {
+        t("开票销售", "invoiced"): months.series(dossier, months.INVOICES, "sales_cny", _WAN),
+        t("申报销售", "declared"): months.series(dossier, months.RETURNS, "declared_cny", _WAN),
+    }
+    spoiled = {
+        t("红冲", "red"): months.series(dossier, months.INVOICES, "red_cny", _WAN),
+        t("作废", "void"): months.series(dossier, months.INVOICES, "void_cny", _WAN),
+    }
+    title = t("有票天数", "days with invoices")
+    days = {title: months.series(dossier, months.INVOICES, "active_days")}
     drawn = {
-        "sales": charts.columns(dossier.months, sold, unit=unit),
-        "spoiled": charts.columns(
-            dossier.months,
-            {t("红冲", "red"): red, t("作废", "void"): void},
-            charts.HALF,
-            unit,
-        ),
-        "days": charts.columns(
-            dossier.months,
-            {t("有票天数", "days with invoices"): _series(dossier, invoices, "active_days")},
-            charts.HALF,
-            t("有票天数", "days with invoices"),
-        ),
+        "sales": _columns(dossier.months, sold, unit=unit),
+        "spoiled": _columns(dossier.months, spoiled, charts.HALF, unit),
+        "days": _columns(dossier.months, days, charts.HALF, title),
     }
     for way, letter, name in (("OUT", t("客户", "customer"), "customers"),
                               ("IN", t("供应商", "supplier"), "suppliers")):  # fmt: skip
@@ -185,20 +173,20 @@ def _tax_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
 
 def _bank_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t, unit = page.translator(language), page.translator(language)("万元", "10,000 CNY")
-    months = dossier.months[-_BANK_MONTHS:]
+    last_months = dossier.months[-_BANK_MONTHS:]
 
     def last(measure: str) -> list[float | None]:
-        return _series(dossier, "fct_bank_monthly", measure, _WAN)[-_BANK_MONTHS:]
+        return months.series(dossier, months.BANK, measure, _WAN)[-_BANK_MONTHS:]
 
     drawn = {
-        "flows": charts.columns(
-            months,
+        "flows": _columns(
+            last_months,
             {t("经营流入", "in"): last("in_cny"), t("经营流出", "out"): last("out_cny")},
             charts.HALF,
             unit,
         ),
-        "payroll": charts.columns(
-            months,
+        "payroll": _columns(
+            last_months,
             {
                 t("代发工资", "payroll"): last("payroll_cny"),
                 t("还本付息", "debt service"): last("debt_service_cny"),
@@ -215,9 +203,9 @@ def _bank_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
 
 def _supply_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t, unit = page.translator(language), page.translator(language)("万元", "10,000 CNY")
-    ordered = _series(dossier, "fct_supply_buyer_monthly", "ordered_cny", _WAN)
+    ordered = months.series(dossier, months.ORDERS, "ordered_cny", _WAN)
     drawn = {
-        "orders": charts.columns(
+        "orders": _columns(
             dossier.months,
             {t("订单", "orders"): ordered},
             charts.HALF,
@@ -236,80 +224,32 @@ def _supply_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
 
 def _power_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t = page.translator(language)
-    fact = _power_fact(dossier)
-    energy = [None if v is None else v / 1000 for v in _series(dossier, fact, "kwh")]
-    sales = _series(dossier, "fct_tax_invoice_monthly", "sales_cny", _WAN)
+    fact = months.power_fact(dossier)
+    energy = [None if v is None else v / 1000 for v in months.series(dossier, fact, "kwh")]
+    sales = months.series(dossier, months.INVOICES, "sales_cny", _WAN)
     line = {t("开票销售（万元，右轴）", "invoiced, 10,000 CNY (right)"): sales}
     return {
-        "energy": charts.columns(
+        "energy": _columns(
             dossier.months,
             {t("用电量", "energy"): energy},
             unit=t("千千瓦时", "1,000 kWh"),
-            line=line if dossier.has("tax") else None,
+            line=line if months.rows(dossier, months.INVOICES) else None,
         )
     }
 
 
-def _power_fact(dossier: Dossier) -> str:
-    bills = _monthly(dossier, "fct_power_bill_monthly")
-    return "fct_power_bill_monthly" if bills else "fct_power_reading_monthly"
+def _columns(
+    shown: Sequence[date],
+    series: Mapping[str, charts.Values],
+    size: charts.Size = charts.WIDE,
+    unit: str = "",
+    line: Mapping[str, charts.Values] | None = None,
+) -> Markup:
+    """Draw the series of which anything is known; nothing where there is none.
 
-
-def _rows(dossier: Dossier, fact: str) -> list[Row | None]:
-    rows = _monthly(dossier, fact)
-    return [rows.get(month) for month in dossier.months]
-
-
-def _part(row: Row | None, measure: str, per: float) -> float | None:
-    return None if row is None else abs(float(row[measure] or 0)) / per
-
-
-def _agreement(dossier: Dossier, language: Language) -> list[dict[str, Any]]:
-    """Return the last 3 months of each source against the 3 before, and whether they agree."""
-    t = page.translator(language)
-    measures: Sequence[tuple[str, str, str, str]] = (
-        (t("开票销售", "invoiced sales"), "tax", "fct_tax_invoice_monthly", "sales_cny"),
-        (t("申报销售", "declared sales"), "tax", "fct_tax_vat_monthly", "declared_cny"),
-        (t("银行流入", "bank receipts"), "bank", "fct_bank_monthly", "in_cny"),
-        (t("订单", "orders"), "supply_chain", "fct_supply_buyer_monthly", "ordered_cny"),
-        (t("用电量", "energy"), "power", _power_fact(dossier), "kwh"),
-    )
-    found: list[dict[str, Any]] = []
-    base: float | None = None
-    for name, source, fact, measure in measures:
-        change = _change(_series(dossier, fact, measure)) if dossier.has(source) else None
-        if base is None:
-            base = change
-        agrees = None
-        if change is not None and base is not None and found:
-            agrees = abs(change - base) <= _AGREE_WITHIN
-        found.append({"name": name, "change": change, "agrees": agrees})
-    return found
-
-
-def _change(values: Sequence[float | None]) -> float | None:
-    # Returns of the newest month may not be due yet: both halves end a month earlier.
-    now, before = values[-4:-1], values[-7:-4]
-    if any(value is None for value in (*now, *before)):
-        return None
-    earlier = sum(value or 0 for value in before)
-    return sum(value or 0 for value in now) / earlier - 1 if earlier > 0 else None
-
-
-def _latest(dossier: Dossier) -> dict[str, date]:
-    """Return the newest month that each source tells of."""
-    return {
-        source: max(month for fact in names for month in _monthly(dossier, fact))
-        for source, names in facts.OF_SOURCE.items()
-        if dossier.has(source)
-    }
-
-
-def _projects(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
-    """Return what is known of the firm's project contracts."""
-    place = 0 if language == "zh" else 1
-    return [
-        (dossier.names[name][place], value)
-        for name, value in dossier.features.items()
-        if name.startswith("project_") and value is not None
-    ]
+    One that is left alone has no legend, so that its name is beside the unit.
+    """
+    known = {name: values for name, values in series.items() if any(v is not None for v in values)}
+    if len(known) == 1 < len(series):
+        unit = f"{next(iter(known))} · {unit}"
+    return charts.columns(shown, known, size, unit, line) if known else Markup()

@@ -37,7 +37,8 @@ _RECORDS = {
     "labels.undated_outcome": "select firm_id, defaulted from warehouse.labels.undated_outcome "
     "where available_at <= $as_of and superseded_at > $as_of",
     "facts.fct_loan_monthly": "select firm_id, days_past_due >= 90 as defaulted "
-    "from warehouse.facts.fct_loan_monthly where available_at <= $as_of",
+    "from warehouse.facts.fct_loan_monthly "
+    "where available_at <= $as_of and superseded_at > $as_of",
 }
 
 

@@ -54,8 +54,8 @@ REVIEW: dict[str, Pair] = {
     "in_default": ("已违约", "in default"),
 }
 PURPOSES: dict[str, Pair] = {
-    "CREDIT_EVAL": ("授信评估（一次）", "one assessment"),
-    "POST_LOAN_MONITOR": ("贷后监测", "operations"),
+    "CREDIT_EVAL": ("授信评估（一次）", "one credit assessment"),
+    "POST_LOAN_MONITOR": ("贷后监测", "monitoring of a loan"),
     "MODEL_TRAINING": ("模型训练", "training of models"),
 }
 STATUS: dict[str, Pair] = {

@@ -65,20 +65,26 @@ _QUERIES: Mapping[str, str] = {
         )
         group by firm_id
     """,
-    # Of each bill the newest version that was known: unpaid and overdue, or paid late just now.
-    "staging.stg_power__bill": """
+    # Unpaid and overdue, or paid late just now; `is_told` as in feat_power_monthly.
+    "facts.fct_power_payment": """
         select
             firm_id,
             cast(max(case
-                when paid_on is null or paid_on > $as_of then greatest($as_of - due_date, 0)
                 when paid_on > $as_of - interval 1 month then greatest(paid_on - due_date, 0)
-                else 0
+                when paid_on is not null then 0
+                when is_told then greatest($as_of - due_date, 0)
             end) as double) as power_late_days
         from (
-            select firm_id, due_date, paid_on
-            from warehouse.staging.stg_power__bill
-            where available_at <= $as_of and bill_month > $as_of - interval 12 month
-            qualify record_version = max(record_version) over (partition by row_id)
+            select
+                firm_id,
+                due_date,
+                case when paid_on <= $as_of then paid_on end as paid_on,
+                coalesce(bool_or(paid_on <= $as_of) over (partition by firm_id), false)
+                    or coalesce(arrears_cny, 1) > 0 as is_told
+            from warehouse.facts.fct_power_payment
+            where
+                available_at <= $as_of and $as_of < superseded_at
+                and month > $as_of - interval 12 month
         )
         where due_date is not null
         group by firm_id

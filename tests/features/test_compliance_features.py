@@ -2,9 +2,12 @@
 
 from datetime import date
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from features import build
+from firmpulse import keys, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -96,3 +99,59 @@ def test_what_the_tax_authority_knows_of_a_firm_as_it_became_known(settings: Set
     assert winter["tax_arrears_months"] == 0
     assert winter["tax_violation_count_24m"] == 1
     assert winter["tax_open_audit_case"] == 0
+
+
+def test_a_table_that_a_firms_provider_does_not_deliver_is_not_collected(
+    settings: Settings,
+) -> None:
+    """Bureau A delivers arrears, B none; from June on B delivers violations, without a row."""
+    vault_rows.fill(settings, {"tax_invoice": [_invoice("F1", 1)], "tax_arrears": []}, provider="A")
+    vault_rows.fill(settings, {"tax_invoice": [_invoice("F2", 2)]}, provider="B")
+    _built(settings)
+    vault_rows.fill(
+        settings,
+        {"tax_invoice": [_invoice("F1", 3)], "tax_violation": []},
+        provider="B",
+        night=date(2024, 6, 10),
+    )
+    assert _built(settings) == _built(settings, full_refresh=True)
+
+    # Firm → what is known at the end of May and of June.
+    assert _told(settings, "F1") == [(0, 0, None, None), (0, 0, 0, 0)]
+    assert _told(settings, "F2") == [(None, None, None, None), (None, None, 0, 0)]
+
+
+def test_core_buyers_are_known_where_relations_are_delivered(settings: Settings) -> None:
+    order = {
+        "firm": "uscc:F1", "row_id": 1, "record_version": 1, "delivery_seq": 1,
+        "available_at": date(2024, 5, 3), "order_no": "O1", "buyer_uscc": "C1",
+        "order_date": date(2024, 5, 2), "amount": 100, "status": "ACTIVE",
+    }  # fmt: skip
+    other = {**order, "firm": "uscc:F2", "row_id": 2, "delivery_seq": 2}
+    vault_rows.fill(settings, {"sc_order": [order], "sc_relation": []}, provider="A")
+    vault_rows.fill(settings, {"sc_order": [other]}, provider="B")
+    vault_rows.build_views(settings, date(2024, 5, 31), "feat_supply_monthly")
+    found = vault_rows.features_of(settings, "feat_supply_monthly")
+    assert sorted(found["supply_core_buyer_share_12m"].to_list(), key=str) == [0.0, None]
+
+
+def _invoice(firm: str, seq: int) -> vault_rows.Row:
+    day = date(2024, 6, 3) if seq == 3 else date(2024, 5, 6)
+    return vault_rows.invoice(seq, firm, day, 100, delivery_seq=seq)
+
+
+_TOLD = (
+    "tax_arrears_share_12m tax_arrears_months tax_violation_count_24m tax_open_audit_case".split()
+)
+
+
+def _built(settings: Settings, *, full_refresh: bool = False) -> list[dict[str, Any]]:
+    with patch.dict(build.SELECTORS, {"all": ("+feat_compliance_monthly",)}):
+        build.build(settings, date(2024, 6, 30), "all", full_refresh=full_refresh)
+    return vault_rows.features_of(settings, "feat_compliance_monthly").to_dicts()
+
+
+def _told(settings: Settings, firm: str) -> list[tuple[float | None, ...]]:
+    token = str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{firm}"))
+    found = vault_rows.features_of(settings, "feat_compliance_monthly").filter(firm_id=token)
+    return found.sort("as_of").select(_TOLD).rows()

@@ -64,3 +64,60 @@ def test_a_large_consumer_is_no_overflow(settings: Settings) -> None:
     """Some use ten million kWh a month, and their squares count too."""
     got = _features(settings, [_bill(n, date(2024, n, 1), 100_000_000, 0) for n in range(7, 13)])
     assert got["power_cv_12m"] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_bill_that_is_overdue_is_as_late_as_it_is(settings: Settings) -> None:
+    """Of the bills of August to November one was paid ten days late, one is 26 days overdue."""
+    rows = [_bill(n, date(2024, n, 1), 100, 20) for n in (8, 9)]
+    rows += [
+        _bill(10, date(2024, 10, 1), 100, 20, paid_at=date(2024, 10, 31)),
+        _bill(11, date(2024, 11, 1), 100, 20, paid_at=None, due_date=date(2024, 12, 20)),
+        # Not yet due.
+        _bill(12, date(2024, 12, 1), 100, 20, paid_at=None, due_date=date(2025, 1, 20)),
+    ]
+    got = _features(settings, rows)
+    assert got["power_late_payment_share_12m"] == pytest.approx(2 / 5)
+    assert got["power_payment_delay_days_12m"] == pytest.approx((10 + 26) / 4)
+
+
+@pytest.mark.parametrize(("arrears", "late", "delay"), [(0, None, None), (70, 1.0, 26.0)])
+def test_a_provider_that_does_not_say_when_bills_are_paid(
+    settings: Settings, arrears: int, late: float | None, delay: float | None
+) -> None:
+    """An empty day of payment is late only where the bill says that something is owed."""
+    rows = [_bill(11, date(2024, 11, 1), 100, 20, paid_at=None, due_date=date(2024, 12, 20),
+                  arrears=arrears)]  # fmt: skip
+    got = _features(settings, rows)
+    assert got["power_late_payment_share_12m"] == late
+    assert got["power_payment_delay_days_12m"] == delay
+
+
+@pytest.mark.parametrize(
+    ("as_of", "festival", "lag"),
+    [
+        (date(2026, 6, 30), date(2026, 2, 17), 9.0),
+        # The calendar begins with 2014 and ends with 2035.
+        (date(2012, 6, 30), date(2012, 1, 23), None),
+        (date(2037, 6, 30), date(2037, 2, 15), None),
+        # What was known of 2035 is nothing about 2036.
+        (date(2036, 6, 30), date(2035, 2, 8), None),
+    ],
+)
+def test_the_restart_lag_of_a_year_without_a_known_festival_is_null(
+    settings: Settings, as_of: date, festival: date, lag: float | None
+) -> None:
+    days = [festival + timedelta(days=n) for n in range(-60, 45)]
+    readings = [
+        {
+            "firm": "uscc:F1", "row_id": n, "record_version": 1, "delivery_seq": 1,
+            "available_at": day + timedelta(days=1), "reading_date": day,
+            "kwh": 10 if 0 <= (day - festival).days < 9 else 100,
+        }
+        for n, day in enumerate(days)
+    ]  # fmt: skip
+    bills = [_bill(n, date(as_of.year, n, 1), 100, 20) for n in range(1, 6)]
+    vault_rows.fill(settings, {"power_bill": bills, "power_reading": readings})
+    vault_rows.build_views(settings, as_of, "feat_power_monthly")
+    found = vault_rows.features_of(settings, "feat_power_monthly").filter(as_of=as_of)
+    assert found["power_restart_lag_days"].to_list() == [lag]
+    assert found["power_energy_mean_12m"].to_list() == [pytest.approx(100)]

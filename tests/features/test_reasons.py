@@ -56,13 +56,57 @@ def test_reasons_group_by_source_and_dimension() -> None:
     found = top_reasons(Explained(FEATURES, LOG_ODDS), FIRMS, date(2026, 10, 31))
     rows = found.select("firm_id", "rank", "code", "feature", "text_zh", "text_en").rows()
     assert rows == [
-        ("a", 1, "power.compliance", "late", "中late：无可用数据", "late: not observed"),
         ("b", 1, "tax.scale", "sales", "中sales偏低", "sales: low"),
         ("b", 2, "tax.concentration", "hhi", "中hhi偏高", "hhi: high"),
         ("b", 3, "power.compliance", "late", "中late偏高", "late: high"),
         ("b", 4, "tax.compliance", "red", "中red处于风险较高区间", "red: in a riskier range"),
     ]
-    assert found["log_odds"].to_list() == pytest.approx([0.05, 0.55, 0.5, 0.2, 0.1])
+    assert found["log_odds"].to_list() == pytest.approx([0.55, 0.5, 0.2, 0.1])
+
+
+def _reasons_of(
+    pushes: dict[str, float], values: dict[str, float | str | None], *features: FeatureMeta
+) -> list[tuple[object, ...]]:
+    firm = pl.DataFrame(
+        {"firm_id": ["f"]} | {name: [value] for name, value in values.items()},
+        schema_overrides={coverage.INDUSTRY: pl.String},
+    )
+    log_odds = np.array([[pushes[feature.name] for feature in features]])
+    found = top_reasons(Explained(features, log_odds), firm, date(2026, 10, 31))
+    return found.select("rank", "feature", pl.col("log_odds").round(9)).rows()
+
+
+def test_what_is_not_observed_is_no_reason_and_adds_to_none() -> None:
+    """The group's strongest feature is missing: an observed one names it, with its own weight."""
+    pushes, values = {"sales": 0.9, "invoices": 0.2, "cash": 0.4}, {"invoices": 1.0, "cash": None}
+    metas = {feature.name: feature for feature in FEATURES}
+    features = [metas[name] for name in pushes]
+    assert _reasons_of(pushes, {"sales": None} | values, *features) == [(1, "invoices", 0.2)]
+    assert _reasons_of(pushes, {"sales": 5.0} | values, *features) == [(1, "sales", 1.1)]
+
+
+@pytest.mark.parametrize(
+    ("industry", "said"), [("65", True), ("74", True), ("34", False), (None, False)]
+)
+def test_projects_are_reasons_for_light_firms_alone(industry: str | None, said: bool) -> None:
+    late = _feature("project_penalty_share_12m", "project_contracts", "compliance", "+")
+    values = {late.name: 0.5, coverage.INDUSTRY: industry}
+    expected = [(1, late.name, 0.3)] if said else []
+    assert _reasons_of({late.name: 0.3}, values, late) == expected
+
+
+def test_which_sources_there_are_is_no_reason() -> None:
+    flag = _feature("profile_has_power", "profile", "profile", "-")
+    age = _feature("profile_firm_age_months", "profile", "profile", "-")
+    found = _reasons_of({flag.name: 0.5, age.name: 0.1}, {flag.name: 0.0, age.name: 3.0}, flag, age)
+    assert found == [(1, age.name, 0.1)]
+    assert coverage.ABOUT_THE_DATA <= {
+        column["name"]
+        for model in yaml.safe_load(
+            (DBT_PROJECT / "models" / "features" / "feat_profile_monthly.yml").read_text("utf-8")
+        )["models"]
+        for column in model["columns"]
+    }
 
 
 def test_sub_scores_of_known_pushes() -> None:

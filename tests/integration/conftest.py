@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -93,6 +94,13 @@ def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
 
 
 def _assess(settings: Settings) -> Assessed:
+    return assess(settings, Economy(firms=150, months=34))
+
+
+def assess(
+    settings: Settings, economy: Economy, change: Callable[[Settings, date], None] | None = None
+) -> Assessed:
+    """Land, build, train, score and publish; `change` may spoil what has landed before."""
     from consent import intake
     from extracts import nightly
     from features.build import build
@@ -102,12 +110,13 @@ def _assess(settings: Settings) -> Assessed:
     from training import pipeline
     from training.config import DEFAULT
 
-    economy = Economy(firms=150, months=34)
     day = economy.last_day
     deliver(economy, settings.inbox, through=day)
     intake.import_night(settings)
     for source in nightly.SOURCES:
         nightly.land(settings, source, day)
+    if change is not None:
+        change(settings, day)
     build(settings, day, "all")
     pipeline.sample(settings, day)
     config = replace(DEFAULT, trials=0, bootstrap_draws=50, segment_draws=20)

@@ -35,11 +35,12 @@ def read(settings: Settings, as_of: date, *sources: str) -> dict[str, dict[str, 
 
 
 def test_a_late_bill_is_known_while_open_and_for_a_month(settings: Settings) -> None:
-    put(settings, "staging.stg_power__bill", rows_of(
-        "row_id record_version available_at firm_id bill_month due_date paid_on",
-        (1, 1, date(2026, 6, 9), A, date(2026, 5, 1), date(2026, 6, 25), None),
-        (1, 2, date(2026, 7, 20), A, date(2026, 5, 1), date(2026, 6, 25), date(2026, 7, 19)),
-        (2, 1, date(2026, 7, 9), B, date(2026, 6, 1), date(2026, 7, 25), None),
+    never, paid = date(9999, 12, 31), date(2026, 7, 20)
+    put(settings, "facts.fct_power_payment", rows_of(
+        "available_at superseded_at firm_id month due_date paid_on arrears_cny",
+        (date(2026, 6, 9), paid, A, date(2026, 5, 1), date(2026, 6, 25), None, None),
+        (paid, never, A, date(2026, 5, 1), date(2026, 6, 25), date(2026, 7, 19), None),
+        (date(2026, 7, 9), never, B, date(2026, 6, 1), date(2026, 7, 25), None, None),
     ))  # fmt: skip
 
     def late(as_of: date) -> tuple[Any, Any]:

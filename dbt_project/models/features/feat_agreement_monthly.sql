@@ -130,7 +130,8 @@ agreements as (
     select
         invoiced.firm_id,
         invoiced.as_of,
-        count(others.change_3m) as known_sources,
+        -- Without a change of invoiced sales there is nothing to agree with.
+        count(others.change_3m - invoiced.change_3m) as compared_sources,
         count(*) filter (where abs(others.change_3m - invoiced.change_3m) <= 0.2)
             as agreeing_sources,
         any_value(invoiced.change_yoy) as sales_yoy,
@@ -205,7 +206,7 @@ final as (
         snapshots.as_of,
         snapshots.through_seq,
         case
-            when agreements.known_sources > 0 then cast(agreements.agreeing_sources as double)
+            when agreements.compared_sources > 0 then cast(agreements.agreeing_sources as double)
         end as cross_agreeing_source_count,
         case
             when agreements.sales_yoy is not null and agreements.power_yoy is not null

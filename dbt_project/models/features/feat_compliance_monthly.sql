@@ -86,16 +86,35 @@ violations as (
 
 ),
 
--- A firm whose record with the tax authority is known, and in it no arrears, has none.
+collected as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        coalesce(bool_or(tables.table_name = 'tax_arrears'), false) as has_arrears,
+        coalesce(bool_or(tables.table_name = 'tax_violation'), false) as has_violations
+    from snapshots
+    inner join {{ ref('fct_tax_collected') }} as tables
+        on
+            snapshots.firm_id = tables.firm_id
+            and snapshots.as_of >= tables.available_at
+    where tables.table_name in ('tax_arrears', 'tax_violation')
+    group by snapshots.firm_id, snapshots.as_of
+
+),
+
+-- A firm without a row of arrears has none where its provider delivers that table; else it is not
+-- known. A row of the firm proves the table.
 final as (
 
     select
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        coalesce(
-            filings.filings_24m, payments.late_share_24m, arrears.open_cny, violations.violations
-        ) is not null as is_observed,
+        arrears.open_cny is not null or coalesce(collected.has_arrears, false)
+            as knows_arrears,
+        violations.violations is not null or coalesce(collected.has_violations, false)
+            as knows_violations,
         filings.late_filings_12m / nullif(filings.filings_12m, 0) as tax_late_filing_share_12m,
         filings.late_filings_24m / nullif(filings.filings_24m, 0) as tax_late_filing_share_24m,
         filings.delay_days_12m / nullif(filings.filings_12m, 0) as tax_filing_delay_mean_12m,
@@ -104,7 +123,7 @@ final as (
         payments.late_share_24m as tax_late_payment_share_24m,
         cast(payments.months_since_payment as double) as tax_months_since_payment,
         case
-            when not is_observed then null
+            when not knows_arrears then null
             when coalesce(arrears.open_cny, 0) = 0 then 0
             else
                 arrears.open_cny
@@ -116,20 +135,21 @@ final as (
                 )
         end as tax_arrears_share_12m,
         case
-            when is_observed then cast(coalesce(arrears.open_months, 0) as double)
+            when knows_arrears then cast(coalesce(arrears.open_months, 0) as double)
         end as tax_arrears_months,
         case
-            when is_observed then cast(coalesce(violations.violations_24m, 0) as double)
+            when knows_violations then cast(coalesce(violations.violations_24m, 0) as double)
         end as tax_violation_count_24m,
         case
-            when is_observed then cast(coalesce(violations.open_audit_cases, 0) > 0 as double)
+            when knows_violations then cast(coalesce(violations.open_audit_cases, 0) > 0 as double)
         end as tax_open_audit_case
     from snapshots
     left join filings using (firm_id, as_of)
     left join payments using (firm_id, as_of)
     left join arrears using (firm_id, as_of)
     left join violations using (firm_id, as_of)
+    left join collected using (firm_id, as_of)
 
 )
 
-select * exclude (is_observed) from final
+select * exclude (knows_arrears, knows_violations) from final

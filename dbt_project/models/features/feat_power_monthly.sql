@@ -13,10 +13,6 @@ bills as (
         datediff('month', facts.month, snapshots.last_month) as age,
         {{ whole_month('facts.energy_kwh') }} as energy_kwh,
         {{ whole_month('facts.valley_kwh') }} as valley_kwh,
-        sum(facts.late_payment_count) as late_payment_count,
-        sum(facts.bill_count) as bill_count,
-        sum(facts.paid_count) as paid_count,
-        sum(facts.payment_delay_days) as payment_delay_days,
         sum(facts.billed_cny) as billed_cny,
         sum(facts.arrears_cny) as arrears_cny
     from snapshots
@@ -33,10 +29,6 @@ readings as (
         datediff('month', facts.month, snapshots.last_month) as age,
         cast(sum(facts.energy_kwh) as decimal(18, 2)) as energy_kwh,
         cast(null as decimal(18, 2)) as valley_kwh,
-        cast(null as bigint) as late_payment_count,
-        cast(null as bigint) as bill_count,
-        cast(null as bigint) as paid_count,
-        cast(null as bigint) as payment_delay_days,
         cast(null as decimal(38, 2)) as billed_cny,
         cast(null as decimal(38, 2)) as arrears_cny
     from snapshots
@@ -73,8 +65,6 @@ windows as (
         median(cast(energy_kwh as double)) filter (where age < 12) as median_12m,
         list(energy_kwh) filter (where age < 12 and energy_kwh is not null) as energies_12m,
         cast(sum(valley_kwh) filter (where age < 12) as double) as valley_12m,
-        sum(late_payment_count) filter (where age < 12)
-        / nullif(sum(bill_count) filter (where age < 12), 0) as late_payment_share,
         max(age) filter (where energy_kwh is not null) + 1 as observed_months,
         cast(sum(energy_kwh) filter (where age >= 12) as double) as energy_12m_before,
         regr_slope(ln(1 + greatest(cast(energy_kwh as double), 0)), -age order by age) filter (
@@ -88,8 +78,6 @@ windows as (
         cast(sum(valley_kwh) filter (where age between 6 and 11) as double)
         / nullif(cast(sum(energy_kwh) filter (where age between 6 and 11) as double), 0)
             as valley_share_6m_before,
-        sum(payment_delay_days) filter (where age < 12)
-        / nullif(sum(paid_count) filter (where age < 12), 0) as payment_delay_days,
         cast(sum(arrears_cny) filter (where age < 12) as double)
         / nullif(cast(sum(billed_cny) filter (where age < 12) as double), 0) as arrears_to_bills
     from months
@@ -97,8 +85,52 @@ windows as (
 
 ),
 
--- The newest Spring Festival of which the 45 days after are over; what was usual is the median day
--- from 60 to 15 days before.
+-- Where no day of payment of the firm is known, a bill that states no arrears may still be paid.
+payments as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        facts.due_date,
+        case when facts.paid_on <= snapshots.as_of then facts.paid_on end as paid_on,
+        coalesce(bool_or(facts.paid_on <= snapshots.as_of) over firms, false)
+        or coalesce(facts.arrears_cny, 1) > 0 as is_told
+    from snapshots
+    {{ join_known(ref('fct_power_payment'), months=12) }}
+    window firms as (partition by snapshots.firm_id, snapshots.as_of)
+
+),
+
+-- An open bill is as late as it is overdue.
+delays as (
+
+    select
+        firm_id,
+        as_of,
+        case
+            when paid_on is not null then greatest(paid_on - due_date, 0)
+            when is_told and due_date < as_of then as_of - due_date
+        end as delay_days,
+        is_told
+    from payments
+
+),
+
+punctuality as (
+
+    select
+        firm_id,
+        as_of,
+        count(*) filter (where delay_days > 0)
+        / nullif(count(*) filter (where is_told), 0) as late_payment_share,
+        avg(delay_days) as payment_delay_days
+    from delays
+    group by firm_id, as_of
+
+),
+
+-- The newest Spring Festival of which the 45 days after are over, none where its day is not known;
+-- what was usual is the median day from 60 to 15 days before.
 festivals as (
 
     select
@@ -108,7 +140,8 @@ festivals as (
         case
             when spring_festival(year(last_month)) + 45 <= last_day(last_month)
                 then spring_festival(year(last_month))
-            else spring_festival(year(last_month) - 1)
+            when spring_festival(year(last_month)) + 45 > last_day(last_month)
+                then spring_festival(year(last_month) - 1)
         end as festival
     from snapshots
 
@@ -186,7 +219,7 @@ final as (
         case
             when windows.energy_12m > 0 then windows.valley_12m / windows.energy_12m
         end as power_valley_share_12m,
-        windows.late_payment_share as power_late_payment_share_12m,
+        punctuality.late_payment_share as power_late_payment_share_12m,
         case
             when windows.observed_months >= 24 and windows.energy_12m_before > 0
                 then least(windows.energy_12m / windows.energy_12m_before - 1, 10)
@@ -198,12 +231,13 @@ final as (
         end as power_utilisation_13m,
         abs(windows.valley_share_6m - windows.valley_share_6m_before)
             as power_valley_share_change_12m,
-        windows.payment_delay_days as power_payment_delay_days_12m,
+        punctuality.payment_delay_days as power_payment_delay_days_12m,
         case when windows.arrears_to_bills is not null then least(windows.arrears_to_bills, 10) end
             as power_arrears_to_bills_12m,
         restarts.lag_days as power_restart_lag_days
     from snapshots
     left join windows using (firm_id, as_of)
+    left join punctuality using (firm_id, as_of)
     left join restarts using (firm_id, as_of)
 
 )

@@ -37,6 +37,30 @@ orders as (
 
 ),
 
+-- Without relations it is not known which buyers are core enterprises.
+related as (
+
+    select distinct
+        snapshots.firm_id,
+        snapshots.as_of
+    from snapshots
+    inner join {{ ref('fct_supply_collected') }} as tables
+        on
+            snapshots.firm_id = tables.firm_id
+            and snapshots.as_of >= tables.available_at
+    where tables.table_name = 'sc_relation'
+    union
+    select
+        snapshots.firm_id,
+        snapshots.as_of
+    from snapshots
+    inner join core_buyers
+        on
+            snapshots.firm_id = core_buyers.firm_id
+            and {{ known_at('core_buyers', 'snapshots') }}
+
+),
+
 order_windows as (
 
     select
@@ -168,7 +192,7 @@ final as (
                 then order_windows.ordered_6m / order_windows.ordered_6m_before - 1
         end as supply_order_growth_6m,
         case
-            when order_windows.ordered_12m > 0
+            when order_windows.ordered_12m > 0 and related.firm_id is not null
                 then order_windows.core_12m / order_windows.ordered_12m
         end as supply_core_buyer_share_12m,
         deliveries.on_time_share as supply_on_time_share_12m,
@@ -192,6 +216,10 @@ final as (
     left join buyer_shares using (firm_id, as_of)
     left join deliveries using (firm_id, as_of)
     left join receivables using (firm_id, as_of)
+    left join related
+        on
+            snapshots.firm_id = related.firm_id
+            and snapshots.as_of = related.as_of
 
 )
 

@@ -15,6 +15,7 @@
     'stg_power__bill', 'stg_power__reading',
     'stg_founders__credit', 'stg_projects__milestone',
     'stg_lender__annual_statement',
+    'fct_tax_collected', 'fct_supply_collected',
 ] %}
 
 with months as (
@@ -32,7 +33,7 @@ with months as (
 ),
 
 -- Every version of every row is news for its firm from the day it could be known, also one that
--- only takes another row back.
+-- only takes another row back; so is a table that its provider begins to deliver.
 pieces as (
 
     {%- for staged in rows_behind_features %}

@@ -47,11 +47,7 @@ pieces as (
         cast(null as decimal(18, 2)) as valley_kwh,
         0 as covered_days,
         billed_cny,
-        arrears_cny,
-        1 as bill_count,
-        cast(coalesce(paid_on > due_date, false) as integer) as late_payment_count,
-        cast(paid_on is not null and due_date is not null as integer) as paid_count,
-        coalesce(greatest(paid_on - due_date, 0), 0) as payment_delay_days
+        arrears_cny
     from shares
     union all
     select
@@ -65,11 +61,7 @@ pieces as (
         earlier_valley_kwh as valley_kwh,
         {{ day_mask('starts_on', 'last_day(starts_on)') }} as covered_days,
         0 as billed_cny,
-        0 as arrears_cny,
-        0 as bill_count,
-        0 as late_payment_count,
-        0 as paid_count,
-        0 as payment_delay_days
+        0 as arrears_cny
     from shares
     where earlier_days > 0
     union all
@@ -84,11 +76,7 @@ pieces as (
         valley_kwh - earlier_valley_kwh as valley_kwh,
         {{ day_mask('greatest(starts_on, last_month_start)', 'ends_on') }} as covered_days,
         0 as billed_cny,
-        0 as arrears_cny,
-        0 as bill_count,
-        0 as late_payment_count,
-        0 as paid_count,
-        0 as payment_delay_days
+        0 as arrears_cny
     from shares
 
 ),
@@ -111,10 +99,6 @@ final as (
         cast(coalesce(sum(valley_kwh), 0) as decimal(38, 2)) as valley_kwh,
         bit_or(covered_days) as covered_days,
         cast(sum(billed_cny) as decimal(38, 2)) as billed_cny,
-        cast(sum(bill_count) as bigint) as bill_count,
-        cast(sum(late_payment_count) as bigint) as late_payment_count,
-        cast(sum(paid_count) as bigint) as paid_count,
-        cast(sum(payment_delay_days) as bigint) as payment_delay_days,
         cast(sum(arrears_cny) as decimal(38, 2)) as arrears_cny
     from news
     group by all
