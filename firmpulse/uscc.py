@@ -6,16 +6,17 @@ from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
 
-_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_VALUE = {character: value for value, character in enumerate(_ALPHABET)}
-_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
+ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_VALUE = {character: value for value, character in enumerate(ALPHABET)}
+WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _LENGTH = 18
 # Which look alike on paper; a person decides.
 _SUGGESTION = {"O": "0", "I": "1", "Z": "2", "S": "5", "V": "U"}
 
 # GB 11714-1997: letters count from A = 10 in the full alphabet, unlike in the code around it.
 _ORGANISATION = slice(8, 17)
-_ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+ORGANISATION_CHECKS = "0X987654321"
 
 _DEPARTMENTS = frozenset("123456789ANY")
 ENTERPRISE, HOUSEHOLD, COOPERATIVE = "91", "92", "93"
@@ -59,14 +60,14 @@ def _is_decoration(character: str) -> bool:
 
 def check_character(body: str) -> str:
     """Return the 18th character for the first 17; source: GB 32100-2015, mod 31."""
-    total = sum(_VALUE[c] * w for c, w in zip(body, _WEIGHTS, strict=True))
-    return _ALPHABET[(31 - total % 31) % 31]
+    total = sum(_VALUE[c] * w for c, w in zip(body, WEIGHTS, strict=True))
+    return ALPHABET[(31 - total % 31) % 31]
 
 
 def organisation_check(body: str) -> str:
     """Return the 9th character of an organisation code; source: GB 11714-1997, mod 11."""
-    total = sum(int(c, 36) * w for c, w in zip(body, _ORGANISATION_WEIGHTS, strict=True))
-    return "0X987654321"[total % 11]
+    total = sum(int(c, 36) * w for c, w in zip(body, ORGANISATION_WEIGHTS, strict=True))
+    return ORGANISATION_CHECKS[total % 11]
 
 
 def check(value: str) -> tuple[Finding, ...]:
