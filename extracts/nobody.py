@@ -31,7 +31,9 @@ _SHADES = 65_536
 def macros() -> dict[str, str]:
     """Return SQL macros by signature; the first conditions pass what firms usually have."""
     listed = _listed()
-    texts = f"(?i){_AROUND}(?:{'|'.join(re.escape(str(text)) for text in listed['texts'])}){_AROUND}"
+    texts = (
+        f"(?i){_AROUND}(?:{'|'.join(re.escape(str(text)) for text in listed['texts'])}){_AROUND}"
+    )
     anywhere = "|".join([texts, *listed["patterns"]])
     coded = "|".join([anywhere, *listed["code_patterns"]])
     persons = "|".join(listed["person_patterns"])
@@ -83,7 +85,7 @@ def macros() -> dict[str, str]:
 
 
 def parties(contract: Contract, id_scheme: str) -> str:
-    """Return SQL of a column per party of a row, null where it has no number; '' without parties."""
+    """Return SQL of a column per party of a row, null without a number; '' where it has none."""
     judge = "party_of_code" if id_scheme == "uscc" else "party_of_number"
     return "".join(
         f", {judge}({ident(number.name)}, ({contract.firm})) as {_kind(number)}"

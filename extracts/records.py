@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
+from consent import codes
 from extracts.chunks import RefusedFile
 from extracts.landing import Counts
 from extracts.manifest import DeliveryRef
@@ -31,6 +32,8 @@ class TableReport:
     warnings: Mapping[str, int] = field(default_factory=dict)
     # Refused when none of the table's files was taken.
     status: str = LANDED
+    # Quarantined rows whose firm's code a person could accept.
+    off_standard: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,18 @@ class DeliveryReport:
         """One sentence per refusal, with the names of files: for the operator, not for a store."""
         if self.refusal is not None:
             return (f"{self.delivery_id}: {self.refusal}",)
-        return tuple(
+        refused = (
             f"{self.delivery_id}: {file.name}: {file.reason}; {_NEW_ID}"
             for table in self.tables
             for file in table.refused_files
         )
+        off_standard = (
+            f"{self.delivery_id}: {table.table}: {table.off_standard:,} rows are in quarantine for "
+            f"codes that miss GB 32100; {codes.NEXT_STEP}; then {_NEW_ID}"
+            for table in self.tables
+            if table.off_standard
+        )
+        return (*refused, *off_standard)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from extracts import cells, nobody
 from extracts.contracts import Column, Contract
 from extracts.inspection import Inspected, Layout
 from extracts.manifest import Manifest
-from extracts.sql import ident, idents, literal, literals
+from extracts.sql import ident, literal, literals
 
 # Between the parts of a hashed key; no tidied text holds a control character.
 _SEPARATOR = "chr(31)"

@@ -90,6 +90,27 @@ def problem(value: str) -> str | None:
     return None if first is None else first.removeprefix("The code ")
 
 
+def is_off_standard(value: str) -> bool:
+    """Whether a wrong code can all the same be one that a registry issued.
+
+    That is: an enterprise's prefix, six digits of a division, and 18 characters. What may be wrong
+    is the check character, the province, and letters that the standard leaves out (I, O, S, V, Z).
+    A person who has seen the licence can record such a code (`consent.codes`).
+    """
+    return (
+        len(value) == _LENGTH
+        and value[:2] in ENTERPRISES
+        and all(character in "0123456789" for character in value[2:8])
+        and all(character in _VALUE or character in _SUGGESTION for character in value)
+        and problem(value) is not None
+    )
+
+
+def may_be_issued(value: str) -> bool:
+    """Whether a text can be a firm's code, by the standard or off it: it leaves no trace then."""
+    return problem(value) is None or is_off_standard(value)
+
+
 def _findings(value: str) -> Iterator[Finding]:
     if value[0] not in _DEPARTMENTS:
         yield Finding(

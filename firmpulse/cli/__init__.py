@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from firmpulse.cli import (
+    accepted_codes,
     applications,
     audit,
     backup,
@@ -67,6 +68,7 @@ for module in (
     status,
     settings,
     applications,
+    accepted_codes,
     export,
     vault,
     consent,
