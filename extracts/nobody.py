@@ -44,6 +44,7 @@ def macros() -> dict[str, str]:
                 when regexp_full_match(v, {literal(listed["resident"])})
                     then strlen(v) > 18 or {_resident_check("v")} = right(v, 1)
                         or {_code_check("v")} <> right(v, 1)
+                        or v[3:4] not in ({", ".join(map(literal, uscc.PROVINCES))})
                 else false
             end""",
         "is_old_resident(v)": f"""

@@ -186,7 +186,8 @@ def row_key(contract: Contract) -> str:
     key = _digest([contract.column(name) for name in contract.key], nobody.key_part)
     if contract.key_when is None:
         return key
-    return f"case when {contract.key_when} then {key} else {_digest(contract.columns, nobody.key_part)} end"
+    whole = _digest(contract.columns, nobody.key_part)
+    return f"case when {contract.key_when} then {key} else {whole} end"
 
 
 def _checks(columns: Sequence[Column], layout: Layout) -> list[cells.Check]:
