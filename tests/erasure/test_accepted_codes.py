@@ -1,4 +1,4 @@
-"""What an erasure leaves of an accepted code: the firm's token, and the firm's way to its certificate."""
+"""What an erasure leaves of an accepted code: a token, and the way to the certificate."""
 
 from datetime import timedelta
 
