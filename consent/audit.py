@@ -30,6 +30,7 @@ ACTIONS = (
     "BACKUP", "RESTORE",
     "CLEAR",
     "OVERRIDE",
+    "EXCEPT",
     "PROVIDE",
     "ANSWER",
     "CONFIRM",
@@ -206,7 +207,8 @@ def _check_key(connection: sa.Connection, key: SecretStr) -> None:
 def _checked(entry: Entry) -> tuple[str, str, str | None, str]:
     """Return actor, action, subject and details as they are kept.
 
-    A unified social credit code in a text, such as in a typed query, is replaced.
+    A unified social credit code in a text, such as in a typed query, is replaced; one that misses
+    its standard as accepted ones do is too.
     """
     if entry.action not in ACTIONS:
         raise AuditError(f"there is no audit action {entry.action}; known are {', '.join(ACTIONS)}")
@@ -226,7 +228,7 @@ def _without_codes(value: Scalar) -> Scalar:
     if not isinstance(value, str):
         return value
     return _MAYBE_CODE.sub(
-        lambda found: found[0] if uscc.problem(found[0].upper()) else "(code)", value
+        lambda found: "(code)" if uscc.may_be_issued(found[0].upper()) else found[0], value
     ).replace("\0", " ")
 
 

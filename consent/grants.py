@@ -1,5 +1,6 @@
 """What a firm may authorise: one source, one purpose, one window, one period, one recipient."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -19,6 +20,9 @@ SOURCES = MAIN_SOURCES + SUPPLEMENTS
 ROLES = ("legal_representative", "authorised_agent", "proprietor", "founder")
 # Financial accounts and natural persons: consent to them is given by itself.
 SENSITIVE_SOURCES = ("bank", "founder_credit")
+
+# What is wrong with a normalised code, to follow "the code"; None when it counts.
+Problem = Callable[[str], str | None]
 
 _BANK_WINDOW_MONTHS, _WINDOW_MONTHS = 6, 36
 
@@ -79,13 +83,17 @@ class _Line(BaseModel):
                 f"{self.source} needs consent of its own; where the grantor gave it, say "
                 f"separate_consent: true"
             )
-        if any(not uscc.problem(found) for found in _codes(self.authorization_id)):
+        if any(uscc.may_be_issued(found) for found in _codes(self.authorization_id)):
             raise ValueError("authorization_id holds a firm's code; number grants without it")
         return self
 
 
-def parse(line: str | bytes) -> Grant:
+def parse(line: str | bytes, problem: Problem = uscc.problem) -> Grant:
     """Return the grant of one JSON line.
+
+    Args:
+        line: the line.
+        problem: what checks a code; `consent.codes.Codes` knows the accepted ones.
 
     Raises:
         GrantError: the line is no grant; the message holds no identifier.
@@ -96,10 +104,10 @@ def parse(line: str | bytes) -> Grant:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "grant"
         raise GrantError(f"{place}: {first['msg']}") from None
-    return Grant(**{**fields.model_dump(), "firm": identifier(fields.firm)})
+    return Grant(**{**fields.model_dump(), "firm": identifier(fields.firm, problem)})
 
 
-def identifier(firm: str) -> str:
+def identifier(firm: str, problem: Problem = uscc.problem) -> str:
     """Return an identifier `scheme:value` in its normal form; without a scheme it is a code.
 
     Raises:
@@ -108,8 +116,8 @@ def identifier(firm: str) -> str:
     scheme, _, value = firm.partition(":") if ":" in firm else ("uscc", "", firm)
     if scheme == "uscc":
         value = uscc.normalise(value)
-        if problem := uscc.problem(value):
-            raise GrantError(f"firm: the code {problem}")
+        if found := problem(value):
+            raise GrantError(f"firm: the code {found}")
     return f"{scheme}:{value}"
 
 

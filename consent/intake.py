@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consent.codes import Codes
 from consent.grants import Grant, parse
 from consent.ledger import Ledger
 from firmpulse import warehouse
@@ -46,7 +47,7 @@ def import_grants(settings: Settings, path: Path) -> IntakeReport:
     """
     if not path.is_file():
         raise NotReadyError(f"there is no file of grants at inbox/consent/{path.name}")
-    grants, problems = _read(path)
+    grants, problems = _read(path, Codes(settings))
     _check_token_key(settings)
     lines = list(grants)
     for index, problem in Ledger(settings).problems(grants.values()).items():
@@ -122,7 +123,7 @@ def _check_token_key(settings: Settings) -> None:
         pass
 
 
-def _read(path: Path) -> tuple[dict[int, Grant], dict[int, str]]:
+def _read(path: Path, codes: Codes) -> tuple[dict[int, Grant], dict[int, str]]:
     """Return the grants and the problems, by number of their line."""
     grants, problems = {}, {}
     with path.open("rb") as stream:
@@ -130,7 +131,7 @@ def _read(path: Path) -> tuple[dict[int, Grant], dict[int, str]]:
             if not line.strip():
                 continue
             try:
-                grants[number] = parse(line)
+                grants[number] = parse(line, codes.problem)
             except GrantError as error:
                 problems[number] = str(error)
     return grants, problems

@@ -16,7 +16,7 @@ from consent.register import Register
 from consent.states import CONSUMED, DRAFT, GRANTED, PURGED, REVOKED, end_of, is_over
 from consent.tables import EVENTS, GRANTS
 from firmpulse import asof, clock, keys, tokens
-from firmpulse.errors import GrantError, NotReadyError
+from firmpulse.errors import GrantError
 
 _TOLD = (
     "authorization_id", "source", "purpose", "recipient", "window_start", "valid_from", "valid_to",
@@ -195,12 +195,7 @@ class Ledger(Register):
 
     def _check_tokens(self, trail: Trail) -> None:
         """Refuse grants whose tokens would be of another key or version than the others'."""
-        key = keys.load(self._settings, "token_key")
-        if retoken.check(trail.connection, key) != len(tokens.versions(key)):
-            raise NotReadyError(
-                "the grants have tokens of an earlier token key; finish with: "
-                "firmpulse vault rotate --tokens"
-            )
+        retoken.require_newest(trail.connection, keys.load(self._settings, "token_key"))
 
     def _terms_of(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
         """Return the terms of grants as the ledger keeps them, the firm as its token."""

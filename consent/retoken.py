@@ -1,4 +1,4 @@
-"""Grants under a new version of the token key: their tokens are brought to it."""
+"""Grants and accepted codes under a new version of the token key: their tokens follow it."""
 
 import uuid
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ from pydantic import SecretStr
 from consent import audit
 from consent.audit import Entry, Trail
 from consent.chain import Scalar
-from consent.tables import GRANTS, TOKEN_KEY
+from consent.tables import ACCEPTED_CODES, GRANTS, TOKEN_KEY
 from firmpulse import keys, tokens
-from firmpulse.errors import WrongKeyError
+from firmpulse.errors import NotReadyError, WrongKeyError
 from firmpulse.settings import Settings
 
 _FIXED_TEXT = "firmpulse"
 
 
 def advance(settings: Settings, *, actor: str) -> int:
-    """Bring the grants' tokens to the newest version of the token key; return how many firms.
+    """Bring the tokens to the newest version of the token key; return of how many firms.
 
     One transaction: a crash leaves the old tokens, a second call changes nothing. History,
     certificates and audit entries keep the tokens of their day; they are found by their grants.
@@ -63,25 +63,42 @@ def check(connection: sa.Connection, key: SecretStr) -> int:
     return by_token[known]
 
 
+def require_newest(connection: sa.Connection, key: SecretStr) -> None:
+    """Refuse to write tokens of another version than those that are there.
+
+    Raises:
+        NotReadyError: a rotation has not been finished.
+        WrongKeyError: another token key made them.
+    """
+    if check(connection, key) != len(tokens.versions(key)):
+        raise NotReadyError(
+            "the grants have tokens of an earlier token key; finish with: "
+            "firmpulse vault rotate --tokens"
+        )
+
+
 def _advance(trail: Trail, key: SecretStr, version: int, actor: str) -> int:
     connection = trail.connection
-    firms: Sequence[str] = connection.scalars(sa.select(GRANTS.c.firm_id).distinct()).all()
-    pairs = [
-        {"old": firm, "new": str(tokens.advance(key, uuid.UUID(firm), version))} for firm in firms
-    ]
-    if pairs:
-        statement = sa.update(GRANTS).where(GRANTS.c.firm_id == sa.bindparam("old"))
-        connection.execute(statement.values(firm_id=sa.bindparam("new")), pairs)
+    firms: set[str] = set()
+    for table in (GRANTS, ACCEPTED_CODES):
+        own: Sequence[str] = connection.scalars(sa.select(table.c.firm_id).distinct()).all()
+        pairs = [
+            {"old": firm, "new": str(tokens.advance(key, uuid.UUID(firm), version))} for firm in own
+        ]
+        if pairs:
+            statement = sa.update(table).where(table.c.firm_id == sa.bindparam("old"))
+            connection.execute(statement.values(firm_id=sa.bindparam("new")), pairs)
+        firms.update(own)
     by_token = _versions_by_token(key)
     connection.execute(sa.delete(TOKEN_KEY))
     _remember(connection, by_token, len(by_token))
     rotated: dict[str, Scalar] = {
         "what": "tokens",
         "token_version": len(by_token),
-        "firms": len(pairs),
+        "firms": len(firms),
     }
     trail.append([Entry("ROTATE", actor, None, rotated)])
-    return len(pairs)
+    return len(firms)
 
 
 def _remember(connection: sa.Connection, by_token: dict[str, int], version: int) -> None:

@@ -91,4 +91,13 @@ TOKEN_KEY = sa.Table(
     METADATA,
     sa.Column("fixed_text_token", sa.String(36), primary_key=True),
 )
+# One row per firm whose code misses GB 32100 and was accepted by a person all the same.
+ACCEPTED_CODES = sa.Table(
+    "accepted_codes",
+    METADATA,
+    sa.Column("firm_id", sa.String(36), primary_key=True),
+    sa.Column("accepted_on", sa.Date, nullable=False),
+    sa.Column("accepted_by", sa.String, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+)
 APPEND_ONLY = ("events", "certificates", "audit", "audit_key")

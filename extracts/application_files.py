@@ -1,6 +1,6 @@
 """Check a file of applications, row by row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -46,8 +46,10 @@ class Checked:
         return sum(found.message.severity == severity for found in self.messages)
 
 
-def check_file(path: Path, on: date) -> Checked:
-    """Check every application of a file as of a day.
+def check_file(
+    path: Path, on: date, is_accepted: Callable[[str], bool] = lambda _: False
+) -> Checked:
+    """Check every application of a file as of a day; `is_accepted` as in `applications.check`.
 
     Raises:
         DeliveryRefused: the file cannot be read, or its header lacks a field.
@@ -66,7 +68,7 @@ def check_file(path: Path, on: date) -> Checked:
     _require_titles(path, rows[:place], header, bounds)
     messages, first_rows = list[RowMessage](), dict[str, int]()
     for number, row in rows[place + 1 :]:
-        found = _check_row(row, len(header), places, on)
+        found = _check_row(row, len(header), places, on, is_accepted)
         code = uscc.normalise(_unguarded(_cell(row, places["uscc"])))
         first = first_rows.setdefault(code, number)
         # A message about the whole row already says that its cells cannot be trusted.
@@ -87,13 +89,17 @@ def _require_titles(path: Path, above: Sequence[NumberedRow], header: Row, bound
 
 
 def _check_row(
-    row: Row, expected: int, places: dict[str, int], on: date
+    row: Row,
+    expected: int,
+    places: dict[str, int],
+    on: date,
+    is_accepted: Callable[[str], bool],
 ) -> tuple[FieldMessage, ...]:
     if any(cell.strip() for cell in row[expected:]):
         # The cells have slipped: what stands below a header is not what it says.
         return (say("row", "row_shape", found=len(row), expected=expected),)
     fields = {field: _unguarded(_cell(row, place)) for field, place in places.items()}
-    return check(Application(**fields), on)
+    return check(Application(**fields), on, is_accepted)
 
 
 def _cell(row: Row, place: int) -> str:

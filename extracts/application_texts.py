@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from consent.codes import COMMAND, NEXT_STEP
 from firmpulse.uscc import Severity
 
 
@@ -31,6 +32,12 @@ FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "row": ("整行", "row"),
 })  # fmt: skip
 
+# Follows what is wrong with a code that a person could accept.
+ACCEPT_CODE = (
+    f"；若执照确为此代码，请专人登记例外：{COMMAND}",
+    f"; {NEXT_STEP}",
+)
+
 # Code → severity, Chinese, English.
 TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
     "missing": ("error", "请填写{field_zh}", "The {field_en} is missing"),
@@ -39,6 +46,10 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
         "被 Excel 转成了科学计数法，数位已丢失；请将该列设为文本后重新填写",
         "Excel turned it into scientific notation and digits are lost; make the column text "
         "and type it again",
+    ),
+    "accepted_code": (
+        "warning", "不符合 GB 32100，已由专人登记为例外",
+        "It misses GB 32100 and was accepted by a person",
     ),
     "name_characters": (
         "error", "含有不可见的控制字符，请重新输入", "It holds control characters; type it again",

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -36,19 +36,22 @@ class Application:
     industry: str = ""
 
 
-def check(application: Application, on: date) -> tuple[FieldMessage, ...]:
+def check(
+    application: Application, on: date, is_accepted: Callable[[str], bool] = lambda _: False
+) -> tuple[FieldMessage, ...]:
     """Return what is wrong or odd, field by field, then across fields; nothing when all is well.
 
     Args:
         application: the fields as typed.
         on: the day of the application, for the founding date.
+        is_accepted: whether a person has accepted a code off the standard; `consent.codes.Codes`.
     """
     code = uscc.normalise(application.uscc)
-    sound = not any(finding.severity == "error" for finding in uscc.check(code))
+    sound = uscc.problem(code) is None or is_accepted(code)
     section = _section(clean(application.industry).upper())
     return (
         *_check_name(clean(application.name)),
-        *_check_uscc(code),
+        *_check_uscc(code, is_sound=sound),
         *_check_founded(clean(application.founded), on),
         *_check_licence(uscc.normalise(application.licence_no), code if sound else ""),
         *_check_industry(clean(application.industry).upper()),
@@ -93,19 +96,22 @@ def _check_name(name: str) -> Iterator[FieldMessage]:
         yield _say("name", "name_length", length=len(name), longest=_LONGEST_NAME)
 
 
-def _check_uscc(code: str) -> Iterable[FieldMessage]:
+def _check_uscc(code: str, *, is_sound: bool) -> Iterable[FieldMessage]:
     if not code:
         return (_say("uscc", "missing"),)
     if _SCIENTIFIC.fullmatch(code):
         return (_say("uscc", "scientific"),)
+    if is_sound and uscc.problem(code) is not None:
+        return (_say("uscc", "accepted_code"),)
+    zh, en = texts.ACCEPT_CODE if uscc.is_off_standard(code) else ("", "")
     return tuple(
         # A code may be sound and still not be that of somebody who may apply.
         FieldMessage(
             "uscc",
             "error" if finding.code == "not_enterprise" else finding.severity,
             finding.code,
-            finding.zh,
-            finding.en,
+            finding.zh + (zh if finding.severity == "error" else ""),
+            finding.en + (en if finding.severity == "error" else ""),
         )
         for finding in uscc.check(code)
     )
@@ -147,7 +153,8 @@ def _check_registration(number: str, code: str) -> Iterator[FieldMessage]:
     if registration_check(number[:14]) != number[14]:
         yield _say("licence_no", "licence_check")
         return
-    provinces = {number[:2], code[2:4]} if code else {number[:2]}
+    # An accepted code may name none.
+    provinces = {number[:2], *({code[2:4]} & uscc.PROVINCES.keys())}
     if not provinces <= uscc.PROVINCES.keys():
         yield _say("licence_no", "licence_province")
     elif len(provinces - {"10"}) > 1:

@@ -56,6 +56,8 @@ class Column:
     values: Mapping[str, str]
     # SQL comparison that every value meets, such as "> 0".
     bound: str | None
+    # Which other party of the row it is about; null where that one is nobody (`extracts.nobody`).
+    party: str | None
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def _contract(document: dict[str, Any]) -> Contract:
     names = [column.name for column in columns]
     _reject_repeated(names, "column")
     _reject_repeated(_all_headers(columns), "header")
+    _reject_parties_without_number(columns)
     version_order = own.get("versionOrder")
     if version_order is not None and version_order not in names:
         raise ValueError(f"versionOrder names no column: {version_order!r}")
@@ -190,6 +193,7 @@ def _column(entry: dict[str, Any]) -> Column:
         unit=own.get("unit"),
         values=MappingProxyType(values),
         bound=_bound(entry.get("logicalTypeOptions", {})),
+        party=own.get("party"),
     )
     if not _MASKS.fullmatch(column.mask):
         raise ValueError(f"{name}: mask {column.mask!r} is none of keep, drop, category, token:…")
@@ -233,6 +237,14 @@ def _custom(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _all_headers(columns: Iterable[Column]) -> list[str]:
     return [normalise_header(header) for c in columns for header in (*c.headers, *c.scaled_headers)]
+
+
+def _reject_parties_without_number(columns: Iterable[Column]) -> None:
+    """Refuse a party whose cells nothing can judge: its names and accounts go by its number."""
+    numbered = {column.party for column in columns if column.kind == "tax_no"}
+    for column in columns:
+        if column.party not in numbered | {None}:
+            raise ValueError(f"{column.name}: party {column.party!r} has no column of kind tax_no")
 
 
 def _reject_repeated(names: Iterable[str], what: str) -> None:

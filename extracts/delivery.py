@@ -143,6 +143,7 @@ class _Landing:
             warnings=_warnings(connection, contract, place),
             skipped=table.skipped(numbers),
             status=LANDED if set(table.rows) - numbers else REFUSED,
+            off_standard=_off_standard(connection, contract, place),
         )
         return report, place
 
@@ -187,6 +188,15 @@ class _Landing:
             ],
         )
         connection.execute("commit")
+
+
+def _off_standard(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> int:
+    found = connection.execute(
+        "select count(*) from vault.ops.quarantine "
+        "where delivery_seq = ? and table_name = ? and value_class = ?",
+        [place.delivery_seq, contract.table, landing.OFF_STANDARD],
+    ).fetchall()
+    return int(found[0][0])
 
 
 def _warnings(

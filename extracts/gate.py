@@ -5,6 +5,7 @@ from datetime import date
 import duckdb
 
 from consent import today
+from consent.codes import Codes
 from consent.ledger import Ledger
 from extracts.contracts import Contract
 from extracts.sql import ident
@@ -16,7 +17,8 @@ FIRMS = "firm_gate"
 
 _CREATE = """
 create or replace temp table firm_gate (
-    firm varchar, first_event date, is_valid boolean, is_granted boolean, window_start date)
+    firm varchar, first_event date, is_valid boolean, is_off_standard boolean, is_granted boolean,
+    window_start date)
 """
 
 
@@ -37,14 +39,16 @@ def open_gate(
         f"select firm, {first_event} from {ident(rows)} group by firm"  # noqa: S608 — quoted
     ).fetchall()
     firms = {firm: first for firm, first in found if firm is not None}
+    codes = Codes(settings)
     connection.execute(_CREATE)
     connection.execute(
         "insert into firm_gate "
-        "select unnest($firms), unnest($first::date[]), unnest($valid), $open, null",
+        "select unnest($firms), unnest($first::date[]), unnest($valid), unnest($off), $open, null",
         {
             "firms": list(firms),
             "first": list(firms.values()),
-            "valid": [is_valid(firm) for firm in firms],
+            "valid": [is_valid(firm, codes) for firm in firms],
+            "off": [uscc.is_off_standard(firm.partition(":")[2]) for firm in firms],
             "open": not contract.grant_required,
         },
     )
@@ -60,10 +64,10 @@ def open_gate(
     return bool(is_open)
 
 
-def is_valid(firm: str) -> bool:
+def is_valid(firm: str, codes: Codes) -> bool:
     """Whether an identifier `scheme:value` passes its scheme's check; only `uscc` has one."""
     scheme, _, value = firm.partition(":")
-    return scheme != "uscc" or uscc.problem(value) is None
+    return scheme != "uscc" or codes.problem(value) is None
 
 
 def _apply_grants(

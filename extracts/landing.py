@@ -10,6 +10,9 @@ from extracts.sql import ident, literal
 from extracts.staging import BROKEN, Staged
 from extracts.versions import Place
 
+# Class of a firm's code that a person could accept (`consent.codes`).
+OFF_STANDARD = "off_standard"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -106,8 +109,8 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
     columns = staged.contract.columns
     record = ", ".join(f"{literal(c.name)}, cast({ident(c.name)} as varchar)" for c in columns)
     wrong_code = (
-        "json_object('column', 'firm', 'rule', 'uscc', 'value_class', 'code', "
-        f"'record', json_object({record}))"
+        "json_object('column', 'firm', 'rule', 'uscc', 'value_class', "
+        f"if(is_off_standard, {literal(OFF_STANDARD)}, 'code'), 'record', json_object({record}))"
     )
     connection.execute(
         f"""

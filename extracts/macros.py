@@ -7,6 +7,8 @@ argument, and an expression there would be computed as often.
 
 import duckdb
 
+from extracts import nobody
+
 _WIDE = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
 _NARROW = "".join(map(chr, range(0x21, 0x7F))) + " "
 
@@ -71,6 +73,7 @@ _MACROS = {
         end""",
     "read_tax_no(v)": r"""
         case when regexp_full_match(v, '[0-9A-Z]+') then v
+            when regexp_full_match(v, '0+\.0+') then '0'
             when is_excel_number(v) then null
             else upper(regexp_replace(v, '[\s-]', '', 'g'))
         end""",
@@ -136,5 +139,5 @@ _MACROS = {
 
 def install(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the macros on this connection."""
-    for signature, body in _MACROS.items():
+    for signature, body in (_MACROS | nobody.macros()).items():
         connection.execute(f"create or replace temp macro {signature} as ({body})")

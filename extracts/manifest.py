@@ -58,7 +58,7 @@ def _could_identify(text: str) -> bool:
     return (
         bool(_IDENTIFIER.search(text))
         or sum(character.isdigit() for character in joined) > _MAX_DIGITS
-        or any(uscc.problem(joined[at : at + _USCC_LENGTH]) is None for at in windows)
+        or any(uscc.may_be_issued(joined[at : at + _USCC_LENGTH]) for at in windows)
     )
 
 

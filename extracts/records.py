@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import duckdb
 
+from consent import codes
 from extracts import problem_records
 from extracts.chunks import RefusedFile
 from extracts.landing import Counts
@@ -35,6 +36,8 @@ class TableReport:
     skipped: Mapping[tuple[int, str], Skipped] = field(default_factory=dict)
     # Refused when none of the table's files was taken.
     status: str = LANDED
+    # Quarantined rows whose firm's code a person could accept.
+    off_standard: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,18 @@ class DeliveryReport:
         """One sentence per refusal, with the names of files: for the operator, not for a store."""
         if self.refusal is not None:
             return (f"{self.delivery_id}: {self.refusal}",)
-        return tuple(
+        refused = (
             f"{self.delivery_id}: {file.name}: {file.reason}; {_NEW_ID}"
             for table in self.tables
             for file in table.refused_files
         )
+        off_standard = (
+            f"{self.delivery_id}: {table.table}: {table.off_standard:,} rows are in quarantine for "
+            f"codes that miss GB 32100; {codes.NEXT_STEP}; then {_NEW_ID}"
+            for table in self.tables
+            if table.off_standard
+        )
+        return (*refused, *off_standard)
 
     @property
     def notes(self) -> tuple[str, ...]:

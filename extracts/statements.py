@@ -1,11 +1,11 @@
 """SQL that reads the files of one layout, row by row, as pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 
-from extracts import cells
+from extracts import cells, nobody
 from extracts.contracts import Column, Contract
 from extracts.inspection import Inspected, Layout
 from extracts.manifest import Manifest
@@ -139,9 +139,11 @@ firms as (
     select *, {literal(manifest.id_scheme + ":")} || ({contract.firm}) as firm from typed
 ),
 judged as (
-    select *, {_problem(columns, layout)} + {_COMPUTE_ONCE} as problem from firms
+    select *, {_problem(columns, layout)} + {_COMPUTE_ONCE} as problem
+        {nobody.parties(contract, manifest.id_scheme)}
+    from firms
 )
-select {idents(c.name for c in columns)}, firm,
+select {", ".join(f"{nobody.kept(c)} as {ident(c.name)}" for c in columns)}, firm,
     cast({contract.event_at} as date) as event_at,
     cast({contract.available_at} as date) as available_at,
     {row_key(contract)} as row_key, file_no, line, place,
@@ -179,25 +181,29 @@ def row_hash(contract: Contract) -> str:
     may not; decimals, dates and timestamps have one spelling each. Anybody who has an identifier
     could find it by such a digest, so it is kept in the encrypted vault only.
     """
-    return f"md5_number(concat_ws({_SEPARATOR}, firm, {', '.join(_parts(contract.columns))}))"
+    return _digest(contract.columns, lambda column: ident(column.name))
 
 
-def _parts(columns: Sequence[Column]) -> list[str]:
-    """Return SQL of the columns' texts; a row that lacks a required one is stored nowhere."""
-    texts = (f"cast({ident(column.name)} as varchar)" for column in columns)
-    return [
-        text if column.required else f"coalesce({text}, '')"
-        for column, text in zip(columns, texts, strict=True)
-    ]
+def _digest(columns: Sequence[Column], cell: Callable[[Column], str]) -> str:
+    """Return SQL of the digest of the columns' texts.
+
+    A row that lacks a required one is stored nowhere; one whose other party is nobody, is.
+    """
+    texts = ((column, f"cast({cell(column)} as varchar)") for column in columns)
+    parts = (
+        text if column.required and not column.party else f"coalesce({text}, '')"
+        for column, text in texts
+    )
+    return f"md5_number(concat_ws({_SEPARATOR}, firm, {', '.join(parts)}))"
 
 
 def row_key(contract: Contract) -> str:
     """Return SQL of the digest of the natural key; of the whole row where it has none."""
-    parts = ", ".join(_parts([contract.column(name) for name in contract.key]))
-    key = f"md5_number(concat_ws({_SEPARATOR}, firm, {parts}))"
+    key = _digest([contract.column(name) for name in contract.key], nobody.key_part)
     if contract.key_when is None:
         return key
-    return f"case when {contract.key_when} then {key} else {row_hash(contract)} end"
+    whole = _digest(contract.columns, nobody.key_part)
+    return f"case when {contract.key_when} then {key} else {whole} end"
 
 
 def _checks(columns: Sequence[Column], layout: Layout) -> list[cells.Check]:
@@ -219,7 +225,10 @@ def _finding(columns: Sequence[Column], layout: Layout) -> str:
     name = " ".join(f"when {number} then {literal(c.column)}" for number, c in numbered)
     rule = " ".join(f"when {number} then {c.rule}" for number, c in numbered)
     value_class = " ".join(f"when {number} then {c.value_class}" for number, c in numbered)
-    record = ", ".join(f"{literal(c.name)}, {cells.raw(c)}" for c in columns)
+    # A party's cell as it would be kept, so that no person's number is in the quarantine either.
+    record = ", ".join(
+        f"{literal(c.name)}, {nobody.kept(c) if c.party else cells.raw(c)}" for c in columns
+    )
     return (
         f"cast(json_object('column', case problem {name} end, 'rule', case problem {rule} end, "
         f"'value_class', case problem {value_class} end, "

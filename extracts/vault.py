@@ -140,7 +140,9 @@ def create_warehouse_tables(connection: duckdb.DuckDBPyConnection) -> None:
 def raw_table(contract: Contract) -> str:
     """Return the DDL of a raw table: one row per version of a row of the source."""
     own = ", ".join(
-        f"{ident(column.name)} {column.physical_type}{' not null' if column.required else ''}"
+        f"{ident(column.name)} {column.physical_type}"
+        # The cell of a party that is nobody is null even where something has to be in it.
+        f"{' not null' if column.required and not column.party else ''}"
         for column in contract.columns
     )
     return f"""

@@ -82,7 +82,7 @@ def take_others(contract: Contract, place: Place) -> str:
     return f"""
 create or replace temp table others as
 with judged as (
-    select s.* replace ({place.last_row_id + 1} + s.place as place), g.is_valid,
+    select s.* replace ({place.last_row_id + 1} + s.place as place), g.is_valid, g.is_off_standard,
         {verdict(contract)} as verdict
     from {PICKED_ROWS} as s
     left join firm_gate as g using (firm)

@@ -6,16 +6,17 @@ from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
 
-_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_VALUE = {character: value for value, character in enumerate(_ALPHABET)}
-_WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
+ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_VALUE = {character: value for value, character in enumerate(ALPHABET)}
+WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _LENGTH = 18
 # Which look alike on paper; a person decides.
 _SUGGESTION = {"O": "0", "I": "1", "Z": "2", "S": "5", "V": "U"}
 
 # GB 11714-1997: letters count from A = 10 in the full alphabet, unlike in the code around it.
 _ORGANISATION = slice(8, 17)
-_ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
+ORGANISATION_CHECKS = "0X987654321"
 
 _DEPARTMENTS = frozenset("123456789ANY")
 ENTERPRISE, HOUSEHOLD, COOPERATIVE = "91", "92", "93"
@@ -59,14 +60,14 @@ def _is_decoration(character: str) -> bool:
 
 def check_character(body: str) -> str:
     """Return the 18th character for the first 17; source: GB 32100-2015, mod 31."""
-    total = sum(_VALUE[c] * w for c, w in zip(body, _WEIGHTS, strict=True))
-    return _ALPHABET[(31 - total % 31) % 31]
+    total = sum(_VALUE[c] * w for c, w in zip(body, WEIGHTS, strict=True))
+    return ALPHABET[(31 - total % 31) % 31]
 
 
 def organisation_check(body: str) -> str:
     """Return the 9th character of an organisation code; source: GB 11714-1997, mod 11."""
-    total = sum(int(c, 36) * w for c, w in zip(body, _ORGANISATION_WEIGHTS, strict=True))
-    return "0X987654321"[total % 11]
+    total = sum(int(c, 36) * w for c, w in zip(body, ORGANISATION_WEIGHTS, strict=True))
+    return ORGANISATION_CHECKS[total % 11]
 
 
 def check(value: str) -> tuple[Finding, ...]:
@@ -87,6 +88,27 @@ def problem(value: str) -> str | None:
     errors = (finding.en for finding in check(value) if finding.severity == "error")
     first = next(errors, None)
     return None if first is None else first.removeprefix("The code ")
+
+
+def is_off_standard(value: str) -> bool:
+    """Whether a wrong code can all the same be one that a registry issued.
+
+    That is: an enterprise's prefix, six digits of a division, and 18 characters. What may be wrong
+    is the check character, the province, and letters that the standard leaves out (I, O, S, V, Z).
+    A person who has seen the licence can record such a code (`consent.codes`).
+    """
+    return (
+        len(value) == _LENGTH
+        and value[:2] in ENTERPRISES
+        and all(character in "0123456789" for character in value[2:8])
+        and all(character in _VALUE or character in _SUGGESTION for character in value)
+        and problem(value) is not None
+    )
+
+
+def may_be_issued(value: str) -> bool:
+    """Whether a text can be a firm's code, by the standard or off it: it leaves no trace then."""
+    return problem(value) is None or is_off_standard(value)
 
 
 def _findings(value: str) -> Iterator[Finding]:

@@ -12,8 +12,8 @@
 
 
 {#- The rows of `relation` with tokens in place of identifiers. `domains` says of which domain the
-    token of each column is, such as {'firm_id': 'firm', 'account_id': 'account'}. The firm's own
-    token is always there; that of another firm is null where the identifier is a person's. -#}
+    token of each column is, such as {'firm_id': 'firm', 'account_id': 'account'}. Persons and
+    placeholders have no identifier in the vault, so they have no token. -#}
 {% macro tokenised(relation, domains) -%}
     {%- set columns_of = {} -%}
     {%- for column, domain in domains.items() -%}
@@ -37,9 +37,6 @@
     {{ 'inner' if column == 'firm_id' else 'left' }} join {{ domain }}_tokens as {{ column }}_tokens
         on
             {{ relation }}.{{ column }} = {{ column }}_tokens.identifier
-            {%- if domain == 'firm' and column != 'firm_id' %}
-            and not {{ column }}_tokens.is_person
-            {%- endif %}
     {%- endfor %}
 {%- endmacro %}
 
@@ -49,7 +46,6 @@
 {% macro distinct_tokens(relation, domain, columns) -%}
     select
         identifier,
-        {{ is_person('identifier') if domain == 'firm' else 'false' }} as is_person,
         token('{{ domain }}', identifier) as token_id
     from (
         {%- for column in columns %}
@@ -65,17 +61,10 @@
 {%- endmacro %}
 
 
-{#- Whether scheme:identifier is a resident's identity number (18 digits with a birth date, two
-    more where it serves as a taxpayer number) or the zeros that invoices to persons carry. -#}
-{% macro is_person(identifier) -%}
-    regexp_full_match(
-        {{ identifier }},
-        '[a-z0-9_]+:(?:0+|[1-8]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX](?:\d{2})?)'
-    )
-{%- endmacro %}
-
-
-{#- An identifier as it stands in a row, with the scheme of the firm that the row belongs to. -#}
+{#- The identifier of another firm as it stands in a row, with the scheme of the firm that the row
+    belongs to; null where it is that firm itself, which is no party of its own. -#}
 {% macro with_scheme(column) -%}
-    case when {{ column }} <> '' then split_part(firm, ':', 1) || ':' || {{ column }} end
+    nullif(
+        case when {{ column }} <> '' then split_part(firm, ':', 1) || ':' || {{ column }} end, firm
+    )
 {%- endmacro %}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from firmpulse.cli import (
+    accepted_codes,
     applications,
     audit,
     backup,
@@ -69,6 +70,7 @@ for module in (
     deliveries,
     settings,
     applications,
+    accepted_codes,
     export,
     vault,
     consent,

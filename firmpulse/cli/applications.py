@@ -13,6 +13,7 @@ from rich.text import Text
 from firmpulse.cli import dates
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError
+from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
     from extracts.application_files import Checked
@@ -34,9 +35,10 @@ def check_application(
     ] = "",
 ) -> None:
     """Check name, USCC, founding date, licence number and industry; exit code 1 on any error."""
+    from consent.codes import Codes
     from extracts.application_files import check_file
 
-    checked = check_file(file, dates.parsed(on))
+    checked = check_file(file, dates.parsed(on), Codes(Settings()).is_accepted)
     if to:
         _write(checked, to)
     if as_json:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from firmpulse.cli.dates import not_ahead
+from firmpulse.cli.firms import identifier_of
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import AuditError
 from firmpulse.settings import Settings
@@ -55,14 +56,15 @@ def list_entries(
 ) -> None:
     """Show the newest entries, oldest first."""
     from consent import audit, retoken
-    from consent.grants import identifier
 
     if action is not None and action.upper() not in audit.ACTIONS:
         raise AuditError(f"there is no audit action {action}; known are {', '.join(audit.ACTIONS)}")
     settings = Settings()
     found = audit.entries(
         settings,
-        subjects=retoken.firm_tokens(settings, identifier(subject)) if subject else None,
+        subjects=retoken.firm_tokens(settings, identifier_of(settings, subject))
+        if subject
+        else None,
         action=action.upper() if action else None,
         limit=limit,
     )

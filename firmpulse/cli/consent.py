@@ -12,6 +12,7 @@ from rich.table import Table
 from firmpulse import keys, tokens
 from firmpulse.cli import erasing
 from firmpulse.cli.dates import parsed, text_not_ahead
+from firmpulse.cli.firms import identifier_of
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
@@ -58,12 +59,14 @@ def grant(
     where it was given.
     """
     from consent import audit, intake, offers
+    from consent.codes import Codes
     from consent.grants import identifier
     from consent.ledger import Ledger
 
     if not everything and not source:
         raise GrantError("name what is granted: --all, or --source and --purpose")
-    settings, named = Settings(), identifier(firm)
+    settings = Settings()
+    named = identifier(firm, Codes(settings).problem)
     offered = offers.offer(
         named,
         [*(offers.USUAL_SOURCES if everything else ()), *(source or ())],
@@ -93,21 +96,19 @@ def grant(
 @consent_app.command()
 def status(firm: _Firm, on: _Day = None) -> None:
     """Show a firm's grants, their state and its deletion certificates. 查询授权状态."""
-    from consent.grants import identifier
-
     settings = Settings()
-    _show_status(settings, _token(settings, identifier(firm)), parsed(on), make_console())
+    token = _token(settings, identifier_of(settings, firm))
+    _show_status(settings, token, parsed(on), make_console())
 
 
 @consent_app.command()
 def history(firm: _Firm) -> None:
     """Show everything that happened to a firm's grants. 授权历史."""
-    from consent.grants import identifier
     from consent.ledger import Ledger
     from consent.wording import bilingual
 
     settings = Settings()
-    found = Ledger(settings).history(_token(settings, identifier(firm)))
+    found = Ledger(settings).history(_token(settings, identifier_of(settings, firm)))
     table = _table("time (UTC)|时间", "event|事件", "source|来源", "purpose|目的",
                    "by, reason|操作人、原因", "authorisation|授权编号")  # fmt: skip
     for row in found.rows(named=True):
@@ -143,12 +144,12 @@ def revoke(
     Nobody else's are, whatever is due besides.
     """
     from consent import audit
-    from consent.grants import PURPOSES, SOURCES, identifier
+    from consent.grants import PURPOSES, SOURCES
     from consent.ledger import Ledger
     from consent.offers import known
 
     settings, console = Settings(), make_console()
-    token = _token(settings, identifier(firm))
+    token = _token(settings, identifier_of(settings, firm))
     ended = Ledger(settings).revoke(
         token,
         on=parsed(on),

@@ -26,7 +26,18 @@ def token_of(settings: Settings, firm: str) -> str:
     """
     if is_token(firm):
         return firm.strip().lower()
-    from consent.grants import identifier
     from firmpulse import keys, tokens
 
-    return str(tokens.firm_token(keys.load(settings, "token_key"), identifier(firm)))
+    return str(tokens.firm_token(keys.load(settings, "token_key"), identifier_of(settings, firm)))
+
+
+def identifier_of(settings: Settings, firm: str) -> str:
+    """Return the identifier `scheme:value` that was typed for a firm, a code without its scheme.
+
+    Raises:
+        GrantError: the code cannot be right, was not accepted and has granted nothing.
+    """
+    from consent.codes import Codes
+    from consent.grants import identifier
+
+    return identifier(firm, Codes(settings).problem_of_known)

@@ -1,0 +1,158 @@
+"""The one check of firms' codes: GB 32100, and what a person has accepted beside it.
+
+Registries have issued codes that miss the standard. A person who has seen the licence records such
+a code for its firm; the control store keeps the firm's token, who, when and why, and the audit
+chain that it was accepted or withdrawn. The code itself is in neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+import sqlalchemy as sa
+
+from consent import audit, retoken, store
+from consent.audit import Entry, Trail
+from consent.reasons import checked_reason
+from consent.tables import ACCEPTED_CODES, GRANTS
+from firmpulse import keys, tokens, uscc
+from firmpulse.calendar import CHINA
+from firmpulse.errors import GrantError
+from firmpulse.settings import Settings
+
+COMMAND = "firmpulse firms accept-code CODE --because REASON"
+NEXT_STEP = f"where the licence has it so, a person records that: {COMMAND}"
+
+
+@dataclass(frozen=True)
+class AcceptedCode:
+    """One exception; the firm is named by its token."""
+
+    firm_id: str
+    accepted_on: date
+    accepted_by: str
+    reason: str
+
+
+class Codes:
+    """Which codes are right; reads the exceptions once, when a code first needs one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def problem(self, code: str) -> str | None:
+        """Return what is wrong with a normalised code, to follow "the code"; None when it counts.
+
+        A code that a person could record as it is names the command for that.
+        """
+        found = uscc.problem(code)
+        if found is None or not uscc.is_off_standard(code):
+            return found
+        return None if self._is_recorded(code) else f"{found}; {NEXT_STEP}"
+
+    def problem_of_known(self, code: str) -> str | None:
+        """Return the same for a firm that is looked at or withdraws.
+
+        Whoever has granted is known, whatever has become of the exception since.
+        """
+        found = self.problem(code)
+        if found is None or not uscc.is_off_standard(code):
+            return found
+        mine = sa.select(GRANTS.c.firm_id).where(GRANTS.c.firm_id == token_of(self._settings, code))
+        with store.reading(self._settings) as connection:
+            return found if connection.scalar(mine.limit(1)) is None else None
+
+    def is_accepted(self, code: str) -> bool:
+        """Whether a normalised code misses the standard and was accepted."""
+        return uscc.is_off_standard(code) and self._is_recorded(code)
+
+    def _is_recorded(self, code: str) -> bool:
+        return bool(self._tokens) and token_of(self._settings, code) in self._tokens
+
+    @cached_property
+    def _tokens(self) -> frozenset[str]:
+        return frozenset(one.firm_id for one in listed(self._settings))
+
+
+def token_of(settings: Settings, code: str) -> str:
+    """Return the token of the firm that a normalised code stands for."""
+    return str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{code}"))
+
+
+def accept(settings: Settings, code: str, *, because: str, actor: str) -> bool:
+    """Record a code off the standard as its firm's; return whether it was not recorded yet.
+
+    Raises:
+        GrantError: the code needs no exception or can have none, or the reason names somebody.
+    """
+    code = _checked(code)
+    _check_texts(because, actor)
+    firm_id = token_of(settings, code)
+    with audit.recording(settings) as trail:
+        retoken.require_newest(trail.connection, keys.load(settings, "token_key"))
+        if _is_known(trail, firm_id):
+            return False
+        row = AcceptedCode(firm_id, datetime.now(CHINA).date(), actor, because)
+        trail.connection.execute(sa.insert(ACCEPTED_CODES).values(**vars(row)))
+        trail.append([Entry("EXCEPT", actor, firm_id, {"what": "accepted", "because": because})])
+    return True
+
+
+def withdraw(settings: Settings, code: str, *, because: str, actor: str) -> bool:
+    """Take an exception back; return whether there was one. What has landed stays.
+
+    Raises:
+        GrantError: the code can have no exception, or the reason names somebody.
+    """
+    code = _checked(code)
+    _check_texts(because, actor)
+    firm_id = token_of(settings, code)
+    with audit.recording(settings) as trail:
+        retoken.require_newest(trail.connection, keys.load(settings, "token_key"))
+        if not _is_known(trail, firm_id):
+            return False
+        mine = ACCEPTED_CODES.c.firm_id == firm_id
+        trail.connection.execute(sa.delete(ACCEPTED_CODES).where(mine))
+        trail.append([Entry("EXCEPT", actor, firm_id, {"what": "withdrawn", "because": because})])
+    return True
+
+
+def listed(settings: Settings) -> Sequence[AcceptedCode]:
+    """Return all exceptions, the newest first."""
+    newest = (ACCEPTED_CODES.c.accepted_on.desc(), ACCEPTED_CODES.c.firm_id)
+    with store.reading(settings) as connection:
+        rows = connection.execute(sa.select(ACCEPTED_CODES).order_by(*newest)).mappings().all()
+    return [AcceptedCode(**row) for row in rows]
+
+
+def _checked(typed: str) -> str:
+    """Return a typed code in its normal form.
+
+    Raises:
+        GrantError: it is right, or wrong in a way that no registry explains.
+    """
+    code = uscc.normalise(typed)
+    if uscc.is_off_standard(code):
+        return code
+    problem = uscc.problem(code)
+    if problem is None:
+        raise GrantError("the code meets GB 32100 and needs no exception")
+    raise GrantError(
+        f"the code {problem}; a code can be accepted that has 18 characters, begins with 91, 92 or "
+        f"93 and six digits, and misses the standard by its check character, its province or a "
+        f"letter I, O, S, V or Z"
+    )
+
+
+def _check_texts(because: str, actor: str) -> None:
+    """Refuse a missing reason, and texts that could hold the code: they are kept for years."""
+    if not because.strip():
+        raise GrantError("say why, such as: seen on the licence")
+    checked_reason(because)
+    checked_reason(actor)
+
+
+def _is_known(trail: Trail, firm_id: str) -> bool:
+    mine = sa.select(ACCEPTED_CODES.c.firm_id).where(ACCEPTED_CODES.c.firm_id == firm_id)
+    return trail.connection.scalar(mine) is not None
