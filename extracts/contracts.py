@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from extracts import alternatives
+from extracts.alternatives import Alternatives
 from firmpulse.errors import ContractError
 
 FOLDER = Path(__file__).parent / "contracts"
@@ -56,6 +58,8 @@ class Column:
     values: Mapping[str, str]
     # SQL comparison that every value meets, such as "> 0".
     bound: str | None
+    # What a file may have instead of one column with one of the headers.
+    alternatives: Alternatives
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,15 @@ class Contract:
         return {column.name: column for column in self.columns}[name]
 
 
-def normalise_header(text: str) -> str:
-    """Return a header as it is compared: NFKC, no surrounding or zero-width space."""
+def normalise_text(text: str) -> str:
+    """Return the text of an enum as it is compared: NFKC, no surrounding or zero-width space."""
     folded = unicodedata.normalize("NFKC", text)
     return "".join(c for c in folded if c not in "\u200b\u200c\u200d\ufeff").strip()
+
+
+def normalise_header(text: str) -> str:
+    """Return a header as it is compared: the same without any space, as in 日 志 号."""
+    return "".join(normalise_text(text).split())
 
 
 @cache
@@ -145,8 +154,12 @@ def _contract(document: dict[str, Any]) -> Contract:
     own = _custom(table)
     columns = tuple(_column(entry) for entry in table["properties"])
     names = [column.name for column in columns]
-    _reject_repeated(names, "column")
+    parts = [part.name for column in columns for part in column.alternatives.parts]
+    _reject_repeated([*names, *parts], "column")
     _reject_repeated(_all_headers(columns), "header")
+    directions = {column.name: frozenset(column.values.values()) for column in columns}
+    for column in columns:
+        column.alternatives.check(directions)
     version_order = own.get("versionOrder")
     if version_order is not None and version_order not in names:
         raise ValueError(f"versionOrder names no column: {version_order!r}")
@@ -174,12 +187,13 @@ def _column(entry: dict[str, Any]) -> Column:
     own = _custom(entry)
     name = entry["name"]
     factors = own.get("scaledHeaders", {}).items()
-    values = {normalise_header(text): value for text, value in own.get("values", {}).items()}
+    values = {normalise_text(text): value for text, value in own.get("values", {}).items()}
     values |= {value: value for value in values.values()}
+    other = alternatives.read(own)
     column = Column(
         name=name,
         description=entry["description"],
-        headers=(entry["businessName"], *own.get("headers", [])),
+        headers=_headers(entry["businessName"], own, other),
         scaled_headers=MappingProxyType({text: Decimal(str(factor)) for text, factor in factors}),
         kind=_kind(entry, own),
         physical_type=entry["physicalType"],
@@ -190,12 +204,21 @@ def _column(entry: dict[str, Any]) -> Column:
         unit=own.get("unit"),
         values=MappingProxyType(values),
         bound=_bound(entry.get("logicalTypeOptions", {})),
+        alternatives=other,
     )
     if not _MASKS.fullmatch(column.mask):
         raise ValueError(f"{name}: mask {column.mask!r} is none of keep, drop, category, token:…")
     if column.level not in _LEVELS:
         raise ValueError(f"{name}: classification {column.level!r} is none of L1 to L5")
     return column
+
+
+def _headers(usual: str, own: dict[str, Any], other: Alternatives) -> tuple[str, ...]:
+    """Return the headers of a column; one of a day or a time may be there alone."""
+    pair = other.day_and_clock
+    apart = (*pair.day.headers, *pair.clock.headers) if pair else ()
+    listed = own.get("headers", [])
+    return (usual, *listed, *(header for header in apart if header != usual))
 
 
 def _kind(entry: dict[str, Any], own: dict[str, Any]) -> str:
@@ -232,7 +255,11 @@ def _custom(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _all_headers(columns: Iterable[Column]) -> list[str]:
-    return [normalise_header(header) for c in columns for header in (*c.headers, *c.scaled_headers)]
+    return [
+        normalise_header(header)
+        for c in columns
+        for header in (*c.headers, *c.scaled_headers, *c.alternatives.own_headers)
+    ]
 
 
 def _reject_repeated(names: Iterable[str], what: str) -> None:
