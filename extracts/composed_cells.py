@@ -35,19 +35,18 @@ def checks(contract: Contract, composed: Composed, layout: Layout) -> Sequence[C
     found = [
         replace(check, column=_named(column, [cell]))
         for cell in composed.cells
-        if cell.kind != "clock"
         for check in cells.checks(cell, layout)
     ]
     if composed.how in ("filled", "split"):
         several = _contradictory(column, composed)
         found.append(Check(whole, several, "'several_filled'", "'several'"))
     if composed.how == "day_and_clock":
-        day, clock = composed.cells
-        told = cells.text(clock)
-        broken = f"{value} is null and {told} is not null and {ident(clock.name)} is null"
-        name, value_class = _named(column, [clock]), f"value_class({told})"
-        found.append(Check(name, broken, "'timestamp'", value_class))
-        whole = _named(column, [day])
+        # A column of times that has the day too needs no other one, and is no time of day.
+        found = [
+            replace(check, broken=f"{value} is null and {check.broken}", rule=literal(column.kind))
+            for check in found
+        ]
+        whole = _named(column, composed.cells[:1])
     if column.required:
         rule = "'none_filled'" if composed.how in ("filled", "split") else "'required'"
         found.append(Check(whole, f"{value} is null", rule, "'empty'"))

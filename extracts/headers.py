@@ -27,6 +27,8 @@ class Match:
     cells: tuple[Column, ...]
     composed: tuple[Composed, ...]
     factors: Mapping[str, Decimal]
+    # Positions that every row fills, whatever its direction.
+    filled: frozenset[int]
     # Amounts whose sign nobody has vouched for: one of them has to have one.
     unproven: Column | None
 
@@ -68,8 +70,18 @@ def match(file: DeliveredFile, contract: Contract, header: tuple[str, ...]) -> M
         cells=cells,
         composed=tuple(composed),
         factors={name: factor for name, factor in factors.items() if factor != 1},
+        filled=_filled(contract, composed, positions),
         unproven=_unproven(composed, file),
     )
+
+
+def count_known(file: DeliveredFile, contract: Contract, cells: Iterable[str]) -> int:
+    """Return how many texts of a line are headers of the contract or of the manifest."""
+    known = {*_known(contract), *map(normalise_header, file.headers)}
+    for column in contract.columns:
+        known.update(map(normalise_header, column.alternatives.fallback_headers))
+    texts = {normalise_header(text) for text in cells}
+    return len(known & (texts | {_GLOSS.sub("", text) for text in texts}))
 
 
 def _sources(file: DeliveredFile, contract: Contract, header: Sequence[str]) -> Sources:
@@ -140,6 +152,16 @@ def _missing(column: Column, contract: Contract) -> DeliveryRefused:
             both = " and ".join(part.headers[0] for part in split.parts.values())
             told += f"; the two columns {both} would do as well"
     return DeliveryRefused(told)
+
+
+def _filled(
+    contract: Contract, composed: Iterable[Composed], positions: Mapping[str, int]
+) -> frozenset[int]:
+    names = {column.name for column in contract.columns if column.required}
+    for found in composed:
+        if found.column in names and found.how in ("signed", "day_and_clock"):
+            names.add(found.cells[0].name)
+    return frozenset(positions[name] for name in names if name in positions)
 
 
 def _unproven(composed: Iterable[Composed], file: DeliveredFile) -> Column | None:

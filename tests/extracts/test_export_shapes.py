@@ -37,7 +37,7 @@ def land(
     *,
     table: str = "bank_txn",
     headers: dict[str, str] | None = None,
-    **constants: str,
+    **constants: Any,
 ) -> tuple[str, ...]:
     """Land one file; return the problems."""
     source = contracts.load()[table].source
@@ -110,7 +110,7 @@ def test_two_amounts_in_another_unit_and_under_names_of_the_manifest(settings: S
     assert "announces another unit than CNY" in problems[0]
     header = "借方金额(万元),收进,余额,交易日期"
     content = in_format("csv", rows, header)
-    again = {"delivery_id": "d-2", "source": "bank", "table": "bank_txn"}
+    again: dict[str, Any] = {"delivery_id": "d-2", "source": "bank", "table": "bank_txn"}
     entry = {"constants": BANK, "headers": {"收进": "amount_in"}}
     deliver(settings, {"a.csv": content}, entry=entry, **again)
     assert nightly.land(settings, "bank", AS_OF).problems == problems
@@ -342,8 +342,9 @@ def matched(
          ",booked_day,booked_clock,amount,dc,balance"),
         ("booked_day,booked_clock,amount,dc,balance", "booked_day,booked_clock,amount,dc,balance"),
         ("流水号,银行流水号,交易时间,发生额,借贷标志,余额", "txn_no,,booked_at,amount,dc,balance"),
-        ("柜员流水号,银行流水号,交易时间,发生额,借贷标志,余额",
-         ",txn_no,booked_at,amount,dc,balance"),
+        ("日志号,核心流水号,交易时间,发生额,借贷标志,余额", ",txn_no,booked_at,amount,dc,balance"),
+        ("对方单位,对方户名,交易时间,发生额,借贷标志,余额,本次余额",
+         ",cp_name,booked_at,amount,dc,balance"),
         # An amount with its direction is complete; a pair of amounts needs neither of them.
         ("交易时间,发生额,借贷标志,借方金额,贷方金额,余额", "booked_at,amount,dc,,,balance"),
         ("交易时间,发生额,借方金额,贷方金额,余额", "booked_at,,amount_out,amount_in,balance"),
@@ -370,7 +371,7 @@ def test_which_columns_count(header: str, names: str) -> None:
         ("booked_at,交易时间,发生额,借贷标志,余额",
          "which one is booked_day and which one is booked_clock"),
         ("booked_clock,发生额,借贷标志,余额", "lacks the required column booked_at"),
-        ("柜员流水号,柜员流水号,交易时间,发生额,借贷标志,余额",
+        ("银行流水号,银行流水号,交易时间,发生额,借贷标志,余额",
          "two columns of the file are both txn_no"),
     ],
 )  # fmt: skip
@@ -395,6 +396,29 @@ def test_a_manifest_cannot_tear_a_pair_of_amounts_apart() -> None:
     alone = matched("交易时间,转出金额,余额", names=names, dc="借")
     assert alone.composed == ()
     assert alone.positions["amount"] == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "filled"),
+    [
+        ("交易时间,发生额,借贷标志,余额,摘要", {0, 1, 2, 3}),
+        ("交易时间,借方金额,贷方金额,余额,摘要", {0, 3}),
+        ("交易日期,交易时间,交易金额,余额,摘要", {0, 2, 3}),
+    ],
+)
+def test_which_cells_every_row_has(header: str, filled: set[int]) -> None:
+    assert matched(header).filled == filled
+
+
+def test_how_many_headers_of_the_contract_a_line_has() -> None:
+    file = DeliveredFile(
+        name="a.csv", table="bank_txn", format="csv", sha256="0" * 64, rows=1,
+        headers={"付出": "amount_out"},
+    )  # fmt: skip
+    contract = contracts.load()["bank_txn"]
+    line = ["交易明细", "付出", "贷方金额(万元)", "交易日期[ Transaction Date ]", "银行流水号", ""]
+    assert headers.count_known(file, contract, line) == 4
+    assert headers.count_known(file, contract, ["[HISTORYDETAIL]"]) == 0
 
 
 def test_a_file_in_the_usual_shape_is_read_as_ever() -> None:
