@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -110,6 +110,7 @@ def normalise_text(text: str) -> str:
     return "".join(c for c in folded if c not in "\u200b\u200c\u200d\ufeff").strip()
 
 
+@lru_cache(maxsize=16_384)
 def normalise_header(text: str) -> str:
     """Return a header as it is compared: the same without any space, as in 日 志 号."""
     return "".join(normalise_text(text).split())
@@ -187,8 +188,6 @@ def _column(entry: dict[str, Any]) -> Column:
     own = _custom(entry)
     name = entry["name"]
     factors = own.get("scaledHeaders", {}).items()
-    values = {normalise_text(text): value for text, value in own.get("values", {}).items()}
-    values |= {value: value for value in values.values()}
     other = alternatives.read(own)
     column = Column(
         name=name,
@@ -202,7 +201,7 @@ def _column(entry: dict[str, Any]) -> Column:
         personal=own["personalInformation"],
         mask=own["mask"],
         unit=own.get("unit"),
-        values=MappingProxyType(values),
+        values=MappingProxyType(_values(own.get("values", {}))),
         bound=_bound(entry.get("logicalTypeOptions", {})),
         alternatives=other,
     )
@@ -219,6 +218,14 @@ def _headers(usual: str, own: dict[str, Any], other: Alternatives) -> tuple[str,
     apart = (*pair.day.headers, *pair.clock.headers) if pair else ()
     listed = own.get("headers", [])
     return (usual, *listed, *(header for header in apart if header != usual))
+
+
+def _values(declared: Mapping[str, str]) -> dict[str, str]:
+    """Return each text with its value, values in the order of the file: a row tries one by one."""
+    texts: dict[str, list[str]] = {}
+    for text, value in declared.items():
+        texts.setdefault(value, []).append(normalise_text(text))
+    return {text: value for value, found in texts.items() for text in (*found, value)}
 
 
 def _kind(entry: dict[str, Any], own: dict[str, Any]) -> str:

@@ -90,7 +90,7 @@ def _sources(file: DeliveredFile, contract: Contract, header: Sequence[str]) -> 
     mapped = {normalise_header(text): name for text, name in file.headers.items()}
     texts = [normalise_header(text) for text in header]
     texts = [t if t in known or t in mapped else _GLOSS.sub("", t) for t in texts]
-    kept = _whole_pairs(contract, texts)
+    kept = _whole_pairs(contract, texts) if mapped else ()
     sources: Sources = {}
     for position, text in enumerate(texts):
         told = None if (text, mapped.get(text)) in kept else mapped.get(text)
