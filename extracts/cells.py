@@ -12,7 +12,7 @@ from extracts.inspection import Layout
 from extracts.sql import ident, literal
 
 _STRING_TYPES = ("string", "large_string", "string_view")
-_TEXT_KINDS = ("text", "code", "tax_no", "enum")
+_TEXT_KINDS = ("text", "code", "tax_no", "enum", "clock")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from extracts.alternatives import ByDirection, Part
 from extracts.contracts import Bilingual, Column, Contract
 from extracts.manifest import DeliveredFile
 
@@ -97,7 +98,8 @@ def render(contracts: Mapping[str, Contract]) -> str:
         undefined=StrictUndefined,
     )
     environment.filters |= {
-        "fate": fate, "kind": kind, "unit": unit, "choices": choices, "bound": bound,
+        "alternatives": alternatives, "fate": fate, "kind": kind, "unit": unit,
+        "choices": choices, "bound": bound,
     }  # fmt: skip
     return environment.get_template("contracts.html.j2").render(
         sections=sections(contracts),
@@ -143,6 +145,57 @@ def choices(column: Column) -> Mapping[str, Sequence[str]]:
         if text != value:
             texts[value].append(text)
     return texts
+
+
+def alternatives(column: Column) -> Sequence[Bilingual]:
+    """Say what a file may have instead of one column with one of the headers."""
+    other = column.alternatives
+    told = []
+    if other.split:
+        told.append(_two(other.split, "or two columns, one of them filled", "或分两列，只填其一"))
+    if other.chosen:
+        told.append(_two(other.chosen, "or two columns by direction", "或按收支方向分两列"))
+    if other.signed:
+        told.append(Bilingual(
+            f"or without {other.signed.direction} and with a sign: "
+            f"+ is {other.signed.positive}, - is {other.signed.negative}",
+            f"或不带 {other.signed.direction}，以正负号表示方向：正为 {other.signed.positive}，"
+            f"负为 {other.signed.negative}",
+        ))  # fmt: skip
+    if other.day_and_clock:
+        pair = (other.day_and_clock.day, other.day_and_clock.clock)
+        day, clock = (f"{_listed(part)} ({part.name})" for part in pair)
+        told.append(Bilingual(f"or the day in {day} and the time of day in {clock}",
+                              f"或日期在 {day}，时间在 {clock}"))  # fmt: skip
+    if other.side_by_side:
+        over = ", ".join(other.side_by_side.over)
+        told.append(Bilingual(
+            f"or several of these headers side by side, one of them filled; {over} goes first "
+            f"where {other.side_by_side.where}",
+            f"或以上表头并列，每行填其一；{other.side_by_side.where} 时以 {over} 为准",
+        ))  # fmt: skip
+    if other.fallback_headers:
+        texts = ", ".join(other.fallback_headers)
+        told.append(Bilingual(f"in a file with none of these: {texts}", f"均无时取：{texts}"))
+    return told
+
+
+def _two(pair: ByDirection, en: str, zh: str) -> Bilingual:
+    parts = [
+        f"{value} = {_listed(part)}, {'/'.join(units)} ({part.name})" if (units := _units(part))
+        else f"{value} = {_listed(part)} ({part.name})"
+        for value, part in pair.parts.items()
+    ]  # fmt: skip
+    return Bilingual(f"{en}: {'; '.join(parts)}", f"{zh}：{'；'.join(parts)}")
+
+
+def _listed(part: Part) -> str:
+    return ", ".join(part.headers)
+
+
+def _units(part: Part) -> Sequence[str]:
+    """Return the units that may stand behind each header of a part."""
+    return tuple(dict.fromkeys(f"…({text.rpartition('(')[2]}" for text in part.scaled_headers))
 
 
 def formats() -> tuple[str, ...]:

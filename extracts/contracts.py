@@ -5,13 +5,15 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import yaml
 
+from extracts import alternatives
+from extracts.alternatives import Alternatives
 from firmpulse.errors import ContractError
 
 FOLDER = Path(__file__).parent / "contracts"
@@ -58,6 +60,8 @@ class Column:
     bound: str | None
     # Which other party of the row it is about; null where that one is nobody (`extracts.nobody`).
     party: str | None
+    # What a file may have instead of one column with one of the headers.
+    alternatives: Alternatives
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,16 @@ class Contract:
         return {column.name: column for column in self.columns}[name]
 
 
-def normalise_header(text: str) -> str:
-    """Return a header as it is compared: NFKC, no surrounding or zero-width space."""
+def normalise_text(text: str) -> str:
+    """Return the text of an enum as it is compared: NFKC, no surrounding or zero-width space."""
     folded = unicodedata.normalize("NFKC", text)
     return "".join(c for c in folded if c not in "\u200b\u200c\u200d\ufeff").strip()
+
+
+@lru_cache(maxsize=16_384)
+def normalise_header(text: str) -> str:
+    """Return a header as it is compared: the same without any space, as in 日 志 号."""
+    return "".join(normalise_text(text).split())
 
 
 @cache
@@ -147,9 +157,13 @@ def _contract(document: dict[str, Any]) -> Contract:
     own = _custom(table)
     columns = tuple(_column(entry) for entry in table["properties"])
     names = [column.name for column in columns]
-    _reject_repeated(names, "column")
+    parts = [part.name for column in columns for part in column.alternatives.parts]
+    _reject_repeated([*names, *parts], "column")
     _reject_repeated(_all_headers(columns), "header")
     _reject_parties_without_number(columns)
+    directions = {column.name: frozenset(column.values.values()) for column in columns}
+    for column in columns:
+        column.alternatives.check(directions)
     version_order = own.get("versionOrder")
     if version_order is not None and version_order not in names:
         raise ValueError(f"versionOrder names no column: {version_order!r}")
@@ -177,12 +191,11 @@ def _column(entry: dict[str, Any]) -> Column:
     own = _custom(entry)
     name = entry["name"]
     factors = own.get("scaledHeaders", {}).items()
-    values = {normalise_header(text): value for text, value in own.get("values", {}).items()}
-    values |= {value: value for value in values.values()}
+    other = alternatives.read(own)
     column = Column(
         name=name,
         description=entry["description"],
-        headers=(entry["businessName"], *own.get("headers", [])),
+        headers=_headers(entry["businessName"], own, other),
         scaled_headers=MappingProxyType({text: Decimal(str(factor)) for text, factor in factors}),
         kind=_kind(entry, own),
         physical_type=entry["physicalType"],
@@ -191,15 +204,32 @@ def _column(entry: dict[str, Any]) -> Column:
         personal=own["personalInformation"],
         mask=own["mask"],
         unit=own.get("unit"),
-        values=MappingProxyType(values),
+        values=MappingProxyType(_values(own.get("values", {}))),
         bound=_bound(entry.get("logicalTypeOptions", {})),
         party=own.get("party"),
+        alternatives=other,
     )
     if not _MASKS.fullmatch(column.mask):
         raise ValueError(f"{name}: mask {column.mask!r} is none of keep, drop, category, token:…")
     if column.level not in _LEVELS:
         raise ValueError(f"{name}: classification {column.level!r} is none of L1 to L5")
     return column
+
+
+def _headers(usual: str, own: dict[str, Any], other: Alternatives) -> tuple[str, ...]:
+    """Return the headers of a column; one of a day or a time may be there alone."""
+    pair = other.day_and_clock
+    apart = (*pair.day.headers, *pair.clock.headers) if pair else ()
+    listed = own.get("headers", [])
+    return (usual, *listed, *(header for header in apart if header != usual))
+
+
+def _values(declared: Mapping[str, str]) -> dict[str, str]:
+    """Return each text with its value, values in the order of the file: a row tries one by one."""
+    texts: dict[str, list[str]] = {}
+    for text, value in declared.items():
+        texts.setdefault(value, []).append(normalise_text(text))
+    return {text: value for value, found in texts.items() for text in (*found, value)}
 
 
 def _kind(entry: dict[str, Any], own: dict[str, Any]) -> str:
@@ -236,7 +266,11 @@ def _custom(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _all_headers(columns: Iterable[Column]) -> list[str]:
-    return [normalise_header(header) for c in columns for header in (*c.headers, *c.scaled_headers)]
+    return [
+        normalise_header(header)
+        for c in columns
+        for header in (*c.headers, *c.scaled_headers, *c.alternatives.own_headers)
+    ]
 
 
 def _reject_parties_without_number(columns: Iterable[Column]) -> None:

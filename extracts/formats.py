@@ -93,7 +93,7 @@ def is_scalar(kind: pyarrow.DataType) -> bool:
     tests = (
         types.is_string, types.is_large_string, types.is_string_view, types.is_boolean,
         types.is_integer, types.is_floating, types.is_decimal, types.is_date,
-        types.is_timestamp, types.is_null,
+        types.is_timestamp, types.is_time, types.is_null,
     )  # fmt: skip
     return any(test(kind) for test in tests)
 

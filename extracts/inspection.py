@@ -1,6 +1,5 @@
 """First look at a delivered file: is it the promised one, how is it encoded, what is in it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,16 +9,24 @@ from types import MappingProxyType
 import pyarrow
 from pyarrow import types
 
-from extracts import csv_files, csv_lines, encodings, formats, json_lines, workbooks
-from extracts.contracts import Column, Contract, normalise_header
+from extracts import (
+    csv_files,
+    csv_lines,
+    encodings,
+    formats,
+    headers,
+    json_lines,
+    signs,
+    workbooks,
+)  # fmt: skip
+from extracts.compositions import Composed
+from extracts.contracts import Column, Contract
 from extracts.formats import BrokenLine, Readable
 from extracts.manifest import DeliveredFile
 from extracts.table_bounds import Bounds, Skipped, may_hold_total
 from firmpulse import digests
 from firmpulse.errors import DeliveryRefused
 
-# A header that announces a unit, half-width: 金额(万元), 余额(千元), 发生额 单位:万元.
-_OTHER_UNIT = re.compile(r"[十百千万亿]+元|[(:\[/][十百千万亿]+[)\]]?$")
 _LINE_COLUMN = "the delivered line"
 _AS_TEXT = "string"
 
@@ -30,13 +37,16 @@ class Layout:
 
     # What DuckDB reads: csv, or parquet.
     format: str
-    # Contract column to its position in the file.
+    # Name of a cell to its position among `names`.
     positions: Mapping[str, int]
+    # What a row is read from: the contract's columns, and the parts of those that are composed.
+    cells: tuple[Column, ...]
+    composed: tuple[Composed, ...]
     names: tuple[str, ...]
     # Physical type of each name, Parquet only; string where a cell is read by its text.
     types: tuple[str, ...]
     constants: Mapping[str, str]
-    # Contract column to the factor that leads from the header's unit to the contract's.
+    # Name of a cell to the factor that leads from the header's unit to the contract's.
     factors: Mapping[str, Decimal]
     # Position of the column that holds the delivered line, null where the order of rows tells it.
     line_position: int | None
@@ -50,6 +60,7 @@ class Layout:
         return (
             self.format,
             tuple(self.positions.items()),
+            tuple((c.how, *(cell.headers[0] for cell in c.cells)) for c in self.composed),
             self.names,
             self.types,
             tuple(sorted(self.constants.items())),
@@ -137,10 +148,11 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
     if not sheet.stat().st_size:
         raise DeliveryRefused("the sheet is empty")
     header = csv_files.find_header(sheet, bounds, ",", shift=1)
+    match = headers.match(file, contract, header.cells)
     codes = {
-        position
-        for name, position in _positions(file, contract, header.cells).items()
-        if contract.column(name).kind in ("code", "tax_no")
+        match.positions[cell.name]
+        for cell in match.cells
+        if cell.name in match.positions and cell.kind in ("code", "tax_no")
     }
     if codes & numeric:
         workbooks.convert(path, sheet, file.sheet, codes & numeric)
@@ -159,98 +171,37 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
 
 def _bounds(file: DeliveredFile, contract: Contract) -> Bounds:
     """Return what tells the table of a contract from titles and totals."""
-    headers = {
-        normalise_header(text)
-        for column in contract.columns
-        for text in (column.name, *column.headers, *column.scaled_headers)
-    } | {normalise_header(text) for text in file.headers}
-
-    def required(header: tuple[str, ...]) -> frozenset[int]:
-        positions = _positions(file, contract, header)
-        found = (positions.get(column.name) for column in contract.columns if column.required)
-        return frozenset(position for position in found if position is not None)
-
     return Bounds(
-        match=lambda header: _positions(file, contract, header),
-        required=required,
-        known=lambda cells: len(headers & set(map(normalise_header, cells))),
+        match=lambda header: headers.match(file, contract, header),
+        required=lambda header: headers.match(file, contract, header).filled,
+        known=lambda cells: headers.count_known(file, contract, cells),
     )
 
 
 def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layout:
-    positions = _positions(file, contract, readable.header)
+    match = headers.match(file, contract, readable.header)
+    if match.unproven is not None:
+        signs.require(readable, match.positions[match.unproven.name])
     kinds = [_AS_TEXT] * len(readable.types)
-    for name, position in positions.items():
-        if readable.types:
-            kinds[position] = _physical_type(contract.column(name), readable.types[position])
-    factors = {
-        name: factor
-        for name, position in positions.items()
-        if (factor := _factor(contract.column(name), readable.header[position])) != 1
-    }
+    for cell in match.cells if readable.types else ():
+        if cell.name in match.positions:
+            position = match.positions[cell.name]
+            kinds[position] = _physical_type(cell, readable.types[position])
     shift = 1 if readable.has_lines else 0
-    taken = set(positions.values())
+    taken = set(match.positions.values())
     return Layout(
         format="parquet" if readable.types else "csv",
-        positions=MappingProxyType({name: at + shift for name, at in positions.items()}),
+        positions=MappingProxyType({name: at + shift for name, at in match.positions.items()}),
+        cells=match.cells,
+        composed=match.composed,
         names=(_LINE_COLUMN,) * shift + readable.header,
         types=tuple(kinds),
         constants=MappingProxyType(dict(file.constants)),
-        factors=MappingProxyType(factors),
+        factors=MappingProxyType(dict(match.factors)),
         line_position=0 if readable.has_lines else None,
         dropped=tuple(name for at, name in enumerate(readable.header) if at not in taken),
         delimiter=readable.delimiter,
     )
-
-
-def _positions(
-    file: DeliveredFile, contract: Contract, header: tuple[str, ...]
-) -> Mapping[str, int]:
-    """Return where in the file each contract column is.
-
-    Raises:
-        DeliveryRefused: a required column is missing, or one is there twice.
-    """
-    lookup = {
-        normalise_header(text): column.name
-        for column in contract.columns
-        for text in (column.name, *column.headers, *column.scaled_headers)
-    }
-    lookup |= {normalise_header(text): column for text, column in file.headers.items()}
-    known = {column.name for column in contract.columns}
-    if not {*file.headers.values(), *file.constants} <= known:
-        raise DeliveryRefused("the manifest's headers or constants name no contract column")
-    positions: dict[str, int] = {}
-    for position, text in enumerate(header):
-        column = lookup.get(normalise_header(text))
-        if column is not None and column in positions:
-            raise DeliveryRefused(f"two columns of the file are both {column}")
-        if column is not None and column not in file.constants:
-            positions[column] = position
-    for needed in contract.columns:
-        if needed.required and needed.name not in positions and needed.name not in file.constants:
-            raise DeliveryRefused(
-                f"the file lacks the required column {needed.name} ({needed.headers[0]})"
-            )
-    return positions
-
-
-def _factor(column: Column, header: str) -> Decimal:
-    """Return what a value under this header is multiplied with.
-
-    Raises:
-        DeliveryRefused: the header announces a unit that the contract does not know.
-    """
-    text = normalise_header(header)
-    for scaled, factor in column.scaled_headers.items():
-        if normalise_header(scaled) == text:
-            return factor
-    if column.unit is not None and _OTHER_UNIT.search(text):
-        raise DeliveryRefused(
-            f"the header of {column.name} announces another unit than {column.unit} and the "
-            f"contract does not know it; send the column in {column.unit}"
-        )
-    return Decimal(1)
 
 
 def _physical_type(column: Column, found: pyarrow.DataType) -> str:

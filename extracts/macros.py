@@ -26,7 +26,11 @@ _GUARD = r"^(?:=\s*\"([^\"]*)\"|''(.*))$"
 
 _YEAR = "(?:19|20|21)[0-9]{2}"
 _DAY = rf"({_YEAR})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?"
-_CLOCK = r"([0-9]{1,2})[:时]([0-9]{1,2})"
+# Midnight at the end of a day, 24:00, would be read as the next day and perhaps the next month.
+_HOUR = "(?:[01]?[0-9]|2[0-3])"
+_CLOCK = rf"{_HOUR}[:时][0-9]{{1,2}}"
+# The same, taken apart: of a text that is known to match.
+_PARTS = "([0-9]{1,2})[:时]([0-9]{1,2})"
 _SECONDS = r"[:分]([0-9]{1,2}(?:\.[0-9]+)?)秒?"
 _ZONE = r"(?:\+08(?::?00)?)?"
 # Excel's day numbers of the years 1954 to 2119; smaller ones are too easily a count.
@@ -94,17 +98,17 @@ _MACROS = {
         end""",
     "read_timestamp(v)": rf"""
         case
-            when regexp_full_match(v, '{_YEAR}-[0-9]{{2}}-[0-9]{{2}} [0-9:]{{8}}')
+            when regexp_full_match(v, '{_YEAR}-[0-9]{{2}}-[0-9]{{2}} {_HOUR}:[0-9:]{{5}}')
                 then try_cast(v as timestamp)
             when regexp_full_match(v, '{_DAY}')
                 then try_cast(regexp_replace(v, '^{_DAY}$', '\1-\2-\3') as timestamp)
             when regexp_full_match(v, '{_DAY}(?: +|T){_CLOCK}{_SECONDS}{_ZONE}')
                 then try_cast(regexp_replace(
-                    v, '^{_DAY}(?: +|T){_CLOCK}{_SECONDS}{_ZONE}$', '\1-\2-\3 \4:\5:\6'
+                    v, '^{_DAY}(?: +|T){_PARTS}{_SECONDS}{_ZONE}$', '\1-\2-\3 \4:\5:\6'
                 ) as timestamp)
             when regexp_full_match(v, '{_DAY}(?: +|T){_CLOCK}分?{_ZONE}')
                 then try_cast(regexp_replace(
-                    v, '^{_DAY}(?: +|T){_CLOCK}分?{_ZONE}$', '\1-\2-\3 \4:\5:00'
+                    v, '^{_DAY}(?: +|T){_PARTS}分?{_ZONE}$', '\1-\2-\3 \4:\5:00'
                 ) as timestamp)
             when regexp_full_match(v, '{_YEAR}[0-9]{{4}}(?: ?[0-9]{{2}}:?[0-9]{{2}}:?[0-9]{{2}})?')
                 then try_strptime(
@@ -112,6 +116,19 @@ _MACROS = {
             when regexp_full_match(v, '{_SERIAL}(?:\.[0-9]+)?')
                 then timestamp '1899-12-30' + to_seconds(
                     cast(round(cast(v as decimal(38, 10)) * 86400) as bigint))
+        end""",
+    # A time of day; with five digits, one that lost the zero before its hour.
+    "read_clock(v)": rf"""
+        case
+            when regexp_full_match(v, '{_HOUR}[0-5][0-9][0-5][0-9]')
+                then try_cast(regexp_replace(v, '^(.+)(..)(..)$', '\1:\2:\3') as time)
+            when regexp_full_match(v, '{_CLOCK}{_SECONDS}')
+                then try_cast(regexp_replace(v, '^{_PARTS}{_SECONDS}$', '\1:\2:\3') as time)
+            when regexp_full_match(v, '{_CLOCK}分?')
+                then try_cast(regexp_replace(v, '^{_PARTS}分?$', '\1:\2:00') as time)
+            when regexp_full_match(v, '0?\.[0-9]+|0(?:\.0+)?')
+                then time '00:00:00' + to_seconds(
+                    least(86399, cast(round(cast(v as decimal(38, 10)) * 86400) as bigint)))
         end""",
     "read_date(v)": rf"""
         case when regexp_full_match(v, '{_YEAR}-[0-9]{{2}}-[0-9]{{2}}') then try_cast(v as date)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 
-from extracts import cells, nobody
+from extracts import cells, composed_cells, nobody
 from extracts.contracts import Column, Contract
 from extracts.inspection import Inspected, Layout
 from extracts.manifest import Manifest
@@ -117,7 +117,8 @@ def staged(
 
     It computes what a query asks of it, for rows of which the condition `only` is true.
     """
-    columns, layout = contract.columns, rows.layout
+    layout = rows.layout
+    columns = layout.cells
     readable = [column for column in columns if not cells.is_typed(column, layout)]
     raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
@@ -136,19 +137,20 @@ typed as (
     from texts
 ),
 firms as (
-    select *, {literal(manifest.id_scheme + ":")} || ({contract.firm}) as firm from typed
+    select *, {literal(manifest.id_scheme + ":")} || ({contract.firm}) as firm
+    from {_composed(contract, layout)}
 ),
 judged as (
-    select *, {_problem(columns, layout)} + {_COMPUTE_ONCE} as problem
+    select *, {_problem(contract, layout)} + {_COMPUTE_ONCE} as problem
         {nobody.parties(contract, manifest.id_scheme)}
     from firms
 )
-select {", ".join(f"{nobody.kept(c)} as {ident(c.name)}" for c in columns)}, firm,
+select {", ".join(f"{nobody.kept(c)} as {ident(c.name)}" for c in contract.columns)}, firm,
     cast({contract.event_at} as date) as event_at,
     cast({contract.available_at} as date) as available_at,
     {row_key(contract)} as row_key, file_no, line, place,
     -- JSON of column, rule, value_class and record; null for a row without a problem.
-    case when problem > 0 then {_finding(columns, layout)} end as finding
+    case when problem > 0 then {_finding(contract, layout)} end as finding
 from judged
 """  # noqa: S608 — identifiers and literals are quoted, formulas come from our contracts
 
@@ -206,28 +208,47 @@ def row_key(contract: Contract) -> str:
     return f"case when {contract.key_when} then {key} else {whole} end"
 
 
-def _checks(columns: Sequence[Column], layout: Layout) -> list[cells.Check]:
-    found = [check for column in columns for check in cells.checks(column, layout)]
+def _composed(contract: Contract, layout: Layout) -> str:
+    """Return the relation of typed cells, with the columns that some of them give together."""
+    given = [
+        f"{value} as {ident(name)}"
+        for composed in layout.composed
+        for name, value in composed_cells.values(contract, composed).items()
+    ]
+    return f"(select *, {', '.join(given)} from typed)" if given else "typed"  # noqa: S608 — quoted
+
+
+def _checks(contract: Contract, layout: Layout) -> list[cells.Check]:
+    """Return the checks of all columns in the contract's order, then that of the firm."""
+    composed = {found.column: found for found in layout.composed}
+    given = {found.gives for found in layout.composed}
+    found: list[cells.Check] = []
+    for column in contract.columns:
+        if column.name in composed:
+            found += composed_cells.checks(contract, composed[column.name], layout)
+        elif column.name not in given:
+            found += cells.checks(column, layout)
     return [*found, cells.Check("firm", "firm is null", "'required'", "'empty'")]
 
 
-def _problem(columns: Sequence[Column], layout: Layout) -> str:
+def _problem(contract: Contract, layout: Layout) -> str:
     """Return SQL of the ordinal of the first broken check, 0 for a good row."""
     cases = " ".join(
         f"when {check.broken} then {number}"
-        for number, check in enumerate(_checks(columns, layout), 1)
+        for number, check in enumerate(_checks(contract, layout), 1)
     )
     return f"case {cases} else 0 end"
 
 
-def _finding(columns: Sequence[Column], layout: Layout) -> str:
-    numbered = list(enumerate(_checks(columns, layout), 1))
+def _finding(contract: Contract, layout: Layout) -> str:
+    numbered = list(enumerate(_checks(contract, layout), 1))
     name = " ".join(f"when {number} then {literal(c.column)}" for number, c in numbered)
     rule = " ".join(f"when {number} then {c.rule}" for number, c in numbered)
     value_class = " ".join(f"when {number} then {c.value_class}" for number, c in numbered)
     # A party's cell as it would be kept, so that no person's number is in the quarantine either.
     record = ", ".join(
-        f"{literal(c.name)}, {nobody.kept(c) if c.party else cells.raw(c)}" for c in columns
+        f"{literal(composed_cells.label(c, layout))}, {nobody.kept(c) if c.party else cells.raw(c)}"
+        for c in layout.cells
     )
     return (
         f"cast(json_object('column', case problem {name} end, 'rule', case problem {rule} end, "

@@ -61,7 +61,7 @@ def _cells(column: "Column") -> tuple[str, ...]:
 
     return (
         column.name,
-        "、".join((*column.headers, *column.scaled_headers)),
+        _headers(column),
         column.physical_type if column.kind == "decimal" else column.kind,
         column.unit or "",
         "yes" if column.required else "",
@@ -69,6 +69,13 @@ def _cells(column: "Column") -> tuple[str, ...]:
         contract_page.fate(column).en,
         ", ".join(contract_page.choices(column)) or contract_page.bound(column),
     )
+
+
+def _headers(column: "Column") -> str:
+    from extracts import contract_page
+
+    own = "、".join((*column.headers, *column.scaled_headers))
+    return "\n".join((own, *(other.en for other in contract_page.alternatives(column))))
 
 
 @contracts_app.command("page")

@@ -68,6 +68,15 @@ def test_show_tells_headers_and_what_becomes_of_a_column() -> None:
     assert "kept" in amount
 
 
+def test_show_tells_what_may_stand_for_a_column() -> None:
+    shown = " ".join(RUNNER.invoke(contracts_app, ["show", "bank_txn"]).stdout.split())
+    assert "or two columns, one of them filled: OUT = 借方发生额, 借方金额" in shown
+    assert "or without dc and with a sign: + is IN, - is OUT" in shown
+    assert "(booked_clock)" in shown
+    invoice = RUNNER.invoke(contracts_app, ["show", "tax_invoice"]).stdout
+    assert "or several of these headers side by side, one of them filled" in invoice
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -114,8 +123,12 @@ def test_page_tells_everything_about_every_column(html: str) -> None:
         for column in contract.columns:
             told = [column.name, column.description, *column.headers, *column.scaled_headers]
             told += [*column.values, *column.values.values()]
+            other = column.alternatives
+            told += [*other.fallback_headers, *(part.name for part in other.parts)]
+            told += [header for part in other.parts for header in part.headers]
             assert [part for part in told if part not in text] == [], column.name
     assert "换成代号" in page.texts["bank_account"]
+    assert "或不带 dc，以正负号表示方向：正为 IN，负为 OUT" in page.texts["bank_txn"]
     assert "只在加密区短期留存" in page.texts["legend"]
 
 

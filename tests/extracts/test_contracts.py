@@ -133,3 +133,42 @@ def test_a_contradiction_is_named(tmp_path: Path, old: str, new: str, message: s
     with pytest.raises(ContractError, match=r"power_reading\.yml") as caught:
         contracts.read(path)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: amount_in", "name: amount_out", "column 'amount_out' appears twice"),
+        ("name: booked_day", "name: balance", "column 'balance' appears twice"),
+        ("[贷方发生额, 贷方金额", "[借方发生额, 贷方金额", "header '借方发生额' appears twice"),
+        ("fallbackHeaders, value: [起息日期]", "fallbackHeaders, value: [摘要]", "'摘要' appears"),
+        ("[收款人名称, 收款人户名]", "[收款人名称, 对方名称]", "header '对方名称' appears twice"),
+        ("positive: IN", "positive: PLUS", "one for each value of 'dc': OUT, PLUS are not"),
+        (
+            "                IN:\n",
+            "                BACK:\n",
+            "one for each value of 'dc': BACK, OUT",
+        ),
+        ("direction: dc, positive", "direction: side, positive", "each value of 'side'"),
+        ("{name: payee_name, headers", "{name: payee_name, titles", "lacks 'headers'"),
+        ("positive: IN, negative", "plus: IN, negative", "unexpected keyword argument 'plus'"),
+    ],
+)
+def test_a_contradiction_among_shapes_is_named(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    text = (contracts.FOLDER / "bank_txn.yml").read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path = tmp_path / "bank_txn.yml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ContractError, match=r"bank_txn\.yml") as caught:
+        contracts.read(path)
+    assert message in str(caught.value)
+
+
+def test_words_of_another_unit_go_with_each_header_of_two_amounts() -> None:
+    split = contracts.load()["bank_txn"].column("amount").alternatives.split
+    assert split is not None
+    assert list(split.parts) == ["OUT", "IN"]
+    factors = split.parts["OUT"].scaled_headers
+    assert (factors["借方发生额(元)"], factors["借方发生额(万元)"]) == (1, 10_000)
