@@ -105,7 +105,10 @@ def test_a_subtotal_between_rows_goes_to_quarantine(settings: Settings) -> None:
 
 
 def test_a_row_whose_item_is_called_total_lands(settings: Settings) -> None:
-    report = land(settings, [PAYMENT_HEADER, payment(item="合计")], 1)
+    """Even where all its other cells are digits."""
+    header = PAYMENT_HEADER.removesuffix(",税款种类")
+    digits = f"{FIRM},合计,20240101,20240215,20240210,100"
+    report = land(settings, [header, digits], 1, entry={"constants": {"kind": "正税"}})
     assert report.totals == Counts(read=1, landed=1)
 
 
