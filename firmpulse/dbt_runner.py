@@ -17,8 +17,8 @@ DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 _FAILED = {"error", "fail", "runtime error"}
 # Failed nodes that a message names.
 _SHOWN = 3
-# Beginnings of messages that are dbt's own: about columns and counts.
-_OF_DBT = ("Compilation Error", "Got ")
+# Beginnings of messages that are dbt's own: about columns, counts and rows of unit tests.
+_OF_DBT = ("Compilation Error", "Got ", "actual differs from expected")
 # Beginnings that name a node, before the database speaks.
 _NAMING = ("Runtime Error", "Database Error", "Dependency Error", "Parsing Error")
 _KIND = re.compile(r"[A-Z][A-Za-z ]+ Error(?=:)")
@@ -229,7 +229,7 @@ def _said(message: str) -> str:
     """
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     if not lines or lines[0].startswith(_OF_DBT):
-        return " ".join(lines)
+        return message.strip()
     kind = next((k for line in lines if (k := _KIND.match(line)) and line != lines[0]), None)
     if kind is None:
         return lines[0] if lines[0].startswith(_NAMING) else "its text is in dbt's log"
