@@ -14,10 +14,11 @@ from firmpulse.errors import BuildFailed, FirmpulseError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+_FAILED = {"error", "fail", "runtime error"}
 # Failed nodes that a message names.
 _SHOWN = 3
-# Beginnings of messages that are dbt's own: about columns and counts.
-_OF_DBT = ("Compilation Error", "Got ", "Database Error in model contract", "OK ", "SELECT ")
+# Beginnings of messages that are dbt's own: about columns, counts and rows of unit tests.
+_OF_DBT = ("Compilation Error", "Got ", "actual differs from expected")
 # Beginnings that name a node, before the database speaks.
 _NAMING = ("Runtime Error", "Database Error", "Dependency Error", "Parsing Error")
 _KIND = re.compile(r"[A-Z][A-Za-z ]+ Error(?=:)")
@@ -200,11 +201,16 @@ def _manifest(settings: Settings) -> Any:
 
 def _nodes(result: Any) -> tuple[NodeOutcome, ...]:
     nodes = tuple(
-        NodeOutcome(r.node.name, str(r.status), r.execution_time, _said(r.message or ""))
+        NodeOutcome(
+            r.node.name,
+            str(r.status),
+            r.execution_time,
+            _said(r.message or "") if str(r.status) in _FAILED else r.message or "",
+        )
         for r in result.results
     )
-    failed = [n for n in nodes if n.status in {"error", "fail", "runtime error"}]
-    if any(warehouse.is_damage(r.message) for r in result.results):
+    failed = [n for n in nodes if n.status in _FAILED]
+    if any(warehouse.is_damage(r.message) for r in result.results if str(r.status) in _FAILED):
         raise warehouse.damaged("a page of the vault or of the warehouse")
     if failed:
         shown = "".join(f"\n  - {n.name}: {n.message}" for n in failed[:_SHOWN])
@@ -223,7 +229,7 @@ def _said(message: str) -> str:
     """
     lines = [line.strip() for line in message.strip().splitlines() if line.strip()]
     if not lines or lines[0].startswith(_OF_DBT):
-        return " ".join(lines)
+        return message.strip()
     kind = next((k for line in lines if (k := _KIND.match(line)) and line != lines[0]), None)
     if kind is None:
         return lines[0] if lines[0].startswith(_NAMING) else "its text is in dbt's log"
