@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from consent.ledger import Ledger
-from features import registry
+from features import coverage, registry
 from firmpulse import bundle, tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
@@ -121,6 +121,9 @@ def test_reasons_add_up_to_catboost_shap(trained: Trained, report: ScoringReport
     stretch = model.bundle.calibration.rise(float(shap[-1]), raw)[0]
     sums: dict[str, float] = {}
     for name, value in zip(names, shap, strict=False):
+        # What is not observed is no reason, and how much is observed is none either.
+        if firm[name].item() is None or name in coverage.ABOUT_THE_DATA:
+            continue
         code = f"{known[name].source}.{known[name].dimension.replace(' ', '_')}"
         sums[code] = sums.get(code, 0.0) + value * stretch
     expected = sorted(((v, k) for k, v in sums.items() if v > 0), reverse=True)[:4]
