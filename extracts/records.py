@@ -29,6 +29,10 @@ class TableReport:
     rows_in_refused_files: int
     # Number of landed or repeated rows per warning of the contract.
     warnings: Mapping[str, int] = field(default_factory=dict)
+    # Rows whose key another row of the delivery has too, with other content; and a sentence for
+    # the operator if they are too many.
+    rows_sharing_key: int = 0
+    warning: str | None = None
     # Refused when none of the table's files was taken.
     status: str = LANDED
 
@@ -96,7 +100,7 @@ class LandingReport:
         return tuple(problem for delivery in self.deliveries for problem in delivery.problems)
 
 
-_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 20)})"  # noqa: S608 — question marks
+_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 22)})"  # noqa: S608 — question marks
 
 
 def record_landed(
@@ -111,7 +115,7 @@ def record_landed(
         row = _row(ref, delivery_seq, as_of, table)
         connection.execute(
             _INSERT.format(database="vault"),
-            [*row, table.status, _refusal(table), datetime.now(UTC)],
+            [*row, table.status, _refusal(table), table.warning, datetime.now(UTC)],
         )
         for file in table.refused_files:
             connection.execute(
@@ -130,7 +134,7 @@ def record_refused(
     forget_refusal(connection, ref, as_of)
     connection.execute(
         _INSERT.format(database="warehouse"),
-        [*_row(ref, None, as_of, whole), REFUSED, reason, datetime.now(UTC)],
+        [*_row(ref, None, as_of, whole), REFUSED, reason, None, datetime.now(UTC)],
     )
     connection.execute("commit")
     return DeliveryReport(delivery_id=ref.delivery_id, status=REFUSED, refusal=reason)
@@ -186,6 +190,7 @@ def _row(
         counts.duplicate,
         counts.refused_by_gate,
         counts.quarantined,
+        table.rows_sharing_key,
         table.columns_dropped,
     ]
 

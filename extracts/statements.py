@@ -177,11 +177,21 @@ def _parts(columns: Sequence[Column]) -> list[str]:
 
 def row_key(contract: Contract) -> str:
     """Return SQL of the digest of the natural key; of the whole row where it has none."""
-    parts = ", ".join(_parts([contract.column(name) for name in contract.key]))
-    key = f"md5_number(concat_ws({_SEPARATOR}, firm, {parts}))"
+    key = f"md5_number(concat_ws({_SEPARATOR}, {', '.join(_key_parts(contract))}))"
     if contract.key_when is None:
         return key
     return f"case when {contract.key_when} then {key} else {row_hash(contract)} end"
+
+
+def booking_key(contract: Contract) -> str:
+    """Return SQL of the digest that tells bookings under one natural key apart."""
+    apart = _parts([contract.column(name) for name in contract.key_trust.apart])
+    return f"md5_number(concat_ws({_SEPARATOR}, {', '.join([*_key_parts(contract), *apart])}))"
+
+
+def _key_parts(contract: Contract) -> list[str]:
+    within = [f"cast({contract.key_within} as varchar)"] if contract.key_within else []
+    return ["firm", *_parts([contract.column(name) for name in contract.key]), *within]
 
 
 def _checks(columns: Sequence[Column], layout: Layout) -> list[cells.Check]:
