@@ -92,6 +92,7 @@ def look(settings: Settings, on: date) -> Status:
             ages = tuple(arrivals.ages(connection, on, _freshness(settings)))
             volumes = tuple(arrivals.unusual(connection, day))
             found += [*_verdicts(connection), *_refused(connection, settings)]
+            found += _warned(connection, day)
             found += _drift(connection, day)
             found += _health(connection)
             scored, levels = _published_counts(connection, published)
@@ -196,6 +197,22 @@ def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Itera
                 WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
                 f"firmpulse query \"from data_quality where delivery_id = '{delivery}'\"",
             )  # fmt: skip
+
+
+def _warned(connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Finding]:
+    """Tell what landed in the week before and is worth a look all the same."""
+    if not has_table(connection, "ops.deliveries"):
+        return
+    rows = connection.execute(
+        "select distinct source, delivery_id, table_name, warning from warehouse.ops.deliveries "
+        "where warning is not null and as_of > ? order by all",
+        [day - timedelta(days=7)],
+    ).fetchall()
+    for source, delivery, table, warning in rows:
+        yield Finding(
+            WARNING, "deliveries", f"{source}/{delivery}, {table}: {warning}",
+            f"firmpulse query \"from data_quality where delivery_id = '{delivery}'\"",
+        )  # fmt: skip
 
 
 def _withdrawn(settings: Settings, on: date) -> Iterator[Finding]:

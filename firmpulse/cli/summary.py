@@ -31,6 +31,12 @@ _REFUSALS = """
     where as_of = ? and status = 'refused'
     order by source
 """
+_WARNINGS = """
+    select source, delivery_id, table_name, warning
+    from warehouse.ops.deliveries
+    where as_of = ? and warning is not null
+    order by all
+"""
 _SCORES = """
     select count(*), count(distinct grade), min(score), median(score), max(score)
     from warehouse.scoring.scores
@@ -54,6 +60,7 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
     with warehouse.connect(settings) as connection:
         rows = connection.execute(_ROWS, [as_of]).fetchall()
         refusals = connection.execute(_REFUSALS, [as_of]).fetchall()
+        warnings = connection.execute(_WARNINGS, [as_of]).fetchall()
     table = Table(title=f"Rows delivered for {as_of}")
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column == "source" else "right")
@@ -62,6 +69,8 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
     console.print(table)
     for source, delivery, reason in refusals:
         console.print(f"[yellow]refused[/] {escape(f'{source} {delivery}: {reason}')}")
+    for source, delivery, name, reason in warnings:
+        console.print(f"[yellow]warning[/] {escape(f'{source} {delivery}, {name}: {reason}')}")
 
 
 def show_scores(settings: Settings, as_of: date, console: Console) -> None:
