@@ -75,7 +75,7 @@ def note(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
 
 def rename(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
     """Give the waiting rows of shared keys their booking key in place of the natural one."""
-    connection.execute(f"""
+    connection.execute("""
         update echoes set row_key = k.booking_key from known_keys as k
         where echoes.row_key = k.row_key and k.row_key in (select row_key from shared_keys)
     """)
@@ -102,7 +102,8 @@ def drop_echoes(connection: duckdb.DuckDBPyConnection, contract: Contract, place
         inner join known_keys as k on s.row_key = k.row_key and s.row_hash = k.row_hash
     """)  # noqa: S608 — quoted identifiers
     connection.execute("""
-        delete from contested where (row_key, row_hash) in (select (row_key, row_hash) from known_keys)
+        delete from contested
+        where (row_key, row_hash) in (select (row_key, row_hash) from known_keys)
     """)
 
 

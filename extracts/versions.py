@@ -18,7 +18,7 @@ in the vault whose key came again join them, keys that are none are told apart
 
 import duckdb
 
-from extracts import shared_keys, statements, version_statements
+from extracts import shared_keys, version_statements
 from extracts.contracts import Contract
 from extracts.sql import ident, literal
 from extracts.staging import ROWS
@@ -122,9 +122,7 @@ def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, plac
     return bool(has)
 
 
-def _note_repeated(
-    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
-) -> None:
+def _note_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
     """Keep which newest versions this delivery repeats."""
     connection.execute(f"""
         insert into vault.ops.repeated

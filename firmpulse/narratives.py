@@ -112,8 +112,11 @@ def _problems(narratives: Narratives) -> Iterable[str]:
     if UNKNOWN not in narratives.categories:
         yield f"there is no category {UNKNOWN}"
     for word in narratives.lexicon():
-        if normalised(word) != word or len(word) < 2:
-            yield f"{word!r} can never be a word of a text; write {normalised(word)!r}"
+        if normalised(word) != word or " " in word or len(word) < 2:
+            yield (
+                f"{word!r} can never be a word of a text: a word has two letters or more, "
+                "half-width and lower case, without blanks, digits and signs"
+            )
 
 
 def normalised(text: str) -> str:

@@ -320,7 +320,7 @@ NARRATIVES = Table(
         "provider": ("varchar", "Bank that delivered; sim- stands for simulated firms"),
         "month": ("date", "First day of the month of booking"),
         "booking_count": ("bigint", "Bookings delivered, corrections included"),
-        "unknown_count": ("bigint", "Those whose summary and purpose no rule of narratives.yml knows"),
+        "unknown_count": ("bigint", "Those whose text no rule of narratives.yml knows"),
         "unknown_share": ("double", "Share of bookings that are not recognised, 0 to 1"),
         "unknown_amount_share": (
             "double",
@@ -378,4 +378,6 @@ MODEL_HEALTH = Table(
 # Tables whose rows of a night are published once its scores were checked.
 CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS, OVERRIDES)
 WRITTEN_BY_SCORING = (*CHECKED, MODEL_VERSIONS, MARKS, WARNING_CLEARANCES)
-PUBLISHED = (*CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DATA_QUALITY, NARRATIVES, RUN_STEPS)
+PUBLISHED = (
+    *CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DATA_QUALITY, NARRATIVES, RUN_STEPS,
+)  # fmt: skip

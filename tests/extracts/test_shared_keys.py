@@ -108,7 +108,8 @@ def test_a_number_that_proves_shared_later_keeps_what_landed_before(
     assert hand_over(bank, 2, both) == Counts(read=2, landed=1, duplicate=1)
     assert hand_over(bank, 3, both) == Counts(read=2, duplicate=2)
     assert hand_over(bank, 4, both[:1]) == Counts(read=1, duplicate=1)
-    found = query(bank, "select count(distinct row_id), max(record_version) from vault.raw.bank_txn")
+    counted = "select count(distinct row_id), max(record_version) from vault.raw.bank_txn"
+    found = query(bank, counted)
     assert found == [(1 if purged else 2, 1)]
 
 

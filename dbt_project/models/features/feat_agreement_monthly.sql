@@ -34,17 +34,21 @@ bank_months as (
 ),
 
 -- A month of receipts that are not known is no fall.
+clouded as (
+
+    select
+        firm_id,
+        as_of
+    from bank_months
+    where not is_known
+
+),
+
 known_bank_months as (
 
     select bank_months.*
     from bank_months
-    anti join (
-        select
-            firm_id,
-            as_of
-        from bank_months
-        where not is_known
-    ) as clouded using (firm_id, as_of)
+    anti join clouded using (firm_id, as_of)
 
 ),
 

@@ -57,10 +57,12 @@ windows as (
         {{ is_known_flow('sum(unknown_in_cny)', 'sum(turnover_in_cny)') }} as is_in_known,
         {{ is_known_flow('sum(unknown_out_cny)', 'sum(turnover_out_cny)') }} as is_out_known,
         -- A month against others: each has to be known.
-        min(case when {{ is_known_flow('unknown_in_cny', 'turnover_in_cny') }} then 1 else 0 end) = 1
-            as are_ins_known,
-        min(case when {{ is_known_flow('unknown_out_cny', 'turnover_out_cny') }} then 1 else 0 end) = 1
-            as are_outs_known
+        count(*) filter (
+            where not {{ is_known_flow('unknown_in_cny', 'turnover_in_cny') }}
+        ) = 0 as are_ins_known,
+        count(*) filter (
+            where not {{ is_known_flow('unknown_out_cny', 'turnover_out_cny') }}
+        ) = 0 as are_outs_known
     from months
     group by firm_id, as_of
 
