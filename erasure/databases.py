@@ -177,6 +177,11 @@ def _erase_table(
         f"(select t.row_key from {name} as t, going where {condition})",
         {"table": table},
     )
+    connection.execute(
+        f"delete from vault.ops.shared_keys as t using going where t.table_name = $table "  # noqa: S608 - our own SQL
+        f"and {condition}",
+        {"table": table},
+    )
     tally.count_and_delete(connection, on, name, condition)
 
 

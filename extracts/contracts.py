@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from extracts import alternatives
+from extracts import alternatives, key_trust
 from extracts.alternatives import Alternatives
+from extracts.key_trust import KeyTrust
 from firmpulse.errors import ContractError
 
 FOLDER = Path(__file__).parent / "contracts"
@@ -96,6 +97,9 @@ class Contract:
     grant_required: bool
     # SQL condition under which the natural key is a key; otherwise the whole row is.
     key_when: str | None
+    # SQL of what the provider counts the key anew for, such as a day; a part of the key.
+    key_within: str | None
+    key_trust: KeyTrust
     # Column that orders the versions of one key.
     version_order: str | None
     # Name to SQL condition of rows that land and are counted as remarkable.
@@ -182,6 +186,8 @@ def _contract(document: dict[str, Any]) -> Contract:
         windowed=own["windowed"],
         grant_required=own["grantRequired"],
         key_when=own.get("keyWhen"),
+        key_within=own.get("keyWithin"),
+        key_trust=key_trust.read(own["keyRepeats"], names),
         version_order=version_order,
         warnings=MappingProxyType(own.get("warnings", {})),
     )

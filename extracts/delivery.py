@@ -7,7 +7,7 @@ from datetime import date
 
 import duckdb
 
-from extracts import chunks, gate, landing, staging, vault, versions
+from extracts import chunks, gate, key_trust, landing, staging, vault, versions
 from extracts.chunks import Chunk, Delivered
 from extracts.contracts import Contract
 from extracts.landing import Verdicts
@@ -131,7 +131,7 @@ class _Landing:
             counted += staged.counted_lines
             verdicts = verdicts.plus(stored)
             place = replace(place, last_row_id=place.last_row_id + staged.size)
-        counts = landing.finish(connection, contract, place, verdicts)
+        counts, sharing = landing.finish(connection, contract, place, verdicts)
         numbers = {file.number for file in refused}
         report = TableReport(
             table=contract.table,
@@ -142,6 +142,10 @@ class _Landing:
             rows_in_refused_files=sum(table.rows[number] for number in numbers),
             warnings=_warnings(connection, contract, place),
             skipped=table.skipped(numbers),
+            rows_sharing_key=sharing,
+            warning=key_trust.warning(
+                contract.key_trust, " + ".join(contract.key), sharing, counts.read
+            ),
             status=LANDED if set(table.rows) - numbers else REFUSED,
             off_standard=_off_standard(connection, contract, place),
         )

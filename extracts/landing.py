@@ -71,11 +71,15 @@ def store(
 
 def finish(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, verdicts: Verdicts
-) -> Counts:
-    """Store what the last chunk of a table decides; return what became of all its rows."""
+) -> tuple[Counts, int]:
+    """Store what the last chunk of a table decides.
+
+    Returns:
+        What became of all its rows, and how many share their key with another row that differs.
+    """
     connection.execute("begin")
     try:
-        versions.finish(connection, contract, place)
+        sharing = versions.finish(connection, contract, place)
         connection.execute("commit")
     except BaseException:
         connection.execute("rollback")
@@ -85,7 +89,7 @@ def finish(
         f"from vault.raw.{ident(contract.table)} where delivery_seq = $seq",
         {"seq": place.delivery_seq},
     ).fetchall()[0]
-    return Counts(
+    counts = Counts(
         read=verdicts.good + verdicts.refused + verdicts.quarantined,
         landed=landed,
         restated=restated,
@@ -93,6 +97,7 @@ def finish(
         refused_by_gate=verdicts.refused,
         quarantined=verdicts.quarantined,
     )
+    return counts, sharing
 
 
 def _count_others(connection: duckdb.DuckDBPyConnection) -> Verdicts:

@@ -116,11 +116,14 @@ def _purge(connection: duckdb.DuckDBPyConnection, contract: Contract, due: Seque
     """Move the newest version of each key into `vault.known`; delete the rows."""
     raw, known = (f"vault.{schema}.{ident(contract.table)}" for schema in ("raw", "known"))
     order = ident(contract.version_order) if contract.version_order else "null"
+    booking = ""
+    if contract.key_trust.apart:
+        booking = f"arg_max({statements.booking_key(contract)}, record_version) as booking_key,"
     connection.execute(
         f"""
         create or replace temp table leaving as
         select any_value(firm) as firm, row_key,
-            arg_max({statements.row_hash(contract)}, record_version) as row_hash,
+            arg_max({statements.row_hash(contract)}, record_version) as row_hash, {booking}
             any_value(row_id) as row_id, max(record_version) as record_version,
             max(available_at) as available_at, arg_max({order}, record_version) as version_order,
             arg_max(delivery_seq, record_version) as delivery_seq

@@ -34,6 +34,10 @@ class TableReport:
     warnings: Mapping[str, int] = field(default_factory=dict)
     # Number and name of a file to the lines of it that are titles or totals.
     skipped: Mapping[tuple[int, str], Skipped] = field(default_factory=dict)
+    # Rows whose key another row of the delivery has too, with other content; and a sentence for
+    # the operator if they are too many.
+    rows_sharing_key: int = 0
+    warning: str | None = None
     # Refused when none of the table's files was taken.
     status: str = LANDED
     # Quarantined rows whose firm's code a person could accept.
@@ -124,7 +128,7 @@ class LandingReport:
         return tuple(note for delivery in self.deliveries for note in delivery.notes)
 
 
-_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 21)})"  # noqa: S608 — question marks
+_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 23)})"  # noqa: S608 — question marks
 
 # Records of the vault that the warehouse repeats.
 _BY_SEQ = ("deliveries", "delivery_problems")
@@ -142,7 +146,7 @@ def record_landed(
         row = _row(ref, delivery_seq, as_of, table)
         connection.execute(
             _INSERT.format(database="vault"),
-            [*row, table.status, _refusal(table), datetime.now(UTC), _notes(table)],
+            [*row, table.status, _refusal(table), table.warning, datetime.now(UTC), _notes(table)],
         )
         for file in table.refused_files:
             connection.execute(
@@ -166,7 +170,7 @@ def record_refused(
     forget_refusal(connection, ref, as_of)
     connection.execute(
         _INSERT.format(database="warehouse"),
-        [*_row(ref, None, as_of, whole), REFUSED, reason, datetime.now(UTC), None],
+        [*_row(ref, None, as_of, whole), REFUSED, reason, None, datetime.now(UTC), None],
     )
     problem_records.record_whole(connection, ref, as_of, reason)
     connection.execute("commit")
@@ -225,6 +229,7 @@ def _row(
         counts.duplicate,
         counts.refused_by_gate,
         counts.quarantined,
+        table.rows_sharing_key,
         table.columns_dropped,
     ]
 

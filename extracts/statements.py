@@ -186,26 +186,40 @@ def row_hash(contract: Contract) -> str:
     return _digest(contract.columns, lambda column: ident(column.name))
 
 
-def _digest(columns: Sequence[Column], cell: Callable[[Column], str]) -> str:
-    """Return SQL of the digest of the columns' texts.
+def _digest(
+    columns: Sequence[Column], cell: Callable[[Column], str], within: str | None = None
+) -> str:
+    """Return SQL of the digest of the columns' texts, and of what the key is counted within.
 
     A row that lacks a required one is stored nowhere; one whose other party is nobody, is.
     """
     texts = ((column, f"cast({cell(column)} as varchar)") for column in columns)
-    parts = (
+    parts = [
         text if column.required and not column.party else f"coalesce({text}, '')"
         for column, text in texts
-    )
+    ]
+    parts += [f"cast({within} as varchar)"] if within else []
     return f"md5_number(concat_ws({_SEPARATOR}, firm, {', '.join(parts)}))"
 
 
 def row_key(contract: Contract) -> str:
     """Return SQL of the digest of the natural key; of the whole row where it has none."""
-    key = _digest([contract.column(name) for name in contract.key], nobody.key_part)
+    key = _digest(_natural(contract), nobody.key_part, contract.key_within)
     if contract.key_when is None:
         return key
     whole = _digest(contract.columns, nobody.key_part)
     return f"case when {contract.key_when} then {key} else {whole} end"
+
+
+def booking_key(contract: Contract) -> str:
+    """Return SQL of the digest that tells bookings under one natural key apart."""
+    apart = [contract.column(name) for name in contract.key_trust.apart]
+    columns = [*_natural(contract), *apart]
+    return _digest(columns, lambda column: ident(column.name), contract.key_within)
+
+
+def _natural(contract: Contract) -> list[Column]:
+    return [contract.column(name) for name in contract.key]
 
 
 def _composed(contract: Contract, layout: Layout) -> str:

@@ -31,9 +31,13 @@ create table if not exists {database}.ops.deliveries (
     rows_duplicate bigint not null,
     rows_refused_by_gate bigint not null,
     rows_quarantined bigint not null,
+    -- Rows read whose key another row of the delivery has too, with other content.
+    rows_sharing_key bigint not null,
     columns_dropped integer not null,
     status varchar not null,
     refusal varchar,
+    -- What is worth a look although the rows landed.
+    warning varchar,
     landed_at timestamptz not null,
     -- Which lines of which file, by its ordinal, are titles or totals and no rows.
     notes varchar
@@ -85,6 +89,15 @@ _VAULT = (
     )
     """,
     """
+    -- Natural keys under which a delivery brought different bookings; see `extracts.shared_keys`.
+    create table if not exists vault.ops.shared_keys (
+        table_name varchar not null,
+        firm varchar not null,
+        row_key uhugeint not null,
+        delivery_seq bigint not null
+    )
+    """,
+    """
     create table if not exists vault.ops.files (
         delivery_seq bigint not null,
         file_no integer not null,
@@ -96,8 +109,8 @@ _VAULT = (
 
 # Tables beside the raw ones that a landing writes before `ops.landed`.
 _BY_DELIVERY = (
-    "ops.quarantine", "ops.refused_files", "ops.repeated", "ops.files", "ops.deliveries",
-    "ops.delivery_problems",
+    "ops.quarantine", "ops.refused_files", "ops.repeated", "ops.shared_keys", "ops.files",
+    "ops.deliveries", "ops.delivery_problems",
 )  # fmt: skip
 
 
@@ -163,11 +176,13 @@ def known_table(contract: Contract) -> str:
     """Return the DDL of what is kept of purged raw rows: the newest version of each natural key."""
     order = contract.version_order
     order_type = contract.column(order).physical_type if order else "integer"
+    booking = "booking_key uhugeint not null," if contract.key_trust.apart else ""
     return f"""
 create table if not exists vault.known.{ident(contract.table)} (
     firm varchar not null,
     row_key uhugeint not null,
     row_hash uhugeint not null,
+    {booking}
     row_id bigint not null,
     record_version integer not null,
     available_at date not null,

@@ -7,7 +7,7 @@ from extracts.contracts import Contract
 from extracts.gate import verdict
 from extracts.sql import ident, idents
 from extracts.staging import PICKED, PICKED_ROWS, ROWS
-from extracts.statements import as_date, row_hash
+from extracts.statements import as_date, booking_key, row_hash
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,53 @@ select {idents((c.name for c in contract.columns), "s.")}, s.firm,
 from {ROWS} as s {join}
 where {good} {new}
 """  # noqa: S608 — quoted identifiers, integers and our own SQL
+
+
+def find_known(contract: Contract, place: Place, keys: str) -> str:
+    """Return the statement that makes a table of the newest known version of each of `keys`."""
+    order = ident(contract.version_order) if contract.version_order else "null::integer"
+    columns = "row_key as stored_key, row_id, record_version, available_at, delivery_seq"
+    made, kept, steps = "", "", f"newest as ({_newest('seen', 'stored_key')})"
+    if contract.key_trust.apart:
+        keys += " union all select row_key from shared_keys"
+        made, kept = f", {booking_key(contract)} as booking_key", ", booking_key"
+        shared = "stored_key in (select row_key from shared_keys)"
+        actual = f"case when {shared} then booking_key else stored_key end"
+        steps = (
+            f"stored as ({_newest('seen', 'stored_key', 'booking_key')}), "
+            f"newest as ({_newest('stored', actual, 'booking_key')})"
+        )
+    table = ident(contract.table)
+    return f"""
+create or replace temp table known_keys as
+with later as (
+    select distinct delivery_seq from vault.ops.deliveries where delivered_at > $delivered_at
+),
+seen as (
+    select {columns}, {order} as version_order, {row_hash(contract)} as row_hash{made}
+    from vault.raw.{table} where delivery_seq < $seq and row_key in ({keys})
+    union all by name
+    select {columns}, version_order, row_hash{kept}
+    from vault.known.{table} where row_key in ({keys})
+),
+{steps}
+select * replace (greatest(available_at, $delivered_on) as available_at),
+    delivery_seq in (from later) or (stored_key, record_version) in (
+        select (row_key, record_version) from vault.ops.repeated
+        where table_name = $table and delivery_seq in (from later)
+    ) as is_later
+from newest
+"""  # noqa: S608 — quoted identifiers and our own SQL
+
+
+def _newest(relation: str, key: str, *more: str) -> str:
+    names = ("stored_key", "row_hash", "version_order", "delivery_seq", *more)
+    picked = ", ".join(f"arg_max({name}, record_version) as {name}" for name in names)
+    return (
+        f"select {key} as row_key, any_value(row_id) as row_id, "  # noqa: S608 — our own SQL
+        f"max(record_version) as record_version, max(available_at) as available_at, {picked} "
+        f"from {relation} group by {key}"
+    )
 
 
 def pick_others(contract: Contract, place: Place) -> str:

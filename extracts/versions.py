@@ -12,12 +12,13 @@ its delivery and the version before, so that no correction reaches back behind i
 A table is stored chunk by chunk. Rows whose key no earlier delivery brought, nearly all of a first
 one, go to the vault at once. The others wait: rows that repeat the newest version in `echoes`,
 which keeps their place only, and the rest in `contested`. When the last chunk has been read, rows
-in the vault whose key came again join them, and versions are numbered.
+in the vault whose key came again join them, keys that are none are told apart
+(`extracts.shared_keys`), and versions are numbered.
 """
 
 import duckdb
 
-from extracts import statements, version_statements
+from extracts import shared_keys, version_statements
 from extracts.contracts import Contract
 from extracts.sql import ident, literal
 from extracts.staging import ROWS
@@ -44,11 +45,12 @@ def begin(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
         select s.row_key, 0::integer as record_version, false as is_later, {position} as position
         from contested as s
     """)  # noqa: S608 — quoted identifiers
+    shared_keys.begin(connection)
 
 
 def drop(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what `begin` made and the steps between."""
-    for name in ("contested", "echoes", "known_keys", "others", "again"):
+    for name in ("contested", "echoes", "known_keys", "others", "again", *shared_keys.TABLES):
         connection.execute(f"drop table if exists {name}")
 
 
@@ -68,7 +70,9 @@ def store_first(
     """
     known = 0
     if _has_earlier(connection, contract, place):
-        known = _find_known(connection, contract, place, f"select row_key from {ROWS}")  # noqa: S608 — our own name
+        _find_known(connection, contract, place, f"select row_key from {ROWS}")  # noqa: S608 — our own name
+        shared_keys.hold_back(connection, contract, place)
+        (known,) = connection.execute("select count(*) from known_keys").fetchall()[0]
     statement = version_statements.insert_first_versions(
         contract, place, is_open=is_open, any_known=known > 0
     )
@@ -87,18 +91,25 @@ def keep_waiting(connection: duckdb.DuckDBPyConnection, contract: Contract) -> N
     connection.execute(version_statements.keep_contested(contract))
 
 
-def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
-    """Insert the rows that waited, numbered."""
+def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> int:
+    """Insert the rows that waited, numbered.
+
+    Returns:
+        The number of rows whose key another row of the delivery has too, with other content.
+    """
     _take_repeated_keys(connection, contract, place)
+    _note_repeated(connection, contract, place)
     (contested,) = connection.execute("select count(*) from contested").fetchall()[0]
-    if contested:
+    if not contested:
+        return 0
+    _find_known(connection, contract, place, "select row_key from contested")
+    repeated = shared_keys.count_repeated(connection, contract)
+    if shared_keys.note(connection, contract, place):
+        shared_keys.rename(connection, contract)
         _find_known(connection, contract, place, "select row_key from contested")
-        connection.execute(version_statements.insert_contested(contract, place))
-    connection.execute(f"""
-        insert into vault.ops.repeated
-        select distinct {literal(contract.table)}, row_key, record_version, {place.delivery_seq}
-        from echoes where not is_later
-    """)  # noqa: S608 — quoted literal
+        shared_keys.drop_echoes(connection, contract, place)
+    connection.execute(version_statements.insert_contested(contract, place))
+    return repeated
 
 
 def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> bool:
@@ -111,46 +122,25 @@ def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, plac
     return bool(has)
 
 
+def _note_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
+    """Keep which newest versions this delivery repeats."""
+    connection.execute(f"""
+        insert into vault.ops.repeated
+        select distinct {literal(contract.table)}, row_key, record_version, {place.delivery_seq}
+        from echoes where not is_later
+    """)  # noqa: S608 — quoted literal
+
+
 def _find_known(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, keys: str
-) -> int:
-    """Collect the newest version of each of `keys` that an earlier delivery brought; count them.
+) -> None:
+    """Collect the newest version of each of `keys` that an earlier delivery brought.
 
-    `is_later` says that a delivery handed over after this one brought or repeated that version.
+    `is_later` says that a delivery handed over after this one brought or repeated that version;
+    `stored_key` is the key under which the vault has it, another one where a key is shared.
     """
-    order = ident(contract.version_order) if contract.version_order else "null::integer"
-    columns = "row_key, row_id, record_version, available_at, delivery_seq"
-    table = ident(contract.table)
     connection.execute(
-        f"""
-        create or replace temp table known_keys as
-        with later as (
-            select distinct delivery_seq from vault.ops.deliveries
-            where delivered_at > $delivered_at
-        ),
-        seen as (
-            select {columns}, {order} as version_order,
-                {statements.row_hash(contract)} as row_hash
-            from vault.raw.{table} where delivery_seq < $seq and row_key in ({keys})
-            union all by name
-            select {columns}, version_order, row_hash
-            from vault.known.{table} where row_key in ({keys})
-        ),
-        newest as (
-            select row_key, any_value(row_id) as row_id, max(record_version) as record_version,
-                max(available_at) as available_at,
-                arg_max(row_hash, record_version) as row_hash,
-                arg_max(version_order, record_version) as version_order,
-                arg_max(delivery_seq, record_version) as delivery_seq
-            from seen group by row_key
-        )
-        select * replace (greatest(available_at, $delivered_on) as available_at),
-            delivery_seq in (from later) or (row_key, record_version) in (
-                select (row_key, record_version) from vault.ops.repeated
-                where table_name = $table and delivery_seq in (from later)
-            ) as is_later
-        from newest
-        """,  # noqa: S608 — quoted identifiers and our own SQL
+        version_statements.find_known(contract, place, keys),
         {
             "delivered_at": place.delivered_at,
             "delivered_on": place.delivered_on,
@@ -158,8 +148,6 @@ def _find_known(
             "table": contract.table,
         },
     )
-    (count,) = connection.execute("select count(*) from known_keys").fetchall()[0]
-    return int(count)
 
 
 def _take_repeated_keys(

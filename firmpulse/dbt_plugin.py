@@ -1,4 +1,4 @@
-"""dbt-duckdb plugin: attaches the encrypted files and brings the token macro.
+"""dbt-duckdb plugin: attaches the encrypted files and brings the macros of tokens and narratives.
 
 The keys are bound as parameters here, so they stand in no profile, no compiled SQL and no log.
 """
@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from firmpulse import keys, tokens, warehouse
+from firmpulse import keys, narratives, tokens, warehouse
 from firmpulse.settings import Settings
 
 # dbt builds its plugins itself, so the runner leaves the caller's settings here. Where dbt is
@@ -36,3 +36,4 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
     def configure_cursor(self, cursor: Any) -> None:
         """Variables and temporary macros belong to one cursor: install them on each."""
         tokens.install(cursor, keys.load(_settings(), "token_key"))
+        narratives.install(cursor)

@@ -1,6 +1,7 @@
 """Findings about deliveries: refused, broken, overdue, of unusual size; and about grants."""
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 import duckdb
 
@@ -19,17 +20,23 @@ _BROKEN = """
     where not verdicts.passed
     group by verdicts.suite, verdicts.delivery_seq order by all
 """
+_WARNED = """
+    select distinct source, delivery_id, table_name, warning from warehouse.ops.deliveries
+    where warning is not null and as_of > ? order by all
+"""
 
 
 def of(
     connection: duckdb.DuckDBPyConnection,
     settings: Settings,
+    day: date,
     ages: tuple[Age, ...],
     volumes: tuple[Volume, ...],
 ) -> Iterator[Finding]:
-    """Yield every finding about deliveries, the worst first."""
+    """Yield every finding about deliveries of the week up to a day, the worst first."""
     yield from _verdicts(connection)
     yield from _refused(connection, settings)
+    yield from _warned(connection, day)
     yield from _ages(ages)
     yield from _volumes(volumes)
 
@@ -74,6 +81,19 @@ def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Itera
                 WARNING, "deliveries", f"{source}/{delivery} was refused and still waits",
                 f"firmpulse deliveries {delivery} --source {source}",
             )  # fmt: skip
+
+
+def _warned(connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Finding]:
+    """Yield what landed in the week before and is worth a look all the same."""
+    if not has_table(connection, "ops.deliveries"):
+        return
+    with runlog.of_this_release():
+        rows = connection.execute(_WARNED, [day - timedelta(days=7)]).fetchall()
+    for source, delivery, table, warning in rows:
+        yield Finding(
+            WARNING, "deliveries", f"{source}/{delivery}, {table}: {warning}",
+            f"firmpulse deliveries {delivery} --source {source}",
+        )  # fmt: skip
 
 
 def _ages(ages: tuple[Age, ...]) -> Iterator[Finding]:

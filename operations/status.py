@@ -74,13 +74,14 @@ def look(settings: Settings, on: date) -> Status:
         ran = nights.read(connection)
         night = nights.newest(ran)
         published = nights.served(connection, ran) if busy else nights.published(ran)
+        day = night.as_of if night else on
         ages = tuple(arrivals.ages(connection, on, _freshness(settings)))
-        volumes = () if busy else tuple(arrivals.unusual(connection, night.as_of if night else on))
+        volumes = () if busy else tuple(arrivals.unusual(connection, day))
         if not busy or ran:
             found += night_findings.of_nights(settings, ran, on, busy=busy)
         found += night_findings.of_others(settings, nights.failed_elsewhere(connection))
-        found += delivery_findings.of(connection, settings, ages, volumes)
-        found += _drift(connection, night.as_of if night else on)
+        found += delivery_findings.of(connection, settings, day, ages, volumes)
+        found += _drift(connection, day)
         found += _health(connection)
         scored, levels = _published_counts(connection, published)
     found += _models(settings, published)

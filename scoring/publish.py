@@ -19,6 +19,7 @@ from scoring.tables import (
     DELIVERY_PROBLEMS,
     FEATURE_DRIFT,
     MODEL_HEALTH,
+    NARRATIVES,
     PUBLISHED,
     RUN_STEPS,
     Table,
@@ -127,6 +128,24 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         """,
     ),
 }
+
+# Counted when it is published: it holds shares per bank, and nothing of a firm.
+_NARRATIVES = """
+    select
+        deliveries.provider,
+        cast(date_trunc('month', bookings.booked_on) as date) as month,
+        count(*) as booking_count,
+        count(*) filter (where bookings.category = 'unknown') as unknown_count,
+        count(*) filter (where bookings.category = 'unknown') / count(*) as unknown_share,
+        cast(coalesce(
+            sum(bookings.amount_cny) filter (where bookings.category = 'unknown'), 0
+        ) as double) / nullif(cast(sum(bookings.amount_cny) as double), 0) as unknown_amount_share
+    from warehouse.staging.stg_bank__txn as bookings
+    inner join (
+        select distinct delivery_seq, provider from warehouse.ops.deliveries
+    ) as deliveries on bookings.delivery_seq = deliveries.delivery_seq
+    group by 1, 2
+"""
 
 # Link to the folder of Parquet files in the folder of scores.
 PARQUET = "parquet"
@@ -257,7 +276,12 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collect
     target = f"published.{table.published_name}"
     connection.execute(table.create_sql(target))
     origin = _origin(table)
-    if _exists(connection, origin):
+    if table == NARRATIVES:
+        # Masked rows come from a landing, which has made the table of deliveries.
+        found, origin = _exists(connection, "warehouse.staging.stg_bank__txn"), f"({_NARRATIVES})"
+    else:
+        found = _exists(connection, origin)
+    if found:
         columns = ", ".join(table.columns)
         cleared = (
             "semi join warehouse.scoring.cleared_nights using (as_of) "

@@ -305,6 +305,11 @@ DATA_QUALITY = Table(
         "rows_duplicate": ("bigint", "Rows that were already known"),
         "rows_refused_by_gate": ("bigint", "Rows without a live grant; they were not stored"),
         "rows_quarantined": ("bigint", "Rows that broke their contract"),
+        "rows_sharing_key": (
+            "bigint",
+            "Rows read whose natural key another row of the delivery has too, with other content",
+        ),
+        "warning": ("varchar", "What is worth a look although the rows landed; null for nothing"),
         "columns_dropped": ("bigint", "Columns that the contract does not name; dropped unread"),
         "notes": ("varchar", "Lines of its files that are titles or totals and no rows"),
     },
@@ -338,6 +343,22 @@ DELIVERY_PROBLEMS = Table(
             "Rows that it is about; as announced where refused",
         ),
         "reason": ("varchar", "Why a file or delivery was refused, in a sentence"),
+    },
+)
+
+NARRATIVES = Table(
+    "narratives",
+    "One row per bank and month of booking: how much of it has a text that no rule knows.",
+    {
+        "provider": ("varchar", "Bank that delivered; sim- stands for simulated firms"),
+        "month": ("date", "First day of the month of booking"),
+        "booking_count": ("bigint", "Bookings delivered, corrections included"),
+        "unknown_count": ("bigint", "Those whose text no rule of narratives.yml knows"),
+        "unknown_share": ("double", "Share of bookings that are not recognised, 0 to 1"),
+        "unknown_amount_share": (
+            "double",
+            "Share of the amount in CNY that is not recognised, 0 to 1; null without an amount",
+        ),
     },
 )
 
@@ -394,5 +415,5 @@ CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS
 WRITTEN_BY_SCORING = (*CHECKED, MODEL_VERSIONS, MARKS, WARNING_CLEARANCES)
 PUBLISHED = (
     *CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DATA_QUALITY, DELIVERY_PROBLEMS,
-    RUN_STEPS,
+    NARRATIVES, RUN_STEPS,
 )  # fmt: skip

@@ -43,3 +43,11 @@
 {% macro day_mask(first, last) -%}
     (1::bigint << day({{ last }})::integer) - (1::bigint << (day({{ first }})::integer - 1))
 {%- endmacro %}
+
+
+{#- Whether so much of `total` is known by its text that flows by category are observed. -#}
+{% macro is_known_flow(unknown, total) -%}
+    coalesce(
+        cast({{ unknown }} as double) / nullif(cast({{ total }} as double), 0), 0
+    ) <= {{ var('bank_unknown_share') }}
+{%- endmacro %}

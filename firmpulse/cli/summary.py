@@ -37,6 +37,12 @@ _NOTES = """
     where as_of = ? and notes is not null
     order by source, delivery_id, table_name
 """
+_WARNINGS = """
+    select source, delivery_id, table_name, warning
+    from warehouse.ops.deliveries
+    where as_of = ? and warning is not null
+    order by all
+"""
 _SCORES = """
     select count(*), count(distinct grade), min(score), median(score), max(score)
     from warehouse.scoring.scores
@@ -61,6 +67,7 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
         rows = connection.execute(_ROWS, [as_of]).fetchall()
         refusals = connection.execute(_REFUSALS, [as_of]).fetchall()
         notes = connection.execute(_NOTES, [as_of]).fetchall()
+        warnings = connection.execute(_WARNINGS, [as_of]).fetchall()
     table = Table(title=f"Rows delivered for {as_of}")
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column == "source" else "right")
@@ -71,6 +78,8 @@ def show_rows(settings: Settings, as_of: date, console: Console) -> None:
         console.print(f"[yellow]refused[/] {escape(f'{source} {delivery}: {reason}')}")
     for source, delivery, name, note in notes:
         console.print(f"no rows: {escape(f'{source} {delivery} {name}: {note}')}")
+    for source, delivery, name, reason in warnings:
+        console.print(f"[yellow]warning[/] {escape(f'{source} {delivery}, {name}: {reason}')}")
 
 
 def show_scores(settings: Settings, as_of: date, console: Console) -> None:

@@ -64,6 +64,8 @@ def test_formulas_bind_to_the_columns(table: str) -> None:
     described = connection.execute(query).fetchall()
     assert [row[1] for row in described[:3]] == ["DATE", "DATE", "VARCHAR"]
     assert {row[1] for row in described[3:]} == {"BOOLEAN"}
+    if contract.key_within:
+        connection.execute(f"describe select cast({contract.key_within} as varchar) from t")
 
 
 @pytest.mark.parametrize("table", sorted(contracts.load()))

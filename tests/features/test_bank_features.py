@@ -71,3 +71,86 @@ def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, objec
     vault_rows.build_views(settings, AS_OF, "feat_bank_monthly")
     found = vault_rows.features_of(settings, "feat_bank_monthly")
     return found.filter(as_of=AS_OF).to_dicts()[0]
+
+
+# Bookings of a software house: what it sells and buys has 息 and 税 in its name.
+_SERVICES = [
+    ("IN", 100_000, "信息服务费"),
+    ("OUT", 50_000, "信息技术服务费"),
+    ("IN", 100_000, "含税货款"),
+    ("OUT", 20_000, "财税服务费"),
+]
+
+
+def test_letters_inside_a_word_are_neither_interest_nor_tax(settings: Settings) -> None:
+    rows = [
+        _txn(10 * month + n, date(2024, month, 5 + n), way, amount, f"转账 {text}")
+        for month in (10, 11, 12)
+        for n, (way, amount, text) in enumerate(_SERVICES)
+    ]
+    got = _features(settings, rows)
+    assert got["bank_operating_in_mean_6m"] == 200_000
+    assert got["bank_net_flow_ratio_6m"] == pytest.approx(0.65)
+    assert got["bank_debt_service_ratio_6m"] == 0
+
+
+_OF_RECEIPTS = [
+    "bank_operating_in_mean_6m", "bank_operating_in_2m_to_6m", "bank_operating_in_cv_6m",
+    "bank_operating_in_slope_6m", "bank_loan_in_share_6m",
+]  # fmt: skip
+_OF_PAYMENTS = [
+    "bank_payroll_month_share_6m", "bank_lowest_balance_to_outflow_6m",
+    "bank_social_security_month_share_6m", "bank_payroll_slope_6m", "bank_seizure_count_6m",
+]  # fmt: skip
+_OF_BOTH = [
+    "bank_net_flow_ratio_6m", "bank_debt_service_ratio_6m", "bank_cash_share_6m",
+    "bank_returned_share_6m",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("unknown_in", "unknown_out", "missing"),
+    [
+        (0, 0, []),
+        (24, 12, []),
+        (26, 0, _OF_RECEIPTS + _OF_BOTH),
+        (0, 13, _OF_PAYMENTS + _OF_BOTH),
+    ],
+)
+def test_flows_whose_texts_are_not_known_are_not_observed(
+    settings: Settings, unknown_in: float, unknown_out: float, missing: list[str]
+) -> None:
+    """A fifth of the money may be unknown: 25 of 125 in, 12.5 of 62.5 out."""
+    rows = []
+    for month in range(7, 13):
+        day = date(2024, month, 5)
+        rows += [
+            _txn(10 * month, day, "IN", 100, "货款") | {"balance": 5},
+            _txn(10 * month + 1, day, "OUT", 50, "代发工资") | {"balance": 5},
+            _txn(10 * month + 2, day, "IN", unknown_in, "网银互联汇入"),
+            _txn(10 * month + 3, day, "OUT", unknown_out, "跨行转出"),
+        ]
+    got = _features(settings, [row for row in rows if row["amount"]])
+    names = _OF_RECEIPTS + _OF_PAYMENTS + _OF_BOTH
+    assert [name for name in names if got[name] is None] == [n for n in names if n in missing]
+    assert got["bank_active_days_mean_6m"] == 1
+    if not missing:
+        assert got["bank_operating_in_mean_6m"] == 100
+
+
+def test_one_month_that_is_not_known_is_no_fall_of_receipts(settings: Settings) -> None:
+    rows = [_txn(month, date(2024, month, 5), "IN", 100, "货款") for month in range(7, 12)]
+    got = _features(settings, [*rows, _txn(12, date(2024, 12, 5), "IN", 100, "跨行汇款")])
+    # A sixth of six months, and all of one.
+    assert got["bank_operating_in_mean_6m"] == pytest.approx(500 / 6)
+    assert got["bank_operating_in_2m_to_6m"] is None
+    assert got["bank_operating_in_cv_6m"] is None
+    assert got["bank_operating_in_slope_6m"] is None
+
+
+def test_a_seizure_counts_however_little_else_is_known(settings: Settings) -> None:
+    rows = [
+        _txn(1, date(2024, 12, 5), "OUT", 900, "跨行转出"),
+        _txn(2, date(2024, 12, 6), "OUT", 10, "司法扣划"),
+    ]
+    assert _features(settings, rows)["bank_seizure_count_6m"] == 1

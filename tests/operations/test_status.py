@@ -181,12 +181,12 @@ def _deliveries(settings: Settings, rows: dict[date, int]) -> None:
         connection.execute(
             "create table if not exists warehouse.ops.deliveries (as_of date, delivery_seq bigint, "
             "source varchar, provider varchar, table_name varchar, kind varchar, status varchar, "
-            "delivery_id varchar, rows_delivered bigint)"
+            "delivery_id varchar, rows_delivered bigint, warning varchar)"
         )
         for seq, (as_of, count) in enumerate(rows.items()):
             connection.execute(
                 "insert into warehouse.ops.deliveries values "
-                "(?, ?, 'tax', 'bureau', 'tax_invoice', 'increment', 'landed', ?, ?)",
+                "(?, ?, 'tax', 'bureau', 'tax_invoice', 'increment', 'landed', ?, ?, null)",
                 [as_of, seq, f"tax-{seq}", count],
             )
 

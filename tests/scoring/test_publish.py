@@ -273,8 +273,8 @@ def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:
                 now() as delivered_at, 15 as rows_delivered, 5 as rows_in_refused_files,
                 10 as rows_read, 6 as rows_landed, 1 as rows_restated,
                 2 as rows_duplicate, 1 as rows_refused_by_gate, 1 as rows_quarantined,
-                3 as columns_dropped, 'landed' as status, null as refusal, now() as landed_at,
-                null as notes
+                0 as rows_sharing_key, 3 as columns_dropped, 'landed' as status, null as refusal,
+                null as warning, now() as landed_at, null as notes
             """
         )
     with duckdb.connect(str(publish(settings, FIRST)), read_only=True) as analyst:

@@ -25,10 +25,30 @@ bank_months as (
         snapshots.as_of,
         facts.month,
         datediff('month', facts.month, snapshots.last_month) as age,
-        sum(facts.operating_in_cny) as amount
+        sum(facts.operating_in_cny) as amount,
+        {{ is_known_flow('sum(facts.unknown_in_cny)', 'sum(facts.turnover_in_cny)') }} as is_known
     from snapshots
     {{ join_known(ref('fct_bank_monthly'), months=8) }}
     group by all
+
+),
+
+-- A month of receipts that are not known is no fall.
+clouded as (
+
+    select
+        firm_id,
+        as_of
+    from bank_months
+    where not is_known
+
+),
+
+known_bank_months as (
+
+    select bank_months.*
+    from bank_months
+    anti join clouded using (firm_id, as_of)
 
 ),
 
@@ -91,7 +111,7 @@ changes as (
 
     {%- for source, months, may_be_missing in [
         ('invoices', 'invoice_months', true),
-        ('bank', 'bank_months', true),
+        ('bank', 'known_bank_months', true),
         ('returns', 'declared_months', false),
         ('power', 'power_months', false),
     ] %}

@@ -25,6 +25,10 @@ outflows as (
     from numbered as snapshots
     {{ join_known(ref('fct_bank_monthly'), months=6) }}
     group by snapshots.snapshot
+    having
+        {{ is_known_flow(
+            'sum(facts.unknown_out_cny)', 'sum(facts.turnover_cny - facts.turnover_in_cny)'
+        ) }}
 
 ),
 

@@ -23,7 +23,11 @@ months as (
         sum(facts.turnover_cny) as turnover_cny,
         sum(facts.returned_count) as returned_count,
         sum(facts.txn_count) as txn_count,
-        sum(facts.seizure_count) as seizure_count
+        sum(facts.seizure_count) as seizure_count,
+        sum(facts.turnover_in_cny) as turnover_in_cny,
+        sum(facts.turnover_cny) - sum(facts.turnover_in_cny) as turnover_out_cny,
+        sum(facts.unknown_in_cny) as unknown_in_cny,
+        sum(facts.unknown_out_cny) as unknown_out_cny
     from snapshots
     {{ join_known(ref('fct_bank_monthly'), months=6) }}
     group by all
@@ -49,7 +53,16 @@ windows as (
         cast(sum(cash_cny) as double) / nullif(cast(sum(turnover_cny) as double), 0)
             as cash_share,
         sum(returned_count) / nullif(sum(txn_count), 0) as returned_share,
-        cast(sum(seizure_count) as double) as seizures
+        cast(sum(seizure_count) as double) as seizures,
+        {{ is_known_flow('sum(unknown_in_cny)', 'sum(turnover_in_cny)') }} as is_in_known,
+        {{ is_known_flow('sum(unknown_out_cny)', 'sum(turnover_out_cny)') }} as is_out_known,
+        -- A month against others: each has to be known.
+        count(*) filter (
+            where not {{ is_known_flow('unknown_in_cny', 'turnover_in_cny') }}
+        ) = 0 as are_ins_known,
+        count(*) filter (
+            where not {{ is_known_flow('unknown_out_cny', 'turnover_out_cny') }}
+        ) = 0 as are_outs_known
     from months
     group by firm_id, as_of
 
@@ -116,45 +129,57 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        windows.operating_in / windows.window_months as bank_operating_in_mean_6m,
+        case when windows.is_in_known then windows.operating_in / windows.window_months end
+            as bank_operating_in_mean_6m,
         case
-            when windows.window_months >= 3 and windows.operating_in > 0
+            when windows.window_months >= 3 and windows.operating_in > 0 and windows.are_ins_known
                 then (windows.operating_in_2m / 2) / (windows.operating_in / windows.window_months)
         end as bank_operating_in_2m_to_6m,
         case
-            when windows.operating_in > 0
+            when windows.operating_in > 0 and windows.is_in_known and windows.is_out_known
                 then greatest(
                         (windows.operating_in - windows.operating_out) / windows.operating_in, -5
                     )
         end as bank_net_flow_ratio_6m,
-        {{ coefficient_of_variation(
+        case when windows.are_ins_known then {{ coefficient_of_variation(
             'windows.operating_in', 'windows.operating_in_squared', 'windows.window_months'
-        ) }} as bank_operating_in_cv_6m,
-        windows.payroll_months / windows.window_months as bank_payroll_month_share_6m,
+        ) }} end as bank_operating_in_cv_6m,
+        case when windows.is_out_known then windows.payroll_months / windows.window_months end
+            as bank_payroll_month_share_6m,
         case
-            when windows.operating_in > 0
+            when windows.operating_in > 0 and windows.is_in_known and windows.is_out_known
                 then least(windows.debt_service / windows.operating_in, 10)
         end as bank_debt_service_ratio_6m,
         case
-            when windows.operating_out > 0
+            when windows.operating_out > 0 and windows.is_out_known
                 then windows.lowest_balance / (windows.operating_out / windows.window_months)
         end as bank_lowest_balance_to_outflow_6m,
         windows.active_days / windows.window_months as bank_active_days_mean_6m,
         case
-            when windows.operating_in + windows.loan_in > 0
+            when windows.operating_in + windows.loan_in > 0 and windows.is_in_known
                 then windows.loan_in / (windows.operating_in + windows.loan_in)
         end as bank_loan_in_share_6m,
-        case when windows.window_months >= 4 then trends.operating_in_slope end
-            as bank_operating_in_slope_6m,
+        case
+            when windows.window_months >= 4 and windows.are_ins_known
+                then trends.operating_in_slope
+        end as bank_operating_in_slope_6m,
         case when payrolls.payrolls >= 3 then payrolls.payday_spread end
             as bank_payday_spread_6m,
         case when payrolls.payrolls >= 3 then payrolls.payday_delay end as bank_payday_delay_6m,
-        case when payrolls.payrolls >= 3 then payrolls.payroll_slope end as bank_payroll_slope_6m,
-        windows.social_security_months / windows.window_months
-            as bank_social_security_month_share_6m,
-        windows.cash_share as bank_cash_share_6m,
-        windows.returned_share as bank_returned_share_6m,
-        windows.seizures as bank_seizure_count_6m
+        case
+            when payrolls.payrolls >= 3 and windows.are_outs_known then payrolls.payroll_slope
+        end as bank_payroll_slope_6m,
+        case
+            when windows.is_out_known
+                then windows.social_security_months / windows.window_months
+        end as bank_social_security_month_share_6m,
+        case when windows.is_in_known and windows.is_out_known then windows.cash_share end
+            as bank_cash_share_6m,
+        case when windows.is_in_known and windows.is_out_known then windows.returned_share end
+            as bank_returned_share_6m,
+        -- What is seen counts, however little is known beside it.
+        case when windows.is_out_known or windows.seizures > 0 then windows.seizures end
+            as bank_seizure_count_6m
     from snapshots
     left join windows using (firm_id, as_of)
     left join trends using (firm_id, as_of)

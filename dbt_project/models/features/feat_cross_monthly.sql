@@ -10,7 +10,9 @@ bank_months as (
         snapshots.firm_id,
         snapshots.as_of,
         facts.month,
-        sum(facts.tax_out_cny) as tax_out_cny
+        sum(facts.tax_out_cny) as tax_out_cny,
+        sum(facts.unknown_out_cny) as unknown_out_cny,
+        sum(facts.turnover_cny) - sum(facts.turnover_in_cny) as turnover_out_cny
     from snapshots
     {{ join_known(ref('fct_bank_monthly'), months=6) }}
     group by all
@@ -39,6 +41,7 @@ bank_starts as (
         sum(tax_out_cny) as debited_cny
     from bank_months
     group by firm_id, as_of
+    having {{ is_known_flow('sum(unknown_out_cny)', 'sum(turnover_out_cny)') }}
 
 ),
 

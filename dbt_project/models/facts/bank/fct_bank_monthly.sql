@@ -161,6 +161,16 @@ final as (
         coalesce(sum(amount_cny) filter (where category = 'cash'), 0) as cash_cny,
         coalesce(sum(amount_cny) filter (where category not in ('reversal', 'self_transfer')), 0)
             as turnover_cny,
+        coalesce(
+            sum(amount_cny) filter (
+                where category not in ('reversal', 'self_transfer') and direction = 'IN'
+            ),
+            0
+        ) as turnover_in_cny,
+        coalesce(sum(amount_cny) filter (where category = 'unknown' and direction = 'IN'), 0)
+            as unknown_in_cny,
+        coalesce(sum(amount_cny) filter (where category = 'unknown' and direction = 'OUT'), 0)
+            as unknown_out_cny,
         coalesce(sum(amount_cny) filter (where category = 'loan_in' and direction = 'IN'), 0)
             as loan_in_cny,
         coalesce(

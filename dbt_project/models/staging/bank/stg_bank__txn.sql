@@ -4,33 +4,62 @@ with source as not materialized (
 
 ),
 
-categorised as not materialized (
+stated as not materialized (
 
     select
         *,
-        concat_ws(' ', summary, purpose) as stated,
-        case
-            when coalesce(reversal_flag, false) then 'reversal'
-            when cp_tax_no = uscc then 'self_transfer'
-            when stated like '%工资%' then 'payroll'
-            when stated like '%税%' then 'tax'
-            when stated like '%社保%' then 'social_security'
-            when stated like '%电费%' then 'utility'
-            when stated like '%放款%' or stated like '%贷款发放%' then 'loan_in'
-            when stated like '%还本%' or stated like '%还款%' then 'loan_repay'
-            when stated like '%息%' then 'interest'
-            when stated like '%内部转账%' then 'self_transfer'
-            when stated like '%理财%' then 'wealth'
-            when stated like '%取现%' or stated like '%存现%' then 'cash'
-            when stated like '%手续费%' then 'fee'
-            when stated like '%退汇%' then 'refund'
-            when stated like '%扣划%' or stated like '%冻结%' then 'seizure'
-            when stated like '%货款%' then case when dc = 'IN' then 'op_in' else 'op_out' end
-            else 'other'
-        end as category,
-        coalesce(ccy, 'CNY') as currency,
-        case when currency = 'CNY' then 1 else fx_rate end as cny_rate
+        concat_ws(' ', summary, purpose, channel) as narrative
     from source
+
+),
+
+-- Few texts differ, and fewer without their numbers: words are looked for in each once.
+texts as materialized (
+
+    select
+        narrative,
+        narrative_text(narrative) as text
+    from stated
+    group by narrative
+
+),
+
+worded as materialized (
+
+    select
+        text,
+        narrative_words(text) as words
+    from texts
+    group by text
+
+),
+
+narratives as materialized (
+
+    select
+        texts.narrative,
+        directions.dc,
+        narrative_category(worded.words, directions.dc) as category
+    from texts
+    inner join worded using (text)
+    cross join (values ('IN'), ('OUT')) as directions (dc)
+
+),
+
+categorised as not materialized (
+
+    select
+        stated.*,
+        case
+            when coalesce(stated.reversal_flag, false) then 'reversal'
+            when stated.cp_tax_no = stated.uscc then 'self_transfer'
+            else coalesce(narratives.category, 'unknown')
+        end as category,
+        coalesce(stated.ccy, 'CNY') as currency,
+        case when currency = 'CNY' then 1 else stated.fx_rate end as cny_rate
+    from stated
+    left join narratives
+        on stated.narrative = narratives.narrative and stated.dc = narratives.dc
 
 ),
 
