@@ -10,6 +10,7 @@ import polars as pl
 
 from features.registry import FeatureMeta
 from firmpulse.errors import ContractError
+from firmpulse.linear import row_sums
 from firmpulse.scale import FloatArray
 
 TOP_REASONS = 4
@@ -61,7 +62,9 @@ def sub_scores(explained: Explained) -> dict[str, FloatArray]:
         pushes[feature.dimension] += explained.log_odds[:, place]
     scores = {f"dimension_{_code(name)}": _points(push) for name, push in pushes.items()}
     for pillar, dimensions in PILLARS.items():
-        scores[f"pillar_{pillar}"] = _points(np.sum([pushes[name] for name in dimensions], axis=0))
+        scores[f"pillar_{pillar}"] = _points(
+            row_sums(np.column_stack([pushes[name] for name in dimensions]))
+        )
     return scores
 
 
@@ -109,7 +112,8 @@ def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
     """Return the reasons table but for its date."""
     groups = list(dict.fromkeys((item.source, item.dimension) for item in explained.features))
     member = np.array([groups.index((f.source, f.dimension)) for f in explained.features])
-    sums = explained.log_odds @ (member[:, None] == np.arange(len(groups))).astype(np.float64)
+    by_feature = np.ascontiguousarray(explained.log_odds.T)
+    sums = np.column_stack([row_sums(by_feature[member == g].T) for g in range(len(groups))])
     order = np.argsort(-sums, axis=1, kind="stable")[:, :TOP_REASONS]
     strength = np.take_along_axis(sums, order, axis=1)
     firm, rank = np.nonzero(strength > 0)
