@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import duckdb
 
 from consent import audit
+from consent import champion as leading
 from erasure import withdrawals
 from extracts.nightly import SOURCES
 from features import registry
@@ -21,6 +22,7 @@ from scoring import overrides
 from scoring.warnings import rules
 from scoring.warnings.forms import Freshness
 from scoring.warnings.measures import has_table
+from training import proposals
 
 # What a person does about a finding: look now, look soon, or know.
 PROBLEM, WARNING = "problem", "warning"
@@ -208,7 +210,19 @@ def _withdrawn(settings: Settings, on: date) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    try:
+        champion = leading.champion(settings)
+    except FirmpulseError as error:
+        yield Finding(PROBLEM, "model", f"no night scores: {told(error)}",
+                      "firmpulse models list; firmpulse models restore")  # fmt: skip
+        return
+    for version, made in proposals.pending(settings).items():
+        yield Finding(
+            WARNING, "model",
+            f"version {version}, worse than the champion, is proposed by {made.maker}: "
+            f"{made.because}",
+            f"firmpulse models decide {version} --approve --checker NAME, or --reject",
+        )  # fmt: skip
     challenger = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHALLENGER)
     if champion is None:
         yield Finding(WARNING, "model", "there is no champion, so no firm is scored",

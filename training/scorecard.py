@@ -67,9 +67,7 @@ def bins_of(column: pl.Series, splits: tuple[float, ...]) -> npt.NDArray[np.int6
     return bins
 
 
-def evidence_of(
-    bins: npt.NDArray[np.int64], outcome: FloatArray, count: int
-) -> tuple[float, ...]:
+def evidence_of(bins: npt.NDArray[np.int64], outcome: FloatArray, count: int) -> tuple[float, ...]:
     """Return the weight of evidence of each bin, ln(share of goods ÷ share of bads).
 
     A bin of one class gets half a row of each class: it is stronger evidence than the same bin

@@ -41,9 +41,7 @@ def _meta(place: int) -> FeatureMeta:
 
 METAS = (
     *(_meta(place) for place in range(NUMBERS)),
-    replace(
-        _meta(NUMBERS), name=INDUSTRY, kind="category", dimension="profile", under_sales=None
-    ),
+    replace(_meta(NUMBERS), name=INDUSTRY, kind="category", dimension="profile", under_sales=None),
 )
 NAMES = tuple(meta.name for meta in METAS)
 
@@ -84,7 +82,9 @@ def _bundle(calibration: Calibration, linear: Linear | None) -> Bundle:
 
 
 def _trees(firms: pl.DataFrame) -> CreditModel:
-    risk = firms["feature_003"].fill_null(1).to_numpy() + firms["feature_008"].fill_null(0).to_numpy()
+    risk = (
+        firms["feature_003"].fill_null(1).to_numpy() + firms["feature_008"].fill_null(0).to_numpy()
+    )
     bad = (risk > np.quantile(risk, 0.8)).astype(np.float64)
     pool = bundle.pool_of(bundle.matrix_of(firms, NAMES, (INDUSTRY,)), (INDUSTRY,), bad)
     trees = CatBoostClassifier(
@@ -162,8 +162,11 @@ def _predictions() -> Iterator[tuple[str, Callable[[pl.DataFrame], FloatArray]]]
     yield "scorecard", _card().default_prob
     for kind, model in MODELS.items():
         for scenario in stress.SCENARIOS[:2]:
-            yield f"{kind}, {scenario.name}", lambda rows, model=model, scenario=scenario: (
-                model.default_prob(stress.shocked(rows, METAS, scenario))
+            yield (
+                f"{kind}, {scenario.name}",
+                lambda rows, model=model, scenario=scenario: model.default_prob(
+                    stress.shocked(rows, METAS, scenario)
+                ),
             )
 
 
