@@ -34,6 +34,7 @@ ACTIONS = (
     "PROVIDE",
     "ANSWER",
     "CONFIRM",
+    "PROPOSE",
 )  # fmt: skip
 _TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAYBE_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9A-Za-z]{18}(?![0-9A-Za-z])")
@@ -248,3 +249,28 @@ def entries(
     with store.reading(settings) as connection:
         rows = connection.execute(query).mappings().all()
     return [Link(**row) for row in reversed(rows)]
+
+
+def trusted(settings: Settings, action: str) -> Sequence[Link]:
+    """Return all entries of an action, oldest first, each with the hash of its content.
+
+    What was removed elsewhere is seen too; what was changed elsewhere, `verify` finds.
+
+    Raises:
+        AuditError: one of them was changed or slipped in, or entries are missing.
+        WrongKeyError: the audit key is not the one of this chain.
+    """
+    key = keys.load(settings, "audit_key")
+    sealed = heads.read(settings, key)
+    query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.seq)
+    size = sa.select(sa.func.count(), sa.func.max(AUDIT.c.seq)).select_from(AUDIT)
+    with store.reading(settings) as connection:
+        known = connection.scalar(sa.select(AUDIT_KEY.c.fixed_text_hash))
+        if known is not None and known != chain.fixed_text_hash(key):
+            raise WrongKeyError(_WRONG_KEY)
+        found = [Link(**row) for row in connection.execute(query).mappings()]
+        count, newest = connection.execute(size).one()
+        whole = count == (newest or 0) and (sealed is None or chain.holds(connection, sealed))
+    if not whole or not all(chain.is_intact(key, entry) for entry in found):
+        raise AuditError("the audit chain is broken; see where: firmpulse audit verify")
+    return found

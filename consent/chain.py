@@ -89,6 +89,12 @@ def link(
     return Link(*content, hash=_mac(key, list(content)))
 
 
+def is_intact(key: SecretStr, entry: Link) -> bool:
+    """Whether an entry has the hash of its content."""
+    content = [value for name, value in entry.row().items() if name != "hash"]
+    return hmac.compare_digest(entry.hash, _mac(key, content))
+
+
 def fixed_text_hash(key: SecretStr) -> str:
     """Return what the key makes of a fixed text."""
     return _mac(key, ["firmpulse audit"])
@@ -134,8 +140,7 @@ def _findings(key: SecretStr, before: Head, entry: Link) -> Iterator[Finding]:
         yield Finding(before.seq + 1, f"missing: entry {missing} was removed")
     elif entry.prev_hash != before.hash:
         yield Finding(entry.seq, "does not follow the entry before it: one of them was exchanged")
-    content = [value for name, value in entry.row().items() if name != "hash"]
-    if not hmac.compare_digest(entry.hash, _mac(key, content)):
+    if not is_intact(key, entry):
         yield Finding(entry.seq, "changed, moved or slipped in: its hash is not of its content")
 
 

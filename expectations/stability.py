@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import duckdb
 import polars as pl
 
+from consent import champion
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from expectations import profiles
 from features import drift, registry
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
-from firmpulse import tracking, warehouse
+from firmpulse import warehouse
 from firmpulse.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ def measure(settings: Settings, as_of: date) -> bool:
     Firms are those that may be assessed now, with the sources they granted; the reference is the
     training frame of the champion. Returns whether there was anything to measure against.
     """
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
-    if champion is None:
+    leads = champion.champion(settings)
+    if leads is None:
         return False
-    version, digest = str(champion.version), champion.tags["frame_digest"]
+    version, digest = str(leads.version), leads.tags["frame_digest"]
     granted = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     known = registry.load(settings)
     with warehouse.connect(settings) as connection:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from consent import champion
 from firmpulse import tracking
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
@@ -18,7 +19,7 @@ def of_version(settings: Settings, version: str) -> tuple[str, ...]:
     Raises:
         NotReadyError: there is no such version.
     """
-    found = tracking.find_version(settings, tracking.CREDIT_MODEL, version)
+    found = champion.find_version(settings, version)
     if found is None:
         raise NotReadyError(
             f"{tracking.CREDIT_MODEL} has no version {version!r}; train one with: firmpulse train"

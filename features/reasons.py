@@ -11,6 +11,7 @@ import polars as pl
 from features import coverage
 from features.registry import FeatureMeta
 from firmpulse.errors import ContractError
+from firmpulse.linear import row_sums
 from firmpulse.scale import FloatArray
 
 TOP_REASONS = 4
@@ -61,7 +62,9 @@ def sub_scores(explained: Explained) -> dict[str, FloatArray]:
         pushes[feature.dimension] += explained.log_odds[:, place]
     scores = {f"dimension_{_code(name)}": _points(push) for name, push in pushes.items()}
     for pillar, dimensions in PILLARS.items():
-        scores[f"pillar_{pillar}"] = _points(np.sum([pushes[name] for name in dimensions], axis=0))
+        scores[f"pillar_{pillar}"] = _points(
+            row_sums(np.column_stack([pushes[name] for name in dimensions]))
+        )
     return scores
 
 
@@ -112,7 +115,8 @@ def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
     groups = list(dict.fromkeys((item.source, item.dimension) for item in explained.features))
     member = np.array([groups.index((f.source, f.dimension)) for f in explained.features])
     log_odds = np.where(_may_be_said(explained.features, firms), explained.log_odds, 0.0)
-    sums = log_odds @ (member[:, None] == np.arange(len(groups))).astype(np.float64)
+    by_feature = np.ascontiguousarray(log_odds.T)
+    sums = np.column_stack([row_sums(by_feature[member == g].T) for g in range(len(groups))])
     order = np.argsort(-sums, axis=1, kind="stable")[:, :TOP_REASONS]
     strength = np.take_along_axis(sums, order, axis=1)
     firm, rank = np.nonzero(strength > 0)

@@ -48,11 +48,12 @@ _LIMITS = {
 }
 # With a customer its invoices go too, and the mean of the others is not known.
 _PER_INVOICE = ("tax_ticket_mean_12m",)
+# Times 1 / kept: Polars divides by a constant in another way where there is one row alone.
 _RESPONSES: Mapping[UnderSales, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "proportional": lambda value, kept: value * kept,
-    "inverse": lambda value, kept: value / kept,
+    "inverse": lambda value, kept: value * (1 / kept),
     "growth": lambda value, kept: (1 + value) * kept - 1,
-    "margin": lambda value, kept: 1 - (1 - value) / kept,
+    "margin": lambda value, kept: 1 - (1 - value) * (1 / kept),
     "inverse_share": lambda value, kept: value / (value + (1 - value) * kept),
 }
 
@@ -264,7 +265,7 @@ def _paid_later(metas: Sequence[FeatureMeta], days: int) -> Moves:
     overdue = pl.col("supply_overdue_share_12m")
     moves |= {
         "supply_payment_delay_days_12m": pl.col("supply_payment_delay_days_12m") + days,
-        "supply_overdue_share_12m": overdue + (1 - overdue) * days / _YEAR_DAYS,
+        "supply_overdue_share_12m": overdue + (1 - overdue) * (days / _YEAR_DAYS),
     }
     if "bank_net_flow_ratio_6m" in names:
         # Receipts over payments; a firm without receipts has none to wait for.
@@ -273,7 +274,7 @@ def _paid_later(metas: Sequence[FeatureMeta], days: int) -> Moves:
             ("bank_days_cash_6m", 1.0),
             ("bank_lowest_balance_to_outflow_6m", _MONTH_DAYS),
         ):
-            moves[name] = _limited(name, pl.col(name) - covered * days / unit_days)
+            moves[name] = _limited(name, pl.col(name) - covered * (days / unit_days))
     return moves
 
 

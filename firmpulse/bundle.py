@@ -18,7 +18,7 @@ import polars as pl
 from firmpulse import calibration
 from firmpulse.calibration import Calibration
 from firmpulse.errors import NotReadyError
-from firmpulse.linear import Linear
+from firmpulse.linear import Linear, row_sums
 from firmpulse.scale import FloatArray
 
 FORMAT_VERSION = 3
@@ -102,7 +102,7 @@ class CreditModel:
             # The last column is the expected value, equal for all rows.
             shap, base = values[:, :-1], float(values[0, -1])
         calibration = self.bundle.calibration
-        pushes = calibration.rise(base, base + shap.sum(axis=1))[:, None] * shap
+        pushes = calibration.rise(base, base + row_sums(shap))[:, None] * shap
         constant = float(calibration.logit(np.array([base]))[0])
         for here, model in self._own(frame):
             pushes[here], own_constant = model._explained(frame.filter(here))

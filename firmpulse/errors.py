@@ -3,6 +3,8 @@
 FirmpulseError
 ├── ConfigurationError     a setting, a key or an installed part is wrong; fix it and run again
 │   ├── WrongKeyError      a key does not open the file it belongs to
+│   ├── ModelChangedError  files of a model version are not what was registered
+│   ├── NotPromotedError   MLflow's champion is not the one that was promoted; put it back
 │   └── FileHeldError      another process holds a file or the home folder; wait and run again
 ├── ContractError          a data contract contradicts itself; a developer must fix the YAML
 ├── DeliveryRefused        a delivery or file cannot be read as a whole; the provider must re-send
@@ -41,6 +43,10 @@ class WrongKeyError(ConfigurationError):
 
 class ModelChangedError(ConfigurationError):
     """The files of a model version are not the ones that were registered."""
+
+
+class NotPromotedError(ConfigurationError):
+    """MLflow's champion is not the version that the audit chain's last promotion names."""
 
 
 class FileHeldError(ConfigurationError):

@@ -17,6 +17,18 @@ from firmpulse.scale import FloatArray
 _MEDIAN_RANK = 0.5
 
 
+def row_sums(columns: FloatArray) -> FloatArray:
+    """Return the sum of each row, shape (rows,), added up from the first column to the last.
+
+    A row's sum has the same bits whatever rows are beside it. Those of a matrix product, or of
+    numpy's own sum, follow the number of rows and how they lie in memory.
+    """
+    total = np.zeros(len(columns))
+    for column in np.ascontiguousarray(columns.T):
+        total += column
+    return total
+
+
 @dataclass(frozen=True)
 class Term:
     """One feature's encoding, coefficients and mean contribution in training."""
@@ -45,8 +57,7 @@ class Term:
 
     def contribution(self, column: pl.Series) -> FloatArray:
         """Return what the feature adds to the log odds beyond its training mean, shape (rows,)."""
-        weights = np.asarray(self.coefficients)
-        return np.asarray(self.encode(column) @ weights - self.centre, dtype=np.float64)
+        return row_sums(self.encode(column) * np.asarray(self.coefficients)) - self.centre
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class Linear:
 
     def logit(self, matrix: pl.DataFrame) -> FloatArray:
         """Return the log odds of default, shape (rows,)."""
-        return np.asarray(self.intercept + self.contributions(matrix).sum(axis=1))
+        return self.intercept + row_sums(self.contributions(matrix))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -74,15 +74,32 @@ def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]
 
     Raises:
         NotReadyError: nothing has been published yet.
+        DamagedError: somebody else has written to the file, and was killed.
+        FileHeldError: somebody else has it open for writing.
     """
     if not settings.scores_path.exists():
         raise NotReadyError(
             f"no scores are published in {settings.scores_dir}; run: make run for simulated "
             f"firms; for your own deliveries firmpulse night, then firmpulse train"
         )
-    connection = duckdb.connect(
-        str(settings.scores_path), read_only=True, config={"enable_external_access": "false"}
-    )
+    published = settings.scores_path.resolve()
+    if published.with_name(f"{published.name}.wal").exists():
+        raise DamagedError(
+            f"{settings.scores_path} was opened for writing by another program, which left a log "
+            f"of its changes beside it; publish it again: firmpulse night --as-of DATE, with the "
+            f"newest night"
+        )
+    try:
+        connection = duckdb.connect(
+            str(published), read_only=True, config={"enable_external_access": "false"}
+        )
+    except duckdb.IOException as error:
+        if "lock" not in str(error).lower():
+            raise
+        raise FileHeldError(
+            f"{settings.scores_path} is open for writing in another program; close it there, and "
+            f"open it read-only"
+        ) from None
     try:
         yield connection
     finally:

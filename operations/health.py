@@ -8,10 +8,12 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from firmpulse import bundle, runlog, scale, tracking, warehouse
+from consent import champion
+from firmpulse import bundle, runlog, scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from operations import matured
 from scoring.warnings.measures import has_table
 from training import calibration_checks, metrics, versions
 from training.config import DEFAULT
@@ -46,25 +48,6 @@ _DRIFT = """
         where model_version = $version and as_of <= $as_of
     )
 """
-# The last score of each firm and quarter whose outcome is known, of this version.
-_MATURED = """
-    with outcomes as (
-        select cast(firm_id as varchar) as firm_id, as_of, outcome
-        from warehouse.labels.default_12m
-        where available_at <= $as_of and superseded_at > $as_of and outcome in ('good', 'bad')
-    )
-    select scores.firm_id, scores.default_prob, outcomes.outcome = 'bad' as bad
-    from warehouse.scoring.scores as scores
-    inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
-    inner join outcomes
-        on scores.firm_id = outcomes.firm_id
-            and outcomes.as_of = cast(date_trunc('quarter', scores.as_of + 1) as date) - 1
-    where scores.model_version = $version and scores.grade <> $defaulted
-    qualify row_number() over (
-        partition by scores.firm_id, outcomes.as_of order by scores.as_of desc
-    ) = 1
-    order by scores.firm_id, outcomes.as_of
-"""
 
 
 @dataclass(frozen=True)
@@ -85,13 +68,14 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
     """Measure the champion at `as_of` and record it; run again, it replaces what it recorded.
 
     Raises:
+        NotPromotedError: MLflow's champion is not the version that was promoted last.
         NotReadyError: there is no champion, or its training frame was drawn anew.
         ModelChangedError: the files of the champion are not what was registered.
     """
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
-    if champion is None:
+    leads = champion.champion(settings)
+    if leads is None:
         raise NotReadyError(f"there is no champion; run: firmpulse train --as-of {as_of}")
-    version = str(champion.version)
+    version = str(leads.version)
     with runlog.step(settings, as_of, "monitor", version) as step:
         learnt = _learnt(settings, version)
         with warehouse.connect(settings) as connection:
@@ -165,12 +149,23 @@ def _features(
 def _outcomes(
     connection: duckdb.DuckDBPyConnection, as_of: date, version: str
 ) -> Iterator[Measure]:
-    rows = _matured(connection, as_of, version)
+    found = matured.scores(connection, as_of, version)
+    rows = found.filter(~pl.col("is_late") & ~pl.col("is_learnt"))
     bad, prob = rows["bad"].to_numpy().astype(np.float64), rows["default_prob"].to_numpy()
     defaults = int(bad.sum())
     yield Measure(
         as_of, version, "matured_scores", rows.height, rows.height, _GREEN,
         "published scores, one a firm and quarter, whose twelve months are over",
+    )  # fmt: skip
+    learnt = found.filter("is_learnt").height
+    late = found.height - rows.height - learnt
+    yield Measure(
+        as_of, version, "matured_scores_learnt", learnt, learnt, _GREEN,
+        "left out: their date is before the one whose knowledge the version was trained on",
+    )  # fmt: skip
+    yield Measure(
+        as_of, version, "matured_scores_late", late, late, _GREEN,
+        f"left out: made more than {matured.MOST_DAYS_LATE} days after their date, or unknown when",
     )  # fmt: skip
     enough = rows.height >= _LEAST_OUTCOMES and defaults >= _LEAST_DEFAULTS
     if not enough:
@@ -202,19 +197,6 @@ def _outcomes(
             as_of, version, f"default_rate_{check.grade}", check.observed_rate, check.rows,
             check.light, f"observed; {check.mean_prob:.4f} was expected of the grade",
         )  # fmt: skip
-
-
-def _matured(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:
-    if not all(
-        has_table(connection, table)
-        for table in ("labels.default_12m", "scoring.scores", "scoring.cleared_nights")
-    ):
-        return pl.DataFrame(
-            schema={"firm_id": pl.String, "default_prob": pl.Float64, "bad": pl.Boolean}
-        )
-    return connection.execute(
-        _MATURED, {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED}
-    ).pl()
 
 
 def _warnings(settings: Settings, as_of: date, version: str) -> list[Measure]:

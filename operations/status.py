@@ -8,6 +8,7 @@ from datetime import date, datetime
 import duckdb
 
 from consent import audit
+from consent import champion as leading
 from erasure import withdrawals
 from features import registry
 from firmpulse import advice, tracking
@@ -21,6 +22,7 @@ from scoring import overrides
 from scoring.warnings import rules
 from scoring.warnings.forms import Freshness
 from scoring.warnings.measures import has_table
+from training import proposals
 
 __all__ = ["PROBLEM", "WARNING", "Finding", "Status", "look", "time_of"]
 
@@ -111,7 +113,19 @@ def _withdrawn(settings: Settings, on: date) -> Iterator[Finding]:
 
 
 def _models(settings: Settings, night: date | None) -> Iterator[Finding]:
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    try:
+        champion = leading.champion(settings)
+    except FirmpulseError as error:
+        yield Finding(PROBLEM, "model", f"no night scores: {told(error)}",
+                      "firmpulse models list; firmpulse models restore")  # fmt: skip
+        return
+    for version, made in proposals.pending(settings).items():
+        yield Finding(
+            WARNING, "model",
+            f"version {version}, worse than the champion, is proposed by {made.maker}: "
+            f"{made.because}",
+            f"firmpulse models decide {version} --approve --checker NAME, or --reject",
+        )  # fmt: skip
     challenger = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHALLENGER)
     if champion is None:
         conf = {"as_of": night.isoformat() if night else "DATE", "approver": "NAME"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from consent import champion
 from consent.ledger import Ledger
 from features import coverage, reasons, registry
 from features.registry import FeatureMeta, Registry
@@ -63,9 +64,10 @@ def score(
     Raises:
         NotReadyError: no features were built for `as_of`, or the champion needs a feature that
             no longer exists.
+        NotPromotedError: MLflow's champion is not the version that was promoted last.
     """
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
-    if champion is None:
+    leads = champion.champion(settings)
+    if leads is None:
         return ScoringReport(as_of, None, _next_step(settings, as_of))
     known = registry.load(settings)
     with runlog.step(
@@ -73,7 +75,7 @@ def score(
         reads=[*known.tables(), f"models.{tracking.CREDIT_MODEL}"],
         writes=stored((SCORES, REASONS, UNSCORED, MODEL_VERSIONS, MARKS)),
     ) as step:  # fmt: skip
-        report = _score_with(settings, as_of, champion, known, firm_ids)
+        report = _score_with(settings, as_of, leads, known, firm_ids)
         step.rows_out = report.scored
     return report
 
@@ -81,12 +83,12 @@ def score(
 def _score_with(
     settings: Settings,
     as_of: date,
-    champion: Any,
+    leads: Any,
     known: Registry,
     firm_ids: Collection[str] | None,
 ) -> ScoringReport:
     clock = time.perf_counter()
-    version = str(champion.version)
+    version = str(leads.version)
     model = load_model(settings, version)
     loaded = time.perf_counter()
     metas = metas_of(known, model)
@@ -99,7 +101,7 @@ def _score_with(
     scores = found.scores.with_columns(**stamp, code_version=pl.lit(code_version()))
     computed = time.perf_counter()
     without_score = _unscored(granted, firms, as_of)
-    entry = store.model_entry(settings, champion, model)
+    entry = store.model_entry(settings, leads, model)
     night = store.Night(scores, found.reasons, without_score, entry, found.marks)
     standing_firms = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
     store.replace(settings, as_of, night, standing_firms, firm_ids)

@@ -3,7 +3,6 @@
 There is no free text: it would hold names and reasons that nobody could erase. A reason is a code.
 """
 
-import unicodedata
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from consent import audit
+from consent import audit, persons
 from firmpulse import scale, warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
@@ -88,7 +87,7 @@ def propose(
         NotReadyError: the firm has no score at `as_of`, or an override is open or approved.
         ConfigurationError: the grade, the reason or the maker is none that can be.
     """
-    _check_name("maker", maker)
+    persons.require("maker", maker)
     if reason_code not in REASONS:
         raise ConfigurationError(
             f"there is no reason {reason_code!r}; there are {', '.join(REASONS)}. In words: "
@@ -119,7 +118,7 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
             the model gives another grade by now.
         ConfigurationError: the checker is the maker, or no name.
     """
-    _check_name("checker", checker)
+    persons.require("checker", checker)
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
         found = [one for one in _rows(connection) if one.override_id == override_id]
@@ -130,7 +129,7 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
         (made,) = found
         if made.status != "proposed":
             raise NotReadyError(f"override {override_id} was {made.status} by {made.checker}")
-        if _plain(checker) == _plain(made.maker):
+        if persons.same(checker, made.maker):
             raise ConfigurationError(
                 f"{checker} proposed override {override_id}; somebody else has to decide it"
             )
@@ -228,14 +227,3 @@ def _note(settings: Settings, made: Override, step: str, by: str) -> None:
         "model_grade": made.model_grade, "grade": made.grade, "reason": made.reason_code, "by": by,
     }  # fmt: skip
     audit.append(settings, "OVERRIDE", actor=audit.actor(), subject=made.firm_id, **details)
-
-
-def _check_name(role: str, name: str) -> None:
-    if not _plain(name):
-        raise ConfigurationError(f"the {role} must be named, with --{role}")
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is compared: two spellings of a person, visible or not, are one."""
-    seen = "".join(one for one in name if unicodedata.category(one) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())

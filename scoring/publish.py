@@ -1,7 +1,5 @@
 """Publish the scores as one file that analysts open, swapped in while they read the old one."""
 
-import shutil
-import uuid
 from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +10,7 @@ from consent import audit, today
 from consent.ledger import Ledger
 from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
-from scoring import store
+from scoring import generations, store
 from scoring.tables import (
     CHECKED,
     DATA_QUALITY,
@@ -147,8 +145,6 @@ _NARRATIVES = """
     group by 1, 2
 """
 
-# Link to the folder of Parquet files in the folder of scores.
-PARQUET = "parquet"
 # So many columns tell the rows of every table apart.
 _ORDER_COLUMNS = 5
 _VIEW_COLUMNS = {
@@ -195,20 +191,17 @@ def publish_again(
 ) -> Path:
     """Publish what every cleared night has now, return the file's path.
 
-    The files are not encrypted: they hold tokens, never an identifier. The DuckDB file is built
-    beside the old one and renamed over it; a reader that has the old file open keeps reading the
-    old rows. The Parquet files are a new folder, to which the link `parquet` is turned; a reader
-    that follows the link once, and reads in the folder that it found, sees one publication.
+    The files are not encrypted: they hold tokens, never an identifier. The DuckDB file and the
+    folder of Parquet files are new ones, to which the links `scores.duckdb` and `parquet` are
+    turned; a reader that has the old file open keeps reading the old rows, and one that follows
+    the link `parquet` once, and reads in the folder that it found, sees one publication.
 
     Args:
         settings: home folder.
         withheld: firms that have withdrawn; no row of theirs is published.
-        keep_previous: leave the last Parquet folder to those who read in it; an erasure does not.
+        keep_previous: leave the last publication to those who read in it; an erasure does not.
     """
-    settings.scores_dir.mkdir(parents=True, exist_ok=True)
-    building = settings.scores_dir / "building"
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir()
+    building = generations.begin(settings.scores_dir)
     with warehouse.connect(settings) as connection:
         store.prepare(connection)
         connection.execute(f"attach '{_quoted(building / settings.scores_path.name)}' as published")
@@ -225,28 +218,9 @@ def publish_again(
     readers = settings.scores_dir.stat().st_mode & 0o055
     for file in building.iterdir():
         file.chmod(0o600 | readers & 0o044)
-    (building / settings.scores_path.name).replace(settings.scores_path)
     building.chmod(0o700 | readers)
-    _turn_link(settings.scores_dir, building, keep_previous=keep_previous)
+    generations.put_out(building, settings.scores_path, keep_previous=keep_previous)
     return settings.scores_path
-
-
-def _turn_link(folder: Path, building: Path, *, keep_previous: bool) -> None:
-    """Make the built folder the one that `parquet` links to, and remove those before it."""
-    link = folder / PARQUET
-    if link.is_dir() and not link.is_symlink():
-        # A copy of a home folder that followed links has the files here.
-        shutil.rmtree(link)
-    previous = link.resolve() if link.is_symlink() else None
-    generation = folder / f"{PARQUET}-{uuid.uuid4().hex[:12]}"
-    building.rename(generation)
-    turning = folder / f"{PARQUET}.next"
-    turning.unlink(missing_ok=True)
-    turning.symlink_to(generation.name)
-    turning.replace(link)
-    for old in folder.glob(f"{PARQUET}-*"):
-        if old != generation and not (keep_previous and old == previous):
-            shutil.rmtree(old)
 
 
 def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> int:

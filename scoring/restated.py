@@ -12,8 +12,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from consent import champion
 from features import build, coverage, registry, scratch
-from firmpulse import bundle, scale, tracking, warehouse
+from firmpulse import bundle, scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from scoring import inputs
@@ -57,11 +58,11 @@ def restated(settings: Settings, since: date) -> RestatedReport:
         NotReadyError: no night was built by then, or no model is approved.
         BuildFailed: a model or one of its tests failed on the copy.
     """
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
-    if champion is None:
+    leads = champion.champion(settings)
+    if leads is None:
         raise NotReadyError("no model is approved, so there are no scores that could move")
     night = _night(settings, since)
-    model = inputs.load_model(settings, str(champion.version))
+    model = inputs.load_model(settings, str(leads.version))
     known = registry.load(settings)
     granted = inputs.assessable(settings, build.newest_night(settings))
     with scratch.home(settings, "restated") as other:
@@ -71,7 +72,7 @@ def restated(settings: Settings, since: date) -> RestatedReport:
         before = inputs.read_firms(settings, night, known, model, granted)
         after = inputs.read_firms(other, night, known, model, granted)
     moved = _moved(model, before, after)
-    return RestatedReport(night, str(champion.version), later_rows, before.height, moved)
+    return RestatedReport(night, str(leads.version), later_rows, before.height, moved)
 
 
 def _night(settings: Settings, since: date) -> date:

@@ -101,6 +101,10 @@ class TrainingConfig:
         )
     )
     gates: Gates = field(default_factory=Gates)
+    # What a candidate is held against the champion by, and whether more is better.
+    worse_by: Mapping[str, bool] = field(
+        default_factory=lambda: MappingProxyType({"auc": True, "log_loss": False})
+    )
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,13 @@
 """Gates a candidate must pass, and a named person who answers for it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from consent import audit
 from firmpulse import tracking
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
-from training import versions
+from training import proposals, versions
 from training.config import DEFAULT, Gates, TrainingConfig
 
 
@@ -38,6 +37,8 @@ class PromotionReport:
     gates: tuple[GateResult, ...]
     promoted: bool
     approver: str | None
+    # By what it is worse than the champion beyond chance, where a second person has to decide.
+    proposed: str | None = None
 
     @property
     def passed(self) -> bool:
@@ -51,13 +52,17 @@ def promote(
     candidate_version: str,
     approver: str | None,
     config: TrainingConfig = DEFAULT,
+    *,
+    because: str = "",
 ) -> PromotionReport:
     """Make a candidate champion if its gates are green and someone approves.
 
-    Without an approver nothing changes; the report says what the gates found.
+    Without an approver nothing changes; the report says what the gates found. One that is worse
+    than the champion beyond chance is only proposed, with a reason: a second person decides.
 
     Raises:
-        GateFailed: an approver was named, and a gate is red; each is listed.
+        GateFailed: an approver was named, and a gate is red, each is listed; or the candidate is
+            worse than the champion and nobody says why it is wanted.
         NotReadyError: no such version.
     """
     client = tracking.client(settings)
@@ -78,16 +83,18 @@ def promote(
             f"version {candidate_version} of {tracking.CREDIT_MODEL} stays challenger. {failed}. "
             f"Train a better candidate, or look at its run in MLflow"
         )
+    if worse := proposals.worse(settings, candidate_version, config):
+        leading, measured = worse
+        if not because.strip():
+            raise GateFailed(
+                f"version {candidate_version} of {tracking.CREDIT_MODEL} is worse than the "
+                f"champion, version {leading}, beyond chance: {measured}. It takes a reason and a "
+                f"second person: firmpulse models promote {candidate_version} --approver NAME "
+                f"--because REASON"
+            )
+        proposals.propose(settings, candidate_version, named, because, leading, measured)
+        return replace(report, promoted=False, proposed=measured)
     versions.make_champion(settings, candidate_version, named)
-    audit.append(
-        settings,
-        "PROMOTE",
-        actor=audit.actor(),
-        model=tracking.CREDIT_MODEL,
-        version=candidate_version,
-        approver=named,
-        files_sha256=candidate.tags.get(tracking.FILES_DIGEST, ""),
-    )
     return report
 
 
@@ -95,17 +102,11 @@ def check_run(
     settings: Settings, metrics: dict[str, float], frame_digest: str, gates: Gates
 ) -> tuple[GateResult, ...]:
     """Return the gates on a run's metrics, held against the statements baseline on its frame."""
-    baseline = baseline_version(settings, frame_digest)
+    baseline = versions.baseline_version(settings, frame_digest)
     if baseline is None:
         return check(metrics, None, gates)
     run = tracking.client(settings).get_run(baseline.run_id)
     return check(metrics, run.data.metrics.get("oot/auc"), gates)
-
-
-def baseline_version(settings: Settings, frame_digest: str) -> Any | None:
-    """Return the newest scorecard on statements that was fitted on this frame, None without one."""
-    listed = tracking.versions(settings, tracking.STATEMENTS_MODEL)
-    return next((one for one in listed if one.tags.get("frame_digest") == frame_digest), None)
 
 
 def check(

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from firmpulse.scale import OFFSET, SLOPE, FloatArray
 
 SCORECARD_FILE = "scorecard.json"
+_HALF_A_ROW = 0.5
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,7 @@ class Characteristic:
 
     def weights_of_evidence(self, column: pl.Series) -> FloatArray:
         """Return the weight of evidence of each row, shape (rows,)."""
-        value = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        bins = np.searchsorted(np.asarray(self.splits), value, side="right")
-        bins[np.isnan(value)] = len(self.splits) + 1
-        return np.asarray(self.woe)[bins]
+        return np.asarray(self.woe)[bins_of(column, self.splits)]
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,36 @@ class Scorecard:
         for item in self.characteristics:
             logit += item.coefficient * item.weights_of_evidence(frame[item.feature])
         return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float64)
+
+
+def bins_of(column: pl.Series, splits: tuple[float, ...]) -> npt.NDArray[np.int64]:
+    """Return the bin of each row, shape (rows,); a missing value is in the one after the last."""
+    value = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    bins = np.searchsorted(np.asarray(splits), value, side="right")
+    bins[np.isnan(value)] = len(splits) + 1
+    return bins
+
+
+def evidence_of(bins: npt.NDArray[np.int64], outcome: FloatArray, count: int) -> tuple[float, ...]:
+    """Return the weight of evidence of each bin, ln(share of goods ÷ share of bads).
+
+    A bin of one class gets half a row of each class: it is stronger evidence than the same bin
+    with one row of the other class, and finite. An empty bin is no evidence, 0.
+
+    Args:
+        bins: bin of each row, shape (rows,).
+        outcome: 1 for bad, 0 for good, shape (rows,); both occur.
+        count: number of bins.
+
+    Source: Siddiqi, Credit Risk Scorecards (2006); the half row is of Haldane (1956).
+    """
+    bads = np.bincount(bins, weights=outcome, minlength=count)
+    goods = np.bincount(bins, minlength=count) - bads
+    added = np.where((bads == 0) != (goods == 0), _HALF_A_ROW, 0.0)
+    filled, overall = goods + bads > 0, np.log(goods.sum() / bads.sum())
+    found = np.zeros(count)
+    found[filled] = np.log(((goods + added)[filled]) / (bads + added)[filled]) - overall
+    return tuple(found.tolist())
 
 
 def points_of(

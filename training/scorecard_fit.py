@@ -9,10 +9,9 @@ import polars as pl
 
 from features.registry import FeatureMeta
 from firmpulse.errors import NotReadyError
-from firmpulse.scale import FloatArray
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
-from training.scorecard import Characteristic, Scorecard, points_of
+from training.scorecard import Characteristic, Scorecard, bins_of, evidence_of, points_of
 from training.split import TRAIN
 
 # Weak, for a handful of statement features.
@@ -70,13 +69,14 @@ def _observed(frame: FrozenFrame, features: Sequence[FeatureMeta]) -> list[Featu
 
 
 def _fit(frame: FrozenFrame, listed: list[FeatureMeta], c: float) -> Scorecard:
-    binning, model = fit_optbinning(frame.part(TRAIN), listed, c)
+    rows = frame.part(TRAIN)
+    binning, model = fit_optbinning(rows, listed, c)
     intercept, coefficients = float(model.intercept_[0]), model.coef_[0]
     return Scorecard(
         intercept=intercept,
         characteristics=tuple(
             _characteristic(
-                feature.name, binning.get_binned_variable(feature.name), intercept, own, len(listed)
+                feature.name, *_binned(binning, rows, feature.name), intercept, own, len(listed)
             )
             for feature, own in zip(listed, coefficients, strict=True)
         ),
@@ -86,9 +86,10 @@ def _fit(frame: FrozenFrame, listed: list[FeatureMeta], c: float) -> Scorecard:
 
 
 def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta], c: float) -> tuple[Any, Any]:
-    """Return optbinning's fitted BinningProcess and sklearn's regression on its evidence.
+    """Return optbinning's fitted BinningProcess and sklearn's regression on its bins' evidence.
 
-    Event rates of the bins follow the features' signs.
+    Event rates of the bins follow the features' signs. The evidence is counted here: optbinning
+    gives a bin of one class 0, as if it said nothing.
     """
     with warnings.catch_warnings():
         # optbinning 1.0 still calls names that its own requirements deprecate.
@@ -107,29 +108,36 @@ def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta], c: float) -> t
         )
         outcome = bads_of(rows)
         binning.fit(values, outcome)
-        evidence = binning.transform(values, metric="woe", metric_missing="empirical")
-        return binning, LogisticRegression(C=c, max_iter=_MOST_STEPS).fit(
-            evidence.to_numpy(), outcome
-        )
+        evidence = [
+            np.asarray(woe)[bins_of(rows[name], splits)]
+            for name in names
+            for splits, woe in [_binned(binning, rows, name)]
+        ]
+        model = LogisticRegression(C=c, max_iter=_MOST_STEPS)
+        return binning, model.fit(np.column_stack(evidence), outcome)
+
+
+def _binned(
+    binning: Any, rows: pl.DataFrame, name: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the splits of a feature, and the weight of evidence of each bin and of missing."""
+    found = np.asarray(binning.get_binned_variable(name).splits, dtype=np.float64)
+    splits = tuple(found.tolist())
+    return splits, evidence_of(bins_of(rows[name], splits), bads_of(rows), len(splits) + 2)
 
 
 def _characteristic(
-    name: str, binned: Any, intercept: float, coefficient: float, characteristics: int
+    name: str,
+    splits: tuple[float, ...],
+    woe: tuple[float, ...],
+    intercept: float,
+    coefficient: float,
+    characteristics: int,
 ) -> Characteristic:
-    splits = np.asarray(binned.splits, dtype=np.float64)
-    evidence = binned.transform(_probes(splits), metric="woe", metric_missing="empirical")
-    woe = tuple(float(value) for value in evidence)
     return Characteristic(
         feature=name,
-        splits=tuple(splits.tolist()),
+        splits=splits,
         woe=woe,
         coefficient=float(coefficient),
         points=points_of(intercept, float(coefficient), woe, characteristics),
     )
-
-
-def _probes(splits: FloatArray) -> FloatArray:
-    """Return one value in each bin, then a missing one."""
-    below = splits[:1] - 1 if len(splits) else np.zeros(1)
-    # Each later bin includes its lower bound.
-    return np.concatenate([below, splits, [np.nan]])

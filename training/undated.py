@@ -11,6 +11,7 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from consent import champion as promoted
 from features import registry
 from features.frame import frame
 from features.permitted import withhold
@@ -212,8 +213,8 @@ def _prefixed(metrics: Mapping[str, Interval]) -> dict[str, Interval | float]:
 
 def _lead(settings: Settings, version: str) -> bool:
     """Make the version champion unless one that was tested out of time leads."""
-    champion = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
-    if champion is not None and champion.tags.get("gates") != _NO_DATES:
+    leads = promoted.champion(settings)
+    if leads is not None and leads.tags.get("gates") != _NO_DATES:
         return False
     versions.make_champion(settings, version, approver=_NOBODY)
     return True

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from consent import audit
+from consent import audit, champion
+from consent.champion import Promotion
 from firmpulse import tracking
-from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 
 # Tags of a version: when it became champion, and when and why it was taken back.
@@ -76,8 +77,9 @@ def get(settings: Settings, name: str) -> Version:
 
     Raises:
         NotReadyError: there is no such version.
+        NotPromotedError: the champion is asked for, and MLflow's is not the one promoted last.
     """
-    found = tracking.find_version(settings, tracking.CREDIT_MODEL, name)
+    found = champion.find_version(settings, name)
     if found is None:
         raise NotReadyError(
             f"{tracking.CREDIT_MODEL} has no version {name}; list them with: firmpulse models list"
@@ -98,6 +100,12 @@ def trained_as_of(version: Version) -> date:
     return version.trained_as_of
 
 
+def baseline_version(settings: Settings, frame_digest: str) -> Any | None:
+    """Return the newest scorecard on statements that was fitted on this frame, None without one."""
+    listed = tracking.versions(settings, tracking.STATEMENTS_MODEL)
+    return next((one for one in listed if one.tags.get("frame_digest") == frame_digest), None)
+
+
 def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version, Version]:
     """Make the champion before the present one champion again; return both, the restored first.
 
@@ -110,44 +118,103 @@ def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version,
     """
     if not approver.strip() or not because.strip():
         raise ConfigurationError("name who answers for it with --approver, and why with --because")
-    present = get(settings, tracking.CHAMPION)
-    before = [
-        version
-        for version in listed(settings)
-        if version.promoted_at and not version.taken_back and version.version != present.version
-    ]
-    if not before:
+    made = champion.promotions(settings)
+    if not made:
         raise NotReadyError(
-            f"version {present.version} is champion and none was before it; train another and "
+            f"{tracking.CREDIT_MODEL} has no version champion: none was ever promoted; list them "
+            f"with: firmpulse models list"
+        )
+    present, before = made[-1].version, _before(made)
+    if before is None:
+        raise NotReadyError(
+            f"version {present} is champion and none was before it; train another and "
             f"promote it with: firmpulse models promote VERSION --approver NAME"
         )
-    restored = max(before, key=lambda version: version.promoted_at or "")
+    _require_files(settings, before)
+    name, why = approver.strip(), because.strip()
+    _note(settings, before.version, name, before.files_sha256, instead_of=present, because=why)
+    note = f"{_now()} by {name}: {why}"
     client = tracking.client(settings)
-    note = f"{_now()} by {approver.strip()}: {because.strip()}"
-    client.set_model_version_tag(tracking.CREDIT_MODEL, present.version, TAKEN_BACK, note)
-    client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, restored.version)
-    audit.append(
-        settings,
-        "PROMOTE",
-        actor=audit.actor(),
-        model=tracking.CREDIT_MODEL,
-        version=restored.version,
-        instead_of=present.version,
-        approver=approver.strip(),
-        because=because.strip(),
-    )
-    return get(settings, restored.version), get(settings, present.version)
+    client.set_model_version_tag(tracking.CREDIT_MODEL, present, TAKEN_BACK, note)
+    _turn_alias(settings, before.version)
+    return get(settings, before.version), get(settings, present)
 
 
-def make_champion(settings: Settings, version: str, approver: str) -> None:
-    """Move the alias and note when and by whom; the caller has looked at the gates."""
+def make_champion(settings: Settings, version: str, approver: str, **told: str) -> None:
+    """Write a promotion down, then move the alias; the caller has looked at the gates.
+
+    Raises:
+        ModelChangedError: a file of the version is not what was registered.
+    """
+    tracking.model_folder(settings, tracking.CREDIT_MODEL, version)
     client = tracking.client(settings)
+    tags = client.get_model_version(tracking.CREDIT_MODEL, version).tags
+    _note(settings, version, approver, tags[tracking.FILES_DIGEST], **told)
     client.set_model_version_tag(tracking.CREDIT_MODEL, version, "approver", approver)
     client.set_model_version_tag(tracking.CREDIT_MODEL, version, PROMOTED_AT, _now())
     # Somebody looked again at one that had been taken back.
-    if TAKEN_BACK in client.get_model_version(tracking.CREDIT_MODEL, version).tags:
+    if TAKEN_BACK in tags:
         client.delete_model_version_tag(tracking.CREDIT_MODEL, version, TAKEN_BACK)
-    client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, version)
+    _turn_alias(settings, version)
+
+
+def restore_alias(settings: Settings) -> str:
+    """Put MLflow's alias back to the version that was promoted last, and return it.
+
+    Raises:
+        NotReadyError: none was ever promoted.
+        ModelChangedError: its files are not those that were promoted.
+    """
+    last = champion.named(settings)
+    if last is None:
+        raise NotReadyError(
+            "no version was ever promoted; promote one with: firmpulse models promote VERSION "
+            "--approver NAME"
+        )
+    _require_files(settings, last)
+    _turn_alias(settings, last.version)
+    return last.version
+
+
+def _before(made: tuple[Promotion, ...]) -> Promotion | None:
+    """Return the promotion before the present champion's that was not taken back."""
+    standing: dict[str, Promotion] = {}
+    for one in made:
+        standing.pop(one.instead_of or one.version, None)
+        if one.instead_of is None:
+            standing[one.version] = one
+    standing.pop(made[-1].version, None)
+    return next(reversed(standing.values()), None)
+
+
+def _require_files(settings: Settings, promoted: Promotion) -> None:
+    """Raise unless a version's files are those that were promoted."""
+    found = tracking.find_version(settings, tracking.CREDIT_MODEL, promoted.version)
+    if found is None or found.tags.get(tracking.FILES_DIGEST) != promoted.files_sha256:
+        raise ModelChangedError(
+            f"version {promoted.version} of {tracking.CREDIT_MODEL} is not in MLflow as it was "
+            f"promoted on {promoted.at[:10]}; restore it from a back-up, or train another"
+        )
+    tracking.model_folder(settings, tracking.CREDIT_MODEL, promoted.version)
+
+
+def _note(settings: Settings, version: str, approver: str, files_sha256: str, **told: str) -> None:
+    audit.append(
+        settings,
+        champion.PROMOTE,
+        actor=audit.actor(),
+        model=tracking.CREDIT_MODEL,
+        version=version,
+        approver=approver,
+        files_sha256=files_sha256,
+        **told,
+    )
+
+
+def _turn_alias(settings: Settings, version: str) -> None:
+    tracking.client(settings).set_registered_model_alias(
+        tracking.CREDIT_MODEL, tracking.CHAMPION, version
+    )
 
 
 def _now() -> str:

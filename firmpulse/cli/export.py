@@ -1,6 +1,7 @@
 """`firmpulse export`: files for analysts in which no firm can be picked out."""
 
 import hashlib
+import uuid
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -102,7 +103,8 @@ def _write(
     """Write the file once the audit chain holds what it will be."""
     from consent import audit
 
-    beside = to.with_name(f"{to.name}.new")
+    # A name that nothing of anybody's has.
+    beside = to.with_name(f".{to.name}-{uuid.uuid4().hex}")
     try:
         if to.suffix.lower() == ".csv":
             rows.write_csv(beside, include_bom=True)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 models_app = typer.Typer(
     no_args_is_help=True, help="List, compare, promote and take back versions of the credit model."
 )
+_IS_CHAMPION = "Version {} is champion; the next night scores with it."
+_Number = Annotated[str, typer.Argument(help="Number of the version.")]
 _Approver = Annotated[str, typer.Option(help="Who answers for it.")]
 # What a model owner asks first; the rest is in MLflow.
 _LISTED = {
@@ -113,17 +115,55 @@ def validate(
 
 @models_app.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="Number of the version.")], approver: _Approver
+    version: _Number,
+    approver: _Approver,
+    because: Annotated[
+        str, typer.Option(help="Why, where it is worse than the champion beyond chance.")
+    ] = "",
 ) -> None:
-    """Make a version champion if all its gates are green."""
+    """Make a version champion if all its gates are green; a worse one is only proposed."""
     from training import promotion, versions
 
-    settings = Settings()
+    settings, console = Settings(), make_console()
     found = versions.get(settings, version)
-    promotion.promote(settings, versions.trained_as_of(found), found.version, approver)
-    make_console().print(
-        f"Version {found.version} is champion; the next night scores with it.", markup=False
+    report = promotion.promote(
+        settings, versions.trained_as_of(found), found.version, approver, because=because
     )
+    if report.proposed:
+        console.print(
+            f"Version {found.version} is proposed: {report.proposed}. Somebody else decides: "
+            f"firmpulse models decide {found.version} --approve --checker NAME",
+            markup=False,
+        )
+        return
+    console.print(_IS_CHAMPION.format(found.version), markup=False)
+
+
+@models_app.command()
+def decide(
+    version: _Number,
+    approve: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
+    checker: Annotated[str, typer.Option(help="Who decides; never who proposed it.")],
+) -> None:
+    """Promote a proposed version that is worse than the champion, or reject it."""
+    from training import proposals
+
+    made = proposals.decide(Settings(), version, checker, approve=approve)
+    make_console().print(
+        _IS_CHAMPION.format(made.version)
+        if approve
+        else f"Version {made.version}, proposed by {made.maker}, is rejected.",
+        markup=False,
+    )
+
+
+@models_app.command()
+def restore() -> None:
+    """Put MLflow's alias `champion` back to the version that was promoted last."""
+    from training import versions
+
+    version = versions.restore_alias(Settings())
+    make_console().print(_IS_CHAMPION.format(version), markup=False)
 
 
 @models_app.command()

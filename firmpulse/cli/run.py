@@ -46,10 +46,9 @@ def _run_dags(settings: Settings, night: date, progress: Progress) -> None:
 
 
 def _has_champion(settings: Settings) -> bool:
-    from firmpulse import tracking
+    from consent import champion
 
-    found = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
-    return found is not None
+    return champion.champion(settings) is not None
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from consent import champion
 from firmpulse import tracking, warehouse
 from firmpulse.cli.progress import Progress
 from firmpulse.settings import Settings
@@ -106,7 +107,11 @@ def show_models(settings: Settings, console: Console) -> None:
         (tracking.LOGISTIC_MODEL, tracking.CHALLENGER),
         (tracking.STATEMENTS_MODEL, tracking.CHALLENGER),
     ):
-        version = tracking.find_version(settings, name, alias)
+        version = (
+            champion.champion(settings)
+            if name == tracking.CREDIT_MODEL
+            else tracking.find_version(settings, name, alias)
+        )
         if version is None:
             continue
         metrics = client.get_run(version.run_id).data.metrics

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from consent import champion as promoted
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from features import registry
@@ -101,8 +102,9 @@ def champion(settings: Settings, known: Registry) -> tuple[str, CreditModel] | N
 
     Raises:
         NotReadyError: it reads a feature that no longer exists.
+        NotPromotedError: MLflow's champion is not the version that was promoted last.
     """
-    found = tracking.find_version(settings, tracking.CREDIT_MODEL, tracking.CHAMPION)
+    found = promoted.champion(settings)
     if found is None:
         return None
     version = str(found.version)

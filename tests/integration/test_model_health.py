@@ -1,5 +1,8 @@
 """The monthly look at the champion, on simulated firms: numbers against a second route."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
@@ -8,6 +11,13 @@ from operations import health
 from scoring.publish import publish_again
 from tests.integration.conftest import Assessed
 from training import frozen
+
+
+class Earlier(NamedTuple):
+    """Scores of earlier quarters, and how many of their firms defaulted."""
+
+    count: int
+    bads: int
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +64,17 @@ def test_measuring_again_replaces_and_analysts_see_it(
     assert sorted(rows) == sorted((one.metric, one.light) for one in measured.values())
 
 
-def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> None:
-    """Scores of earlier quarters are put in by hand; their outcomes were delivered."""
+@pytest.fixture
+def earlier(assessed: Assessed) -> Iterator[Earlier]:
+    """Put scores of earlier quarters in by hand; their outcomes were delivered.
+
+    Each was made the day after its date by a version that was trained before, as the run log and
+    `model_versions` say.
+    """
     settings = assessed.settings
     with warehouse.connect(settings) as connection:
         before = connection.execute("from warehouse.scoring.scores").pl()
+        versions = connection.execute("from warehouse.scoring.model_versions").pl()
         connection.execute(
             """
             insert into warehouse.scoring.scores by name
@@ -82,26 +98,82 @@ def test_matured_scores_are_held_against_their_outcomes(assessed: Assessed) -> N
             "insert into warehouse.scoring.cleared_nights "
             "select distinct as_of from warehouse.scoring.scores on conflict do nothing"
         )
+        connection.execute(
+            "insert into warehouse.ops.steps by name "
+            "select as_of, 'score' as step, '' as part, 'success' as state, 1.0 as seconds, "
+            "cast(as_of + 1 as timestamp) as started_at "
+            "from (select distinct as_of from warehouse.scoring.scores) where as_of < ?",
+            [assessed.as_of],
+        )
+        connection.execute(
+            "update warehouse.scoring.model_versions set trained_as_of = date '2000-01-01'"
+        )
         ((count, bads),) = connection.execute(
             "select count(*), count(*) filter (default_prob > 0.01005) "
             "from warehouse.scoring.scores "
             "where as_of < ?",
             [assessed.as_of],
         ).fetchall()
-    try:
-        found = {one.metric: one for one in health.measure(settings, assessed.as_of)}
-    finally:
-        with warehouse.connect(settings) as connection:
-            connection.execute(
-                "delete from warehouse.scoring.scores where as_of < ?", [assessed.as_of]
-            )
-            connection.execute(
-                "delete from warehouse.scoring.cleared_nights where as_of < ?", [assessed.as_of]
-            )
-            assert connection.execute("from warehouse.scoring.scores").pl().equals(before)
-    assert found["matured_scores"].value == count
+    yield Earlier(count, bads)
+    with warehouse.connect(settings) as connection:
+        for table in ("scoring.scores", "scoring.cleared_nights", "ops.steps"):
+            where = "as_of < ?" + (" and step = 'score'" if table == "ops.steps" else "")
+            connection.execute(f"delete from warehouse.{table} where {where}", [assessed.as_of])
+        connection.execute("delete from warehouse.scoring.model_versions")
+        connection.execute("insert into warehouse.scoring.model_versions from versions")
+        assert versions.height
+        assert connection.execute("from warehouse.scoring.scores").pl().equals(before)
+
+
+def _measured(assessed: Assessed) -> dict[str, health.Measure]:
+    return {one.metric: one for one in health.measure(assessed.settings, assessed.as_of)}
+
+
+def test_matured_scores_are_held_against_their_outcomes(
+    assessed: Assessed, earlier: Earlier
+) -> None:
+    found = _measured(assessed)
+    assert found["matured_scores"].value == earlier.count
+    assert found["matured_scores_late"].value == found["matured_scores_learnt"].value == 0
     assert found["auc"].value == 1.0
-    expected = bads * 0.0101 + (count - bads) * 0.01
-    assert found["observed_to_expected"].value == pytest.approx(bads / expected)
+    expected = earlier.bads * 0.0101 + (earlier.count - earlier.bads) * 0.01
+    assert found["observed_to_expected"].value == pytest.approx(earlier.bads / expected)
     # Several times as many defaults as expected: a red light.
     assert found["observed_to_expected"].light == "red"
+
+
+@pytest.mark.parametrize(
+    ("made", "left_out"),
+    [
+        ("started_at = cast(as_of + 31 as timestamp)", 0),
+        ("started_at = cast(as_of + 32 as timestamp)", 1),
+        ("state = 'failed'", 1),
+    ],
+)
+def test_scores_of_a_night_that_was_backfilled_are_no_evidence(
+    assessed: Assessed, earlier: Earlier, made: str, left_out: int
+) -> None:
+    """A night that nobody knows to have been scored in time counts as late."""
+    with warehouse.connect(assessed.settings) as connection:
+        connection.execute(
+            f"update warehouse.ops.steps set {made} where step = 'score' and as_of < ?",
+            [assessed.as_of],
+        )
+    found = _measured(assessed)
+    assert found["matured_scores_late"].value == left_out * earlier.count
+    assert found["matured_scores"].value == (1 - left_out) * earlier.count
+    assert ("auc" in found) == (not left_out)
+
+
+def test_scores_for_dates_before_the_training_are_no_evidence(
+    assessed: Assessed, earlier: Earlier
+) -> None:
+    """The version's own rows among them."""
+    with warehouse.connect(assessed.settings) as connection:
+        connection.execute(
+            "update warehouse.scoring.model_versions set trained_as_of = ?", [assessed.as_of]
+        )
+    found = _measured(assessed)
+    assert found["matured_scores_learnt"].value == earlier.count
+    assert found["matured_scores_late"].value == found["matured_scores"].value == 0
+    assert found["observed_to_expected"].light == "unknown"

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from firmpulse import warehouse
+from firmpulse.errors import DamagedError
 from firmpulse.settings import Settings
 from scoring import store
 from scoring.publish import VIEWS, publish, publish_again
@@ -259,6 +260,141 @@ def test_fifty_readers_see_one_complete_night_each_during_twenty_publications(
     assert nights <= {str(600 + number) for number in range(21)}
     assert len(nights) > 3
     assert {seen[-1] for seen in said} == {"620"}
+
+
+WRITER = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+connection.execute("set wal_autocheckpoint = '1TB'")
+connection.execute("create table theirs as select 666 as x")
+connection.execute("create or replace view latest_scores as select 666 as x")
+connection.execute("insert into scores (firm_id, as_of, score) values ('f666', '2026-10-30', 900)")
+connection.execute("update scores set score = 666")
+print("written", flush=True)
+sys.stdin.read()
+os._exit(9)
+"""
+
+
+def _written_and_killed(database: Path) -> None:
+    """Change the file with a client that ends without closing it."""
+    done = subprocess.run(  # noqa: S603 - this interpreter
+        [sys.executable, "-c", WRITER, str(database)], input="", capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (9, "written\n"), done.stderr
+
+
+def _everything(database: Path) -> dict[str, object]:
+    """Return what a reader sees, but for times."""
+    with duckdb.connect(str(database), read_only=True) as reader:
+        names = [name for (name,) in reader.execute("show tables").fetchall()]
+        return {
+            name: reader.execute(f"from {name} order by all").fetchall()
+            for name in names
+            if name != "run_steps"
+        }
+
+
+def test_what_a_killed_client_left_is_in_no_later_publication(
+    settings: Settings, published: Path
+) -> None:
+    undisturbed = _everything(published)
+    _written_and_killed(published)
+    logs = list(settings.scores_dir.rglob("*.wal"))
+    assert len(logs) == 1
+    with duckdb.connect(str(published), read_only=True) as old_night:
+        assert old_night.execute("select max(score) from scores").fetchall() == [(666,)]
+        publish(settings, FIRST)
+        assert _everything(published) == undisturbed
+        # Whoever reads the old night goes on.
+        assert old_night.execute("select count(*) from scores").fetchall() == [(3,)]
+    publish(settings, FIRST)
+    assert _everything(published) == undisturbed
+    assert not logs[0].exists()
+    assert list(settings.scores_dir.rglob("*.wal")) == []
+
+
+def test_a_client_that_writes_during_a_publication_writes_beside_the_old_file(
+    settings: Settings, published: Path
+) -> None:
+    undisturbed = _everything(published)
+    command = [sys.executable, "-c", WRITER, str(published)]
+    with subprocess.Popen(  # noqa: S603 - this interpreter
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        publish(settings, FIRST)
+        assert _everything(published) == undisturbed
+        writer.stdin.close()
+    assert _everything(published) == undisturbed
+    publish_again(settings, keep_previous=False)
+    assert _everything(published) == undisturbed
+    assert list(settings.scores_dir.rglob("*.wal")) == []
+
+
+def test_our_own_readers_take_no_row_of_a_stranger(settings: Settings, published: Path) -> None:
+    _written_and_killed(published)
+    with (
+        pytest.raises(DamagedError, match=r"scores\.duckdb was opened for writing .* firmpulse"),
+        warehouse.connect_published(settings),
+    ):
+        pass
+    publish(settings, FIRST)
+    with warehouse.connect_published(settings) as connection:
+        assert connection.execute("select max(score) from scores").fetchall() == [(640,)]
+
+
+def test_names_of_ours_that_strangers_took_stop_nothing_and_stay_theirs(
+    settings: Settings, published: Path
+) -> None:
+    folder = settings.scores_dir
+    theirs = ["building/x", "turning/x", "parquet.next/x", "parquet-notes.txt/x",
+              "scores.duckdb.bak/x", "scores-old.duckdb/x"]  # fmt: skip
+    for name in theirs:
+        (folder / name).parent.mkdir()
+        (folder / name).write_text("theirs", encoding="utf-8")
+    publish(settings, FIRST)
+    publish_again(settings, keep_previous=False)
+    assert [name for name in theirs if not (folder / name).is_file()] == []
+    assert _everything(published)["scores"]
+
+
+def test_an_erasure_leaves_nothing_of_earlier_publications_or_of_their_clients(
+    settings: Settings, published: Path
+) -> None:
+    """Rows of a firm that goes may be in any of it."""
+    folder = settings.scores_dir
+    _written_and_killed(published)
+    spilled = published.resolve().with_name(f"{published.resolve().name}.tmp")
+    spilled.mkdir()
+    (spilled / "duckdb_temp_storage-0.tmp").write_bytes(b"f1")
+    # A publication that was killed while it was built, and a database that once was no link.
+    left = folder / "building-0123456789ab"
+    left.mkdir()
+    (left / "scores.duckdb").write_bytes(b"f1")
+    (folder / "turning-0123456789ab").symlink_to("parquet")
+    (folder / "scores.duckdb.wal").write_bytes(b"f1")
+    publish_again(settings, ["f1"], keep_previous=False)
+    kept = {published.resolve().name, (folder / "parquet").resolve().name}
+    assert {path.name for path in folder.iterdir()} == kept | {"scores.duckdb", "parquet"}
+    assert {row[0] for row in _everything(published)["scores"]} == {"f2"}  # type: ignore[attr-defined]
+
+
+def test_a_copied_home_whose_database_is_no_link_is_published_all_the_same(
+    settings: Settings, published: Path
+) -> None:
+    """Its old log is not replayed into the new file."""
+    undisturbed, file = _everything(published), published.resolve()
+    published.unlink()
+    shutil.copyfile(file, published)
+    _written_and_killed(published)
+    assert (settings.scores_dir / "scores.duckdb.wal").exists()
+    publish(settings, FIRST)
+    assert published.is_symlink()
+    assert not (settings.scores_dir / "scores.duckdb.wal").exists()
+    assert _everything(published) == undisturbed
 
 
 def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:

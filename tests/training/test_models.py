@@ -187,3 +187,43 @@ def test_scorecard_points_add_up_to_the_score() -> None:
     prob = card.default_prob(first)[0]
     # Base 600 at odds of 30, 40 points double the odds; each characteristic is rounded once.
     assert points == pytest.approx(403.724 + 57.708 * np.log((1 - prob) / prob), abs=1.1)
+
+
+# 1,900 good and 100 bad firms; the value says nothing. A share of them misses it.
+GOODS, BADS = 1_900, 100
+OVERALL = np.log(GOODS / BADS)
+
+
+@pytest.mark.parametrize(
+    ("missing_goods", "missing_bads", "odds", "low", "high"),
+    [
+        # Half a row of each class: 0.5 to 30.5 and 200.5 to 0.5. By hand.
+        (0, 30, 0.5 / 30.5, 0.96, 0.999),
+        (1, 29, 1 / 29, 0.93, 0.97),
+        (200, 0, 200.5 / 0.5, 0.0005, 0.005),
+        (199, 1, 199 / 1, 0.005, 0.007),
+        # Nobody misses it: no evidence.
+        (0, 0, GOODS / BADS, 0.045, 0.055),
+    ],
+)
+def test_a_bin_of_one_class_is_more_evidence_than_the_same_with_one_of_the_other(
+    missing_goods: int, missing_bads: int, odds: float, low: float, high: float
+) -> None:
+    """It was none: a PD of 0.51 where all 30 were bad, 0.053 where all 200 were good."""
+    count = GOODS + BADS
+    bad = np.arange(count) >= GOODS
+    missing = np.r_[np.arange(GOODS) < missing_goods, np.arange(BADS) < missing_bads]
+    value = np.random.default_rng(3).normal(size=count)
+    rows = _rows(count).with_columns(
+        pl.Series("outcome", np.where(bad, "bad", "good")),
+        pl.Series("statement_margin", np.where(missing, np.nan, value)).fill_nan(None),
+        pl.Series("statement_leverage", np.random.default_rng(4).normal(size=count)),
+    )
+    frame = FrozenFrame(
+        date(2026, 1, 31), "training.frame", "digest", METAS, rows, rows.height, "delivered data"
+    )
+    card = scorecard_fit.fit_statements(frame, TrainingConfig())
+    (item,) = [one for one in card.characteristics if one.feature == "statement_margin"]
+    assert item.woe[-1] == pytest.approx(np.log(odds) - OVERALL, abs=1e-9)
+    unknown = pl.DataFrame({"statement_margin": [None], "statement_leverage": [0.0]})
+    assert low < card.default_prob(unknown.cast(pl.Float64))[0] < high

@@ -23,14 +23,17 @@ def paired(
 ) -> Mapping[str, Comparison]:
     """Return metric → the second version held against the first, out of time.
 
+    The rows are those of the frame that was drawn later, which are later than what either learnt.
+
     Both meet the same draws of firms, so that the interval of the difference is much narrower than
     those of the versions apart.
 
     Raises:
-        NotReadyError: the frame they were fitted on was sampled anew since, or has no such rows.
+        NotReadyError: the frame was sampled anew since, has no such rows, or lacks a feature.
         ModelChangedError: a file of a version is not what was registered.
     """
-    frame = subject.frame_of(settings, trained_as_of(first), first.frame_digest)
+    later = max((first, second), key=trained_as_of)
+    frame = subject.frame_of(settings, trained_as_of(later), later.frame_digest)
     oot = frame.part(OOT)
     outcome = bads_of(oot)
     one, other = (

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from consent import champion
 from features import contract
 from features.registry import FeatureMeta
 from firmpulse import bundle, tracking
 from firmpulse.bundle import CreditModel
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from training import frozen, promotion, scorecard
+from training import frozen, scorecard, versions
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame
 from training.scorecard import Scorecard
@@ -40,7 +41,7 @@ def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) 
             `as_of`, or a scorecard on that frame is missing.
         ModelChangedError: a file of a version is not what was registered.
     """
-    found = tracking.find_version(settings, tracking.CREDIT_MODEL, version)
+    found = champion.find_version(settings, version)
     if found is None:
         raise NotReadyError(
             f"{tracking.CREDIT_MODEL} has no version {version}; "
@@ -94,7 +95,7 @@ def _boosting(logged: Mapping[str, str], config: TrainingConfig) -> Mapping[str,
 
 
 def _statements(settings: Settings, frame: FrozenFrame) -> Scorecard:
-    found = promotion.baseline_version(settings, frame.digest)
+    found = versions.baseline_version(settings, frame.digest)
     if found is None:
         raise NotReadyError(
             f"no scorecard on statements was fitted on the frame of {frame.as_of}; "

@@ -1,0 +1,67 @@
+"""Published scores whose twelve months are over, and which of them are evidence of a model."""
+
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from firmpulse import scale
+from scoring.warnings.measures import has_table
+
+# A score that was made later after its date is no forecast: part of its outcome was known.
+MOST_DAYS_LATE = 31
+# The last score of each firm and quarter whose outcome is known, of this version; before those that
+# are no evidence, which were made too late, or for a date before the one the version learnt up to.
+_MATURED = """
+    with outcomes as (
+        select cast(firm_id as varchar) as firm_id, as_of, outcome
+        from warehouse.labels.default_12m
+        where available_at <= $as_of and superseded_at > $as_of and outcome in ('good', 'bad')
+    ),
+    made as (
+        select as_of, max(started_at) as scored_at from warehouse.ops.steps
+        where step = 'score' and state = 'success' group by as_of
+    )
+    select
+        scores.firm_id, scores.default_prob, outcomes.outcome = 'bad' as bad,
+        coalesce(epoch(made.scored_at) >= epoch(cast(scores.as_of + $days + 1 as timestamp)), true)
+            as is_late,
+        coalesce(scores.as_of < versions.trained_as_of, true) as is_learnt
+    from warehouse.scoring.scores as scores
+    left join made on scores.as_of = made.as_of
+    left join warehouse.scoring.model_versions as versions
+        on scores.model_name = versions.model_name
+            and scores.model_version = versions.model_version
+    inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
+    inner join outcomes
+        on scores.firm_id = outcomes.firm_id
+            and outcomes.as_of = cast(date_trunc('quarter', scores.as_of + 1) as date) - 1
+    where scores.model_version = $version and scores.grade <> $defaulted
+    qualify row_number() over (
+        partition by scores.firm_id, outcomes.as_of
+        order by is_late or is_learnt, scores.as_of desc
+    ) = 1
+    order by scores.firm_id, outcomes.as_of
+"""
+_TABLES = (
+    "labels.default_12m", "scoring.scores", "scoring.cleared_nights", "scoring.model_versions",
+    "ops.steps",
+)  # fmt: skip
+
+
+def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:
+    """Return one row per firm and quarter whose outcome is known at `as_of`.
+
+    Columns: firm_id, default_prob, bad, is_late (made too long after its date, or nobody knows
+    when), is_learnt (its date is before the one whose knowledge the version was trained on).
+    """
+    if not all(has_table(connection, table) for table in _TABLES):
+        flags = dict.fromkeys(("bad", "is_late", "is_learnt"), pl.Boolean)
+        return pl.DataFrame(schema={"firm_id": pl.String, "default_prob": pl.Float64, **flags})
+    return connection.execute(
+        _MATURED,
+        {
+            "as_of": as_of, "version": version, "defaulted": scale.DEFAULTED,
+            "days": MOST_DAYS_LATE,
+        },
+    ).pl()  # fmt: skip
