@@ -31,7 +31,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 def judged(connection: duckdb.DuckDBPyConnection, macro: str, text: str) -> object:
     """Return what a macro says of a cell as it is read from a file."""
-    arguments = "n, 'own'" if macro.startswith("party") else "n"
+    arguments = "n, 'uscc:OWN', 'uscc:'" if macro.startswith("party") else "n"
     read = "read_tax_no(t)" if macro.startswith("party") else "read_code(t)"
     read = "t" if "name" in macro else read
     sql = f"""
@@ -78,7 +78,9 @@ def test_a_providers_own_numbers_are_firms_unless_they_say_otherwise(
 
 
 def test_the_firms_own_number_is_never_nobodys(connection: duckdb.DuckDBPyConnection) -> None:
-    sql = "select party_of_code(v, v), party_of_number(v, v) from (select '000' as v)"
+    sql = """
+        select party_of_code(v, 'uscc:000', 'uscc:'), party_of_number(v, 'own:000', 'own:')
+        from (select '000' as v)"""
     assert connection.execute(sql).fetchall() == [(0, 0)]
 
 
