@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.pages import page, pdf
 from firmpulse.settings import Settings
 from scoring import overrides
-from scoring.pages import dossier, firm, portfolio, reports, write
+from scoring.pages import dossier, firm, months, portfolio, reports, write
 from tests.integration.conftest import Assessed
 
 READER = write.Reader("analyst", datetime(2026, 11, 1, 9, 30, tzinfo=CHINA))
@@ -102,6 +103,27 @@ def test_what_was_not_granted_is_not_shown(
     assert "Bank flow: not granted, or nothing was collected" in html
     assert "Days of cash" not in html
     assert without.balances == []
+
+
+def test_a_month_without_a_row_is_zero_unless_its_source_is_overdue(
+    everything: dossier.Dossier,
+) -> None:
+    rows = everything.monthly[months.INVOICES]
+    kept = {month: row for month, row in rows.items() if month < everything.months[-3]}
+    quiet = replace(everything, monthly={**everything.monthly, months.INVOICES: kept})
+    overdue = replace(quiet, levels=[{**everything.levels[-1], "stale_sources": ["tax"]}])
+    assert months.series(quiet, months.INVOICES, "sales_cny")[-3:] == [0, 0, 0]
+    assert months.series(overdue, months.INVOICES, "sales_cny")[-3:] == [None, None, None]
+    # A return that is not there was not filed yet; it is no zero.
+    unfiled = replace(everything, monthly={months.RETURNS: {}})
+    assert set(months.series(unfiled, months.RETURNS, "declared_cny")) == {None}
+
+
+def test_before_the_rules_were_asked_there_is_no_level(everything: dossier.Dossier) -> None:
+    html = _page(replace(everything, levels=[], warnings=[]))
+    assert html.count("the rules were not asked yet") == 2
+    assert "No rule holds" not in html
+    assert "speaks for<" not in html
 
 
 def test_a_page_names_no_other_firm_and_no_partner(
