@@ -140,7 +140,7 @@ class _Landing:
             rows_in_refused_files=sum(table.rows[number] for number in numbers),
             warnings=_warnings(connection, contract, place),
             status=LANDED if set(table.rows) - numbers else REFUSED,
-            off_standard=_off_standard(connection, contract, place),
+            off_standard=verdicts.off_standard,
         )
         return report, place
 
@@ -185,15 +185,6 @@ class _Landing:
             ],
         )
         connection.execute("commit")
-
-
-def _off_standard(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> int:
-    found = connection.execute(
-        "select count(*) from vault.ops.quarantine "
-        "where delivery_seq = ? and table_name = ? and value_class = ?",
-        [place.delivery_seq, contract.table, landing.OFF_STANDARD],
-    ).fetchall()
-    return int(found[0][0])
 
 
 def _warnings(
