@@ -147,7 +147,7 @@ class _Landing:
                 contract.key_trust, " + ".join(contract.key), sharing, counts.read
             ),
             status=LANDED if set(table.rows) - numbers else REFUSED,
-            off_standard=_off_standard(connection, contract, place),
+            off_standard=verdicts.off_standard,
         )
         return report, place
 
@@ -192,15 +192,6 @@ class _Landing:
             ],
         )
         connection.execute("commit")
-
-
-def _off_standard(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> int:
-    found = connection.execute(
-        "select count(*) from vault.ops.quarantine "
-        "where delivery_seq = ? and table_name = ? and value_class = ?",
-        [place.delivery_seq, contract.table, landing.OFF_STANDARD],
-    ).fetchall()
-    return int(found[0][0])
 
 
 def _warnings(

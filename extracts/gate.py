@@ -40,6 +40,7 @@ def open_gate(
     ).fetchall()
     firms = {firm: first for firm, first in found if firm is not None}
     codes = Codes(settings)
+    valid = {firm: is_valid(firm, codes) for firm in firms}
     connection.execute(_CREATE)
     connection.execute(
         "insert into firm_gate "
@@ -47,8 +48,8 @@ def open_gate(
         {
             "firms": list(firms),
             "first": list(firms.values()),
-            "valid": [is_valid(firm, codes) for firm in firms],
-            "off": [uscc.is_off_standard(firm.partition(":")[2]) for firm in firms],
+            "valid": list(valid.values()),
+            "off": [not v and uscc.is_off_standard(f.partition(":")[2]) for f, v in valid.items()],
             "open": not contract.grant_required,
         },
     )

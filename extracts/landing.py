@@ -10,9 +10,6 @@ from extracts.sql import ident, literal
 from extracts.staging import BROKEN, Staged
 from extracts.versions import Place
 
-# Class of a firm's code that a person could accept (`consent.codes`).
-OFF_STANDARD = "off_standard"
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -33,6 +30,8 @@ class Verdicts:
     good: int = 0
     refused: int = 0
     quarantined: int = 0
+    # Those of the quarantined whose firm's code a person could accept (`consent.codes`).
+    off_standard: int = 0
 
     def plus(self, other: "Verdicts") -> "Verdicts":
         """Return the sums."""
@@ -40,6 +39,7 @@ class Verdicts:
             self.good + other.good,
             self.refused + other.refused,
             self.quarantined + other.quarantined,
+            self.off_standard + other.off_standard,
         )
 
 
@@ -101,8 +101,15 @@ def finish(
 
 
 def _count_others(connection: duckdb.DuckDBPyConnection) -> Verdicts:
-    rows = connection.execute("select verdict, count(*) from others group by verdict").fetchall()
-    return Verdicts(**dict(rows))
+    good, refused, quarantined, off_standard = connection.execute("""
+        select
+            count(*) filter (where verdict = 'good'),
+            count(*) filter (where verdict = 'refused'),
+            count(*) filter (where verdict = 'quarantined'),
+            count(*) filter (where is_off_standard and not is_valid)
+        from others
+    """).fetchall()[0]
+    return Verdicts(good, refused, quarantined, off_standard)
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> None:
@@ -114,8 +121,8 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
     columns = staged.contract.columns
     record = ", ".join(f"{literal(c.name)}, cast({ident(c.name)} as varchar)" for c in columns)
     wrong_code = (
-        "json_object('column', 'firm', 'rule', 'uscc', 'value_class', "
-        f"if(is_off_standard, {literal(OFF_STANDARD)}, 'code'), 'record', json_object({record}))"
+        "json_object('column', 'firm', 'rule', 'uscc', 'value_class', 'code', "
+        f"'record', json_object({record}))"
     )
     connection.execute(
         f"""

@@ -49,7 +49,7 @@ def test_rows_are_refused_with_the_next_step_until_a_person_accepts_the_code(
     assert "new delivery_id" in sentence
     assert query(
         settings, "select distinct rule, value_class, record from vault.ops.quarantine"
-    ) == [("uscc", "off_standard", None)]
+    ) == [("uscc", "code", None)]
     accept(settings)
     permit(settings, grant(f"uscc:{CODE}"), grant(f"uscc:{OTHER}"))
     deliver(settings, {"a.csv": rows}, delivery_id="tax-2")
