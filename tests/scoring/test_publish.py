@@ -18,7 +18,7 @@ from firmpulse.settings import Settings
 from scoring import store
 from scoring.publish import VIEWS, publish, publish_again
 from scoring.store import Night
-from scoring.tables import PUBLISHED, SCORES
+from scoring.tables import DATA_QUALITY, PUBLISHED, SCORES
 
 FIRST, SECOND, THIRD = date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 1)
 
@@ -420,3 +420,32 @@ def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:
             "select delivery_id, rows_read, rows_landed, rows_quarantined from data_quality"
         ).fetchall()
     assert row == [("tax-20261030", 10, 6, 1)]
+
+
+def test_the_share_of_texts_that_no_rule_knows_is_told_per_bank_and_month(
+    settings: Settings,
+) -> None:
+    with warehouse.connect(settings) as connection:
+        connection.execute("create schema if not exists warehouse.staging")
+        connection.execute(DATA_QUALITY.create_sql("warehouse.ops.deliveries"))
+        connection.execute("alter table warehouse.ops.deliveries add column delivery_seq bigint")
+        connection.execute(
+            "insert into warehouse.ops.deliveries (delivery_seq, provider) "
+            "values (1, 'b1'), (1, 'b1'), (2, 'b2')"
+        )
+        connection.execute(
+            """
+            create table warehouse.staging.stg_bank__txn as
+            select * from (values
+                (1, date '2026-09-03', 'op_in', 60), (1, date '2026-09-30', 'unknown', 20),
+                (1, date '2026-10-01', 'tax', 5), (2, date '2026-10-02', 'unknown', null)
+            ) as t (delivery_seq, booked_on, category, amount_cny)
+            """
+        )
+    publish_again(settings)
+    with duckdb.connect(str(settings.scores_path), read_only=True) as analyst:
+        assert analyst.execute("from narratives").fetchall() == [
+            ("b1", date(2026, 9, 1), 2, 1, 0.5, 0.25),
+            ("b1", date(2026, 10, 1), 1, 0, 0.0, 0.0),
+            ("b2", date(2026, 10, 1), 1, 1, 1.0, None),
+        ]
