@@ -56,8 +56,12 @@ def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> 
     when), is_learnt (its date is before the one whose knowledge the version was trained on).
     """
     if not all(has_table(connection, table) for table in _TABLES):
-        flags = dict.fromkeys(("bad", "is_late", "is_learnt"), pl.Boolean)
-        return pl.DataFrame(schema={"firm_id": pl.String, "default_prob": pl.Float64, **flags})
+        return pl.DataFrame(
+            schema={
+                "firm_id": pl.String, "default_prob": pl.Float64, "bad": pl.Boolean,
+                "is_late": pl.Boolean, "is_learnt": pl.Boolean,
+            }
+        )  # fmt: skip
     return connection.execute(
         _MATURED,
         {
