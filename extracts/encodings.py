@@ -45,6 +45,7 @@ class Text:
 class _Scan:
     """What is noted while a file is read chunk by chunk."""
 
+    # Before the first CR it is enough that there are some.
     line_feeds: int = 0
     returns: int = 0
     pairs: int = 0
@@ -59,10 +60,12 @@ class _Scan:
         """
         if b"\0" in chunk:
             raise DeliveryRefused("the file holds NUL bytes; it is damaged or no text")
-        returns = chunk.count(b"\r")
-        if returns or self.ends_with_return:
-            self.pairs += chunk.count(b"\r\n") + (self.ends_with_return and chunk[:1] == b"\n")
-        self.returns += returns
+        if not self.returns and b"\r" not in chunk:
+            # Most files have none, and need no counting.
+            self.line_feeds += b"\n" in chunk
+            return
+        self.pairs += chunk.count(b"\r\n") + (self.ends_with_return and chunk[:1] == b"\n")
+        self.returns += chunk.count(b"\r")
         self.line_feeds += chunk.count(b"\n")
         self.ends_with_return = chunk.endswith(b"\r")
 

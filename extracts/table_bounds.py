@@ -62,8 +62,9 @@ class Bounds:
         The first line that has every required column; where none has, the one that has most
         headers, so that a refusal is about what it lacks.
         """
-        known = [self.known(tuple(cells)) if cells else 0 for cells in lines]
+        known: list[int] = []
         for place, cells in enumerate(lines):
+            known.append(self.known(tuple(cells)) if cells else 0)
             if cells and known[place] and self._is_header(tuple(cells)):
                 return place
         if any(known):
