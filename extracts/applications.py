@@ -103,7 +103,11 @@ def _check_uscc(code: str, *, is_sound: bool) -> Iterable[FieldMessage]:
         return (_say("uscc", "scientific"),)
     if is_sound and uscc.problem(code) is not None:
         return (_say("uscc", "accepted_code"),)
-    zh, en = texts.ACCEPT_CODE if uscc.is_off_standard(code) else ("", "")
+    findings = uscc.check(code)
+    # A letter that no code uses is first of all a slip, and its message says which digit is meant.
+    is_slip = any(finding.code == "illegal_character" for finding in findings)
+    may_be_issued = uscc.is_off_standard(code) and not is_slip
+    zh, en = texts.ACCEPT_CODE if may_be_issued else ("", "")
     return tuple(
         # A code may be sound and still not be that of somebody who may apply.
         FieldMessage(
@@ -113,7 +117,7 @@ def _check_uscc(code: str, *, is_sound: bool) -> Iterable[FieldMessage]:
             finding.zh + (zh if finding.severity == "error" else ""),
             finding.en + (en if finding.severity == "error" else ""),
         )
-        for finding in uscc.check(code)
+        for finding in findings
     )
 
 
