@@ -6,7 +6,7 @@ whose alternatives are ordered by length. The rules then ask which words it has.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,7 +93,7 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
     )
 
 
-def _problems(narratives: Narratives) -> Iterable[str]:
+def _problems(narratives: Narratives) -> Iterator[str]:
     names: set[str] = set()
     for rule in narratives.rules:
         if rule.name in names:
