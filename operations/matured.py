@@ -24,8 +24,10 @@ _MATURED = """
     )
     select
         scores.firm_id, scores.default_prob, outcomes.outcome = 'bad' as bad,
-        coalesce(epoch(made.scored_at) >= epoch(cast(scores.as_of + $days + 1 as timestamp)), true)
-            as is_late,
+        -- By the day in China, as nights are.
+        coalesce(
+            made.scored_at >= cast(cast(scores.as_of + $days + 1 as timestamp) as timestamptz), true
+        ) as is_late,
         coalesce(scores.as_of < versions.trained_as_of, true) as is_learnt
     from warehouse.scoring.scores as scores
     left join made on scores.as_of = made.as_of
