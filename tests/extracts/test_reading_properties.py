@@ -210,7 +210,12 @@ def test_lines_end_in_any_way(
 
 
 def test_a_broken_row_among_mixed_line_ends_keeps_its_line(tmp_path: Path) -> None:
-    lines = [_HEADER + "\r\n", payment(item='"a\nb"') + "\n", "short\r", payment(item="c") + "\r\n"]
+    lines = [
+        _HEADER + "\r\n",
+        payment(item='"a\r\nb"') + "\n",
+        "short\r",
+        payment(item="c") + "\r\n",
+    ]
     found = read(tmp_path, {"a.csv": "".join(lines).encode()}, 3)
-    assert [(row[1], row[2]) for row in found.rows] == [(2, "a\nb"), (4, "c")]
+    assert [(row[1], row[2]) for row in found.rows] == [(2, "a\r\nb"), (4, "c")]
     assert found.bad == [(1, 3)]
