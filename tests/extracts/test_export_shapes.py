@@ -295,6 +295,15 @@ def test_two_numbers_side_by_side(settings: Settings, form: str) -> None:
     assert texts == [("DIGITAL_ORDINARY", "PARTLY_RED_FLUSHED")]
 
 
+def test_two_digital_numbers_that_differ_are_never_one(settings: Settings) -> None:
+    """The code of a sheet of paper puts the digital number first, and not one of two."""
+    header = INVOICE.replace("发票号码,数电发票号码", "数电票号码,数电发票号码")
+    rest = f"81,正常,{FIRM},X1,2024-02-01 10:00:00,1,0,1"
+    content = in_format("csv", [f"3500214130,{D1},{D2},{rest}"], header)
+    land(settings, "csv", content, 1, table="tax_invoice", direction="销项")
+    assert quarantined(settings) == [("invoice_no (数电票号码, 数电发票号码)", "several_filled")]
+
+
 GLOSSED = (
     "交易类型[ Transaction Type ],付款人账号[ Debit Account No. ],付款人名称[ Payer's Name ],"
     "收款人账号[ Payee's Account Number ],收款人名称[ Payee's Name ],"
