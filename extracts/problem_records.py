@@ -13,6 +13,8 @@ import duckdb
 from extracts.manifest import DeliveryRef
 
 REFUSED, QUARANTINED, WARNING = "refused", "quarantined", "warning"
+# Name of the warning that too many rows share their key.
+_SHARED_KEYS = "shared_keys"
 
 _INSERT = f"insert into {{database}}.ops.delivery_problems values ({', '.join('?' * 13)})"  # noqa: S608 — question marks
 _QUARANTINED = """
@@ -65,6 +67,7 @@ def record(
     *,
     refused: Mapping[int, str],
     warnings: Mapping[str, Mapping[str, int]],
+    shared_keys: Mapping[str, tuple[int, str]],
 ) -> None:
     """Write down in the vault what was wrong with a landed delivery.
 
@@ -75,6 +78,7 @@ def record(
         as_of: night in which it landed.
         refused: reason by the ordinal of a refused file.
         warnings: table → warning of its contract → rows.
+        shared_keys: table → rows that share their key, and the sentence about them, if too many do.
     """
     files = ref.manifest.files if ref.manifest else ()
     for number, reason in refused.items():
@@ -86,6 +90,9 @@ def record(
             if rows:
                 row = _row(ref, delivery_seq, as_of, table, None, WARNING, name, rows, None)
                 connection.execute(_INSERT.format(database="vault"), row)
+    for table, (rows, sentence) in shared_keys.items():
+        row = _row(ref, delivery_seq, as_of, table, None, WARNING, _SHARED_KEYS, rows, sentence)
+        connection.execute(_INSERT.format(database="vault"), row)
     connection.execute(
         _QUARANTINED,
         {

@@ -157,6 +157,10 @@ def record_landed(
         connection, ref, delivery_seq, as_of,
         refused={file.number: file.reason for table in tables for file in table.refused_files},
         warnings={table.table: table.warnings for table in tables if table.table},
+        shared_keys={
+            table.table: (table.rows_sharing_key, table.warning)
+            for table in tables if table.table and table.warning
+        },
     )  # fmt: skip
 
 

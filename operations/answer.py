@@ -34,6 +34,10 @@ _RULES = {
     "bound": Bilingual("is outside the allowed range", "超出允许范围"),
     "structure": Bilingual("the line cannot be split into its columns (separators, quotes, line "
                            "breaks)", "该行无法按列拆分（分隔符、引号或换行有误）"),
+    "several_filled": Bilingual("only one of these columns may be filled in a row",
+                                "同一行中这些列只能填写一列"),
+    "none_filled": Bilingual("one of these columns has to be filled in each row",
+                             "同一行中这些列须填写一列"),
     "uscc": Bilingual("is no valid unified social credit code", "不是有效的统一社会信用代码"),
 }  # fmt: skip
 _READ_AS = Bilingual("cannot be read as: {}", "无法识别为：{}")
@@ -41,6 +45,7 @@ _CLASSES = {
     "empty": "空", "scientific": "科学计数法", "digits": "纯数字", "number": "数字",
     "date": "日期样式",
     "text": "西文文本", "chinese": "中文文本", "typed": "带类型的值", "code": "编码",
+    "several": "多列有值",
 }  # fmt: skip
 _SEND_ROWS = Bilingual(
     "Please correct these rows and send them in a new delivery (`kind: increment`, a new "
@@ -197,12 +202,13 @@ def _file(one: Problem, zh: bool) -> str | None:
 def _column(one: Problem) -> Column | None:
     contract = contracts.load().get(one.table or "")
     columns = {column.name: column for column in contract.columns} if contract else {}
-    return columns.get(one.column or "")
+    # A column that several cells give is followed by their headers: amount (借方金额, 贷方金额).
+    return columns.get((one.column or "").partition(" (")[0])
 
 
 def _header(one: Problem) -> str | None:
     column = _column(one)
-    return column.headers[0] if column else None
+    return column.headers[0] if column and column.name == one.column else None
 
 
 def _in(both: Bilingual, zh: bool) -> str:

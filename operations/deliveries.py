@@ -40,7 +40,7 @@ Key = tuple[str, str]
 _TABLES = """
     select source, delivery_id, provider, as_of, table_name, status, rows_delivered, rows_landed,
         rows_restated, rows_duplicate, rows_refused_by_gate, rows_quarantined,
-        rows_in_refused_files
+        rows_in_refused_files, notes
     from warehouse.ops.deliveries order by as_of, table_name
 """
 _PROBLEMS = """

@@ -24,6 +24,8 @@ class TableCounts:
     refused_by_gate: int
     quarantined: int
     in_refused_files: int
+    # Lines of its files that are titles or totals and count as no rows; null for none.
+    notes: str | None
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,8 @@ def _list(found: "list[Delivery]", limit: int, console: Console) -> None:
 
 
 def _show(one: "Delivery", console: Console) -> None:
+    from consent import codes
+
     colour = _COLOURS.get(one.verdict, "yellow")
     console.print(
         f"[bold]{one.source}/{one.delivery_id}[/]  {escape(one.provider or '')}  "
@@ -186,6 +188,8 @@ def _show(one: "Delivery", console: Console) -> None:
             f"no grant {table.refused_by_gate:,}, quarantined {table.quarantined:,}, "
             f"in refused files {table.in_refused_files:,}"
         )
+        if table.notes:
+            console.print(f"    no rows: {escape(table.notes)}", soft_wrap=True)
     for fault in one.problems:
         number = f"file {fault.file_no}" if fault.file_no else ""
         file = f"{number} ({fault.file})" if fault.file else number
@@ -203,6 +207,8 @@ def _show(one: "Delivery", console: Console) -> None:
             more = fault.rows - len(fault.lines[:_SHOWN])
             shown = ", ".join(map(str, fault.lines[:_SHOWN]))
             console.print(f"    lines {shown}{f' and {more:,} more' if more > 0 else ''}")
+    if any(fault.rule == "uscc" for fault in one.problems):
+        console.print(f"  a code is refused: {codes.NEXT_STEP}", markup=False, soft_wrap=True)
     if one.problems and one.verdict != "waiting":
         console.print(
             f"For the provider: firmpulse deliveries {one.delivery_id} --source {one.source} "

@@ -295,3 +295,42 @@ def test_a_landing_that_is_repeated_says_each_problem_once(home: Settings) -> No
     before = query(home, "select count(*) from warehouse.ops.delivery_problems")
     nightly.land(home, "tax", AS_OF)
     assert query(home, "select count(*) from warehouse.ops.delivery_problems") == before
+
+
+BANK_HEADER = "客户证件号,账号,交易时间,借方发生额,贷方发生额,余额,币种,流水号"
+# Under one number three bookings; a line with both amounts; a title above and a total below.
+BANK = "\n".join([
+    "账户交易明细",
+    BANK_HEADER,
+    f"{FIRM},6222000000000001,2024-03-01 09:00:00,10.00,,90.00,CNY,1",
+    f"{FIRM},6222000000000001,2024-03-01 09:01:00,20.00,,70.00,CNY,1",
+    f"{FIRM},6222000000000001,2024-03-01 09:02:00,,30.00,100.00,CNY,1",
+    f"{FIRM},6222000000000001,2024-03-02 09:00:00,5.00,5.00,100.00,CNY,2",
+    "合计,,,35.00,35.00,,,",
+]).encode() + b"\n"  # fmt: skip
+
+
+def test_titles_shared_numbers_and_cells_that_exclude_each_other_are_shown(home: Settings) -> None:
+    permit(home, grant(source="bank"))
+    deliver(home, {"a.csv": BANK}, table="bank_txn", source="bank", delivery_id="bank-1", rows=4)
+    nightly.land(home, "bank", AS_OF)
+    said = " ".join(_said("bank-1").output.split())
+    assert "no rows: file 1: line 1 above the header skipped, line 7 below the rows" in said
+    assert "3 of 4 rows share their key (account_no + txn_no)" in said
+    assert "amount (借方发生额, 贷方发生额), several_filled, several: 1 rows" in said
+    found = quarantine.located(home, _by_id(home)["bank-1"])
+    told = answer.text(found, "zh")
+    assert (
+        "- bank_txn / a.csv / amount (借方发生额, 贷方发生额)："
+        "同一行中这些列只能填写一列；1 行（内容类型：多列有值）" in told
+    )
+    assert "行号：6" in told
+
+
+def test_a_code_that_could_be_accepted_comes_with_the_command(home: Settings) -> None:
+    off_standard = FIRM[:-1] + "7"
+    deliver(home, {"a.csv": csv([payment(off_standard)])}, delivery_id="tax-code")
+    nightly.land(home, "tax", AS_OF)
+    said = " ".join(_said("tax-code").output.split())
+    assert "firmpulse firms accept-code" in said
+    assert off_standard not in said
