@@ -97,7 +97,7 @@ class Contract:
     grant_required: bool
     # SQL condition under which the natural key is a key; otherwise the whole row is.
     key_when: str | None
-    # SQL of what the provider counts the key anew for, such as a day; a part of the key.
+    # SQL of the day for which the provider counts the key anew; a part of the key.
     key_within: str | None
     key_trust: KeyTrust
     # Column that orders the versions of one key.
