@@ -95,7 +95,7 @@ _DELIVERED = """
         $provider as provider, $table as table_name, $kind as kind, 0 as rows_delivered,
         0 as rows_in_refused_files, 0 as rows_read, 0 as rows_landed, 0 as rows_restated,
         0 as rows_duplicate, 0 as rows_refused_by_gate, 0 as rows_quarantined,
-        0 as columns_dropped, 'landed' as status, now() as landed_at
+        0 as rows_sharing_key, 0 as columns_dropped, 'landed' as status, now() as landed_at
 """
 
 

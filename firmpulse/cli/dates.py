@@ -55,7 +55,9 @@ def parsed(text: str | None, name: str = "a date") -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"{name} looks like 2026-10-31, not {text!r}") from None
+        raise ConfigurationError(
+            f"{name} looks like 2026-10-31, not {text!r}, which is no day"
+        ) from None
 
 
 def _name(parameter: typer.CallbackParam) -> str:

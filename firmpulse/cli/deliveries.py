@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from firmpulse.cli.dates import not_ahead
 from firmpulse.cli.progress import make_console
 from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError
 from firmpulse.settings import Settings
@@ -39,7 +40,8 @@ def deliveries(
         ),
     ] = None,
     night: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only those of this night.")
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Only those of this night."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
     answer: Annotated[
