@@ -21,7 +21,7 @@ def record(settings: Settings, delivery_id: str, as_of: date = NIGHT, **values: 
         "kind": "increment", "status": "landed", "rows_read": 0, "rows_landed": 0,
         "rows_delivered": 0, "rows_in_refused_files": 0,
         "rows_restated": 0, "rows_duplicate": 0, "rows_refused_by_gate": 0, "rows_quarantined": 0,
-        "columns_dropped": 0, "delivered_at": f"{as_of}T22:00:00+08:00",
+        "rows_sharing_key": 0, "columns_dropped": 0, "delivered_at": f"{as_of}T22:00:00+08:00",
         "landed_at": f"{as_of}T23:00:00+08:00",
     } | values  # fmt: skip
     with warehouse.connect(settings) as connection:
