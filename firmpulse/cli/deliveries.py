@@ -155,10 +155,12 @@ def _list(found: "list[Delivery]", limit: int, console: Console) -> None:
         console.print("No such delivery.")
         return
     table = Table(box=None, pad_edge=False)
-    for name, justify in (("night", "left"), ("source", "left"), ("delivery", "left"),
-                          ("provider", "left"), ("status", "left"), ("announced", "right"),
-                          ("stored", "right"), ("quarantined", "right")):  # fmt: skip
-        table.add_column(name, justify="right" if justify == "right" else "left")
+    counts = ("rows", "stored", "bad")
+    for name in ("night", "source", "delivery", "provider", "status", *counts):
+        # What is cut short cannot be asked for.
+        whole = name in ("night", "delivery", *counts)
+        table.add_column(name, justify="right" if name in counts else "left", no_wrap=whole,
+                         overflow="fold")  # fmt: skip
     for one in found[:limit]:
         colour = _COLOURS.get(one.verdict, "yellow")
         sums = [sum(getattr(t, name) for t in one.tables)
