@@ -1,6 +1,7 @@
 """`firmpulse vault rotate --tokens` comes to the same end wherever it was interrupted."""
 
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
 
@@ -17,8 +18,11 @@ _NIGHT = date(2024, 7, 1)
 
 
 @pytest.fixture
-def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def home(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, clock_at: Callable[[date], None]
+) -> Settings:
     """Return the settings of a home with a grant, a firm and its published score."""
+    clock_at(_NIGHT + timedelta(days=1))
     monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
     Ledger(settings).record([grant(1, purpose="POST_LOAN_MONITOR")])
     with warehouse.connect(settings, vault=True) as connection:
