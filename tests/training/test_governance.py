@@ -52,7 +52,7 @@ def _move(settings: Settings, version: str) -> None:
 
 def _of_models(settings: Settings) -> list[tuple[str, str]]:
     # The rules in force read features that this economy has not, so not by `look`.
-    return [(one.severity, one.text) for one in status._models(settings)]
+    return [(one.severity, one.text) for one in status._models(settings, None)]
 
 
 @pytest.fixture
