@@ -120,20 +120,24 @@ class Ledger(Register):
             _remember(trail, "REVOKE", [row._asdict() for row in rows], actor, on, reason)
         return [row.authorization_id for row in rows]
 
-    def consume(self, authorization_ids: Iterable[str], on: date, actor: str) -> list[str]:
-        """End one-off grants by their use; return those that it ended.
+    def consume(self, authorization_ids: Iterable[str], night: date, actor: str) -> list[str]:
+        """End one-off grants by their use, with this day; return those that it ended.
+
+        The results are read and handed over on the day on which they were made, whichever night
+        they are of; so nothing of the firm is erased before the next.
 
         Args:
             authorization_ids: the grants.
-            on: first day without them, the one after the night that used them.
+            night: the night whose scores they were used for.
             actor: who used them.
 
         Raises:
             GrantError: a grant is unknown or no CREDIT_EVAL.
             ConfigurationError: the night lies after today.
         """
-        asof.checked(on - timedelta(days=1), "the night that uses them,")
+        asof.checked(night, "the night that uses them,")
         with audit.recording(self._settings) as trail:
+            day = max(night, today.surely_in(trail.connection, self._settings))
             found = _known(trail, authorization_ids)
             for row in found:
                 if row.purpose != "CREDIT_EVAL":
@@ -142,9 +146,11 @@ class Ledger(Register):
                         f"ends with its use"
                     )
             rows = [row for row in found if row.state == GRANTED]
-            ended = {"state": CONSUMED, "ended_as": CONSUMED, "ended_on": on}
-            _update(trail.connection, rows, ended)
-            _remember(trail, "CONSUME", [row._asdict() for row in rows], actor, on)
+            _update(trail.connection, rows, {
+                "state": CONSUMED, "ended_as": CONSUMED, "used_for": night,
+                "ended_on": day + timedelta(days=1),
+            })  # fmt: skip
+            _remember(trail, "CONSUME", [row._asdict() for row in rows], actor, day)
         return [row.authorization_id for row in rows]
 
     def purged(

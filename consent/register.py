@@ -1,7 +1,7 @@
 """What the ledger can be asked, as frames; grants by token of their firm."""
 
 from collections.abc import Collection
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -57,8 +57,8 @@ class Register:
         """Return one row per grant that is in force on `as_of`.
 
         Columns: authorization_id, firm_id (token as text), source, purpose, recipient,
-        window_start, valid_from, valid_to, keep_results. A grant that was revoked, consumed or
-        purged is in force on no day.
+        window_start, valid_from, valid_to, keep_results. A grant that was revoked or purged is in
+        force on no day, one that was used up for the night of its use alone.
         """
         query = sa.select(*(GRANTS.c[name] for name in _LIVE)).where(in_force(as_of))
         if source is not None:
@@ -94,10 +94,9 @@ class Register:
 
     def served(self, as_of: date) -> pl.Series:
         """Return the firm_ids whose one-off assessment was the night of `as_of`."""
-        first_day_without = as_of + timedelta(days=1)
         query = (
             sa.select(GRANTS.c.firm_id)
-            .where(GRANTS.c.ended_as == CONSUMED, GRANTS.c.ended_on == first_day_without)
+            .where(GRANTS.c.ended_as == CONSUMED, GRANTS.c.used_for == as_of)
             .distinct()
             .order_by(GRANTS.c.firm_id)
         )

@@ -27,9 +27,8 @@ def in_force(on: date) -> sa.ColumnElement[bool]:
 
     A one-off grant that was used up stays in force for the night of its use, which may run again.
     """
-    used_today = on + timedelta(days=1)
-    used_later = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.ended_on == used_today)
-    stands = sa.or_(GRANTS.c.state == GRANTED, used_later)
+    used_for_it = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.used_for == on)
+    stands = sa.or_(GRANTS.c.state == GRANTED, used_for_it)
     return sa.and_(stands, GRANTS.c.valid_from <= on, GRANTS.c.valid_to >= on)
 
 

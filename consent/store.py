@@ -13,7 +13,7 @@ from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 # Newest migration; a test holds it equal to the newest module in `migrations/versions`.
-HEAD = "0002"
+HEAD = "0003"
 _FOLDER = Path(__file__).resolve().parent / "migrations"
 _BUSY_SECONDS = 60
 # PostgreSQL: held by the one transaction that writes; any fixed number does.

@@ -34,6 +34,8 @@ GRANTS = sa.Table(
     # REVOKED, CONSUMED or EXPIRED, and the first day without the grant; kept when it is purged.
     sa.Column("ended_as", sa.String(16)),
     sa.Column("ended_on", sa.Date),
+    # The night whose scores a one-off grant was used for.
+    sa.Column("used_for", sa.Date),
     sa.Column("purged_on", sa.Date),
     sa.Column("certificate_id", sa.String(32)),
 )

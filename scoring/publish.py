@@ -1,7 +1,7 @@
 """Publish the scores as one file that analysts open, swapped in while they read the old one."""
 
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -233,7 +233,7 @@ def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> int:
         ).pl()
     used = one_off.join(scored, on="firm_id", how="semi")
     actor = audit.actor()
-    ledger.consume(used["authorization_id"], as_of + timedelta(days=1), actor)
+    ledger.consume(used["authorization_id"], as_of, actor)
     audit.append(
         settings,
         "PUBLISH",

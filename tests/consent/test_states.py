@@ -1,7 +1,7 @@
 """A grant's way: given, in force, ended by date, by the firm or by its use, purged, certified."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +13,11 @@ from consent.ledger import Ledger
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
 from tests.consent.test_ledger import DAY, FIRM, grant, token_of
+from tests.consent.test_today import ClockAt
 
 OTHER = "uscc:9152000071430580XT"
 MONITOR = "POST_LOAN_MONITOR"
+NIGHT = DAY - timedelta(days=1)
 
 
 def states(settings: Settings, on: date, firm: str = FIRM) -> dict[str, str]:
@@ -91,30 +93,55 @@ def test_a_reason_that_could_name_somebody_is_refused(settings: Settings, reason
     assert ledger.live(DAY).height == 1
 
 
-def test_an_assessment_is_used_up_and_monitoring_is_not(store_settings: Settings) -> None:
+def test_an_assessment_is_used_up_and_monitoring_is_not(
+    store_settings: Settings, clock_at: ClockAt
+) -> None:
+    clock_at(DAY)
     ledger = Ledger(store_settings)
     ledger.record([grant(1), grant(2, purpose=MONITOR)])
-    assert ledger.consume(["A-1"], DAY, "night") == ["A-1"]
-    assert ledger.consume(["A-1"], DAY, "night") == []
+    assert ledger.consume(["A-1"], NIGHT, "night") == ["A-1"]
+    assert ledger.consume(["A-1"], NIGHT, "night") == []
     assert ledger.live(DAY)["authorization_id"].to_list() == ["A-2"]
-    assert ledger.ended(DAY)["ended_as"].to_list() == ["CONSUMED"]
+    clock_at(DAY + timedelta(days=1))
+    assert ledger.ended(DAY + timedelta(days=1))["ended_as"].to_list() == ["CONSUMED"]
     with pytest.raises(GrantError, match="A-2 is for POST_LOAN_MONITOR"):
-        ledger.consume(["A-2"], DAY, "night")
+        ledger.consume(["A-2"], NIGHT, "night")
     with pytest.raises(GrantError, match="there is no grant A-9"):
-        ledger.consume(["A-9"], DAY, "night")
+        ledger.consume(["A-9"], NIGHT, "night")
 
 
-def test_a_firm_is_withdrawn_when_nothing_is_left_in_force(store_settings: Settings) -> None:
+def test_a_night_of_long_ago_uses_a_grant_up_with_the_day_it_is_run(
+    store_settings: Settings, clock_at: ClockAt
+) -> None:
+    """Its results are read today; nothing of the firm goes before tomorrow."""
+    clock_at(DAY)
+    ledger, long_ago = Ledger(store_settings), date(2024, 2, 29)
+    ledger.record([grant()])
+    ledger.consume(["A-1"], long_ago, "night")
+    assert ledger.ended(DAY).is_empty()
+    assert ledger.withdrawn(NIGHT).to_list() == []
+    assert ledger.live(long_ago)["authorization_id"].to_list() == ["A-1"]
+    assert ledger.served(long_ago).to_list() == [token_of(store_settings)]
+    assert ledger.live(NIGHT).is_empty()
+    (row,) = ledger.status(token_of(store_settings), DAY).to_dicts()
+    assert (row["state"], row["ended_on"]) == ("CONSUMED", DAY + timedelta(days=1))
+
+
+def test_a_firm_is_withdrawn_when_nothing_is_left_in_force(
+    store_settings: Settings, clock_at: ClockAt
+) -> None:
+    clock_at(NIGHT)
     ledger = Ledger(store_settings)
     ledger.record(
         [grant(1), grant(2, source="bank"), grant(3, firm=OTHER), grant(4, firm="demo:1")]
     )
     ledger.record([grant(5, firm="demo:2")], draft=True)
-    assert ledger.withdrawn(DAY).to_list() == []
+    ledger.consume(["A-3"], NIGHT, "night")
+    assert ledger.withdrawn(NIGHT).to_list() == []
+    clock_at(date(2025, 1, 1))
     ledger.revoke(token_of(store_settings), on=DAY, actor="test", sources=["bank"])
-    assert ledger.withdrawn(DAY).to_list() == []
+    assert ledger.withdrawn(DAY).to_list() == [token_of(store_settings, OTHER)]
     ledger.revoke(token_of(store_settings), on=DAY, actor="test")
-    ledger.consume(["A-3"], DAY, "night")
     gone = sorted([token_of(store_settings), token_of(store_settings, OTHER)])
     assert ledger.withdrawn(DAY).to_list() == gone
     everyone = sorted([*gone, token_of(store_settings, "demo:1")])
@@ -174,12 +201,14 @@ def test_an_expired_grant_that_is_purged_says_how_it_ended(settings: Settings) -
     assert ledger.live(DAY).is_empty()
 
 
-def test_history_and_chain_tell_every_change(store_settings: Settings) -> None:
+def test_history_and_chain_tell_every_change(store_settings: Settings, clock_at: ClockAt) -> None:
+    clock_at(NIGHT)
     ledger, firm = Ledger(store_settings), token_of(store_settings)
     ledger.record([grant(1)], actor="intake")
     ledger.record([grant(2, source="bank"), grant(3, firm=OTHER)], draft=True)
     ledger.sign(["A-2"], actor="form")
-    ledger.consume(["A-1"], DAY, "night")
+    ledger.consume(["A-1"], NIGHT, "night")
+    clock_at(DAY)
     ledger.revoke(firm, on=DAY, actor="user x", reason="changed bank")
     ledger.purged(["A-1"], on=DAY, certificate_id=None, actor="dag")
     told = ledger.history(firm).select("event", "authorization_id", "actor", "reason").rows()

@@ -138,9 +138,9 @@ def test_the_ledger_takes_no_day_to_come(settings: Settings, clock_at: ClockAt) 
         lambda: ledger.revoke(firm_id, on=tomorrow, actor="user li"),
         lambda: ledger.ended(tomorrow),
         lambda: ledger.withdrawn(tomorrow),
-        lambda: ledger.consume(["A-1"], tomorrow + timedelta(days=1), "night"),
+        lambda: ledger.consume(["A-1"], tomorrow, "night"),
         lambda: ledger.purged(["A-1"], on=tomorrow, certificate_id=None),
     ):
         with pytest.raises(ConfigurationError, match="lies after today, which is 2026-03-02"):
             act()
-    assert ledger.consume(["A-1"], tomorrow, "the night of today") == ["A-1"]
+    assert ledger.consume(["A-1"], BEGAN, "the night of today") == ["A-1"]
