@@ -6,8 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-import yaml
-
+from firmpulse import yaml_files
 from firmpulse.errors import ConfigurationError
 
 Severity = Literal["critical", "warning"]
@@ -55,7 +54,7 @@ def load(name: str) -> Suite:
     known = sorted(entry.name.removesuffix(".yml") for entry in folder.iterdir())
     if name not in known:
         raise ConfigurationError(f"no suite {name!r}; there are {', '.join(known)}")
-    content = yaml.safe_load((folder / f"{name}.yml").read_text(encoding="utf-8"))
+    content = yaml_files.read(folder / f"{name}.yml")
     expectations = tuple(_expectation(name, entry) for entry in content["expectations"])
     return Suite(name, content.get("row"), expectations)
 

@@ -15,6 +15,7 @@ import yaml
 from extracts import alternatives, key_trust
 from extracts.alternatives import Alternatives
 from extracts.key_trust import KeyTrust
+from firmpulse import yaml_files
 from firmpulse.errors import ContractError
 
 FOLDER = Path(__file__).parent / "contracts"
@@ -140,7 +141,7 @@ def read(path: Path) -> Contract:
         ContractError: the file is not a contract or contradicts itself.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml_files.read(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"{path.name} is not YAML in UTF-8: {error}") from None
     try:

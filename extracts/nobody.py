@@ -10,11 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from extracts.contracts import Column, Contract
 from extracts.sql import ident, literal
-from firmpulse import uscc
+from firmpulse import uscc, yaml_files
 
 LIST = Path(__file__).with_name("nobody.yml")
 
@@ -167,7 +165,7 @@ def _kind(column: Column) -> str:
 
 @cache
 def _listed() -> Mapping[str, Any]:
-    listed: Mapping[str, Any] = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    listed: Mapping[str, Any] = yaml_files.read(LIST)
     return listed
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from extracts import contracts
+from firmpulse import yaml_files
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
@@ -176,7 +177,7 @@ def load(settings: Settings, source: str | None = None) -> tuple[Provider, ...]:
 
 def _document(path: Path) -> object:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml_files.read(path)
     except FileNotFoundError:
         raise ConfigurationError(
             f"FIRMPULSE_PROVIDERS names {path}, which does not exist; write it or unset it"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
+from firmpulse import yaml_files
 
 _FILE = Path(__file__).with_name("reading.yml")
 
@@ -35,7 +35,7 @@ class Reading:
 @cache
 def load() -> Reading:
     """Return the file."""
-    content = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    content = yaml_files.read(_FILE)
     return Reading(
         header_within=content["header_within"],
         totals=frozenset(content["totals"]),

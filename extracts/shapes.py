@@ -16,13 +16,12 @@ from typing import Literal
 
 import pyarrow.compute
 import pyarrow.parquet
-import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from consent.grants import Grant
 from consent.intake import admit
 from extracts import manifest
-from firmpulse import keys, tokens
+from firmpulse import keys, tokens, yaml_files
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError, ContractError, NotReadyError
 from firmpulse.settings import Settings
@@ -92,7 +91,7 @@ def load(name: str) -> Shape:
         raise ConfigurationError(f"there is no shape {name}; known are {', '.join(names())}")
     content = (FOLDER / f"{name}.yml").read_text(encoding="utf-8")
     try:
-        return Shape.model_validate(yaml.safe_load(content))
+        return Shape.model_validate(yaml_files.parse(content))
     except ValidationError as error:
         raise ContractError(f"shape {name}: {error}") from None
 

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import yaml
 
+from firmpulse import yaml_files
 from firmpulse.errors import ContractError
 from firmpulse.settings import PROJECT_ROOT
 
@@ -68,7 +69,7 @@ def load(path: Path = RULES) -> Narratives:
         ContractError: the file contradicts itself; the message names rule and word.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml_files.read(path)
         narratives = Narratives(
             categories=document["categories"],
             plain=tuple(document["plain"]),

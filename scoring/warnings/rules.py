@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from features.registry import Registry
+from firmpulse import yaml_files
 from firmpulse.errors import ContractError
 from firmpulse.settings import Settings
 from scoring.warnings.forms import Condition, Freshness, Rule, RulesFile
@@ -62,7 +63,7 @@ def titles(settings: Settings) -> dict[str, tuple[str, str]]:
     """Return rule → its Chinese and English text with an ellipsis for each number."""
     own = settings.root / OWN_FILE
     path = own if own.exists() else _SHIPPED
-    file = RulesFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    file = RulesFile.model_validate(yaml_files.read(path))
     rules = (_rule(entry, path.name) for entry in file.rules)
     return {rule.id: (_without_numbers(rule.zh), _without_numbers(rule.en)) for rule in rules}
 
@@ -78,7 +79,7 @@ def parse(text: str, known: Registry, name: str = OWN_FILE) -> RuleBook:
         ContractError: the message names the rule, what is wrong with it and what to do.
     """
     try:
-        file = RulesFile.model_validate(yaml.safe_load(text))
+        file = RulesFile.model_validate(yaml_files.parse(text))
     except yaml.YAMLError as error:
         raise ContractError(f"{name} is no YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:

@@ -8,6 +8,7 @@ import pytest
 
 from firmpulse import keys, tokens, warehouse
 from firmpulse.settings import Settings
+from scoring.replay import replay
 from tests.integration.conftest import firmpulse
 
 
@@ -82,6 +83,17 @@ def test_every_firm_is_scored(real_home: Settings) -> None:
         ).fetchall()
     assert (scores, firms) == (425, 425)
     assert 0 < low < high < 1
+
+
+def test_scores_of_real_firms_are_replayed_to_the_bit(real_home: Settings) -> None:
+    with warehouse.connect_published(real_home) as connection:
+        scored = connection.execute(
+            "select firm_id, as_of from latest_scores order by firm_id limit 25"
+        ).fetchall()
+    assert len(scored) == 25
+    assert [
+        found for found in (replay(real_home, *key) for key in scored) if not found.is_same
+    ] == []
 
 
 def test_the_registered_model_ranks_firms_it_has_not_seen(printed: str) -> None:
