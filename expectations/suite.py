@@ -54,7 +54,7 @@ def load(name: str) -> Suite:
     known = sorted(entry.name.removesuffix(".yml") for entry in folder.iterdir())
     if name not in known:
         raise ConfigurationError(f"no suite {name!r}; there are {', '.join(known)}")
-    content = yaml_files.read(folder / f"{name}.yml")
+    content = yaml_files.parse((folder / f"{name}.yml").read_text(encoding="utf-8"))
     expectations = tuple(_expectation(name, entry) for entry in content["expectations"])
     return Suite(name, content.get("row"), expectations)
 

@@ -1,6 +1,6 @@
 """The night that a one-off grant was used for."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +18,8 @@ def upgrade() -> None:
     )  # fmt: skip
     connection = op.get_bind()
     ends = sa.select(grants.c.ended_on).where(grants.c.ended_as == "CONSUMED").distinct()
-    for (ended_on,) in connection.execute(ends).fetchall():
+    days: list[date] = list(connection.scalars(ends))
+    for ended_on in days:
         night = ended_on - timedelta(days=1)
         mine = sa.and_(grants.c.ended_as == "CONSUMED", grants.c.ended_on == ended_on)
         connection.execute(sa.update(grants).where(mine).values(used_for=night))
