@@ -18,10 +18,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.commands import firmpulse
-from firmpulse import keys, tokens, warehouse
+from cli import simulate
+from firmpulse import warehouse
 from firmpulse.calendar import CHINA
-from firmpulse.cli import simulate
 from firmpulse.errors import NotReadyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from simulator.truth import truth
 
@@ -93,7 +94,7 @@ def _choose(settings: Settings, night: date, count: int) -> dict[str, str]:
     simulation = simulate.load(settings)
     if simulation is None or simulation.completed_through is None:
         raise NotReadyError(f"{settings.root} holds no simulated firms")
-    key = keys.load(settings, "token_key")
+    key = keyring.load(settings, "token_key")
     codes = truth(simulation.economy(), simulation.completed_through)["uscc"].to_list()
     known = {str(tokens.firm_token(key, f"uscc:{code}")): code for code in codes}
     with warehouse.connect_published(settings) as connection:

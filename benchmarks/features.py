@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from extracts import contracts, vault
+from extracts import contracts
+from extracts.vault import raw_tables
 from features.build import SELECTORS, Stage, build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -103,7 +104,7 @@ def _case(options: argparse.Namespace, rows: int, firms: int) -> dict[str, float
     shutil.rmtree(options.folder, ignore_errors=True)
     settings = Settings(home=options.folder, memory_limit=options.memory)
     with warehouse.connect(settings, vault=True) as connection:
-        vault.create_warehouse_tables(connection)
+        raw_tables.create_warehouse_tables(connection)
         _make_tables(connection)
         for table in _TABLES:
             _fill(connection, table, rows, firms, seq=1)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.landing_files import TABLES, write_delivery
 from consent.intake import admit
-from extracts import nightly
+from extracts.vault import nightly
 from features.build import build
 from firmpulse.settings import Settings
 

@@ -68,7 +68,7 @@ def _firmpulse(home: Path, *arguments: str) -> None:
 
 
 def _next_night(home: Path) -> date:
-    from firmpulse.cli import simulate
+    from cli import simulate
 
     simulation = simulate.load(Settings(home=home))
     if simulation is None or simulation.delivered_through is None:

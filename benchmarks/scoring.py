@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features.reasons import DIMENSIONS
 from features.registry import FeatureMeta
-from firmpulse import bundle, warehouse
-from firmpulse.bundle import Bundle, CreditModel
-from firmpulse.calibration import Platt
+from firmpulse import warehouse
 from firmpulse.settings import Settings
+from model import bundle
+from model.bundle import Bundle, CreditModel
+from model.calibration import Platt
+from model.reasons import DIMENSIONS
 from scoring import batch, store
 from scoring.tables import REASONS, SCORES
 

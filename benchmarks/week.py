@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.commands import firmpulse
-from firmpulse import servers, warehouse
-from firmpulse.cli import simulate
+from cli import simulate
+from firmpulse import warehouse
+from firmpulse.airflow import servers
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 

@@ -20,8 +20,9 @@ from consent import chain, heads, store
 from consent.chain import Link, Scalar, Verification
 from consent.heads import GENESIS, Head
 from consent.tables import AUDIT, AUDIT_KEY
-from firmpulse import clock, keys, uscc
+from firmpulse import clock, uscc
 from firmpulse.errors import AuditError, WrongKeyError
+from firmpulse.keys import keyring
 from firmpulse.settings import Settings
 
 ACTIONS = (
@@ -77,7 +78,7 @@ def recording(settings: Settings) -> Iterator["Trail"]:
     A crash between the two leaves entries after the head: they are in the chain and verified, and
     the next entry seals them.
     """
-    key = keys.load(settings, "audit_key")
+    key = keyring.load(settings, "audit_key")
     with store.writing(settings) as connection:
         _check_key(connection, key)
         trail = Trail(settings, key, connection)
@@ -142,7 +143,7 @@ def verify(settings: Settings, *, noted: tuple[int, str] | None = None) -> Verif
     Raises:
         WrongKeyError: the audit key is not the one of this chain.
     """
-    key = keys.load(settings, "audit_key")
+    key = keyring.load(settings, "audit_key")
     # The head first: entries that others add meanwhile may be newer, never older.
     sealed = heads.read(settings, key)
     is_there = heads.path_of(settings).exists()
@@ -165,7 +166,7 @@ def seal(settings: Settings, *, actor: str, reason: str) -> str:
     The entry keeps the reason and what was sealed before; what is wrong inside the chain stays
     wrong.
     """
-    key = keys.load(settings, "audit_key")
+    key = keyring.load(settings, "audit_key")
     sealed = heads.read(settings, key)
     with recording(settings) as trail:
         before: dict[str, Scalar] = {}
@@ -260,7 +261,7 @@ def trusted(settings: Settings, action: str) -> Sequence[Link]:
         AuditError: one of them was changed or slipped in, or entries are missing.
         WrongKeyError: the audit key is not the one of this chain.
     """
-    key = keys.load(settings, "audit_key")
+    key = keyring.load(settings, "audit_key")
     sealed = heads.read(settings, key)
     query = sa.select(AUDIT).where(AUDIT.c.action == action).order_by(AUDIT.c.seq)
     size = sa.select(sa.func.count(), sa.func.max(AUDIT.c.seq)).select_from(AUDIT)

@@ -16,9 +16,10 @@ from consent import audit, retoken, store
 from consent.audit import Entry, Trail
 from consent.reasons import checked_reason
 from consent.tables import ACCEPTED_CODES, GRANTS
-from firmpulse import keys, tokens, uscc
+from firmpulse import uscc
 from firmpulse.calendar import CHINA
 from firmpulse.errors import GrantError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 COMMAND = "firmpulse firms accept-code CODE --because REASON"
@@ -77,7 +78,7 @@ class Codes:
 
 def token_of(settings: Settings, code: str) -> str:
     """Return the token of the firm that a normalised code stands for."""
-    return str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{code}"))
+    return str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{code}"))
 
 
 def accept(settings: Settings, code: str, *, because: str, actor: str) -> bool:
@@ -90,7 +91,7 @@ def accept(settings: Settings, code: str, *, because: str, actor: str) -> bool:
     _check_texts(because, actor)
     firm_id = token_of(settings, code)
     with audit.recording(settings) as trail:
-        retoken.require_newest(trail.connection, keys.load(settings, "token_key"))
+        retoken.require_newest(trail.connection, keyring.load(settings, "token_key"))
         if _is_known(trail, firm_id):
             return False
         row = AcceptedCode(firm_id, datetime.now(CHINA).date(), actor, because)
@@ -109,7 +110,7 @@ def withdraw(settings: Settings, code: str, *, because: str, actor: str) -> bool
     _check_texts(because, actor)
     firm_id = token_of(settings, code)
     with audit.recording(settings) as trail:
-        retoken.require_newest(trail.connection, keys.load(settings, "token_key"))
+        retoken.require_newest(trail.connection, keyring.load(settings, "token_key"))
         if not _is_known(trail, firm_id):
             return False
         mine = ACCEPTED_CODES.c.firm_id == firm_id

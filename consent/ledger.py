@@ -15,8 +15,9 @@ from consent.reasons import checked_reason
 from consent.register import Register
 from consent.states import CONSUMED, DRAFT, GRANTED, PURGED, REVOKED, end_of, is_over
 from consent.tables import EVENTS, GRANTS
-from firmpulse import asof, clock, keys, tokens
+from firmpulse import clock
 from firmpulse.errors import GrantError
+from firmpulse.keys import keyring, tokens
 
 _TOLD = (
     "authorization_id", "source", "purpose", "recipient", "window_start", "valid_from", "valid_to",
@@ -98,7 +99,7 @@ class Ledger(Register):
                 an identifier.
             ConfigurationError: the day lies after today.
         """
-        asof.checked(on, "on")
+        clock.checked(on, "on")
         checked_reason(reason)
         mine = [GRANTS.c.firm_id == firm_id]
         if sources is not None:
@@ -135,7 +136,7 @@ class Ledger(Register):
             GrantError: a grant is unknown or no CREDIT_EVAL.
             ConfigurationError: the night lies after today.
         """
-        asof.checked(night, "the night that uses them,")
+        clock.checked(night, "the night that uses them,")
         with audit.recording(self._settings) as trail:
             day = max(night, today.surely_in(trail.connection, self._settings))
             found = _known(trail, authorization_ids)
@@ -167,7 +168,7 @@ class Ledger(Register):
             GrantError: a grant is unknown or not over.
             ConfigurationError: the day lies after today.
         """
-        asof.checked(on, "on")
+        clock.checked(on, "on")
         with audit.recording(self._settings) as trail:
             found = _known(trail, authorization_ids)
             over = sa.select(GRANTS.c.authorization_id).where(is_over(on))
@@ -195,17 +196,17 @@ class Ledger(Register):
         Raises:
             ConfigurationError: its day lies after today.
         """
-        asof.checked(certificate.on, "the day of a certificate,")
+        clock.checked(certificate.on, "the day of a certificate,")
         with audit.recording(self._settings) as trail:
             return certificates.issue(trail, certificate, actor or audit.actor())
 
     def _check_tokens(self, trail: Trail) -> None:
         """Refuse grants whose tokens would be of another key or version than the others'."""
-        retoken.require_newest(trail.connection, keys.load(self._settings, "token_key"))
+        retoken.require_newest(trail.connection, keyring.load(self._settings, "token_key"))
 
     def _terms_of(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
         """Return the terms of grants as the ledger keeps them, the firm as its token."""
-        key = keys.load(self._settings, "token_key")
+        key = keyring.load(self._settings, "token_key")
         rows = [asdict(grant) for grant in grants]
         for row in rows:
             row["firm_id"] = str(tokens.firm_token(key, row.pop("firm")))

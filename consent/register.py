@@ -11,7 +11,7 @@ from consent import certificates, store
 from consent.certificates import Certificate
 from consent.states import CONSUMED, DRAFT, GRANTED, end_of, in_force, is_over, state_on
 from consent.tables import CERTIFICATES, EVENTS, GRANTS
-from firmpulse import asof
+from firmpulse import clock
 from firmpulse.errors import GrantError
 from firmpulse.settings import Settings
 
@@ -75,7 +75,7 @@ class Register:
         Raises:
             ConfigurationError: the day lies after today.
         """
-        asof.checked(on, "on")
+        clock.checked(on, "on")
         inside = sa.select(GRANTS.c.firm_id).where(in_force(on))
         query = (
             sa.select(GRANTS.c.firm_id)
@@ -123,7 +123,7 @@ class Register:
         Raises:
             ConfigurationError: the day lies after today; no grant has ended on it yet.
         """
-        asof.checked(on, "on")
+        clock.checked(on, "on")
         query = (
             sa.select(GRANTS)
             .where(is_over(on), GRANTS.c.purged_on.is_not(None) == purged)

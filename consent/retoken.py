@@ -10,8 +10,8 @@ from consent import audit
 from consent.audit import Entry, Trail
 from consent.chain import Scalar
 from consent.tables import ACCEPTED_CODES, GRANTS, TOKEN_KEY
-from firmpulse import keys, tokens
 from firmpulse.errors import NotReadyError, WrongKeyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 _FIXED_TEXT = "firmpulse"
@@ -26,7 +26,7 @@ def advance(settings: Settings, *, actor: str) -> int:
     Raises:
         WrongKeyError: another token key made the tokens.
     """
-    key = keys.load(settings, "token_key")
+    key = keyring.load(settings, "token_key")
     with audit.recording(settings) as trail:
         version = check(trail.connection, key)
         if version == len(tokens.versions(key)):
@@ -36,7 +36,7 @@ def advance(settings: Settings, *, actor: str) -> int:
 
 def firm_tokens(settings: Settings, firm: str) -> list[str]:
     """Return the tokens of a firm under every version of the token key, oldest first."""
-    parts = keys.load(settings, "token_key").get_secret_value().split(",")
+    parts = keyring.load(settings, "token_key").get_secret_value().split(",")
     return [
         str(tokens.firm_token(SecretStr(",".join(parts[:count])), firm))
         for count in range(1, len(parts) + 1)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from consent import audit, store
 from consent.reasons import checked_reason
 from consent.tables import AUDIT
-from firmpulse import asof, clock
+from firmpulse import clock
 from firmpulse.errors import ConfigurationError, ConfirmationNeeded
 from firmpulse.settings import Settings
 
@@ -29,7 +29,7 @@ def check(settings: Settings, day: date, what: str = "as_of") -> date:
         ConfigurationError: it lies after today in China.
         ConfirmationNeeded: it lies further after what the chain knows than a clock that is right.
     """
-    asof.checked(day, what)
+    clock.checked(day, what)
     known = last_known(settings)
     if known is not None and day > known + timedelta(days=settings.clock_days):
         raise _jumped(known, day)

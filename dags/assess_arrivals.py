@@ -17,8 +17,8 @@ from typing import Any
 from airflow.sdk import Asset, AssetWatcher, Param, dag, task
 
 from extracts.arrival_trigger import DeliveryArrived
-from firmpulse.asof import of_arrivals
-from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.airflow.asof import of_arrivals
+from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
 
 AS_OF = "{{ of_arrivals(params.as_of, triggering_asset_events) }}"
@@ -30,9 +30,9 @@ def assess(as_of: str) -> dict[str, Any]:
     """Land, mask, build, score, warn and publish: one process, because most of it is starting."""
     from erasure import withdrawals
     from expectations import handover
-    from extracts import nightly
+    from extracts.vault import nightly
     from features.build import build
-    from scoring import batch, champions, publish, touched
+    from scoring import batch, hidden_champions, publish, touched
     from scoring.warnings import night as warning
 
     settings, day = Settings(), date.fromisoformat(as_of)
@@ -46,7 +46,7 @@ def assess(as_of: str) -> dict[str, Any]:
     handover.features(settings, day)
     scored = batch.score(settings, day, firms)
     warned = warning.warn(settings, day, firms)
-    champions.find(settings, day, firms)
+    hidden_champions.find(settings, day, firms)
     handover.scores(settings, day, scored.champion, firms)
     publish.publish(settings, day, withdrawals.withheld(settings))
     touched.settle(settings, through)

@@ -24,8 +24,8 @@ from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, task
 
-from firmpulse.asof import day_of
-from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.airflow.asof import day_of
+from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
 
 ON = "{{ day_of(params.on, data_interval_end | default(none)) }}"
@@ -56,7 +56,7 @@ def land(source: str, on: str) -> dict[str, int]:
 
     The next night checks these deliveries before it masks them, as all that have no verdict yet.
     """
-    from extracts import nightly
+    from extracts.vault import nightly
 
     return nightly.land(Settings(), source, date.fromisoformat(on)).summary()
 

@@ -24,8 +24,8 @@ from typing import Any, Literal
 
 from airflow.sdk import Asset, CronDataIntervalTimetable, Param, TriggerRule, dag, task
 
-from firmpulse.asof import resolve
-from firmpulse.schedule import TASK_DEFAULTS, first_day, wait_for_turn
+from firmpulse.airflow.asof import resolve
+from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day, wait_for_turn
 from firmpulse.settings import Settings
 
 AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
@@ -49,7 +49,7 @@ def import_grants(as_of: str) -> dict[str, Any]:
 @task
 def pull(as_of: str) -> dict[str, Any]:
     """Ask providers for what is granted, and bring what they have put up into the inbox."""
-    from extracts import fetch
+    from extracts.connectors import fetch
 
     return fetch.fetch(Settings(), date.fromisoformat(as_of))
 
@@ -57,7 +57,7 @@ def pull(as_of: str) -> dict[str, Any]:
 @task(map_index_template="{{ task.op_kwargs['source'] }}")
 def land(source: str, as_of: str) -> dict[str, int]:
     """Land every delivery of one source that waits."""
-    from extracts import nightly
+    from extracts.vault import nightly
 
     return nightly.land(Settings(), source, date.fromisoformat(as_of)).summary()
 
@@ -110,9 +110,9 @@ def warn(as_of: str) -> dict[str, Any]:
 @task
 def find_champions(as_of: str) -> int:
     """Find small firms with a strong place in the trade of their industry."""
-    from scoring import champions
+    from scoring import hidden_champions
 
-    return champions.find(Settings(), date.fromisoformat(as_of))
+    return hidden_champions.find(Settings(), date.fromisoformat(as_of))
 
 
 @task
@@ -147,7 +147,7 @@ def report(as_of: str) -> list[str]:
 @task
 def purge_raw(as_of: str) -> dict[str, Any]:
     """Delete raw rows that are masked and past the correction window."""
-    from extracts import purge
+    from extracts.vault import purge
 
     return purge.purge(Settings(), date.fromisoformat(as_of)).summary()
 

@@ -22,8 +22,8 @@ from typing import Any
 
 from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 
-from firmpulse.asof import resolve
-from firmpulse.schedule import TASK_DEFAULTS, first_day
+from firmpulse.airflow.asof import resolve
+from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
 
 AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"

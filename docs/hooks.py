@@ -11,10 +11,10 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
+from cli import app
 from extracts import contract_page, contracts
 from features import registry
 from features.registry import Registry
-from firmpulse.cli import app
 from firmpulse.settings import PROJECT_ROOT, Settings
 from scoring import publish, tables
 from scoring.warnings import rules

@@ -13,8 +13,9 @@ import polars as pl
 from consent.intake import DIRECTORY_DDL
 from erasure import tally
 from erasure.withdrawals import Withdrawal
-from extracts import contracts, vault
-from extracts.sql import ident
+from extracts import contracts
+from extracts.reading.sql import ident
+from extracts.vault import raw_tables
 
 # What was decided for a firm; kept until its certificate, should it grant anew in between.
 _DECIDED = """
@@ -30,8 +31,8 @@ create table if not exists vault.ops.erasing (
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what an erasure reads and writes where it is absent: a firm may leave before it came."""
-    vault.create_tables(connection, contracts.load())
-    vault.take_back(connection, contracts.load())
+    raw_tables.create_tables(connection, contracts.load())
+    raw_tables.take_back(connection, contracts.load())
     connection.execute(DIRECTORY_DDL)
     connection.execute(_DECIDED)
     tally.create_tables(connection)

@@ -17,7 +17,8 @@ from consent.certificates import Certificate
 from consent.ledger import Ledger
 from erasure import bounds, databases, inbox, places, tally, withdrawals
 from erasure.withdrawals import Withdrawal
-from firmpulse import asof, clock, renewal, runlog, warehouse
+from firmpulse import clock, runlog, warehouse
+from firmpulse.keys import renewal
 from firmpulse.settings import Settings
 from scoring import publish
 from scoring.pages import reports
@@ -54,7 +55,7 @@ def honour(
         FileHeldError: another process holds the vault or the warehouse; wait and run again.
         ConfirmationNeeded: the clock has jumped, or many firms are due at once; nothing is erased.
     """
-    asof.checked(landed_through)
+    clock.checked(landed_through)
     # What a firm has newly granted may cover what it has withdrawn.
     intake.import_night(settings)
     if not allowed(settings, firm_ids):

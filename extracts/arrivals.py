@@ -1,7 +1,7 @@
 """Deliveries in the inbox that are small enough to be assessed at once."""
 
 from extracts import contracts, manifest
-from extracts.nightly import SOURCES
+from extracts.vault.nightly import SOURCES
 from firmpulse.settings import Settings
 
 

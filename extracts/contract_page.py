@@ -8,9 +8,9 @@ from typing import Any, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from extracts.alternatives import ByDirection, Part
 from extracts.contracts import Bilingual, Column, Contract
 from extracts.manifest import DeliveredFile
+from extracts.reading.alternatives import ByDirection, Part
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

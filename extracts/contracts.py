@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
-from extracts import alternatives, key_trust
-from extracts.alternatives import Alternatives
+from extracts import key_trust
 from extracts.key_trust import KeyTrust
+from extracts.reading import alternatives
+from extracts.reading.alternatives import Alternatives
 from firmpulse import yaml_files
 from firmpulse.errors import ContractError
 
@@ -60,7 +61,7 @@ class Column:
     values: Mapping[str, str]
     # SQL comparison that every value meets, such as "> 0".
     bound: str | None
-    # Which other party of the row it is about; null where that one is nobody (`extracts.nobody`).
+    # Which other party of the row it is about; null where that is nobody (`reading.nobody`).
     party: str | None
     # What a file may have instead of one column with one of the headers.
     alternatives: Alternatives

@@ -21,9 +21,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from consent.grants import Grant
 from consent.intake import admit
 from extracts import manifest
-from firmpulse import keys, tokens, yaml_files
+from firmpulse import yaml_files
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError, ContractError, NotReadyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 FOLDER = Path(__file__).parent / "shapes"
@@ -192,7 +193,7 @@ def _firms(shape: Shape, folder: Path) -> Iterator[str]:
 
 
 def _grants(settings: Settings, shape: Shape, firms: list[str]) -> Iterator[Grant]:
-    key = keys.load(settings, "token_key")
+    key = keyring.load(settings, "token_key")
     begin, end = _ALWAYS
     for part in shape.deliveries:
         if part.source in _GRANTLESS_SOURCES:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from firmpulse.settings import PROJECT_ROOT
 
-_FOLDERS = ("firmpulse", "features", "scoring", "dbt_project/models", "dbt_project/macros")
+_FOLDERS = ("firmpulse", "features", "model", "scoring", "dbt_project/models", "dbt_project/macros")
 _SUFFIXES = frozenset({".py", ".sql", ".yml"})
 _DIGITS = 12
 

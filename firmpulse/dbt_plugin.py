@@ -8,7 +8,8 @@ from typing import Any
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
-from firmpulse import keys, narratives, tokens, warehouse
+from firmpulse import narratives, warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 # dbt builds its plugins itself, so the runner leaves the caller's settings here. Where dbt is
@@ -35,5 +36,5 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
 
     def configure_cursor(self, cursor: Any) -> None:
         """Variables and temporary macros belong to one cursor: install them on each."""
-        tokens.install(cursor, keys.load(_settings(), "token_key"))
+        tokens.install(cursor, keyring.load(_settings(), "token_key"))
         narratives.install(cursor)

@@ -9,7 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from firmpulse import lineage, warehouse
+from firmpulse import openlineage, warehouse
 from firmpulse.errors import BuildFailed, FirmpulseError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
@@ -47,7 +47,7 @@ def build(
     variables: dict[str, str],
     *,
     full_refresh: bool = False,
-    parent: lineage.Run | None = None,
+    parent: openlineage.Run | None = None,
 ) -> tuple[NodeOutcome, ...]:
     """Run `dbt build` on the selected nodes, without the unit tests of their models.
 
@@ -85,7 +85,7 @@ def build_on_spark(
     return _nodes(_run_dbt([*arguments, *_common(settings, settings.spark_dir / "dbt")]))
 
 
-def _tell_lineage(settings: Settings, result: Any, parent: lineage.Run) -> None:
+def _tell_lineage(settings: Settings, result: Any, parent: openlineage.Run) -> None:
     manifest = _manifest(settings)
     for outcome in result.results:
         node = outcome.node
@@ -95,7 +95,7 @@ def _tell_lineage(settings: Settings, result: Any, parent: lineage.Run) -> None:
         behind = [
             manifest.sources.get(name) or manifest.nodes[name] for name in node.depends_on.nodes
         ]
-        run = lineage.Run(
+        run = openlineage.Run(
             job=f"dbt.{node.name}",
             as_of=parent.as_of,
             reads=tuple(map(_table, behind)),
@@ -103,14 +103,14 @@ def _tell_lineage(settings: Settings, result: Any, parent: lineage.Run) -> None:
             started_at=timing.started_at.replace(tzinfo=UTC),
             parent=parent,
         )
-        lineage.started(settings, run)
+        openlineage.started(settings, run)
         error = None if outcome.status == "success" else _said(str(outcome.message))
-        lineage.ended(settings, run, timing.completed_at.replace(tzinfo=UTC), error=error)
+        openlineage.ended(settings, run, timing.completed_at.replace(tzinfo=UTC), error=error)
 
 
-def _table(node: Any) -> lineage.Table:
+def _table(node: Any) -> openlineage.Table:
     columns = {name: column.data_type or "" for name, column in node.columns.items()}
-    return lineage.Table(str(node.relation_name).replace('"', ""), columns)
+    return openlineage.Table(str(node.relation_name).replace('"', ""), columns)
 
 
 def unit_test(

@@ -9,7 +9,8 @@ import unicodedata
 
 from pydantic import SecretStr
 
-from firmpulse import industries, tokens, uscc
+from firmpulse import industries, uscc
+from firmpulse.keys import tokens
 
 _HIDDEN = "***"
 _COMPOUND_SURNAMES = frozenset(

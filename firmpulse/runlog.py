@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from firmpulse import asof, lineage, warehouse
+from firmpulse import clock, openlineage, warehouse
 from firmpulse.errors import ConfigurationError, told
 from firmpulse.settings import Settings
 
@@ -62,7 +62,7 @@ class Step:
     note: str | None = None
     seconds: float = field(default=0.0, init=False)
     # As OpenLineage is told of it; the parts of a step name it as their parent.
-    run: lineage.Run | None = field(default=None, init=False)
+    run: openlineage.Run | None = field(default=None, init=False)
 
 
 @contextmanager
@@ -90,21 +90,21 @@ def step(
     Raises:
         ConfigurationError: the night lies after today; nothing was begun.
     """
-    asof.checked(as_of)
+    clock.checked(as_of)
     current = Step()
     started_at = datetime.now(UTC)
     job = f"{name}.{part}" if part else name
-    current.run = lineage.Run(
-        job, as_of, lineage.tables(*reads), lineage.tables(*writes), started_at
+    current.run = openlineage.Run(
+        job, as_of, openlineage.tables(*reads), openlineage.tables(*writes), started_at
     )
-    lineage.started(settings, current.run)
-    clock = time.perf_counter()
+    openlineage.started(settings, current.run)
+    began = time.perf_counter()
     _forget_peak()
 
     def record(state: str, error: str | None) -> None:
-        current.seconds = time.perf_counter() - clock
+        current.seconds = time.perf_counter() - began
         if current.run:
-            lineage.ended(settings, current.run, error=error, rows=current.rows_out)
+            openlineage.ended(settings, current.run, error=error, rows=current.rows_out)
         _record(
             settings,
             [as_of, name, part, started_at, current.seconds, current.rows_out, current.note, state,

@@ -8,8 +8,6 @@ from pathlib import Path
 import duckdb
 from pydantic import SecretStr
 
-from firmpulse import envelope, keys, tokens
-from firmpulse.envelope import DataKey
 from firmpulse.errors import (
     ConfigurationError,
     DamagedError,
@@ -17,6 +15,8 @@ from firmpulse.errors import (
     NotReadyError,
     WrongKeyError,
 )
+from firmpulse.keys import envelope, keyring, tokens
+from firmpulse.keys.envelope import DataKey
 from firmpulse.settings import Settings
 
 _EXTENSIONS = ("httpfs",)
@@ -153,7 +153,7 @@ def prepare(
     configure(connection, settings)
     if vault:
         # Before the vault: a missing key must not leave a half-made one behind.
-        token_key = keys.load(settings, "token_key")
+        token_key = keyring.load(settings, "token_key")
         attach(connection, settings, "vault")
         connection.execute("create schema if not exists vault.raw")
         connection.execute("create schema if not exists vault.ops")

@@ -9,9 +9,10 @@ import io
 import re
 from collections.abc import Iterator
 
-from extracts import contracts, problem_records
+from extracts import contracts
 from extracts.contract_page import KINDS
 from extracts.contracts import Bilingual, Column
+from extracts.vault import problem_records
 from operations import delivery as verdicts
 from operations.delivery import Delivery, Problem
 

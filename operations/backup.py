@@ -24,9 +24,10 @@ import duckdb
 import sqlalchemy as sa
 
 from consent import audit
-from firmpulse import digests, envelope, keyfiles, warehouse
+from firmpulse import digests, warehouse
 from firmpulse.code_version import code_version
 from firmpulse.errors import BackupError, ConfigurationError, DiskError, NotReadyError
+from firmpulse.keys import envelope, keyfiles
 from firmpulse.settings import Settings
 
 MANIFEST = "backup.json"

@@ -14,8 +14,10 @@ from typing import Any
 
 import duckdb
 
-from extracts import contracts, manifest, nightly, problem_records, pull_delivery
+from extracts import contracts, manifest
+from extracts.connectors import pull_delivery
 from extracts.manifest import DeliveryRef
+from extracts.vault import nightly, problem_records
 from firmpulse import runlog
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings

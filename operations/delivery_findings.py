@@ -5,8 +5,8 @@ from datetime import date, timedelta
 
 import duckdb
 
-from extracts import nightly
-from extracts.nightly import SOURCES
+from extracts.vault import nightly
+from extracts.vault.nightly import SOURCES
 from firmpulse import runlog
 from firmpulse.settings import Settings
 from operations.arrivals import Age, Volume

@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from consent import champion
-from firmpulse import bundle, runlog, scale, warehouse
+from firmpulse import runlog, scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from model import bundle
 from operations import matured
 from scoring.warnings.measures import has_table
 from training import calibration_checks, metrics, versions

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 
-from firmpulse import advice
+from firmpulse.airflow import advice
 from firmpulse.settings import Settings
 from operations import nights
 from operations.finding import PROBLEM, WARNING, Finding

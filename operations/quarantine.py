@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import duckdb
 
-from extracts import problem_records
+from extracts.vault import problem_records
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from operations.delivery import Delivery, Problem

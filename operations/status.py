@@ -11,7 +11,8 @@ from consent import audit
 from consent import champion as leading
 from erasure import withdrawals
 from features import registry
-from firmpulse import advice, tracking
+from firmpulse import tracking
+from firmpulse.airflow import advice
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
 from operations import arrivals, delivery_findings, health, holds, night_findings, nights, record

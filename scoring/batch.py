@@ -11,12 +11,13 @@ import polars as pl
 
 from consent import champion
 from consent.ledger import Ledger
-from features import coverage, reasons, registry
+from features import registry
 from features.registry import FeatureMeta, Registry
-from firmpulse import bundle, runlog, scale, tracking
-from firmpulse.bundle import CreditModel
+from firmpulse import runlog, scale, tracking
 from firmpulse.code_version import code_version
 from firmpulse.settings import Settings
+from model import bundle, coverage, reasons
+from model.bundle import CreditModel
 from scoring import marks, review, store, unscored
 from scoring.inputs import assessable, load_model, metas_of, read_firms
 from scoring.tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, stored

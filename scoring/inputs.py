@@ -7,14 +7,14 @@ import polars as pl
 
 from consent.grants import ASSESSMENT, MAIN_SOURCES
 from consent.ledger import Ledger
-from features import coverage
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
-from firmpulse import bundle, tracking, warehouse
-from firmpulse.bundle import CreditModel
+from firmpulse import tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import bundle, coverage
+from model.bundle import CreditModel
 from scoring.standing import standing
 
 

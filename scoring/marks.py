@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from firmpulse.bundle import matrix_of
+from model.bundle import matrix_of
 
 _Marks = npt.NDArray[np.uint16]
 

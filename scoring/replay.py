@@ -12,10 +12,10 @@ import polars as pl
 
 from features import registry
 from firmpulse import warehouse
-from firmpulse.bundle import CreditModel
 from firmpulse.code_version import code_version
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model.bundle import CreditModel
 from scoring import batch, inputs, marks
 from scoring.tables import MARKS, REASONS, SCORES
 

@@ -13,10 +13,11 @@ import numpy as np
 import polars as pl
 
 from consent import champion
-from features import build, coverage, registry, scratch
-from firmpulse import bundle, scale, warehouse
+from features import build, registry, scratch
+from firmpulse import scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import bundle, coverage
 from scoring import inputs
 
 _NIGHTS = "select max(as_of) from warehouse.ops.nights where as_of <= $since"

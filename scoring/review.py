@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 import polars as pl
 
-from features import coverage
 from firmpulse.scale import DEFAULTED, LOWEST_SCORE
+from model import coverage
 
 # Reason code → the firms it holds for.
 _REASONS = {

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from features.registry import FeatureMeta
-from firmpulse.bundle import CreditModel
+from model.bundle import CreditModel
 from scoring import batch
 
 if TYPE_CHECKING:

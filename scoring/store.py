@@ -9,8 +9,8 @@ import duckdb
 import polars as pl
 
 from firmpulse import tracking, warehouse
-from firmpulse.bundle import CreditModel
 from firmpulse.settings import Settings
+from model.bundle import CreditModel
 from scoring.tables import (
     MARKS,
     MODEL_VERSIONS,

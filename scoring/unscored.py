@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from features.coverage import FEWEST_MONTHS, OBSERVED_MONTHS
+from model.coverage import FEWEST_MONTHS, OBSERVED_MONTHS
 
 
 def insufficient(firms: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,8 @@ from unittest.mock import patch
 import duckdb
 import polars as pl
 
-from extracts import contracts, vault
+from extracts import contracts
+from extracts.vault import raw_tables
 from features import build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -70,7 +71,7 @@ def fill(
     """
     with warehouse.connect(settings, vault=True) as connection:
         make_tables(connection)
-        vault.create_warehouse_tables(connection)
+        raw_tables.create_warehouse_tables(connection)
         for table, table_rows in rows.items():
             insert(connection, table, table_rows)
             seqs = sorted({row["delivery_seq"] for row in table_rows}) or [1]

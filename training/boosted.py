@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from features.registry import FeatureMeta
-from firmpulse.bundle import Bundle, CreditModel, matrix_of, pool_of
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from model.bundle import Bundle, CreditModel, matrix_of, pool_of
 from training import calibration, split
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of

@@ -7,8 +7,8 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit
 from scipy.stats import chi2
 
-from firmpulse.calibration import Beta, Calibration, Isotonic, Platt
 from firmpulse.scale import FloatArray
+from model.calibration import Beta, Calibration, Isotonic, Platt
 from training.metrics import losses
 
 # Firms in default from which steps of the map are trusted rather than a curve.

@@ -11,8 +11,9 @@ import pandas as pd
 import polars as pl
 from mlflow.pyfunc import PythonModel
 
-from features import contract, reasons
-from firmpulse import bundle, scale
+from features import contract
+from firmpulse import scale
+from model import bundle, reasons
 
 
 class CreditPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types

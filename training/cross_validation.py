@@ -8,9 +8,9 @@ import numpy.typing as npt
 import polars as pl
 
 from features.registry import FeatureMeta
-from firmpulse.bundle import matrix_of
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from model.bundle import matrix_of
 from training import boosted, logistic
 from training.boosted import FeatureList
 from training.config import UndatedConfig

@@ -7,9 +7,9 @@ import polars as pl
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from firmpulse.bundle import matrix_of
-from firmpulse.linear import Linear, Term
 from firmpulse.scale import FloatArray
+from model.bundle import matrix_of
+from model.linear import Linear, Term
 from training.boosted import FeatureList
 from training.frozen import bads_of
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import polars as pl
 
-from firmpulse.bundle import CreditModel, level_of
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
+from model.bundle import CreditModel, level_of
 from training import boosted
 from training.boosted import Candidate, HeldOut
 from training.config import TrainingConfig

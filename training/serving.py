@@ -7,8 +7,9 @@ import polars as pl
 
 from features import contract
 from features.registry import FeatureMeta
-from firmpulse import bundle, tracking
-from firmpulse.bundle import CreditModel
+from firmpulse import tracking
+from model import bundle
+from model.bundle import CreditModel
 from training import scorecard
 from training.frozen import FrozenFrame
 from training.recording import ServedModel, installed

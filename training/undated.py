@@ -17,10 +17,10 @@ from features.frame import frame
 from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import origin, runlog, tracking, warehouse
-from firmpulse.bundle import Bundle, CreditModel
-from firmpulse.calibration import Calibration
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model.bundle import Bundle, CreditModel
+from model.calibration import Calibration
 from training import boosted, frozen, logistic, recording, sampling, serving, versions
 from training.calibration import fit_platt
 from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig

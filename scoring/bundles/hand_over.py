@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
 from consent import audit
-from firmpulse import keys
 from firmpulse.errors import ConfigurationError
+from firmpulse.keys import keyring
 from firmpulse.settings import Settings
 from scoring.bundles import contents, sealed
 from scoring.warnings import rules
@@ -63,7 +63,7 @@ def _details(header: sealed.Header) -> dict[str, str | int]:
 
 def signing_key(settings: Settings) -> Ed25519PrivateKey:
     """Return the key that signs bundles; the first use makes it."""
-    seed = keys.load(settings, "signing_key").get_secret_value()
+    seed = keyring.load(settings, "signing_key").get_secret_value()
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
 
 

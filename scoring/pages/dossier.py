@@ -13,13 +13,14 @@ import polars as pl
 
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
-from features import coverage, registry, stress
+from features import registry
 from features.registry import Registry
 from firmpulse import scale, warehouse
-from firmpulse.bundle import CreditModel
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import coverage, stress
+from model.bundle import CreditModel
 from scoring import inputs, store
 from scoring.pages import facts
 from scoring.warnings import measures

@@ -7,7 +7,7 @@ import duckdb
 
 from consent import audit
 from consent.reasons import checked_reason
-from firmpulse import asof, warehouse
+from firmpulse import clock, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from scoring import store
@@ -51,7 +51,7 @@ def clear(settings: Settings, firm_id: str, as_of: date, *, reason: str, by: str
         GrantError: the reason looks as if it held an identifier.
         ConfigurationError: the day lies after today.
     """
-    asof.checked(as_of)
+    clock.checked(as_of)
     checked_reason(reason)
     with warehouse.connect(settings) as connection:
         store.prepare(connection)

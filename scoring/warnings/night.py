@@ -15,10 +15,11 @@ from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from features import registry
 from features.registry import Registry
-from firmpulse import bundle, runlog, tracking, warehouse
-from firmpulse.bundle import CreditModel
+from firmpulse import runlog, tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import bundle
+from model.bundle import CreditModel
 from scoring import store
 from scoring.tables import SCORES, WARNING_LEVELS, WARNINGS, stored
 from scoring.warnings import engine, levels, panel, rules

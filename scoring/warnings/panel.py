@@ -8,15 +8,15 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from features import coverage
 from features.frame import frame
 from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import scale, warehouse
-from firmpulse.bundle import CreditModel
 from firmpulse.calendar import add_months, month_end, month_start
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import coverage
+from model.bundle import CreditModel
 from scoring.warnings import measures, staleness
 from scoring.warnings.rules import RuleBook
 

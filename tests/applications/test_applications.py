@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extracts import applications
-from extracts.application_texts import TEXTS, FieldMessage
-from extracts.applications import Application, check
+from extracts.applications import checks
+from extracts.applications.checks import Application, check
+from extracts.applications.texts import TEXTS, FieldMessage
 from firmpulse import uscc
 
 ON = date(2026, 10, 31)
@@ -97,19 +97,19 @@ def test_what_people_write_is_taken(changes: dict[str, str]) -> None:
 # The first is the example of GS 15-2006, the others are of published firms.
 @pytest.mark.parametrize("number", ["110108000000016", "440301103097413", "440301108548379"])
 def test_registration_numbers_detect_each_wrong_digit(number: str) -> None:
-    assert applications.registration_check(number[:14]) == number[14]
+    assert checks.registration_check(number[:14]) == number[14]
     for place in range(14):
         for digit in "0123456789":
             wrong = number[:place] + digit + number[place + 1 : 14]
             if digit != number[place]:
-                assert applications.registration_check(wrong) != number[14]
+                assert checks.registration_check(wrong) != number[14]
 
 
 @given(st.text("0123456789", min_size=14, max_size=14))
 def test_the_registration_check_agrees_with_the_powers_of_two(body: str) -> None:
     """Carry the last digit too: ISO 7064 asks for the congruence 1, without the hop through 10."""
     right = [last for last in "0123456789" if _carried(body, int(last)) == 1]
-    assert right == [applications.registration_check(body)]
+    assert right == [checks.registration_check(body)]
 
 
 def _carried(body: str, last: int) -> int:
@@ -160,7 +160,7 @@ def test_any_text_is_checked_and_never_told_again(fields: list[str]) -> None:
 
 
 def test_no_text_of_a_message_is_left_unfilled() -> None:
-    from extracts.application_texts import say
+    from extracts.applications.texts import say
 
     values = {
         "length": 1, "longest": 2, "on": ON, "year": 3, "division": "4", "right": "C",

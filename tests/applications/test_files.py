@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 from typer.testing import CliRunner
 
-from extracts.application_files import check_file
-from firmpulse.cli import app
+from cli import app
+from extracts.applications.files import check_file
 from firmpulse.errors import DeliveryRefused
 
 ON = date(2026, 10, 31)

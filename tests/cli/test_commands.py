@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from cli import operations
 from firmpulse import warehouse
-from firmpulse.cli import operations
 from firmpulse.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,7 +121,7 @@ def test_query_shows_brackets_as_they_are(settings: Settings) -> None:
 def test_every_command_is_documented() -> None:
     from typer.main import get_command
 
-    from firmpulse.cli import app
+    from cli import app
 
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     documented = "".join(page.read_text(encoding="utf-8") for page in pages)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli.contracts import contracts_app
 from extracts import contract_page, contracts
 from extracts.manifest import Manifest
-from firmpulse.cli.contracts import contracts_app
 from firmpulse.errors import ConfigurationError
 
 RUNNER = CliRunner(env={"COLUMNS": "220"})

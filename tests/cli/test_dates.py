@@ -11,8 +11,8 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from cli import app, dates, simulate
 from consent import audit
-from firmpulse.cli import app, dates, simulate
 from firmpulse.errors import ConfigurationError, FirmpulseError, NotReadyError
 from firmpulse.settings import Settings
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from firmpulse.cli import app
+from cli import app
 from firmpulse.settings import Settings
 
 SECRET = "5e" * 32

@@ -4,8 +4,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from firmpulse.cli import simulate
-from firmpulse.cli.progress import Progress
+from cli import simulate
+from cli.progress import Progress
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 

@@ -3,8 +3,8 @@ from io import StringIO
 
 from rich.console import Console
 
+from cli import summary
 from firmpulse import warehouse
-from firmpulse.cli import summary
 from firmpulse.settings import Settings
 from scoring import store
 

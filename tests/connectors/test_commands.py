@@ -11,7 +11,7 @@ from tests.connectors.conftest import SECRET, Configure, There
 from tests.connectors.servers import HOST, SshServer, free_port
 from tests.extracts.inbox import FIRM, csv, deliver, payment, permit
 
-COMMAND = "import sys; from firmpulse.cli import main; sys.argv[0] = 'firmpulse'; main()"
+COMMAND = "import sys; from cli import main; sys.argv[0] = 'firmpulse'; main()"
 DAY = ("--as-of", "2024-03-31")
 
 

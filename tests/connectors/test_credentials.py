@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from extracts import connectors_credentials, providers
-from extracts.connectors import Store
-from extracts.pull import pull
+from extracts.connectors import credentials, providers
+from extracts.connectors.folders import Store
+from extracts.connectors.pull import pull
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from tests.connectors.conftest import BUCKET, SECRET, Configure, Connect, There
@@ -158,9 +158,9 @@ def test_errors_and_logs_hold_no_secret(
         Store(settings, provider, provider.place).folders()
     text = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert "there is no such folder or bucket" in text
-    credentials = connectors_credentials.read(settings, name)
-    assert repr(credentials) == "Credentials(connection='own')"
-    assert SECRET not in text + caplog.text + str(credentials)
+    found = credentials.read(settings, name)
+    assert repr(found) == "Credentials(connection='own')"
+    assert SECRET not in text + caplog.text + str(found)
 
 
 def test_a_missing_connection_says_where_to_put_it(
@@ -178,7 +178,7 @@ def test_connections_may_be_uris(
 
     key = quote(sshd.host_key, safe="")
     monkeypatch.setenv("AIRFLOW_CONN_AS_URI", f"sftp://me:p%40ss@{HOST}:2222/?host_key={key}")
-    found = connectors_credentials.read(settings, "as_uri")
+    found = credentials.read(settings, "as_uri")
     assert (found.login, found.password, found.port) == ("me", "p@ss", 2222)
     assert found.text("host_key") == sshd.host_key
     assert base64.b64decode(found.extra["host_key"].split()[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from extracts.pull import pull
+from extracts.connectors.pull import pull
 from firmpulse.errors import FileHeldError
 from firmpulse.settings import Settings
 from tests.connectors.conftest import BUCKET, SECRET, Configure, Connect, There
@@ -19,7 +19,7 @@ from tests.connectors.servers import HOST, Proxy, SshServer, free_port
 from tests.extracts.inbox import AS_OF, csv, deliver, payment
 
 BIG = random.Random(7).randbytes(24 << 20)  # noqa: S311 — incompressible, not secret
-COMMAND = "import sys; from firmpulse.cli import main; sys.argv[0] = 'firmpulse'; main()"
+COMMAND = "import sys; from cli import main; sys.argv[0] = 'firmpulse'; main()"
 
 
 @pytest.fixture(params=["sftp", "s3"])

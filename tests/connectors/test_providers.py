@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from extracts import providers
-from extracts.pull import pull
-from extracts.requests import request
+from extracts.connectors import providers
+from extracts.connectors.pull import pull
+from extracts.connectors.requests import request
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import PROJECT_ROOT, Settings
 from tests.extracts.inbox import AS_OF

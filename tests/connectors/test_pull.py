@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from extracts import nightly
-from extracts.pull import pull
+from extracts.connectors.pull import pull
+from extracts.vault import nightly
 from firmpulse.settings import Settings
 from tests.connectors.conftest import BUCKET, Configure, There
 from tests.connectors.servers import SshServer

@@ -12,9 +12,10 @@ import pytest
 
 from consent import audit
 from consent.ledger import Ledger
-from extracts.requests import request
-from firmpulse import keys, tokens, warehouse
+from extracts.connectors.requests import request
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests.connectors.conftest import BUCKET, Configure
 from tests.connectors.servers import HOST, SshServer
@@ -123,7 +124,7 @@ def test_a_request_holds_live_grants_only(
 
 def revoke(settings: Settings) -> None:
     """End every grant of FIRM."""
-    firm_id = str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{FIRM}"))
+    firm_id = str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{FIRM}"))
     Ledger(settings).revoke(firm_id, on=AS_OF, actor="test", reason="asked to")
 
 
@@ -145,7 +146,7 @@ def test_every_firm_of_a_request_is_in_the_audit_chain(
     permit(settings, grant(), grant(f"uscc:{OTHER}"))
     request(settings, "tax", AS_OF)
     request(settings, "tax", AS_OF)
-    key = keys.load(settings, "token_key")
+    key = keyring.load(settings, "token_key")
     expected = {str(tokens.firm_token(key, f"uscc:{code}")) for code in (FIRM, OTHER)}
     total, *each = audit.entries(settings, action="REQUEST")
     assert {entry.subject for entry in each} == expected

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from consent import audit, heads, store
 from consent.audit import Entry
-from firmpulse import keys
 from firmpulse.errors import AuditError, WrongKeyError
+from firmpulse.keys import keyring
 from firmpulse.settings import Settings
 
 FIRM = "11111111-2222-3333-4444-555555555555"
@@ -204,7 +204,7 @@ def test_a_transaction_that_fails_leaves_no_entry(store_settings: Settings) -> N
 
 def test_another_key_is_told_from_tampering(settings: Settings) -> None:
     fill(settings)
-    other = settings.model_copy(update={"audit_key": keys.load(settings, "token_key")})
+    other = settings.model_copy(update={"audit_key": keyring.load(settings, "token_key")})
     with pytest.raises(WrongKeyError, match="FIRMPULSE_AUDIT_KEY"):
         audit.verify(other)
     with pytest.raises(WrongKeyError, match="FIRMPULSE_AUDIT_KEY"):

@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from cli import app
 from consent import audit, store
 from consent.certificates import Certificate
 from consent.ledger import Ledger
 from firmpulse import warehouse
-from firmpulse.cli import app
 from firmpulse.errors import FirmpulseError
 from firmpulse.settings import Settings
 from tests.consent.test_ledger import DAY, FIRM, grant, token_of

@@ -9,8 +9,9 @@ import pytest
 
 from consent.intake import import_grants, import_night
 from consent.ledger import Ledger
-from firmpulse import keys, tokens, warehouse
+from firmpulse import warehouse
 from firmpulse.errors import NotReadyError, WrongKeyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 CODE = "914403001922038216"
@@ -46,7 +47,7 @@ def test_grants_and_directory_are_written_once(settings: Settings) -> None:
     for recorded in (2, 0):
         report = import_grants(settings, path)
         assert (report.recorded, report.refused, report.problems) == (recorded, 0, ())
-    token = tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{CODE}")
+    token = tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{CODE}")
     with warehouse.connect(settings, vault=True) as connection:
         found = connection.execute("from vault.ops.firm_directory").fetchall()
     assert found == [(token, f"uscc:{CODE}")]
@@ -149,7 +150,7 @@ def test_a_firm_that_was_erased_does_not_come_back_with_its_old_grants(settings:
     path = write(settings, line(1), line(2, firm="uscc:9152000071430580XT"))
     import_grants(settings, path)
     ledger = Ledger(settings)
-    firm_id = str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{CODE}"))
+    firm_id = str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{CODE}"))
     ledger.revoke(firm_id, on=date(2024, 1, 1), actor="test")
     ledger.purged(["A-1"], on=date(2024, 1, 1), certificate_id=None)
     with warehouse.connect(settings, vault=True) as connection:

@@ -9,8 +9,8 @@ import pytest
 
 from consent.grants import Grant
 from consent.ledger import Ledger
-from firmpulse import keys, tokens
 from firmpulse.errors import GrantError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 FIRM = "uscc:914403001922038216"
@@ -33,7 +33,7 @@ def grant(number: int = 1, **changes: Any) -> Grant:
 
 
 def token_of(settings: Settings, firm: str = FIRM) -> str:
-    return str(tokens.firm_token(keys.load(settings, "token_key"), firm))
+    return str(tokens.firm_token(keyring.load(settings, "token_key"), firm))
 
 
 def test_recording_twice_adds_once(settings: Settings) -> None:

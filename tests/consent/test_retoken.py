@@ -7,14 +7,14 @@ from pydantic import SecretStr
 
 from consent import audit, retoken
 from consent.ledger import Ledger
-from firmpulse import keys
 from firmpulse.errors import NotReadyError, WrongKeyError
+from firmpulse.keys import keyring
 from firmpulse.settings import Settings
 from tests.consent.test_ledger import DAY, FIRM, grant, token_of
 
 
 def rotated(settings: Settings) -> Settings:
-    old = keys.load(settings, "token_key").get_secret_value()
+    old = keyring.load(settings, "token_key").get_secret_value()
     return settings.model_copy(update={"token_key": SecretStr(f"{old},{'c' * 64}")})
 
 

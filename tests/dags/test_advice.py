@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from firmpulse import advice, services
+from firmpulse.airflow import advice, services
 from firmpulse.settings import Settings
 
 FIRST = date(2026, 10, 29)

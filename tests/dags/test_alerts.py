@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from firmpulse import alerts, dagrun
+from firmpulse.airflow import alerts, dagrun
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
 
@@ -140,7 +140,7 @@ def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
 
-    from firmpulse.airflow_plugin import RunNotes
+    from firmpulse.airflow.plugin import RunNotes
 
     with create_session() as session:
         newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
@@ -152,7 +152,7 @@ def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
 
 
 def test_a_note_tells_what_each_task_did_and_keeps_what_people_wrote() -> None:
-    from firmpulse.airflow_plugin import note
+    from firmpulse.airflow.plugin import note
 
     states = {"land": ["success", "success"], "score": ["failed"], "publish": ["upstream_failed"]}
     results = {
@@ -194,7 +194,7 @@ def test_an_alert_carries_the_whole_message_and_the_command_that_runs_it_again(
 
 
 def test_a_note_has_the_message_of_what_failed_within_what_a_note_may_have() -> None:
-    from firmpulse.airflow_plugin import note
+    from firmpulse.airflow.plugin import note
 
     states = {"land": ["success"], "check": ["failed"]}
     results = {"land": [{"rows_landed": 5}]}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from extracts import arrivals
-from firmpulse import airflow_env, asof
+from firmpulse.airflow import asof, environment
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from tests.extracts.inbox import csv, deliver, payment
@@ -20,7 +20,7 @@ from tests.extracts.inbox import csv, deliver, payment
 @pytest.fixture(scope="module")
 def make_trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Return the class; Airflow may be imported with its settings only."""
-    with airflow_env.activated(Settings(home=tmp_path_factory.mktemp("arrivals"))):
+    with environment.activated(Settings(home=tmp_path_factory.mktemp("arrivals"))):
         from extracts.arrival_trigger import DeliveryArrived
 
         yield DeliveryArrived

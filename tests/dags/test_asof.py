@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from firmpulse.asof import resolve
+from firmpulse.airflow.asof import resolve
 from firmpulse.errors import ConfigurationError
 
 

@@ -10,13 +10,14 @@ import pytest
 
 from consent import intake
 from consent.ledger import Ledger
-from firmpulse import airflow_env, asof, clock, dagrun
+from firmpulse import clock
+from firmpulse.airflow import asof, dagrun, environment
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from tests.extracts.inbox import csv, deliver, grant, payment
 
 SLIP = "2062-10-31"
-DAGS = sorted(path.stem for path in airflow_env.DAGS_FOLDER.glob("[a-z]*.py"))
+DAGS = sorted(path.stem for path in environment.DAGS_FOLDER.glob("[a-z]*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +35,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="module")
 def params(home: Settings) -> Iterator[dict[str, list[str]]]:
     """Return the params of each DAG that are dates."""
-    with airflow_env.activated(home):
+    with environment.activated(home):
         from airflow.dag_processing.dagbag import DagBag
 
-        dags = DagBag(airflow_env.DAGS_FOLDER).dags
+        dags = DagBag(environment.DAGS_FOLDER).dags
         yield {
             dag_id: [
                 name for name in dag.params
@@ -96,7 +97,7 @@ def test_an_event_of_a_day_to_come_is_refused(day: str, says: str) -> None:
 def test_a_schedule_from_a_day_to_come_is_named(settings: Settings) -> None:
     """Nights would be missing until then, and nothing would say so."""
     # It imports Airflow, which the runs above start with the settings of their home.
-    from firmpulse import schedule
+    from firmpulse.airflow import schedule
 
     later = settings.model_copy(update={"schedule_from": date(2062, 10, 31)})
     with pytest.raises(ConfigurationError, match="FIRMPULSE_SCHEDULE_FROM 2062-10-31 lies after"):

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from firmpulse import airflow_env, errors
+from firmpulse import errors
+from firmpulse.airflow import environment
 from firmpulse.settings import Settings
 
 HEAVY = ["catboost", "dbt", "duckdb", "great_expectations", "mlflow", "optbinning", "polars"]
@@ -13,10 +14,10 @@ HEAVY = ["catboost", "dbt", "duckdb", "great_expectations", "mlflow", "optbinnin
 
 @pytest.fixture(scope="module")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    with airflow_env.activated(Settings(home=tmp_path_factory.mktemp("definitions"))):
+    with environment.activated(Settings(home=tmp_path_factory.mktemp("definitions"))):
         from airflow.dag_processing.dagbag import DagBag
 
-        bag = DagBag(airflow_env.DAGS_FOLDER)
+        bag = DagBag(environment.DAGS_FOLDER)
         assert bag.import_errors == {}
         yield dict(bag.dags)
 
@@ -137,7 +138,7 @@ def test_the_outlets_are_these_assets(dags: dict[str, Any]) -> None:
 
 
 def test_the_dag_lands_every_source_that_extracts_knows(dags: dict[str, Any]) -> None:
-    from extracts import nightly
+    from extracts.vault import nightly
 
     for dag_id in ("run_nightly", "honour_revocations"):
         expanded = dags[dag_id].get_task("land").op_kwargs_expand_input.value
@@ -164,7 +165,7 @@ def test_a_backfill_runs_for_every_day_that_its_dates_name(dags: dict[str, Any])
     from airflow.cli.cli_config import parsedate
     from airflow.serialization.serialized_objects import DagSerialization
 
-    from firmpulse.asof import resolve
+    from firmpulse.airflow.asof import resolve
 
     def days(dag_id: str, first: str, last: str) -> list[str]:
         # The scheduler works with what was stored.

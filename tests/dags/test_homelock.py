@@ -4,7 +4,7 @@ from multiprocessing.synchronize import Event
 
 import pytest
 
-from firmpulse import dagrun, homelock
+from firmpulse.airflow import dagrun, homelock
 from firmpulse.errors import FileHeldError
 from firmpulse.settings import Settings
 

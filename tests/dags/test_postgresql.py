@@ -6,7 +6,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from firmpulse import servers, services
+from firmpulse.airflow import servers, services
 from firmpulse.settings import Settings, with_driver
 from tests.consent import postgresql
 from tests.dags.test_servers import call, firmpulse

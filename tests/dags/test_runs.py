@@ -4,12 +4,13 @@ import duckdb
 import polars as pl
 import pytest
 
-from extracts import nightly
+from extracts.vault import nightly
 from features import build
-from firmpulse import dagrun, warehouse
+from firmpulse import warehouse
+from firmpulse.airflow import dagrun
+from firmpulse.airflow.taskwatch import TaskEvent, in_short
 from firmpulse.errors import ConfigurationError, ExpectationFailed, NotReadyError, TaskFailed
 from firmpulse.settings import Settings
-from firmpulse.taskwatch import TaskEvent, in_short
 from scoring.restated import restated
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from firmpulse import dagrun, servers, services
+from firmpulse.airflow import dagrun, servers, services
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from simulator import Economy, deliver
@@ -33,7 +33,7 @@ def call(address: str, body: object = None, token: str = "") -> Any:
 
 def firmpulse(settings: Settings, *arguments: str) -> str:
     """Run the command in a process of its own, as an operator does."""
-    code = "import sys; from firmpulse.cli import main; sys.argv[0] = 'firmpulse'; main()"
+    code = "import sys; from cli import main; sys.argv[0] = 'firmpulse'; main()"
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", code, *arguments],
         env={**_environment(), "FIRMPULSE_HOME": str(settings.root), "COLUMNS": "200"},

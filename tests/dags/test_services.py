@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from firmpulse import services
+from firmpulse.airflow import services
 from firmpulse.errors import TaskFailed
 from firmpulse.settings import Settings
 

@@ -2,7 +2,7 @@ from datetime import date, datetime
 
 import duckdb
 
-from firmpulse import servers
+from firmpulse.airflow import servers
 from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
 

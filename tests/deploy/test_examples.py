@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import yaml
 from typer.main import get_command
 
-from firmpulse.cli import app
+from cli import app
 from firmpulse.settings import PROJECT_ROOT, Settings
 
 DEPLOY = PROJECT_ROOT / "docs" / "deploy"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+from cli import app
 from extracts import contracts
 from features import registry
-from firmpulse.cli import app
 from firmpulse.settings import PROJECT_ROOT, Settings
 from scoring import publish, tables
 from scoring.warnings import rules

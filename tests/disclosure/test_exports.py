@@ -8,11 +8,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from consent import audit
 from consent.grants import Grant
 from consent.ledger import Ledger
-from firmpulse import keys, tokens, warehouse
-from firmpulse.cli import app
+from firmpulse import warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 NIGHT = date(2026, 10, 31)
@@ -129,7 +130,7 @@ def test_a_firm_that_withdrew_is_in_no_export(home: Settings, tmp_path: Path) ->
         NIGHT - timedelta(30), NIGHT + timedelta(30), "v1",
         text_sha256="0" * 64,
     )  # fmt: skip
-    token = str(tokens.firm_token(keys.load(home, "token_key"), firm))
+    token = str(tokens.firm_token(keyring.load(home, "token_key"), firm))
     with warehouse.connect(home) as connection:
         for table, column in (
             ("scoring.scores", "varchar"),

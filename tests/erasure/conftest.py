@@ -9,9 +9,9 @@ import pytest
 
 from consent import intake
 from consent.grants import parse
-from extracts import nightly
+from extracts.vault import nightly
 from features.build import build
-from firmpulse import keys, tokens
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from simulator import Economy, deliver
 from tests.homes import made_once
@@ -62,7 +62,7 @@ def _fully_granted(settings: Settings, lines: list[str]) -> dict[str, str]:
     sources: dict[str, set[str]] = {}
     for grant in map(parse, lines):
         sources.setdefault(grant.firm, set()).add(grant.source)
-    key = keys.load(settings, "token_key")
+    key = keyring.load(settings, "token_key")
     complete = [firm for firm in sorted(sources) if len(sources[firm]) == 4]
     return {str(tokens.firm_token(key, firm)): firm for firm in complete}
 

@@ -6,8 +6,8 @@ from consent import codes
 from consent.codes import Codes
 from consent.ledger import Ledger
 from erasure.honour import honour
-from extracts import nightly
-from extracts.landing import Counts
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse.settings import Settings
 from tests.consent.test_codes import CODE, accept
 from tests.consent.test_commands import done

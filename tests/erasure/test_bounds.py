@@ -7,13 +7,13 @@ from datetime import date, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from consent import audit, intake, today
 from consent.grants import Grant
 from consent.ledger import Ledger
 from erasure import bounds, honour, withdrawals
-from firmpulse import keys, tokens
-from firmpulse.cli import app
 from firmpulse.errors import ConfigurationError, ConfirmationNeeded
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from operations import holds, status
 
@@ -26,7 +26,7 @@ def firm_of(number: int) -> str:
 
 
 def token_of(settings: Settings, number: int) -> str:
-    return str(tokens.firm_token(keys.load(settings, "token_key"), firm_of(number)))
+    return str(tokens.firm_token(keyring.load(settings, "token_key"), firm_of(number)))
 
 
 def grant(number: int, suffix: str = "", **changes: object) -> Grant:

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from expectations import handover, verdicts
-from extracts import vault
+from extracts.vault import raw_tables
 from firmpulse import warehouse
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
@@ -25,7 +25,7 @@ def record(settings: Settings, delivery_id: str, as_of: date = NIGHT, **values: 
         "landed_at": f"{as_of}T23:00:00+08:00",
     } | values  # fmt: skip
     with warehouse.connect(settings) as connection:
-        vault.create_warehouse_tables(connection)
+        raw_tables.create_warehouse_tables(connection)
         names, marks = ", ".join(row), ", ".join("?" * len(row))
         connection.execute(
             f"insert into warehouse.ops.deliveries ({names}) values ({marks})", list(row.values())

@@ -9,8 +9,9 @@ from typing import Any
 
 import duckdb
 
-from extracts import chunks, contracts, macros, staging
+from extracts import contracts
 from extracts.manifest import DeliveryRef, Manifest
+from extracts.reading import chunks, macros, staging
 
 _SEEN = (
     "select file_no, line, tax_item, amount::varchar, uscc, period_start::varchar, "

@@ -7,9 +7,9 @@ import pytest
 
 from consent import intake, retoken
 from consent.codes import Codes
-from extracts import nightly
-from extracts.application_files import check_file
-from extracts.landing import Counts
+from extracts.applications.files import check_file
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse.settings import Settings
 from tests.consent.test_codes import CODE, OTHER, accept
 from tests.consent.test_retoken import rotated

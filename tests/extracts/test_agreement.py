@@ -19,12 +19,14 @@ import yaml
 
 from expectations import profiles, verdicts
 from expectations import suite as suites
-from extracts import contracts, nightly
+from extracts import contracts
 from extracts.contracts import Column, Contract
-from extracts.landing import Counts
-from extracts.purge import purge
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
+from extracts.vault.purge import purge
 from features import build
-from firmpulse import dbt_runner, keys, tokens, warehouse
+from firmpulse import dbt_runner, warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, csv, deliver, grant, permit
 
@@ -146,7 +148,7 @@ class World:
 
     def token(self, domain: str, value: str) -> str:
         """Return the token that Python's own HMAC makes."""
-        return str(tokens.token(keys.load(self.settings, "token_key"), domain, value))
+        return str(tokens.token(keyring.load(self.settings, "token_key"), domain, value))
 
     def model(self, table: str) -> str:
         """Return the staging model of a table."""

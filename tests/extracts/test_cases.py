@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from extracts import nightly
-from extracts.records import LandingReport
+from extracts.vault import nightly
+from extracts.vault.records import LandingReport
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, grant, permit, query
 

@@ -7,7 +7,8 @@ import duckdb
 import pytest
 from open_data_contract_standard.model import OpenDataContractStandard
 
-from extracts import contracts, sql
+from extracts import contracts
+from extracts.reading import sql
 from firmpulse.errors import ContractError
 
 FACTORS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from extracts import nightly
+from extracts.vault import nightly
 from features import build
 from firmpulse import warehouse
 from firmpulse.errors import DamagedError

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from consent import today
-from extracts import gate, nightly, purge
-from extracts.landing import Counts
+from extracts.vault import gate, nightly, purge
+from extracts.vault.landing import Counts
 from firmpulse.errors import ConfigurationError, ConfirmationNeeded
 from firmpulse.settings import Settings
 from scoring import publish

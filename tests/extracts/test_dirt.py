@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from extracts import nightly
+from extracts.vault import nightly
 from firmpulse.settings import Settings
 from tests.extracts.inbox import (
     AS_OF,

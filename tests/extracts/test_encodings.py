@@ -6,8 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extracts import encodings, nightly
-from extracts.encodings import Encoding
+from extracts.reading import encodings
+from extracts.reading.encodings import Encoding
+from extracts.vault import nightly
 from firmpulse.errors import DeliveryRefused
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, csv, deliver, payment, permit, query

@@ -17,9 +17,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from extracts import contracts, headers, nightly, signs
-from extracts.formats import Readable
+from extracts import contracts
 from extracts.manifest import DeliveredFile
+from extracts.reading import headers, signs
+from extracts.reading.formats import Readable
+from extracts.vault import nightly
 from firmpulse.errors import DeliveryRefused
 from firmpulse.settings import Settings
 from tests.extracts.corpus import in_format

@@ -9,8 +9,8 @@ from datetime import date
 import polars as pl
 import pytest
 
-from extracts import nightly
-from extracts.landing import Counts
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse.errors import DiskError
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, FIRM, deliver, permit

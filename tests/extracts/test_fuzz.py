@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from extracts import nightly
+from extracts.vault import nightly
 from firmpulse.settings import Settings
 from tests.extracts import corpus
 from tests.extracts.corpus import BadFile

@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from extracts import chunks, nightly
+from extracts.reading import chunks
+from extracts.vault import nightly
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, OTHER, csv, deliver, payment, permit
@@ -42,27 +43,27 @@ class Strike:
 
 # Four files of payments are a chunk each, then four of the next delivery, then two of invoices.
 _STRIKES = (
-    Strike("extracts.landing:store", 1),
-    Strike("extracts.landing:store", 3),
-    Strike("extracts.landing:store", 4),
-    Strike("extracts.landing:store", 5),
-    Strike("extracts.landing:store", 7),
-    Strike("extracts.landing:store", 9),
+    Strike("extracts.vault.landing:store", 1),
+    Strike("extracts.vault.landing:store", 3),
+    Strike("extracts.vault.landing:store", 4),
+    Strike("extracts.vault.landing:store", 5),
+    Strike("extracts.vault.landing:store", 7),
+    Strike("extracts.vault.landing:store", 9),
     # A chunk is written and not yet committed.
-    Strike("extracts.versions:store_first", 6),
+    Strike("extracts.vault.versions:store_first", 6),
     # Restated and repeated rows of a table are stored, its record is not.
-    Strike("extracts.landing:finish", 2),
+    Strike("extracts.vault.landing:finish", 2),
     # The delivery's record is to be written, and is written and not yet committed.
-    Strike("extracts.delivery:record_landed", 1, is_before=True),
-    Strike("extracts.delivery:record_landed", 2),
+    Strike("extracts.vault.delivery:record_landed", 1, is_before=True),
+    Strike("extracts.vault.delivery:record_landed", 2),
     # It has just come to count.
-    Strike("extracts.records:forget_refusal", 1, is_before=True),
-    Strike("extracts.records:forget_refusal", 3, is_before=True),
-    Strike("extracts.records:publish", 1, is_before=True),
+    Strike("extracts.vault.records:forget_refusal", 1, is_before=True),
+    Strike("extracts.vault.records:forget_refusal", 3, is_before=True),
+    Strike("extracts.vault.records:publish", 1, is_before=True),
     # The inbox is to be cleared, and is cleared in part.
-    Strike("extracts.records:publish", 1),
+    Strike("extracts.vault.records:publish", 1),
     Strike("consent.audit:append_many", 2),
-    Strike("extracts.nightly:_clear", 1),
+    Strike("extracts.vault.nightly:_clear", 1),
     # After one call when the landing begins and one per delivery that was read.
     Strike("shutil:rmtree", 5, is_before=True),
     Strike("shutil:rmtree", 6),
@@ -112,9 +113,9 @@ def _land(settings: Settings, strike: Strike | None, commits: Connection) -> Non
     """Land in a process of its own, each file as a chunk; tell the time of each commit."""
     chunks.CHUNK_ROWS = 1
     for function in (
-        "extracts.landing:store",
-        "extracts.landing:finish",
-        "extracts.records:publish",
+        "extracts.vault.landing:store",
+        "extracts.vault.landing:finish",
+        "extracts.vault.records:publish",
     ):
         _wrap(function, lambda: commits.send(time.monotonic()), lambda: None)
     if strike:
@@ -233,7 +234,7 @@ def test_nothing_stays_of_a_delivery_that_is_withdrawn_after_a_kill(
     origin: Settings, tmp_path: Path
 ) -> None:
     home = _copy(origin, tmp_path / "killed")
-    _strike(home, Strike("extracts.landing:store", 3))
+    _strike(home, Strike("extracts.vault.landing:store", 3))
     for settings in (home, origin):
         shutil.rmtree(settings.inbox / "tax" / "tax-0")
         nightly.land(settings, "tax", AS_OF)

@@ -8,8 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from extracts import chunks, nightly
-from extracts.landing import Counts
+from extracts.reading import chunks
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse import warehouse
 from firmpulse.errors import WrongKeyError
 from firmpulse.settings import Settings

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extracts import macros
+from extracts.reading import macros
 
 
 @pytest.fixture(scope="module")

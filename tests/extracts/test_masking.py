@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from features import build
-from firmpulse import keys, tokens, warehouse
+from firmpulse import warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -100,7 +101,7 @@ def _counterparties(settings: Settings, model: str) -> dict[int, Any]:
 
 
 def _token(settings: Settings, firm: str) -> Any:
-    return tokens.firm_token(keys.load(settings, "token_key"), firm)
+    return tokens.firm_token(keyring.load(settings, "token_key"), firm)
 
 
 def test_only_other_firms_leave_a_token_on_an_invoice(settings: Settings) -> None:

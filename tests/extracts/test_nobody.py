@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from extracts import contracts, macros, nightly
-from extracts.landing import Counts
+from extracts import contracts
+from extracts.reading import macros
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, FIRM, OTHER, csv, deliver, grant, payment, permit, query

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from extracts import nightly
+from extracts.vault import nightly
 from firmpulse.settings import Settings
 from tests.extracts import corpus
 from tests.extracts.inbox import (

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from extracts import nightly
-from extracts.landing import Counts
-from extracts.purge import PurgeReport, purge
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
+from extracts.vault.purge import PurgeReport, purge
 from features.build import build
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, RETURN_HEADER, csv, deliver, permit, query

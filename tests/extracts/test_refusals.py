@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from extracts import nightly
-from extracts.landing import Counts
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse.settings import Settings
 from tests.extracts.inbox import (
     AS_OF,

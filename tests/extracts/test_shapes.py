@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from consent.ledger import Ledger
-from extracts import nightly, shapes
-from extracts.landing import Counts
+from extracts import shapes
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 from tests.extracts.inbox import query

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from extracts import chunks, contracts, key_trust, nightly
-from extracts.landing import Counts
-from extracts.purge import purge
+from extracts import contracts, key_trust
+from extracts.reading import chunks
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
+from extracts.vault.purge import purge
 from features.build import build
 from firmpulse.settings import Settings
 from tests.extracts.inbox import FIRM, csv, deliver, grant, permit, query

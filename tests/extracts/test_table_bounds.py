@@ -7,9 +7,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from extracts import nightly
-from extracts.landing import Counts
-from extracts.nightly import LandingReport
+from extracts.vault import nightly
+from extracts.vault.landing import Counts
+from extracts.vault.nightly import LandingReport
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, FIRM, PAYMENT_HEADER, deliver, payment, permit, query
 

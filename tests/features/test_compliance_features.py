@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from features import build
-from firmpulse import keys, tokens
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -152,6 +152,6 @@ def _built(settings: Settings, *, full_refresh: bool = False) -> list[dict[str, 
 
 
 def _told(settings: Settings, firm: str) -> list[tuple[float | None, ...]]:
-    token = str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{firm}"))
+    token = str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{firm}"))
     found = vault_rows.features_of(settings, "feat_compliance_monthly").filter(firm_id=token)
     return found.sort("as_of").select(_TOLD).rows()

@@ -6,8 +6,8 @@ from datetime import date
 import polars as pl
 import pytest
 
-from extracts import nightly
-from firmpulse import keys, tokens
+from extracts.vault import nightly
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.extracts.inbox import FIRM, OTHER, csv, deliver, grant, permit
@@ -64,7 +64,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | None
         totals = nightly.land(settings, source, AS_OF).totals
         assert totals.landed == totals.read
     vault_rows.build_views(settings, AS_OF, *VIEWS)
-    firm = str(tokens.firm_token(keys.load(settings, "token_key"), f"uscc:{FIRM}"))
+    firm = str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{FIRM}"))
     found: dict[str, float | None] = {}
     for view in VIEWS:
         rows = vault_rows.features_of(settings, view)

@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 import yaml
 
-from features import coverage
-from features.reasons import DIMENSIONS, Explained, sub_scores, top_reasons
 from features.registry import FeatureMeta
 from firmpulse.dbt_runner import DBT_PROJECT
 from firmpulse.errors import ContractError
+from model import coverage
+from model.reasons import DIMENSIONS, Explained, sub_scores, top_reasons
 
 
 def _feature(name: str, source: str, dimension: str, sign: str) -> FeatureMeta:

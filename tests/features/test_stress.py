@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from features import stress
 from features.registry import FeatureMeta, UnderSales
-from features.stress import PaymentsLater, SalesFall, TopCustomerLost
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from model import stress
+from model.stress import PaymentsLater, SalesFall, TopCustomerLost
 from tests.credit_economy import AS_OF, build_warehouse
 from training import boosted, frozen, pipeline
 from training.config import DEFAULT

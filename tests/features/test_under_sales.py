@@ -14,13 +14,15 @@ from typing import Any, get_args
 import polars as pl
 import pytest
 
-from features import build, registry, stress
+from features import build, registry
 from features.frame import frame
 from features.registry import UnderSales
-from firmpulse import keys, tokens, warehouse
+from firmpulse import warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import ContractError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from model import stress
 from tests import vault_rows
 
 Row = dict[str, Any]
@@ -36,7 +38,7 @@ CUSTOMERS: Mapping[str, Mapping[str | None, int]] = {
     "ONE": {"ALL": 90300},
     "NEW": {f"E{n}": 9000 - 700 * n for n in range(6)},
 }
-# They move when sales fall, by what they do not tell; features.stress says why.
+# They move when sales fall, by what they do not tell; model.stress says why.
 UNTOLD = {
     "tax_sales_mean_month", "tax_sales_shock_13m", "cross_newest_sales_to_usual_14m",
     "cross_sales_up_power_down", "cross_sales_power_elasticity_24m",
@@ -202,7 +204,7 @@ def _built(home: Path, rows: Rows) -> pl.DataFrame:
     settings = Settings(home=home, memory_limit="2GB", token_key="ab" * 32)
     vault_rows.fill(settings, rows)
     build.build(settings, AS_OF, "all")
-    key = keys.load(settings, "token_key")
+    key = keyring.load(settings, "token_key")
     firms = [str(tokens.firm_token(key, f"uscc:{firm}")) for firm in CUSTOMERS]
     spine = pl.DataFrame({"firm_id": firms, "as_of": [AS_OF] * len(firms)})
     with warehouse.connect(settings) as connection:

@@ -8,7 +8,8 @@ import pytest
 
 from features import build, registry
 from features.frame import frame
-from firmpulse import keys, tokens, warehouse
+from firmpulse import warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.vault_rows import invoice
@@ -112,7 +113,7 @@ def _txn(
 def _features(settings: Settings, rows: dict[str, list[dict[str, object]]]) -> dict[str, object]:
     vault_rows.fill(settings, rows)
     build.build(settings, AS_OF, "all")
-    firm = str(tokens.firm_token(keys.load(settings, "token_key"), "uscc:F1"))
+    firm = str(tokens.firm_token(keyring.load(settings, "token_key"), "uscc:F1"))
     spine = pl.DataFrame({"firm_id": [firm], "as_of": [AS_OF]})
     with warehouse.connect(settings) as connection:
         return frame(connection, registry.load(settings), spine).row(0, named=True)

@@ -102,9 +102,9 @@ def assess(
 ) -> Assessed:
     """Land, build, train, score and publish; `change` may spoil what has landed before."""
     from consent import intake
-    from extracts import nightly
+    from extracts.vault import nightly
     from features.build import build
-    from scoring import batch, champions, publish, touched
+    from scoring import batch, hidden_champions, publish, touched
     from scoring.warnings import night
     from training import pipeline, versions
     from training.config import DEFAULT
@@ -124,7 +124,7 @@ def assess(
     versions.make_champion(settings, fitted.version, "Li Wei")
     batch.score(settings, day)
     night.warn(settings, day)
-    champions.find(settings, day)
+    hidden_champions.find(settings, day)
     publish.publish(settings, day)
     touched.settle(settings, touched.newest(settings))
     return Assessed(settings, day, economy)

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from firmpulse import keys, tokens, warehouse
+from firmpulse import warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from simulator.truth import truth
 from tests.integration.conftest import Assessed, firmpulse
@@ -25,7 +26,7 @@ def home(assessed: Assessed, tmp_path_factory: pytest.TempPathFactory) -> Settin
 
 def _sound(assessed: Assessed, home: Settings) -> dict[str, str]:
     """Return token → code of some scored firms without any arrears."""
-    key = keys.load(home, "token_key")
+    key = keyring.load(home, "token_key")
     codes = truth(assessed.economy, assessed.as_of)["uscc"].to_list()
     known = {str(tokens.firm_token(key, f"uscc:{code}")): code for code in codes}
     with warehouse.connect_published(home) as connection:

@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from cli import app
 from consent import audit
-from firmpulse import keys, renewal, warehouse
-from firmpulse.cli import app
+from firmpulse import warehouse
 from firmpulse.errors import BackupError, ConfigurationError, FirmpulseError, WrongKeyError
+from firmpulse.keys import keyring, renewal
 from firmpulse.settings import Settings
 from operations import backup
 from operations.backup import Backup
@@ -119,7 +120,7 @@ def test_a_changed_file_is_refused(home: Settings, copy: Backup, tmp_path: Path,
 def test_other_master_keys_do_not_open_it(copy: Backup, tmp_path: Path) -> None:
     other = Settings(home=tmp_path / "other")
     for name in ("vault_key", "warehouse_key", "token_key", "audit_key"):
-        keys.load(other, name)
+        keyring.load(other, name)
     with pytest.raises(WrongKeyError, match=r"does not open (vault|warehouse)\.key"):
         backup.restore(other, copy.folder, copy.key_folder)
 

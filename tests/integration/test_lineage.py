@@ -9,8 +9,9 @@ from openlineage.client.event_v2 import RunEvent
 
 from extracts import contracts
 from features import registry
-from firmpulse import keys, lineage, runlog, tokens, tracking
+from firmpulse import openlineage, runlog, tracking
 from firmpulse.errors import NotReadyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from simulator.truth import truth
 from tests.integration.conftest import Assessed
@@ -85,7 +86,7 @@ def test_rows_are_counted_and_none_is_told(events: list[Event], assessed: Assess
     (output,) = monitor["outputs"]
     assert output["outputFacets"]["outputStatistics"]["rowCount"] >= 0
     told = json.dumps(events)
-    key = keys.load(assessed.settings, "token_key")
+    key = keyring.load(assessed.settings, "token_key")
     for code in truth(assessed.economy, assessed.as_of)["uscc"].to_list():
         assert code not in told
         assert str(tokens.firm_token(key, f"uscc:{code}")) not in told
@@ -109,9 +110,9 @@ def test_nobody_who_takes_events_stops_no_step(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
-    lineage._client_of_environment.cache_clear()
+    openlineage._client_of_environment.cache_clear()
     settings = Settings(home=tmp_path_factory.mktemp("nobody") / "home", memory_limit="2GB")
     with runlog.step(settings, date(2026, 1, 31), "score") as step:
         step.rows_out = 1
     assert not (settings.root / "lineage").exists()
-    lineage._client_of_environment.cache_clear()
+    openlineage._client_of_environment.cache_clear()

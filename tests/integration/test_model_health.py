@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from firmpulse import bundle, scale, stability, tracking, warehouse
+from firmpulse import scale, stability, tracking, warehouse
+from model import bundle
 from operations import health
 from scoring.publish import publish_again
 from tests.integration.conftest import Assessed

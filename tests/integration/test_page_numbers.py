@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 from markupsafe import Markup, escape
 
-from extracts import nightly
+from extracts.vault import nightly
 from features import registry
 from firmpulse import warehouse
 from firmpulse.calendar import CHINA, add_months

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from firmpulse import keys, tokens, warehouse
+from firmpulse import warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from scoring.replay import replay
 from tests.integration.conftest import firmpulse
@@ -53,7 +54,7 @@ def _invoices_in_files(folder: Path) -> pl.DataFrame:
 def test_rows_by_firm_and_direction_match_the_files(folder: Path, real_home: Settings) -> None:
     expected = _invoices_in_files(folder)
     assert expected["rows"].sum() == 1_099_441
-    key = keys.load(real_home, "token_key")
+    key = keyring.load(real_home, "token_key")
     firm_ids = {f: str(tokens.firm_token(key, f"cumcm:{f}")) for f in expected["firm"].unique()}
     with warehouse.connect(real_home) as connection:
         masked = connection.execute(

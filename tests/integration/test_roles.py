@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from firmpulse import keys, warehouse
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError
+from firmpulse.keys import keyring
 from firmpulse.settings import PROJECT_ROOT, Settings
 from tests.integration.conftest import Assessed, firmpulse
 
@@ -107,7 +108,7 @@ def test_nothing_published_can_be_turned_back_without_the_token_key(
         assert not columns & {"uscc", "firm", "name", "tax_no", "account_no"}
         with pytest.raises(duckdb.CatalogException):
             connection.execute("select token('firm', 'uscc:x')")
-    secret = keys.load(assessed.settings, "token_key").get_secret_value()
+    secret = keyring.load(assessed.settings, "token_key").get_secret_value()
     assert secret.encode() not in scores.read_bytes()
 
 

@@ -8,9 +8,10 @@ import duckdb
 import pytest
 
 from consent import intake
-from extracts import nightly
+from extracts.vault import nightly
 from features.build import build
-from firmpulse import envelope, keys, tokens, warehouse
+from firmpulse import warehouse
+from firmpulse.keys import envelope, keyring, tokens
 from firmpulse.settings import Settings
 from tests.integration.conftest import Nights, firmpulse
 
@@ -60,7 +61,7 @@ def _values(settings: Settings) -> dict[tuple[str, str], set[uuid.UUID]]:
 
 def test_every_token_moved_to_the_next_version(before: Settings, rotated: Settings) -> None:
     old, new = _values(before), _values(rotated)
-    key = keys.load(rotated, "token_key")
+    key = keyring.load(rotated, "token_key")
     assert len(tokens.versions(key)) == 2
     assert len(old) > 30
     assert {table.split(".")[0] for table, _ in old} == set(_DATABASES)
@@ -120,14 +121,14 @@ def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Set
 def test_data_and_master_keys_change_and_all_rows_stay(rotated: Settings) -> None:
     firmpulse(rotated, "vault", "rotate", "--tokens")
     values = _values(rotated)
-    masters = [keys.load(rotated, f"{name}_key") for name in _DATABASES]
+    masters = [keyring.load(rotated, f"{name}_key") for name in _DATABASES]
     data_keys = [envelope.read(rotated, name).keys for name in _DATABASES]
     firmpulse(rotated, "vault", "rotate")
     firmpulse(rotated, "vault", "rotate", "--master")
     assert _values(rotated) == values
     told = firmpulse(rotated, "vault", "status")
     for name, master, data_key in zip(_DATABASES, masters, data_keys, strict=True):
-        assert keys.load(rotated, f"{name}_key") != master
+        assert keyring.load(rotated, f"{name}_key") != master
         (present,) = envelope.read(rotated, name).keys
         assert present.generation == data_key[0].generation + 1
         assert envelope.fingerprint(present.secret) in told
@@ -136,8 +137,8 @@ def test_data_and_master_keys_change_and_all_rows_stay(rotated: Settings) -> Non
 
 
 def test_no_key_in_any_file_but_its_own(rotated: Settings) -> None:
-    secrets = [keys.load(rotated, f"{name}_key").get_secret_value() for name in _DATABASES]
-    secrets += keys.load(rotated, "token_key").get_secret_value().split(",")
+    secrets = [keyring.load(rotated, f"{name}_key").get_secret_value() for name in _DATABASES]
+    secrets += keyring.load(rotated, "token_key").get_secret_value().split(",")
     secrets += [
         key.secret.get_secret_value()
         for name in _DATABASES

@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from firmpulse import envelope, keyfiles, keys, masterkeys, renewal, warehouse
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError, WrongKeyError
+from firmpulse.keys import envelope, keyfiles, keyring, masterkeys, renewal
 from firmpulse.settings import Settings
 
 
@@ -30,7 +31,7 @@ def rows(settings: Settings) -> list[tuple[int, int]]:
 
 
 def test_a_master_key_opens_no_database(home: Settings) -> None:
-    master = keys.load(home, "vault_key")
+    master = keyring.load(home, "vault_key")
     as_data_key = envelope.DataKey(1, "", master)
     connection = duckdb.connect(":memory:")
     warehouse.configure(connection, home)
@@ -61,7 +62,7 @@ def test_each_file_has_a_key_of_its_own(home: Settings) -> None:
 
 
 def test_a_wrong_master_key_says_what_to_restore(home: Settings) -> None:
-    wrong = home.model_copy(update={"vault_key": keys.checked("vault_key", "ab" * 32, "test")})
+    wrong = home.model_copy(update={"vault_key": keyring.checked("vault_key", "ab" * 32, "test")})
     with pytest.raises(WrongKeyError, match=r"FIRMPULSE_VAULT_KEY .* does not open vault\.key"):
         rows(wrong)
     assert rows(home) == [(7, 8)]
@@ -92,7 +93,7 @@ def test_a_key_file_is_bound_to_its_database_and_generation(home: Settings) -> N
     path.write_text(json.dumps(content), "utf-8")
     with pytest.raises(WrongKeyError, match="does not open"):
         rows(home)
-    same_master = keys.load(home, "vault_key")
+    same_master = keyring.load(home, "vault_key")
     strange = home.model_copy(update={"warehouse_key": same_master})
     path.write_bytes(envelope.key_path(home, "vault").read_bytes())
     with pytest.raises(WrongKeyError, match=r"does not open warehouse\.key"):
@@ -118,7 +119,7 @@ def test_a_key_file_of_another_backup_is_told(home: Settings) -> None:
 
 
 def test_whoever_dies_while_making_a_vault_hinders_nobody(settings: Settings) -> None:
-    keys.load(settings, "token_key")
+    keyring.load(settings, "token_key")
     envelope.read_or_make(settings, "vault")
     settings.vault_path.write_bytes(b"DUCK" * 100)
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
@@ -133,10 +134,10 @@ def test_there_is_nothing_to_read_before_the_first_open(settings: Settings) -> N
 
 
 def test_the_master_key_file_changes_and_the_database_stays(home: Settings) -> None:
-    before, data_key = keys.load(home, "vault_key"), envelope.read(home, "vault").keys
+    before, data_key = keyring.load(home, "vault_key"), envelope.read(home, "vault").keys
     database = home.vault_path.read_bytes()
     assert masterkeys.change(home, "vault")
-    assert keys.load(home, "vault_key") != before
+    assert keyring.load(home, "vault_key") != before
     assert envelope.read(home, "vault").keys == data_key
     assert home.vault_path.read_bytes() == database
     assert sorted(p.name for p in home.keys_dir.iterdir()) == [
@@ -149,8 +150,8 @@ def test_the_master_key_file_changes_and_the_database_stays(home: Settings) -> N
 
 
 def test_a_master_key_of_the_environment_needs_the_one_before(home: Settings) -> None:
-    before = keys.load(home, "vault_key")
-    new = keys.checked("vault_key", "cd" * 32, "test")
+    before = keyring.load(home, "vault_key")
+    new = keyring.checked("vault_key", "cd" * 32, "test")
     changed = home.model_copy(update={"vault_key": new})
     with pytest.raises(ConfigurationError, match="FIRMPULSE_OLD_VAULT_KEY to the one before"):
         masterkeys.change(changed, "vault")
@@ -165,12 +166,12 @@ def test_a_master_key_of_the_environment_needs_the_one_before(home: Settings) ->
 def test_an_interrupted_change_of_the_master_key_hinders_nobody(
     home: Settings, moment: str
 ) -> None:
-    following = keys.propose(home, "vault_key")
+    following = keyring.propose(home, "vault_key")
     if moment == "wrapped":
-        envelope.rewrap(home, "vault", keys.load(home, "vault_key"), following)
+        envelope.rewrap(home, "vault", keyring.load(home, "vault_key"), following)
     assert rows(home) == [(7, 8)]
     assert masterkeys.change(home, "vault")
-    assert keys.load(home, "vault_key") == following
+    assert keyring.load(home, "vault_key") == following
     assert rows(home) == [(7, 8)]
 
 
@@ -199,7 +200,7 @@ def test_no_key_in_logs_errors_or_sql(
     home: Settings, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    secrets = [keys.load(home, f"{name}_key") for name in (*envelope.DATABASES, "token")]
+    secrets = [keyring.load(home, f"{name}_key") for name in (*envelope.DATABASES, "token")]
     secrets += [envelope.read(home, name).keys[0].secret for name in envelope.DATABASES]
     with warehouse.connect(home, vault=True) as connection:
         told = str(connection.execute("from duckdb_databases()").fetchall())

@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from firmpulse import envelope, keys, renewal, warehouse
-from firmpulse.envelope import DataKey
+from firmpulse import warehouse
 from firmpulse.errors import RenewalFailed
+from firmpulse.keys import envelope, keyring, renewal
+from firmpulse.keys.envelope import DataKey
 from firmpulse.settings import Settings
 from tests.kills import kills
 
@@ -270,7 +271,7 @@ def test_no_key_that_is_left_opens_the_old_file(settings: Settings, tmp_path: Pa
     wrapped = envelope.key_path(settings, "vault").read_bytes()
     assert old_key.secret.get_secret_value().encode() not in wrapped
     reachable = [key.secret for key in envelope.read(settings, "vault").keys]
-    reachable += [keys.load(settings, name) for name in ("vault_key", "token_key")]
+    reachable += [keyring.load(settings, name) for name in ("vault_key", "token_key")]
     assert old_key.secret not in reachable
     for secret in reachable:
         assert _opened_as(settings, old_file, DataKey(0, "", secret), tmp_path) is None

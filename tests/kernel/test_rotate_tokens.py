@@ -5,11 +5,13 @@ from datetime import date, timedelta
 
 import pytest
 
+from cli import vault
 from consent import retoken as ledger_tokens
 from consent.ledger import Ledger
-from firmpulse import homelock, keys, renewal, retoken, services, tokens, warehouse
-from firmpulse.cli import vault
+from firmpulse import warehouse
+from firmpulse.airflow import homelock, services
 from firmpulse.errors import FileHeldError, NotReadyError
+from firmpulse.keys import keyring, renewal, retoken, tokens
 from firmpulse.settings import Settings
 from scoring import publish, store
 from tests.consent.test_ledger import DAY, FIRM, grant
@@ -61,7 +63,7 @@ def everywhere(settings: Settings) -> dict[str, list[str]]:
 
 
 def token_of(settings: Settings) -> str:
-    return str(tokens.firm_token(keys.load(settings, "token_key"), FIRM))
+    return str(tokens.firm_token(keyring.load(settings, "token_key"), FIRM))
 
 
 def test_all_zones_move_together(home: Settings) -> None:
@@ -105,7 +107,7 @@ def test_an_interrupted_rotation_is_finished_by_the_same_command(
         with pytest.raises(Interrupted):
             vault.rotate(token_keys=True)
     vault.rotate(token_keys=True)
-    assert len(tokens.versions(keys.load(home, "token_key"))) == 2
+    assert len(tokens.versions(keyring.load(home, "token_key"))) == 2
     assert [retoken.version(home, name) for name in ("vault", "warehouse")] == [2, 2]
     assert set(map(tuple, everywhere(home).values())) == {(token_of(home),)}
 

@@ -12,8 +12,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from firmpulse import keys, retoken, tokens, warehouse
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, WrongKeyError
+from firmpulse.keys import keyring, retoken, tokens
 from firmpulse.settings import Settings
 
 FIRST, SECOND, THIRD = "ab" * 32, "01" * 32, "fe" * 32
@@ -109,30 +110,30 @@ def test_a_version_more_changes_every_token() -> None:
 
 
 def test_a_key_file_has_a_line_per_version(settings: Settings) -> None:
-    first = keys.load(settings, "token_key")
-    both = keys.add_token_version(settings)
+    first = keyring.load(settings, "token_key")
+    both = keyring.add_token_version(settings)
     path = settings.keys_dir / "token_key"
     assert path.read_text("ascii").splitlines() == both.get_secret_value().split(",")
     assert both.get_secret_value().startswith(f"{first.get_secret_value()},")
     assert path.stat().st_mode & 0o777 == 0o600
     from_environment = Settings(home=settings.home, token_key=SecretStr(f"{FIRST},{SECOND}"))
-    assert keys.load(from_environment, "token_key").get_secret_value() == f"{FIRST},{SECOND}"
+    assert keyring.load(from_environment, "token_key").get_secret_value() == f"{FIRST},{SECOND}"
     with pytest.raises(ConfigurationError, match="append a comma and a new key"):
-        keys.add_token_version(from_environment)
+        keyring.add_token_version(from_environment)
 
 
 @pytest.mark.parametrize("value", ["", "12", f"{FIRST},", f"{FIRST},xyz", f"{FIRST},{FIRST}"])
 def test_a_malformed_token_key_is_told_without_its_value(settings: Settings, value: str) -> None:
     wrong = settings.model_copy(update={"token_key": SecretStr(value)})
     with pytest.raises(ConfigurationError, match="FIRMPULSE_TOKEN_KEY") as error:
-        keys.load(wrong, "token_key")
+        keyring.load(wrong, "token_key")
     assert FIRST not in str(error.value)
 
 
 def test_only_the_token_key_has_versions(settings: Settings) -> None:
     wrong = settings.model_copy(update={"vault_key": SecretStr(f"{FIRST},{SECOND}")})
     with pytest.raises(ConfigurationError, match="FIRMPULSE_VAULT_KEY"):
-        keys.load(wrong, "vault_key")
+        keyring.load(wrong, "vault_key")
 
 
 def _with(settings: Settings, *versions: str) -> Settings:

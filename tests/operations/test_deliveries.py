@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from expectations import handover
-from extracts import nightly, pull_delivery
+from extracts.connectors import pull_delivery
+from extracts.vault import nightly
 from firmpulse import warehouse
-from firmpulse.cli import app
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
 from operations import answer, quarantine

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from firmpulse import runlog, warehouse
-from firmpulse.cli import app
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 from operations import arrivals, nights, status

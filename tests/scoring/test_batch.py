@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from consent.ledger import Ledger
-from features import coverage, registry
-from firmpulse import bundle, tracking, warehouse
+from features import registry
+from firmpulse import tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import bundle, coverage
 from scoring import batch, inputs
 from scoring.batch import ScoringReport
 from tests.credit_economy import (

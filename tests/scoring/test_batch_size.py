@@ -11,14 +11,13 @@ from catboost import CatBoostClassifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import stress
-from features.reasons import DIMENSIONS
 from features.registry import FeatureMeta
-from firmpulse import bundle
-from firmpulse.bundle import Bundle, CreditModel
-from firmpulse.calibration import Beta, Calibration, Isotonic, Platt
-from firmpulse.linear import Linear, Term, row_sums
 from firmpulse.scale import FloatArray
+from model import bundle, stress
+from model.bundle import Bundle, CreditModel
+from model.calibration import Beta, Calibration, Isotonic, Platt
+from model.linear import Linear, Term, row_sums
+from model.reasons import DIMENSIONS
 from scoring import batch
 from training.scorecard import Characteristic, Scorecard
 

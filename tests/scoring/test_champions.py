@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from scoring.champions import FEATURES, ChampionTerms, champions
+from scoring.hidden_champions import FEATURES, ChampionTerms, champions
 
 AS_OF = date(2026, 10, 31)
 TERMS = ChampionTerms(fewest_peers=5)

@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from typer.testing import CliRunner
 
+import cli
 from consent import audit, intake
 from consent.ledger import Ledger
-from firmpulse import cli, keys, tokens, warehouse
+from firmpulse import warehouse
 from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused, NotReadyError, WrongKeyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from scoring import overrides, publish, store
 from scoring.bundles import hand_over, sealed
@@ -95,7 +97,7 @@ def _fill(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
 
 
 def _token(settings: Settings, firm: str) -> str:
-    return str(tokens.firm_token(keys.load(settings, "token_key"), f"case:{firm}"))
+    return str(tokens.firm_token(keyring.load(settings, "token_key"), f"case:{firm}"))
 
 
 def _bundle(

@@ -9,12 +9,14 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import cli
 from consent import audit
 from consent.grants import Grant
 from consent.ledger import Ledger
 from erasure import withdrawals
-from firmpulse import cli, keys, tokens, warehouse
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from scoring import override_backtest, overrides, publish, store
 from scoring.tables import SCORES
@@ -233,7 +235,7 @@ def _grant_until(home: Settings, last: date) -> str:
         valid_to=last, text_version="2026-01",
     )  # fmt: skip
     Ledger(home).record([grant])
-    return str(tokens.firm_token(keys.load(home, "token_key"), "case:over"))
+    return str(tokens.firm_token(keyring.load(home, "token_key"), "case:over"))
 
 
 def _grades(path: str) -> dict[str, tuple[str, str]]:

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from firmpulse import cli, warehouse
-from firmpulse.cli import backtest_table
+import cli
+from cli import backtest_table
+from firmpulse import warehouse
 from firmpulse.settings import Settings
 from operations import backtest
 from operations.backtest import BackTest

@@ -13,10 +13,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+import cli
 from consent import audit, store, wording
 from consent.tables import GRANTS
 from features.registry import FeatureMeta
-from firmpulse import cli, dbt_runner, warehouse
+from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import GrantError, NotReadyError
 from firmpulse.settings import Settings

@@ -10,8 +10,9 @@ from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from features import registry
 from features.frame import frame
-from firmpulse import bundle, tracking, warehouse
+from firmpulse import tracking, warehouse
 from firmpulse.settings import Settings
+from model import bundle
 from scoring.warnings import conditions, measures, panel, peers, rules
 from scoring.warnings.rules import RuleBook
 from tests.credit_economy import INSUFFICIENT, SNAPSHOTS, Trained, firm_id

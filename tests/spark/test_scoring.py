@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 from polars.testing import assert_frame_equal
 
-from features import coverage
+from model import coverage
 from scoring import batch
 from scoring.inputs import assessable, load_model, read_firms
 from tests.credit_economy import AS_OF, REGISTRY, Trained

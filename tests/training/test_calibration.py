@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from firmpulse import calibration as kernel
-from firmpulse.calibration import Beta, Isotonic, Platt
 from firmpulse.scale import FloatArray
+from model import calibration as kernel
+from model.calibration import Beta, Isotonic, Platt
 from training import calibration
 from training.calibration import fit_beta, fit_isotonic, fit_platt
 

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from cli import app
 from consent import audit, champion
 from consent.tables import AUDIT
 from firmpulse import tracking
-from firmpulse.cli import app
 from firmpulse.errors import (
     AuditError,
     ConfigurationError,

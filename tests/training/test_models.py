@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import minimize
 
 from features.registry import FeatureMeta
-from firmpulse.linear import Linear, Term
+from model.linear import Linear, Term
 from training import scorecard, scorecard_fit
 from training.boosted import FeatureList
 from training.config import TrainingConfig

@@ -10,8 +10,8 @@ import pytest
 from scipy.special import logit
 from sklearn.metrics import roc_auc_score
 
-from firmpulse import bundle
 from firmpulse.errors import ConfigurationError
+from model import bundle
 from tests.credit_economy import AS_OF, Trained
 from training import boosted, frozen, segmented
 from training.config import DEFAULT

@@ -12,10 +12,11 @@ from scipy.special import logit
 from scipy.stats import ks_2samp
 from sklearn.metrics import roc_auc_score
 
-from firmpulse import bundle, tracking, warehouse
+from firmpulse import tracking, warehouse
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from model import bundle
 from tests.credit_economy import AS_OF, REGISTRY, Trained
 from training import boosted, frozen, pipeline, recording
 from training.config import DEFAULT, Gates

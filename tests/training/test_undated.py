@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from features import registry
-from firmpulse import bundle, tracking, warehouse
-from firmpulse.bundle import matrix_of
+from firmpulse import tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import bundle
+from model.bundle import matrix_of
 from scoring import batch
 from tests.credit_economy import AS_OF, FIRMS, build_warehouse
 from training import boosted, frozen, logistic, undated

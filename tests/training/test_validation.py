@@ -13,9 +13,9 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from cli import app
 from features import contract
 from firmpulse import tracking
-from firmpulse.cli import app
 from firmpulse.errors import ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 from tests.credit_economy import AS_OF, CONFIG, REGISTRY, Trained

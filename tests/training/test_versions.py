@@ -8,11 +8,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from typer.testing import CliRunner
 
+from cli import app
 from consent import audit
-from firmpulse import bundle, tracking, warehouse
-from firmpulse.cli import app
+from firmpulse import tracking, warehouse
 from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
+from model import bundle
 from tests import credit_economy
 from training import frozen, pipeline, versions
 from training.metrics import Interval

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from consent.grants import MAIN_SOURCES
-from features.coverage import SOURCE_COUNT
 from features.permitted import withhold
 from features.registry import FeatureMeta
 from firmpulse.scale import FloatArray
+from model.coverage import SOURCE_COUNT
 from training.claims.coverage import observed_expected
 from training.config import TrainingConfig
 from training.frozen import bads_of

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from firmpulse import bundle
 from firmpulse.settings import Settings
+from model import bundle
 from training import metrics
 from training.claims.comparison import Comparison, redrawn
 from training.config import DEFAULT, TrainingConfig

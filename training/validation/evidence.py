@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from features import stress
-from features.stress import StressResult
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from model import stress
+from model.stress import StressResult
 from training import boosted, calibration_checks
 from training.calibration_checks import GradeCheck
 from training.claims.measure import Claims, ClaimsConfig

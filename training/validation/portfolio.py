@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from features.coverage import FEWEST_MONTHS
 from firmpulse.errors import NotReadyError
+from model.coverage import FEWEST_MONTHS
 from training.split import EXCLUDED
 
 # Days past due at the end of a month; the definition of default of labels.default_12m.

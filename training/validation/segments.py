@@ -7,10 +7,10 @@ import duckdb
 import polars as pl
 
 from consent.grants import MAIN_SOURCES
-from features import coverage
 from firmpulse import warehouse
 from firmpulse.industries import section_of
 from firmpulse.settings import Settings
+from model import coverage
 
 UNKNOWN = "unknown"
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from consent import champion
 from features import contract
 from features.registry import FeatureMeta
-from firmpulse import bundle, tracking
-from firmpulse.bundle import CreditModel
+from firmpulse import tracking
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from model import bundle
+from model.bundle import CreditModel
 from training import frozen, scorecard, versions
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame

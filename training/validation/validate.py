@@ -6,10 +6,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from features import contract, stress
+from features import contract
 from firmpulse import runlog, tracking
-from firmpulse.bundle import matrix_of
 from firmpulse.settings import Settings
+from model import stress
+from model.bundle import matrix_of
 from training import plots, promotion, recording
 from training.claims import table as claims_table
 from training.config import DEFAULT, TrainingConfig

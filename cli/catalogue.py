@@ -1,0 +1,180 @@
+"""`firmpulse features list|show|catalogue`: what is defined, and what is known of it."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from cli.dates import not_ahead
+from cli.feature_builds import backfill, drift, recreate, restated
+from cli.leakage import check_leakage
+from cli.on_spark import spark
+from cli.progress import make_console
+from firmpulse.errors import ConfigurationError
+from firmpulse.settings import Settings
+
+if TYPE_CHECKING:
+    from features.catalogue import Catalogue
+
+features_app = typer.Typer(no_args_is_help=True, help="The features and their definitions.")
+
+
+@features_app.command("list")
+def list_features(
+    source: Annotated[str | None, typer.Option(help="Only features of this source.")] = None,
+) -> None:
+    """List the features with dimension, window and expected sign."""
+    from features import registry
+
+    # A name that is cut cannot be copied into `show`.
+    names = Column("feature", no_wrap=True)
+    table = Table(names, "source", "dimension", "window", "sign", "名称")
+    features = registry.load(Settings()).features
+    sources = sorted({feature.source for feature in features})
+    if source is not None and source not in sources:
+        raise ConfigurationError(f"no source {source!r}; there are {', '.join(sources)}")
+    for feature in features:
+        if source in (None, feature.source):
+            table.add_row(
+                feature.name, feature.source, feature.dimension, feature.window,
+                feature.expected_sign, feature.name_zh,
+            )  # fmt: skip
+    make_console().print(table)
+
+
+@features_app.command("show")
+def show_feature(name: str) -> None:
+    """Show one feature: definition, origin, values, drift, strength, and who reads it."""
+    from features import catalogue
+
+    settings = Settings()
+    _require_feature(settings, name)
+    found = catalogue.collect(settings, _contract_columns(), only=name)
+    table = Table(show_header=False)
+    for field, text in _facts_of(found):
+        table.add_row(field, escape(text))
+    make_console().print(table)
+
+
+@features_app.command("catalogue")
+def write_catalogue(
+    to: Annotated[Path | None, typer.Option(help="Folder; HOME/catalogue by default.")] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the values."),
+    ] = None,
+) -> None:
+    """Write the catalogue of features and dbt's documentation as static pages."""
+    from features import catalogue, catalogue_page
+    from firmpulse import dbt_runner
+
+    settings = Settings()
+    folder = to or settings.root / "catalogue"
+    found = catalogue.collect(settings, _contract_columns(), as_of.date() if as_of else None)
+    try:
+        pages = catalogue_page.write(found, folder)
+        (folder / "dbt_docs.html").write_text(dbt_runner.document(settings), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}; give --to a folder") from None
+    make_console().print(
+        f"{pages[0]}: {len(found.entries)} features at {found.as_of}, {found.whose}", markup=False
+    )
+
+
+@features_app.command("export-feast")
+def export_feast(folder: Annotated[Path, typer.Argument(help="Folder of the repository.")]) -> None:
+    """Write a Feast repository: feature views, and Parquet files with tokens and features."""
+    from features import feast_export
+
+    try:
+        report = feast_export.export(Settings(), folder)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}; give a folder to write in") from None
+    make_console().print(
+        f"{folder}: {len(report.rows)} feature views, {report.firms:,} firms, "
+        f"{sum(report.rows.values()):,} rows up to {report.as_of}. "
+        f"Next: cd {folder} && feast apply",
+        markup=False,
+    )
+
+
+def _contract_columns() -> dict[str, tuple[str, ...]]:
+    from extracts import contracts
+
+    return {
+        table: tuple(column.name for column in contract.columns)
+        for table, contract in contracts.load().items()
+    }
+
+
+def _require_feature(settings: Settings, name: str) -> None:
+    from features import registry
+
+    names = registry.load(settings).names()
+    if name not in names:
+        near = get_close_matches(name, names, n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ConfigurationError(
+            f"no feature {name!r}; {hint}List them with: firmpulse features list"
+        )
+
+
+def _facts_of(found: "Catalogue") -> Iterator[tuple[str, str]]:
+    from features.catalogue_page import figure
+
+    (entry,) = found.entries
+    meta = entry.meta
+    yield "名称", meta.name_zh
+    yield "name", meta.name_en
+    yield "view", meta.view
+    yield "dimension", f"{meta.dimension}; window {meta.window}; unit {meta.unit}"
+    yield "expected sign", meta.expected_sign
+    yield "missing means", meta.null_means
+    yield "sources", ", ".join(meta.sources) or "–"
+    for title, columns in (
+        ("facts", entry.origin.facts),
+        ("masked columns", entry.origin.masked),
+        ("contract columns", entry.origin.delivered),
+    ):
+        yield title, ", ".join(f"{table}.{column}" for table, column in columns) or "–"
+    if entry.values:
+        spread = ", ".join(
+            f"{share:.0%} {figure(value)}" for share, value in entry.values.quantiles.items()
+        )
+        yield (
+            f"values {found.as_of}",
+            (
+                f"{spread or '–'}; missing {entry.values.missing_share:.1%} of "
+                f"{entry.values.firms:,} firms; {found.whose}"
+            ),
+        )
+    if entry.drift:
+        day, psi, _ = entry.drift[-1]
+        yield "PSI against training", f"{psi:.3f} at {day}"
+    if entry.strength:
+        alone = entry.strength
+        yield (
+            "alone",
+            (
+                f"AUC {figure(alone.auc)}, KS {figure(alone.ks)}, "
+                f"IV {figure(alone.information_value)}; {alone.rows:,} outcomes, {alone.bads:,} bad"
+            ),
+        )
+    yield "model versions", "; ".join(entry.versions) or "–"
+    yield "SQL", f"dbt_project/models/features/{meta.view}.sql"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    features_app.command("check-leakage")(check_leakage)
+    features_app.command()(backfill)
+    features_app.command()(drift)
+    features_app.command()(recreate)
+    features_app.command()(restated)
+    features_app.command()(spark)
+    app.add_typer(features_app, name="features")

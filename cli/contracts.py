@@ -1,0 +1,102 @@
+"""`firmpulse contracts list|show|page`: what providers deliver, and what becomes of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from cli.progress import make_console
+from firmpulse.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from extracts.contracts import Column
+
+contracts_app = typer.Typer(no_args_is_help=True, help="The tables that providers deliver.")
+_PAGE = "contracts.html"
+
+
+@contracts_app.command("list")
+def list_contracts(
+    source: Annotated[str | None, typer.Option(help="Only tables of this source.")] = None,
+) -> None:
+    """List the tables with their grain and when a row can be known."""
+    from extracts import contract_page, contracts
+
+    if source is not None and source not in contract_page.SOURCES:
+        known = ", ".join(contract_page.SOURCES)
+        raise ConfigurationError(f"no source {source!r}; there are {known}")
+    table = Table("table", "source", "名称", "columns", "a row is", "known from")
+    for section in contract_page.sections(contracts.load()):
+        for contract in section.contracts if source in (None, section.source) else ():
+            table.add_row(
+                contract.table, contract.source, contract.name_zh, str(len(contract.columns)),
+                contract.grain.en, contract.publication_lag.en,
+            )  # fmt: skip
+    make_console().print(table)
+
+
+@contracts_app.command("show")
+def show_contract(name: Annotated[str, typer.Argument(metavar="TABLE")]) -> None:
+    """Show one table: its columns, their headers, and what masking makes of them."""
+    from extracts import contracts
+
+    found = contracts.load().get(name)
+    if found is None:
+        raise ConfigurationError(f"no table {name!r}; list them with: firmpulse contracts list")
+    console = make_console()
+    console.print(f"[bold]{found.name_zh} {found.table}[/] ({found.source})")
+    for text in (found.grain, found.publication_lag):
+        console.print(f"  {text.zh} {text.en}", markup=False)
+    console.print(f"  key: {' + '.join(found.key)}", markup=False)
+    table = Table("column", "表头", "type", "unit", "required", "level", "becomes", "values")
+    for column in found.columns:
+        table.add_row(*(escape(cell) for cell in _cells(column)))
+    console.print(table)
+
+
+def _cells(column: "Column") -> tuple[str, ...]:
+    from extracts import contract_page
+
+    return (
+        column.name,
+        _headers(column),
+        column.physical_type if column.kind == "decimal" else column.kind,
+        column.unit or "",
+        "yes" if column.required else "",
+        f"{column.level} PI" if column.personal else column.level,
+        contract_page.fate(column).en,
+        ", ".join(contract_page.choices(column)) or contract_page.bound(column),
+    )
+
+
+def _headers(column: "Column") -> str:
+    from extracts import contract_page
+
+    own = "、".join((*column.headers, *column.scaled_headers))
+    return "\n".join((own, *(other.en for other in contract_page.alternatives(column))))
+
+
+@contracts_app.command("page")
+def write_page(
+    to: Annotated[Path, typer.Option(help="File, or folder for a contracts.html.")],
+) -> None:
+    """Write one self-contained page for providers, in Chinese and English."""
+    from extracts import contract_page, contracts
+
+    path = to / _PAGE if to.is_dir() or not to.suffix else to
+    text = contract_page.render(contracts.load())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: {error.strerror}; give --to a file or folder to write into"
+        ) from None
+    make_console().print(f"{path}: {len(contracts.load())} tables", markup=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(contracts_app, name="contracts")

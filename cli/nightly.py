@@ -1,0 +1,102 @@
+"""`firmpulse night`, `arrivals` and `train`: the DAGs in this process."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+from cli.dates import not_ahead
+from cli.progress import Progress, make_console
+from firmpulse.settings import Settings
+
+AsOf = Annotated[
+    datetime,
+    typer.Option("--as-of", formats=["%Y-%m-%d"], callback=not_ahead, help="The date to run for."),
+]
+
+
+def run_night(settings: Settings, as_of: date, progress: Progress) -> None:
+    """Run the DAG `run_nightly` for a date in this process, showing its tasks."""
+    run_dag(settings, "run_nightly", {"as_of": as_of.isoformat()}, progress)
+
+
+def run_training(
+    settings: Settings,
+    as_of: date,
+    approver: str | None,
+    progress: Progress,
+    trials: int | None = None,
+    segment_by: str | None = None,
+) -> None:
+    """Run the DAG `train_model` for a date in this process, showing its tasks."""
+    conf = {
+        "as_of": as_of.isoformat(), "approver": approver, "trials": trials,
+        "segment_by": segment_by,
+    }  # fmt: skip
+    run_dag(settings, "train_model", conf, progress)
+
+
+def run_dag(
+    settings: Settings, dag_id: str, conf: Mapping[str, str | int | None], progress: Progress
+) -> None:
+    """Run a DAG in this process, showing its tasks."""
+    from firmpulse.airflow import dagrun
+
+    progress.heading(f"DAG {dag_id}, as of {conf.get('as_of') or conf.get('on')}")
+    dagrun.run_dag(
+        settings,
+        dag_id,
+        conf,
+        on_task=lambda event: progress.task(
+            event.label, event.seconds, event.note, succeeded=event.succeeded
+        ),
+    )
+
+
+def night(as_of: AsOf) -> None:
+    """Run the nightly DAG in this process; safe to repeat."""
+    run_night(Settings(), as_of.date(), Progress(make_console()))
+
+
+def arrivals(as_of: AsOf) -> None:
+    """Assess the firms that waiting deliveries touch, in this process; safe to repeat."""
+    progress = Progress(make_console())
+    run_dag(Settings(), "assess_arrivals", {"as_of": as_of.date().isoformat()}, progress)
+
+
+def train(
+    as_of: AsOf,
+    approver: Annotated[
+        str | None,
+        typer.Option(help="Who answers for making the model champion if its gates are green."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=0, help="How many hyper-parameters to try; 0 for none.")
+    ] = None,
+    segment_by: Annotated[
+        str | None, typer.Option(help="A feature whose levels get models of their own.")
+    ] = None,
+) -> None:
+    """Train, evaluate, validate and register a model version in this process."""
+    run_training(Settings(), as_of.date(), approver, Progress(make_console()), trials, segment_by)
+
+
+def accept(
+    delivery_id: str,
+    because: Annotated[str, typer.Option(help="Why it is right to take it as it is.")],
+) -> None:
+    """Take a delivery that failed its checks as it is; the next night goes on with it."""
+    from expectations import verdicts
+
+    suites = verdicts.accept(Settings(), delivery_id, because)
+    text = f"Accepted {delivery_id}, which had failed: {', '.join(suites)}"
+    make_console().print(text, markup=False)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(night)
+    app.command()(arrivals)
+    app.command()(train)
+    app.command()(accept)

@@ -1,0 +1,220 @@
+"""`firmpulse real`: a folder of real provider files through the whole pipeline."""
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli import nightly, summary
+from cli.progress import Progress, make_console
+from firmpulse import warehouse
+from firmpulse.settings import Settings
+
+if TYPE_CHECKING:
+    from training.metrics import Interval
+    from training.undated import CrossValidationReport
+
+Folder = Annotated[
+    Path,
+    typer.Option("--from", exists=True, file_okay=False, help="Folder with the provider's files."),
+]
+_FOLDS = 5
+real_app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
+
+
+def home_of(settings: Settings, shape: str) -> Settings:
+    """Return settings whose home holds this data set alone, apart from everything else."""
+    return settings.model_copy(update={"home": settings.root / "real" / shape})
+
+
+def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, date]:
+    from extracts import shapes
+
+    settings = home_of(Settings(), shape)
+    as_of = shapes.delivered_on(shape)
+    progress.heading(f"{shape}: taking the files as they came")
+    deliveries = shapes.deliver(settings, shape, folder)
+    progress.done("deliver into the inbox", progress.seconds, f"{len(deliveries)} deliveries")
+    nightly.run_night(settings, as_of, progress)
+    return settings, as_of
+
+
+@real_app.command("cumcm2020c")
+def cumcm2020c(
+    folder: Folder,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of the cross-validation.")] = 10,
+    reports: Annotated[
+        int | None, typer.Option(min=1, help="Reports of so many firms only; of all by default.")
+    ] = None,
+) -> None:
+    """VAT invoices of 425 firms, 123 of them with an outcome (contest CUMCM 2020 C)."""
+    from training import undated
+
+    console = make_console()
+    progress = Progress(console)
+    settings, as_of = _prepare("cumcm2020c", folder, progress)
+    progress.heading("Cross-validating on the firms whose outcome is known")
+    started = progress.seconds
+    report = undated.cross_validate(settings, as_of, repeats=repeats, folds=_FOLDS)
+    progress.done("cross-validate and register", progress.seconds - started)
+    nightly.run_night(settings, as_of, progress)
+    _write_pages(settings, as_of, reports, progress)
+    summary.show_rows(settings, as_of, console)
+    _show_invoices(settings, as_of, console)
+    _show_comparison(report, repeats, console)
+    _show_single_features(settings, as_of, console)
+    summary.show_scores(settings, as_of, console)
+    summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
+
+
+def _write_pages(settings: Settings, as_of: date, reports: int | None, progress: Progress) -> None:
+    """Write reports of firms, and the ranking of those without a credit record."""
+    from consent import audit
+    from scoring.pages import write
+
+    started = progress.seconds
+    reader = write.Reader(audit.actor(), write.now())
+    with warehouse.connect_published(settings) as connection:
+        rows = connection.execute(
+            "select firm_id from scores where as_of = ? order by firm_id limit ?", [as_of, reports]
+        ).fetchall()
+    chosen = [firm_id for (firm_id,) in rows]
+    pages = write.firms(settings, as_of, reader, firm_ids=chosen, languages=("zh",))
+    files = sum(1 for _ in pages)
+    progress.done("reports of firms", progress.seconds - started, f"{files} pages")
+    for language in ("zh", "en"):
+        path = write.ranking(settings, as_of, language)
+    progress.done("ranking of firms without a credit record", 0.0, path.name)
+
+
+@real_app.command("yangzhong-power")
+def yangzhong_power(folder: Folder) -> None:
+    """Daily power use of 1,454 enterprises, 2015-01 to 2016-09 (contest Tianchi 2017)."""
+    console = make_console()
+    progress = Progress(console)
+    settings, as_of = _prepare("yangzhong_power", folder, progress)
+    summary.show_rows(settings, as_of, console)
+    _show_features(settings, as_of, "power", console)
+    summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
+
+
+_INVOICES = """
+    select
+        direction,
+        count(distinct firm_id),
+        count(*),
+        count(*) filter (where status = 'VOID'),
+        count(*) filter (where status <> 'VOID' and net_cny < 0),
+        count(*) filter (where status <> 'VOID' and net_cny > 0)
+    from warehouse.staging.stg_tax__invoice
+    where available_at <= ?
+    group by direction
+    order by direction desc
+"""
+
+
+def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:
+    """Print what the landed invoices are: void ones count in no sum, red ones are netted."""
+    columns = ("direction", "firms", "landed", "void", "red", "blue")
+    table = Table(*columns, title="Invoices kept (OUT: issued by the firm, IN: received)")
+    with warehouse.connect(settings) as connection:
+        for direction, *counts in connection.execute(_INVOICES, [as_of]).fetchall():
+            table.add_row(direction, *(f"{count:,}" for count in counts))
+    console.print(table)
+
+
+def _show_comparison(report: "CrossValidationReport", repeats: int, console: Console) -> None:
+    metrics = report.comparison.metrics
+    table = Table(
+        "model", "AUC (95 %)", "KS (95 %)",
+        title=f"{report.firms} firms, {report.bads} defaulted; repeated stratified "
+        f"cross-validation, {repeats} x {_FOLDS} folds; registered: {report.registered}",
+    )  # fmt: skip
+    for name, measured in metrics.items():
+        shown = (measured[metric] for metric in ("auc", "ks"))
+        table.add_row(name, *(summary.interval(m.value, m.low, m.high) for m in shown))
+    console.print(table)
+    if report.comparison.baseline is not None:
+        _show_leads(metrics, report.comparison.baseline, console)
+    console.print(
+        f"[dim]Intervals come from redrawing firms; no model is fitted again. With {report.bads} "
+        "defaults, differences under 0.03 are noise, and which model is best cannot be told. The "
+        "outcomes have no date, so late inactivity may be a consequence of default.[/]"
+    )
+
+
+def _show_leads(
+    metrics: Mapping[str, Mapping[str, "Interval"]], baseline: str, console: Console
+) -> None:
+    """Print what each model gains over the best single feature on the same redrawn firms."""
+    table = Table(
+        "model", "AUC over pooled folds", f"AUC beyond {baseline} (95 %)", "shown to be",
+        title="AUC compares firms of one fold; over pooled folds, firms scored by different models",
+    )  # fmt: skip
+    for name, measured in metrics.items():
+        pooled = f"{measured['auc_pooled'].value:.3f}"
+        if name == baseline:
+            table.add_row(name, pooled, "", "")
+            continue
+        lead = measured["lead"]
+        verdict = "better" if lead.low > 0 else "worse" if lead.high < 0 else "neither"
+        shown = f"{lead.value:+.3f}  ({lead.low:+.3f} to {lead.high:+.3f})"
+        table.add_row(name, pooled, shown, verdict)
+    console.print(table)
+
+
+def _show_single_features(settings: Settings, as_of: date, console: Console) -> None:
+    """Print how well each feature alone ranks the firms whose outcome is known."""
+    from sklearn.metrics import roc_auc_score
+
+    from features import registry
+
+    found = []
+    with warehouse.connect(settings) as connection:
+        for meta in registry.load(settings).features:
+            if meta.kind != "number":
+                continue
+            known = connection.execute(
+                f"""select outcome.defaulted, feature."{meta.name}"
+                from warehouse.labels.undated_outcome as outcome
+                inner join warehouse.features.{meta.view} as feature using (firm_id)
+                where feature.as_of = ? and feature."{meta.name}" is not null""",  # noqa: S608 - own names
+                [as_of],
+            ).pl()
+            if known["defaulted"].n_unique() == known[meta.name].unique().head(2).len() == 2:
+                auc = roc_auc_score(known["defaulted"], known[meta.name])
+                found.append((auc, meta, known.height))
+    table = Table(
+        Column("feature", no_wrap=True), "expected sign", "firms", "AUC",
+        title="Each feature alone; above 0.5, a higher value means more defaults",
+    )  # fmt: skip
+    for auc, meta, firms in sorted(found, key=lambda item: -abs(item[0] - 0.5)):
+        table.add_row(meta.name, meta.expected_sign, str(firms), f"{auc:.3f}")
+    console.print(table)
+
+
+def _show_features(settings: Settings, as_of: date, source: str, console: Console) -> None:
+    from features import registry
+
+    metas = [f for f in registry.load(settings).features if f.source == source]
+    table = Table("feature", "unit", "firms", "5 %", "median", "95 %", title=f"Features, {as_of}")
+    with warehouse.connect(settings) as connection:
+        for meta in metas:
+            count, *quantiles = connection.execute(
+                f'''select count("{meta.name}"), quantile_cont("{meta.name}", 0.05),
+                    median("{meta.name}"), quantile_cont("{meta.name}", 0.95)
+                from warehouse.features.{meta.view} where as_of = ?''',  # noqa: S608 - own names
+                [as_of],
+            ).fetchall()[0]
+            shown = ("-" if value is None else f"{value:,.3g}" for value in quantiles)
+            table.add_row(meta.name, meta.unit, f"{count:,}", *shown)
+    console.print(table)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(real_app, name="real")

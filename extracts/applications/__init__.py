@@ -1,0 +1,1 @@
+"""Applications for credit: a form field by field, and files of many."""

@@ -1,0 +1,1 @@
+"""Where providers put their files: ask for them, fetch them into the inbox."""

@@ -1,0 +1,25 @@
+"""What a night does before it lands: ask each provider for what is granted, pull what is there."""
+
+from datetime import date
+from typing import Any
+
+from extracts.connectors.pull import pull
+from extracts.connectors.requests import request
+from extracts.vault.nightly import SOURCES
+from firmpulse import runlog
+from firmpulse.settings import Settings
+
+
+def fetch(settings: Settings, as_of: date) -> dict[str, Any]:
+    """Request and pull every source; return the counts of the sources that have a provider.
+
+    A provider that fails is counted with its first problem and stops nobody else.
+    """
+    found = {}
+    with runlog.step(settings, as_of, "pull"):
+        for source in SOURCES:
+            requested = request(settings, source, as_of).summary()
+            pulled = pull(settings, source, as_of).summary()
+            if requested["providers"] or pulled["providers"]:
+                found[source] = {"requested": requested, "pulled": pulled}
+    return found

@@ -1,0 +1,196 @@
+"""Bring one delivery of a provider into the inbox: whole or not at all."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from extracts import manifest
+from extracts.connectors.folders import Store
+from extracts.connectors.providers import Provider
+from extracts.contracts import Contract
+from extracts.manifest import DeliveredFile, DeliveryRef, Manifest
+from firmpulse import digests
+from firmpulse.errors import DeliveryRefused
+from firmpulse.settings import Settings
+
+MANIFEST_LIMIT_BYTES = 16 << 20
+_LONGEST_NAME_BYTES = 255
+# Left free on the disk: landing needs room too.
+_RESERVE_BYTES = 256 << 20
+_CHUNK_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A delivery that a provider has completed: its manifest is there."""
+
+    provider: Provider
+    # Name of its folder, see manifest.is_delivery_id.
+    delivery_id: str
+    content: bytes
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The digest by which landing knows a delivery."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A delivery that lies in its working folder, complete and as its manifest says."""
+
+    ref: DeliveryRef
+    files: int
+    # Over the line in this run, and altogether.
+    bytes_fetched: int
+    bytes_total: int
+
+
+def working_folder(settings: Settings, source: str) -> Path:
+    """Return the folder of deliveries on their way; landing does not look into it."""
+    return settings.inbox / source / ".pulling"
+
+
+def begin(settings: Settings, offer: Offer, contracts: Mapping[str, Contract]) -> DeliveryRef:
+    """Keep an offer's manifest in its working folder and read it.
+
+    What an earlier run fetched under the same manifest stays.
+    """
+    folder = working_folder(settings, offer.provider.source) / offer.delivery_id
+    path = folder / manifest.NAME
+    if not path.is_file() or path.read_bytes() != offer.content:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True, mode=0o700)
+        path.write_bytes(offer.content)
+    return manifest.read(folder, offer.provider.source, contracts)
+
+
+def checked(ref: DeliveryRef, provider: Provider) -> Manifest:
+    """Return the manifest of a delivery that may be fetched.
+
+    Raises:
+        DeliveryRefused: the manifest is wrong, another provider's, or names files that could
+            get in each other's way.
+    """
+    if ref.manifest is None:
+        raise DeliveryRefused(ref.problem or "the manifest cannot be read")
+    if ref.manifest.provider != provider.name:
+        raise DeliveryRefused(
+            "the manifest's provider is not the name that providers.yml has for this uri"
+        )
+    names = [file.name for file in ref.manifest.files]
+    paths = {name: PurePosixPath(name) for name in names}
+    for number, name in enumerate(names, 1):
+        if str(paths[name]) != name or paths[name] == PurePosixPath(manifest.NAME):
+            raise DeliveryRefused(f"file {number} has a name that is no plain relative path")
+        if any(len(part.encode()) > _LONGEST_NAME_BYTES for part in paths[name].parts):
+            raise DeliveryRefused(f"file {number} has a name that is too long")
+        if any(parent in paths.values() for parent in paths[name].parents):
+            raise DeliveryRefused(f"file {number} lies in a folder that is a file, too")
+    return ref.manifest
+
+
+def fetch(store: Store, ref: DeliveryRef, document: Manifest) -> Fetched:
+    """Fetch the files of a delivery that has begun, each from where it stopped.
+
+    Raises:
+        DeliveryRefused: a file is missing or is not the one of the manifest.
+        Unreachable, AccessRefused: what came is kept for the next try.
+    """
+    sizes = [_remote_size(store, ref, number, file) for number, file in _numbered(document)]
+    targets = [ref.folder / file.name for file in document.files]
+    _require_room(ref.folder, sum(sizes) - sum(_size(target) for target in targets))
+    fetched = 0
+    for (number, file), size, target in zip(_numbered(document), sizes, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fetched += _fetch_file(store, ref, file, number, size, target)
+    return Fetched(ref, len(targets), fetched, sum(sizes))
+
+
+def place(settings: Settings, fetched: Fetched) -> None:
+    """Move a fetched delivery into the inbox by one rename.
+
+    A delivery that waits there under the same id, and was replaced by its provider, is put aside
+    first: between the two renames there is none, and never half a one.
+    """
+    ref = fetched.ref
+    target = settings.inbox / ref.source / ref.delivery_id
+    if target.exists():
+        aside = working_folder(settings, ref.source) / f".replaced-{ref.delivery_id}"
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+        ref.folder.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+    else:
+        ref.folder.rename(target)
+    _flush(target.parent)
+
+
+def _numbered(document: Manifest) -> list[tuple[int, DeliveredFile]]:
+    return list(enumerate(document.files, 1))
+
+
+def _remote_size(store: Store, ref: DeliveryRef, number: int, file: DeliveredFile) -> int:
+    size = store.size(f"{ref.delivery_id}/{file.name}")
+    if size is None:
+        raise _missing(number)
+    return size
+
+
+def _fetch_file(
+    store: Store, ref: DeliveryRef, file: DeliveredFile, number: int, size: int, target: Path
+) -> int:
+    """Fetch a file until it is the promised one; begin once anew where it is not.
+
+    The first try may continue what a provider has replaced since.
+    """
+    fetched = 0
+    for _ in range(2):
+        if _size(target) > size:
+            target.unlink()
+        before = _size(target)
+        # An empty file is made, too.
+        if before < size or not target.exists():
+            try:
+                store.fetch(f"{ref.delivery_id}/{file.name}", target)
+            except FileNotFoundError:
+                raise _missing(number) from None
+        fetched += _size(target) - before
+        if _size(target) == size and digests.of_file(target) == file.sha256:
+            return fetched
+        target.unlink()
+    raise DeliveryRefused(
+        f"file {number} is not the one whose sha256 the manifest has; it was fetched anew and is "
+        f"removed. Ask the provider to put file and manifest again"
+    )
+
+
+def _missing(number: int) -> DeliveryRefused:
+    return DeliveryRefused(
+        f"file {number} of the manifest is not there; a manifest is put last, when every file is"
+    )
+
+
+def _require_room(folder: Path, needed_bytes: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed_bytes > max(free - _RESERVE_BYTES, 0):
+        raise DeliveryRefused(
+            f"it needs {needed_bytes / 1e9:.1f} GB and the disk of the inbox has "
+            f"{free / 1e9:.1f} GB free; make room, it is pulled by the next run"
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _flush(folder: Path) -> None:
+    """Make a rename survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Read a delivered file: its encoding, its table, its columns, its cells."""

@@ -1,0 +1,116 @@
+"""SQL of one column: from the raw cell to its typed value, and how it can be wrong.
+
+Three names per column run through the statements of a reading: `raw_<name>` is the cell as it
+came, `text_<name>` its tidied text (null when empty), and `<name>` the typed value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from extracts.contracts import Column
+from extracts.reading.inspection import Layout
+from extracts.reading.sql import ident, literal
+
+_STRING_TYPES = ("string", "large_string", "string_view")
+_TEXT_KINDS = ("text", "code", "tax_no", "enum", "clock")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One way in which a row can be wrong."""
+
+    column: str
+    # SQL condition over the names of the column that is true for a wrong row.
+    broken: str
+    # SQL expression: name of the rule that it breaks.
+    rule: str
+    # SQL expression: class of the value, never the value.
+    value_class: str
+
+
+def raw(column: Column) -> str:
+    """Return the quoted name of the raw cell."""
+    return ident(f"raw_{column.name}")
+
+
+def text(column: Column) -> str:
+    """Return the quoted name of the tidied text."""
+    return ident(f"text_{column.name}")
+
+
+def is_typed(column: Column, layout: Layout) -> bool:
+    """Whether the file brings the column as a typed value that needs no reading of text."""
+    if layout.format != "parquet" or column.name not in layout.positions:
+        return False
+    arrow_type = layout.types[layout.positions[column.name]]
+    is_string = arrow_type in _STRING_TYPES or arrow_type.startswith("dictionary")
+    return not is_string and column.kind not in _TEXT_KINDS
+
+
+def raw_cell(column: Column, layout: Layout) -> str:
+    """Return SQL of the raw cell over the columns of the file."""
+    if column.name in layout.constants:
+        return literal(layout.constants[column.name])
+    if column.name not in layout.positions:
+        return "null::varchar"
+    cell = f"c{layout.positions[column.name]}"
+    return (
+        cell if layout.format == "csv" or is_typed(column, layout) else f"cast({cell} as varchar)"
+    )
+
+
+def tidied(column: Column) -> str:
+    """Return SQL of the tidied text over `raw_<name>`; empty text may remain."""
+    if column.kind == "text":
+        return f"tidy_text({raw(column)})"
+    return f"tidy({raw(column)})"
+
+
+def typed_value(column: Column, layout: Layout) -> str:
+    """Return SQL of the typed value over `raw_<name>` or `text_<name>`; null if unreadable."""
+    if is_typed(column, layout):
+        return _cast(column, layout, raw(column))
+    cell = text(column)
+    if column.kind == "enum":
+        choices = " ".join(
+            f"when {literal(found)} then {literal(value)}" for found, value in column.values.items()
+        )
+        return f"case {cell} {choices} end"
+    if column.kind in ("decimal", "integer"):
+        return _number(column, layout, f"read_{column.kind}_text({cell})")
+    return f"read_{column.kind}({cell})"
+
+
+def checks(column: Column, layout: Layout) -> Sequence[Check]:
+    """Return the checks of one column, the first broken one names the row's problem."""
+    found = []
+    cell = raw(column) if is_typed(column, layout) else text(column)
+    value_class = "'typed'" if is_typed(column, layout) else f"value_class({cell})"
+    value = ident(column.name)
+    unreadable = f"case when {cell} is null then 'required' else {literal(column.kind)} end"
+    value_class = f"case when {cell} is null then 'empty' else {value_class} end"
+    if column.required:
+        found.append(Check(column.name, f"{value} is null", unreadable, value_class))
+    elif column.kind != "text":
+        broken = f"{value} is null and {cell} is not null"
+        found.append(Check(column.name, broken, unreadable, value_class))
+    if column.bound:
+        broken = f"not ({value} {column.bound})"
+        found.append(Check(column.name, broken, "'bound'", value_class))
+    return found
+
+
+def _cast(column: Column, layout: Layout, cell: str) -> str:
+    if column.kind == "month":
+        return f"cast(date_trunc('month', try_cast({cell} as date)) as date)"
+    return _number(column, layout, cell)
+
+
+def _number(column: Column, layout: Layout, cell: str) -> str:
+    """Return SQL of a value in the contract's unit; one too large for its type is null."""
+    factor = layout.factors.get(column.name)
+    if factor is None:
+        return f"try_cast({cell} as {column.physical_type})"
+    # Decimals all the way, so that 1.1 of ten thousand yuan is 11000.00 and no cent off.
+    scaled = f"try_cast({cell} as decimal(28,10)) * cast({factor:f} as decimal(10,4))"
+    return f"try(cast({scaled} as {column.physical_type}))"

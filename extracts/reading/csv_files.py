@@ -1,0 +1,162 @@
+"""CSV files as DuckDB reads them rightly: the header first, lines that end alike, nothing below.
+
+Most files are; of the others a copy is made that has the same records in the same order.
+"""
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from extracts.reading import csv_lines, formats, thresholds
+from extracts.reading.encodings import Text
+from extracts.reading.formats import BrokenLine, Readable
+from extracts.reading.table_bounds import Bounds, Skipped, may_hold_total
+from firmpulse.errors import DeliveryRefused
+
+_HEADER_BYTES = 1 << 16
+_CHUNK_BYTES = 8 << 20
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+# Lines at the end among which totals are looked for.
+_LAST_LINES = 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """Where the header of a file is, and what is above it."""
+
+    cells: tuple[str, ...]
+    # Line of the header, from 1.
+    line: int
+    above: Skipped
+    # Lines above it that could be rows.
+    doubtful: tuple[BrokenLine, ...]
+    is_one_line: bool
+
+
+def read(text: Text, copy: Path, bounds: Bounds, delimiter: str) -> Readable:
+    """Return a CSV file that DuckDB reads: the one given, or a copy of its table.
+
+    Raises:
+        DeliveryRefused: it has no usable header, or quotes that do not close.
+    """
+    header = find_header(text.path, bounds, delimiter)
+    is_plain = text.has_even_lines and header.line == 1 and header.is_one_line
+    if is_plain and not may_hold_total(csv_lines.last(text.path)):
+        return Readable(
+            text.path,
+            text.encoding,
+            header.cells,
+            blank_lines=_blank_lines(text.path),
+            delimiter=delimiter,
+        )
+    blank, totals = cut(text.path, copy, header, bounds, delimiter)
+    return Readable(
+        copy,
+        text.encoding,
+        header.cells,
+        blank_lines=blank,
+        broken_lines=header.doubtful,
+        delimiter=delimiter,
+        lines_before=header.line - 1,
+        skipped=Skipped(header.above.above, totals),
+    )
+
+
+def find_header(path: Path, bounds: Bounds, delimiter: str, shift: int = 0) -> Header:
+    """Find the header among the first lines; the first `shift` cells of a line are none of it.
+
+    Raises:
+        DeliveryRefused: there is none, its quotes are broken, or it is beyond every measure.
+    """
+    lines = csv_lines.first(path, delimiter, thresholds.load().header_within)
+    if not any(lines):
+        raise DeliveryRefused("the file has no header row")
+    if len(lines[0]) > _HEADER_BYTES:
+        raise DeliveryRefused(f"the header row is longer than {_HEADER_BYTES} bytes")
+    found = [csv_lines.cells(line, delimiter) for line in lines]
+    place = bounds.header([cells and cells[shift:] for cells in found])
+    cells = found[place]
+    if cells is None:
+        raise DeliveryRefused("the header row cannot be read; its quotes are broken")
+    header = tuple(cells[shift:])
+    formats.require_columns(len(header))
+    above, doubtful = [], []
+    for number, (line, other) in enumerate(zip(lines[:place], found, strict=False), 1):
+        own = int(other[0]) if shift and other else number
+        if other is None or bounds.could_be_row(header, other[shift:]):
+            record = line.decode("utf-8", errors="replace")
+            doubtful.append(BrokenLine(own, "above the header", record))
+        elif any(cell.strip() for cell in other[shift:]):
+            above.append(own)
+    is_one_line = b"\n" not in lines[place] and b"\r" not in lines[place]
+    return Header(header, place + 1, Skipped(tuple(above)), tuple(doubtful), is_one_line)
+
+
+def cut(
+    path: Path, copy: Path, header: Header, bounds: Bounds, delimiter: str, shift: int = 0
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Copy the table of a file, from its header to above its totals, each record on a line.
+
+    Returns:
+        The lines of the copy that are blank, and those of the file that are totals; the latter by
+        their own first cell where `shift` says that they have it.
+    """
+    copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    blank: list[int] = []
+    last: deque[tuple[int, int, bytes]] = deque(maxlen=_LAST_LINES)
+    with copy.open("wb") as target:
+        # Nobody reads the header again, and it may have line breaks.
+        size = target.write(b"header\n")
+        for number, record in enumerate(csv_lines.records(path, delimiter), 1):
+            if number <= header.line:
+                continue
+            if not record:
+                blank.append(number - header.line + 1)
+            last.append((size, number, record))
+            size += target.write(record + b"\n")
+        totals, end = _totals(last, size, header.cells, bounds, delimiter, shift)
+        target.truncate(end)
+    return tuple(blank), totals
+
+
+def _totals(
+    last: Sequence[tuple[int, int, bytes]],
+    end: int,
+    header: tuple[str, ...],
+    bounds: Bounds,
+    delimiter: str,
+    shift: int,
+) -> tuple[tuple[int, ...], int]:
+    """Return the lines that are totals, and where in the copy the rows above them end."""
+    totals: list[int] = []
+    for start, number, record in reversed(last):
+        cells = csv_lines.cells(record, delimiter)
+        if record and (cells is None or not bounds.is_total(header, cells[shift:])):
+            break
+        if record:
+            totals.append(int(cells[0]) if shift and cells else number)
+            end = start
+    return tuple(reversed(totals)), end
+
+
+def _blank_lines(path: Path) -> tuple[int, ...]:
+    """Return the lines that are blank, as DuckDB counts lines: a quoted line break counts none."""
+    with path.open("rb") as stream:
+        edge = b""
+        while chunk := stream.read(_CHUNK_BYTES):
+            if _BLANK_LINE.search(edge + chunk):
+                break
+            edge = chunk[-2:]
+        else:
+            return ()
+    blank = []
+    number, is_quoted = 0, False
+    with path.open("rb") as stream:
+        for line in stream:
+            number += not is_quoted
+            if not is_quoted and line in (b"\n", b"\r\n"):
+                blank.append(number)
+            is_quoted ^= line.count(b'"') % 2 == 1
+    return tuple(blank)

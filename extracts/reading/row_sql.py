@@ -1,0 +1,277 @@
+"""SQL that reads the files of one layout, row by row, as pure functions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import accumulate
+
+from extracts.contracts import Column, Contract
+from extracts.manifest import Manifest
+from extracts.reading import cells, composed_cells, nobody
+from extracts.reading.inspection import Inspected, Layout
+from extracts.reading.sql import ident, idents, literal, literals
+
+# Between the parts of a hashed key; no tidied text holds a control character.
+_SEPARATOR = "chr(31)"
+# What DuckDB would add to a file's own columns, or take from the names of its folders.
+_ONLY_CELLS = "hive_partitioning = false, union_by_name = false, filename = false"
+# DuckDB repeats an expression wherever a filter over it is pushed to, and a check of a row repeats
+# the reading of all its cells. Through an expression that is new each time, no filter is pushed.
+_COMPUTE_ONCE = "cast(random() * 0 as integer)"
+
+
+def texts_table(name: str, layout: Layout) -> str:
+    """Return the DDL of a table of the cells of CSV files that the contract knows.
+
+    One row per record: file_no, line and `c<position>`. `line` stays null for a delivered file,
+    where the order of the rows gives it.
+    """
+    cells = (f"{column} varchar" for column in _columns(layout))
+    columns = ", ".join(["file_no integer", "line bigint", *cells])
+    return f"create or replace temp table {ident(name)} ({columns})"
+
+
+def load_texts(name: str, files: Sequence[Inspected]) -> str:
+    """Return the statement that fills a table of `texts_table`, in file order."""
+    layout = files[0].layout
+    line = "null" if layout.line_position is None else f"cast(c{layout.line_position} as bigint)"
+    values = ", ".join([_by_file([f.number for f in files]), line, *_columns(layout)])
+    return f"insert into {ident(name)} select {values} from {_csv_scan(files)}"  # noqa: S608 — quoted
+
+
+def _columns(layout: Layout) -> list[str]:
+    """Return the columns of a file that the contract knows, by position."""
+    return [f"c{position}" for position in sorted(set(layout.positions.values()))]
+
+
+def _csv_scan(files: Sequence[Inspected]) -> str:
+    paths = literals(str(file.path) for file in files)
+    layout = files[0].layout
+    columns = ", ".join(f"'c{position}': 'varchar'" for position in range(len(layout.names)))
+    return (
+        f"read_csv({paths}, columns = {{{columns}}}, auto_detect = false, {_ONLY_CELLS}, "
+        f"header = false, skip = 1, delim = {literal(layout.delimiter)}, quote = '\"', "
+        f"escape = '\"', comment = '', nullstr = '', compression = 'none', encoding = 'utf-8', "
+        f"normalize_names = false, null_padding = false, strict_mode = true, "
+        f"store_rejects = true, rejects_table = 'broken_lines', rejects_scan = 'broken_scans')"
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where the rows of a chunk are read from: SQL over a table or files of one layout."""
+
+    layout: Layout
+    # Table or table function, with a condition if only some of its rows are meant.
+    relation: str
+    file_no: str
+    line: str
+    # Number of the row in the chunk, from 0, in the order of the files.
+    place: str
+
+
+def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Rows:
+    """Return the rows of Parquet files; with `rows`, only these of a single one, from 0.
+
+    Columns are named by their position: DuckDB looks names up without regard to case, and gives
+    the second of two such names another one. A column that is named like one of DuckDB's own, such
+    as `file_row_number`, has its position for a name too and hides nothing.
+    """
+    paths = literals(str(file.path) for file in files)
+    own = idents(f"c{position}" for position in range(len(files[0].layout.names)))
+    relation = f"read_parquet({paths}, {_ONLY_CELLS}) as cells_by_position({own})"
+    first = 0
+    if rows is not None:
+        first = -rows.start
+        relation += f" where file_row_number >= {rows.start} and file_row_number < {rows.stop}"
+    starts = list(accumulate((file.file.rows for file in files[:-1]), initial=first))
+    return Rows(
+        files[0].layout,
+        relation,
+        file_no=_by_file([file.number for file in files]),
+        line="file_row_number + 1",
+        place=f"{_by_file(starts)} + file_row_number",
+    )
+
+
+def rows_of_texts(
+    name: str, layout: Layout, starts: Mapping[int, int], before: Mapping[int, int]
+) -> Rows:
+    """Return the rows of a table of `load_texts`.
+
+    `starts` has the place of the first row of each file whose rows have no line of their own, and
+    `before` the number of lines that such a file had before its header.
+    """
+    line = "line"
+    if starts:
+        line = f"coalesce(line, rowid - {_by_number(starts)}[file_no] + 2)"
+    if any(before.values()):
+        line += f" + {_by_number(before)}[file_no]"
+    return Rows(layout, ident(name), file_no="file_no", line=line, place="rowid")
+
+
+def staged(
+    name: str, contract: Contract, manifest: Manifest, rows: Rows, only: str = "true"
+) -> str:
+    """Return the view that reads rows: typed, with their key, and with what is wrong with them.
+
+    It computes what a query asks of it, for rows of which the condition `only` is true.
+    """
+    layout = rows.layout
+    columns = layout.cells
+    readable = [column for column in columns if not cells.is_typed(column, layout)]
+    raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
+    tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
+    emptied = ", ".join(f"nullif({cells.text(c)}, '') as {cells.text(c)}" for c in readable)
+    typed = ", ".join(f"{cells.typed_value(c, layout)} as {ident(c.name)}" for c in columns)
+    return f"""
+create or replace temp view {ident(name)} as
+with cells as (
+    select {rows.file_no} as file_no, {rows.line} as line, {rows.place} as place, {raw}
+    from {rows.relation}
+),
+tidied as (select *{_more(tidied)} from cells where {only}),
+texts as (select * {f"replace ({emptied})" if emptied else ""} from tidied),
+typed as (
+    select *, {typed}, cast({literal(manifest.delivered_on.isoformat())} as date) as delivered_on
+    from texts
+),
+firms as (
+    select *, {literal(manifest.id_scheme + ":")} || ({contract.firm}) as firm
+    from {_composed(contract, layout)}
+),
+judged as (
+    select *, {_problem(contract, layout)} + {_COMPUTE_ONCE} as problem
+        {nobody.parties(contract, manifest.id_scheme)}
+    from firms
+)
+select {", ".join(f"{nobody.kept(c)} as {ident(c.name)}" for c in contract.columns)}, firm,
+    cast({contract.event_at} as date) as event_at,
+    cast({contract.available_at} as date) as available_at,
+    {row_key(contract)} as row_key, file_no, line, place,
+    -- JSON of column, rule, value_class and record; null for a row without a problem.
+    case when problem > 0 then {_finding(contract, layout)} end as finding
+from judged
+"""  # noqa: S608 — identifiers and literals are quoted, formulas come from our contracts
+
+
+def reading(file: Inspected) -> str:
+    """Return a query that reads every cell of a file that the contract knows."""
+    layout = file.layout
+    relation = _csv_scan([file]) if layout.format == "csv" else rows_of_parquet([file]).relation
+    hashes = ", ".join(["count(*)", *(f"max(hash({name}))" for name in _columns(layout))])
+    return f"select {hashes} from {relation}"  # noqa: S608 — quoted
+
+
+def _by_number(values: Mapping[int, int]) -> list[int]:
+    """Return the values of files as a list literal that their ordinals index."""
+    return [values.get(number, 0) for number in range(1, max(values) + 1)]
+
+
+def _by_file(values: Sequence[int]) -> str:
+    return f"{list(values)}[cast(file_index as bigint) + 1]"
+
+
+def _more(expressions: str) -> str:
+    return f", {expressions}" if expressions else ""
+
+
+def row_hash(contract: Contract) -> str:
+    """Return SQL of the digest that tells two contents of a row apart, today and in years.
+
+    MD5 over the typed values as text: DuckDB's own `hash` may change with its version and MD5
+    may not; decimals, dates and timestamps have one spelling each. Anybody who has an identifier
+    could find it by such a digest, so it is kept in the encrypted vault only.
+    """
+    return _digest(contract.columns, lambda column: ident(column.name))
+
+
+def _digest(columns: Sequence[Column], cell: Callable[[Column], str]) -> str:
+    """Return SQL of the digest of the columns' texts.
+
+    A row that lacks a required one is stored nowhere; one whose other party is nobody, is.
+    """
+    texts = ((column, f"cast({cell(column)} as varchar)") for column in columns)
+    parts = (
+        text if column.required and not column.party else f"coalesce({text}, '')"
+        for column, text in texts
+    )
+    return f"md5_number(concat_ws({_SEPARATOR}, firm, {', '.join(parts)}))"
+
+
+def row_key(contract: Contract) -> str:
+    """Return SQL of the digest of the natural key; of the whole row where it has none."""
+    key = _digest(_natural(contract), nobody.key_part)
+    if contract.key_within is not None:
+        # Beside the digest, not in its text: longer texts take MD5 a second block.
+        day = f"year({contract.key_within}) * 400 + dayofyear({contract.key_within})"
+        key = f"xor({key}, cast(coalesce(abs({day}), 0) as uhugeint))"
+    if contract.key_when is None:
+        return key
+    whole = _digest(contract.columns, nobody.key_part)
+    return f"case when {contract.key_when} then {key} else {whole} end"
+
+
+def booking_key(contract: Contract) -> str:
+    """Return SQL of the digest that tells bookings under one natural key apart."""
+    apart = [contract.column(name) for name in contract.key_trust.apart]
+    columns = [*_natural(contract), *apart]
+    return _digest(columns, lambda column: ident(column.name))
+
+
+def _natural(contract: Contract) -> list[Column]:
+    return [contract.column(name) for name in contract.key]
+
+
+def _composed(contract: Contract, layout: Layout) -> str:
+    """Return the relation of typed cells, with the columns that some of them give together."""
+    given = [
+        f"{value} as {ident(name)}"
+        for composed in layout.composed
+        for name, value in composed_cells.values(contract, composed).items()
+    ]
+    return f"(select *, {', '.join(given)} from typed)" if given else "typed"  # noqa: S608 — quoted
+
+
+def _checks(contract: Contract, layout: Layout) -> list[cells.Check]:
+    """Return the checks of all columns in the contract's order, then that of the firm."""
+    composed = {found.column: found for found in layout.composed}
+    given = {found.gives for found in layout.composed}
+    found: list[cells.Check] = []
+    for column in contract.columns:
+        if column.name in composed:
+            found += composed_cells.checks(contract, composed[column.name], layout)
+        elif column.name not in given:
+            found += cells.checks(column, layout)
+    return [*found, cells.Check("firm", "firm is null", "'required'", "'empty'")]
+
+
+def _problem(contract: Contract, layout: Layout) -> str:
+    """Return SQL of the ordinal of the first broken check, 0 for a good row."""
+    cases = " ".join(
+        f"when {check.broken} then {number}"
+        for number, check in enumerate(_checks(contract, layout), 1)
+    )
+    return f"case {cases} else 0 end"
+
+
+def _finding(contract: Contract, layout: Layout) -> str:
+    numbered = list(enumerate(_checks(contract, layout), 1))
+    name = " ".join(f"when {number} then {literal(c.column)}" for number, c in numbered)
+    rule = " ".join(f"when {number} then {c.rule}" for number, c in numbered)
+    value_class = " ".join(f"when {number} then {c.value_class}" for number, c in numbered)
+    # A party's cell as it would be kept, so that no person's number is in the quarantine either.
+    record = ", ".join(
+        f"{literal(composed_cells.label(c, layout))}, {nobody.kept(c) if c.party else cells.raw(c)}"
+        for c in layout.cells
+    )
+    return (
+        f"cast(json_object('column', case problem {name} end, 'rule', case problem {rule} end, "
+        f"'value_class', case problem {value_class} end, "
+        f"'record', json_object({record})) as varchar)"
+    )
+
+
+def as_date(day: date) -> str:
+    """Return a date literal."""
+    return f"date {literal(day.isoformat())}"

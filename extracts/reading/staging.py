@@ -1,0 +1,249 @@
+"""Read a chunk of a delivery: what is in it row by row, and which lines are no rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from extracts.contracts import Contract
+from extracts.manifest import Manifest
+from extracts.reading import formats, row_sql
+from extracts.reading.chunks import Chunk, Delivered, RefusedFile
+from extracts.reading.inspection import Inspected
+from extracts.reading.sql import ident
+
+# The rows of the chunk that is being landed, a view over its files (`statements.staged`); the
+# same, but only rows whose place is in the table PICKED; and lines of the wrong shape, a table
+# (file_no, line, finding).
+ROWS, PICKED_ROWS, PICKED, BROKEN = "staged", "picked_rows", "picked", "broken"
+# The cells of CSV files (`statements.load_texts`), whose order only their first reading tells.
+_TEXTS = "texts"
+
+# What DuckDB raises on a damaged file, and on a full disk.
+UNREADABLE = (duckdb.InvalidInputException, duckdb.IOException)
+
+# Lines that DuckDB could not split into columns: one row per line of a delivered file.
+_BROKEN_DDL = """
+create or replace temp table {name} (file_no integer, line bigint, finding varchar)
+"""
+
+
+@dataclass(frozen=True)
+class Staged:
+    """One chunk, read but not yet judged; it can be queried until the next one is read."""
+
+    contract: Contract
+    # Name of each file of the table, by ordinal.
+    names: Mapping[int, str]
+    # Files that hold another number of rows than promised; nothing of them is staged.
+    refused: tuple[RefusedFile, ...]
+    rows: int
+    broken_lines: int
+    # Lines that the manifest counts as rows and that are titles or totals.
+    counted_lines: int
+    # Number of row ids that the chunk may use up: above every place.
+    size: int
+
+
+def read(
+    connection: duckdb.DuckDBPyConnection,
+    manifest: Manifest,
+    delivered: Delivered,
+    chunk: Chunk,
+) -> Staged:
+    """Make a chunk readable as ROWS, PICKED_ROWS and BROKEN.
+
+    Whatever queries them may raise one of UNREADABLE; `damaged` tells whether files are to blame.
+    """
+    contract = delivered.contract
+    layout = chunk.files[0].layout
+    connection.execute(_BROKEN_DDL.format(name=BROKEN))
+    connection.execute(f"create or replace temp table {PICKED} (place bigint)")
+    _note_lines(connection, BROKEN, chunk.files)
+    refused: list[RefusedFile] = []
+    counted = 0
+    if layout.format == "parquet":
+        rows = row_sql.rows_of_parquet(chunk.files, chunk.rows)
+        count = size = sum(chunk.counts.values())
+    else:
+        _load_texts(connection, chunk.files)
+        refused, counted = _check_counts(connection, chunk.files)
+        starts = _number_lines(connection)
+        before = {file.number: file.lines_before for file in chunk.files}
+        rows = row_sql.rows_of_texts(_TEXTS, layout, starts, before)
+        _shift_lines(connection, before)
+        count, size = connection.execute(
+            f"select count(*), coalesce(max(rowid), -1) + 1 from {_TEXTS}"  # noqa: S608 — our own name
+        ).fetchall()[0]
+    picked = f"place in (select place from {PICKED})"  # noqa: S608 — our own name
+    connection.execute(row_sql.staged(ROWS, contract, manifest, rows))
+    connection.execute(row_sql.staged(PICKED_ROWS, contract, manifest, rows, picked))
+    (broken,) = connection.execute(f"select count(*) from {BROKEN}").fetchall()[0]  # noqa: S608 — our own name
+    return Staged(contract, delivered.names, tuple(refused), count, broken, counted, size)
+
+
+def damaged(connection: duckdb.DuckDBPyConnection, chunk: Chunk) -> dict[int, str]:
+    """Return the files of a chunk that cannot be read to their end, by ordinal, with the reason."""
+    found = {}
+    for file in chunk.files:
+        try:
+            connection.execute(row_sql.reading(file)).fetchall()
+        except UNREADABLE as error:
+            # DuckDB's own text may quote the file's content.
+            found[file.number] = (
+                f"the file cannot be read as {file.file.format} ({type(error).__name__})"
+            )
+    return found
+
+
+def drop(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop what is staged."""
+    for view in (ROWS, PICKED_ROWS):
+        connection.execute(f"drop view if exists {view}")
+    for table in (_TEXTS, PICKED, BROKEN, "starts", "blank_lines"):
+        connection.execute(f"drop table if exists {table}")
+
+
+def _note_lines(
+    connection: duckdb.DuckDBPyConnection, broken: str, files: Sequence[Inspected]
+) -> None:
+    """Take up the lines that inspection found to be no rows: broken ones and blank ones."""
+    lines = [(file, line) for file in files for line in file.broken_lines]
+    records = {
+        "numbers": [file.number for file, _ in lines],
+        # Counted from the header like the others; `_shift_lines` brings them back.
+        "lines": [line.line - file.lines_before for file, line in lines],
+        "findings": [
+            json.dumps({
+                "column": None,
+                "rule": "structure",
+                "value_class": line.value_class,
+                "record": {"line": line.record},
+            })
+            for _, line in lines
+        ],
+    }  # fmt: skip
+    connection.execute(
+        f"insert into {ident(broken)} select unnest($numbers), unnest($lines), unnest($findings)",
+        records,
+    )
+    blank = [(file.number, line) for file in files for line in file.blank_lines]
+    connection.execute(
+        "create or replace temp table blank_lines as "
+        "select unnest($numbers::integer[]) as file_no, unnest($lines::bigint[]) as line",
+        {"numbers": [number for number, _ in blank], "lines": [line for _, line in blank]},
+    )
+
+
+def _load_texts(connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]) -> None:
+    """Load CSV files; keep the lines that DuckDB cannot split."""
+    connection.execute("drop table if exists broken_lines")
+    connection.execute("drop table if exists broken_scans")
+    connection.execute(row_sql.texts_table(_TEXTS, files[0].layout))
+    connection.execute(row_sql.load_texts(_TEXTS, files))
+    found = {"numbers": [file.number for file in files], "paths": [str(f.path) for f in files]}
+    connection.execute(_KEEP_BROKEN.format(broken=BROKEN), found)
+
+
+# A line breaks once, however many of its columns do.
+_KEEP_BROKEN = """
+insert into {broken}
+select
+    $numbers[list_position($paths, s.file_path)],
+    e.line,
+    cast(json_object(
+        'column', null,
+        'rule', 'structure',
+        'value_class', lower(cast(any_value(e.error_type) as varchar)),
+        'record', json_object('line', trim(any_value(e.csv_line), chr(10) || chr(13)))
+    ) as varchar)
+from broken_lines as e
+inner join broken_scans as s using (scan_id, file_id)
+group by s.file_path, e.line
+"""
+
+
+def _check_counts(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]
+) -> tuple[list[RefusedFile], int]:
+    """Drop what was read of files that hold another number of rows than promised.
+
+    A manifest may count titles and totals as rows; the number of those that do is returned too.
+    """
+    query = f"""
+        select file_no, count(*) from (
+            select file_no from {_TEXTS} union all select file_no from {BROKEN}
+        ) group by file_no"""  # noqa: S608 — our own names
+    found: dict[int, int] = dict(connection.execute(query).fetchall())
+    more = {file.number: file.file.rows - found.get(file.number, 0) for file in files}
+    wrong = [
+        RefusedFile(
+            file.number,
+            file.file.name,
+            str(formats.wrong_row_count(found.get(file.number, 0), file.file.rows)),
+        )
+        for file in files
+        if more[file.number] not in file.skipped.counts
+    ]
+    numbers = [file.number for file in wrong]
+    for table in (_TEXTS, BROKEN) if wrong else ():
+        connection.execute(
+            f"delete from {table} where list_contains($numbers, file_no)",  # noqa: S608 — our own names
+            {"numbers": numbers},
+        )
+    return wrong, sum(count for number, count in more.items() if number not in numbers)
+
+
+def _shift_lines(connection: duckdb.DuckDBPyConnection, before: Mapping[int, int]) -> None:
+    """Count the broken lines of files from their first line, not from their header."""
+    for number, lines in before.items():
+        if lines:
+            connection.execute(
+                f"update {BROKEN} set line = line + {lines:d} where file_no = {number:d}"  # noqa: S608 — our own name and integers
+            )
+
+
+def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """Give the rows of CSV files with broken or blank lines their line; elsewhere place tells it.
+
+    Such a line that has `k` of them before it has `line - 2 - k` good rows before it.
+
+    Returns:
+        The rowid of the first row of each file whose rows came without a line.
+    """
+    connection.execute(f"""
+        create or replace temp table starts as
+        select file_no, min(rowid) as first_rowid from {_TEXTS}
+        where line is null group by file_no
+    """)  # noqa: S608 — our own name
+    connection.execute(f"""
+        update {_TEXTS} as r set line = place.line
+        from (
+            with gaps as (
+                select file_no, rows_before, max(broken_lines) as broken_lines
+                from (
+                    select
+                        file_no,
+                        row_number() over (partition by file_no order by line) as broken_lines,
+                        line - 1 - broken_lines as rows_before
+                    from (
+                        select file_no, line from {BROKEN} where line > 1
+                        union all
+                        select file_no, line from blank_lines
+                    )
+                ) group by file_no, rows_before
+            ),
+            places as (
+                select s.file_no, r.rowid as id, r.rowid - s.first_rowid + 1 as place
+                from {_TEXTS} as r
+                inner join starts as s using (file_no)
+                where r.file_no in (select file_no from gaps)
+            )
+            select p.id, p.place + 1 + coalesce(g.broken_lines, 0) as line
+            from places as p
+            asof left join gaps as g on p.file_no = g.file_no and p.place > g.rows_before
+        ) as place
+        where place.id = r.rowid
+    """)  # noqa: S608 — our own names
+    return dict(connection.execute("select file_no, first_rowid from starts").fetchall())

@@ -1,0 +1,97 @@
+"""Excel workbooks: guarded against archive bombs, read by a process that may fail alone."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Collection
+from pathlib import Path
+
+from extracts.reading import sheet_reader
+from firmpulse.errors import DeliveryRefused
+
+# A sheet of a million invoices unpacks to 600 MB at 10:1; repetitive ones reach 50:1.
+MAX_UNPACKED_BYTES = 2 << 30
+MAX_RATIO = 200
+# Below this size no ratio is suspicious: an empty sheet has a high one.
+RATIO_FREE_BYTES = 8 << 20
+MAX_MEMBERS = 5_000
+# A full sheet of 20 columns takes 2 GB.
+MAX_MEMORY_BYTES = 4 << 30
+MAX_SECONDS = 600
+
+_OLD_WORKBOOK = bytes.fromhex("d0cf11e0a1b11ae1")
+
+
+class SheetUnreadable(DeliveryRefused):
+    """The process that read a sheet gave no answer."""
+
+
+def check(path: Path) -> None:
+    """Look at the archive's directory before anything is unpacked.
+
+    Raises:
+        DeliveryRefused: it is no workbook, an old one, or unpacks to too much.
+    """
+    with path.open("rb") as stream:
+        if stream.read(len(_OLD_WORKBOOK)) == _OLD_WORKBOOK:
+            raise DeliveryRefused(
+                "the workbook is an old .xls or has a password; save it as .xlsx without one"
+            )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        raise DeliveryRefused("the file is not an Excel workbook (.xlsx)") from None
+    unpacked = sum(member.file_size for member in members)
+    if len(members) > MAX_MEMBERS or unpacked > MAX_UNPACKED_BYTES:
+        raise DeliveryRefused(
+            f"the workbook unpacks to {unpacked} bytes in {len(members)} parts; at most "
+            f"{MAX_UNPACKED_BYTES} in {MAX_MEMBERS} are taken; split it"
+        )
+    if unpacked > max(RATIO_FREE_BYTES, MAX_RATIO * path.stat().st_size):
+        raise DeliveryRefused(
+            f"the workbook unpacks to more than {MAX_RATIO} times its size; save it again"
+        )
+
+
+def convert(
+    path: Path, copy: Path, sheet: str | None = None, codes: Collection[int] = ()
+) -> frozenset[int]:
+    """Write a sheet as UTF-8 CSV: the row's number, then its cells as text; no blank row.
+
+    Args:
+        path: a workbook that passed `check`.
+        copy: where the CSV goes.
+        sheet: its name; the first visible one if null.
+        codes: positions of columns whose numbers have lost digits, because they are identifiers.
+
+    Returns:
+        Positions of columns in which a cell is a number.
+
+    Raises:
+        DeliveryRefused: the workbook has no such sheet.
+        SheetUnreadable: it cannot be read within the limits.
+    """
+    copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    positions = ",".join(str(position) for position in codes)
+    script = str(Path(sheet_reader.__file__))
+    arguments = [str(path), str(copy), sheet or "", positions, str(MAX_MEMORY_BYTES)]
+    try:
+        # Its error output may quote the file's content.
+        run = subprocess.run(  # noqa: S603 — our own script, no shell
+            [sys.executable, "-I", script, *arguments],
+            capture_output=True,
+            timeout=MAX_SECONDS,
+            check=False,
+        )
+        answer = json.loads(run.stdout) if run.returncode == 0 else {}
+    except (subprocess.TimeoutExpired, ValueError):
+        answer = {}
+    if "refused" in answer:
+        raise DeliveryRefused(answer["refused"])
+    if "numeric" not in answer:
+        raise SheetUnreadable(
+            "the workbook cannot be read: it is damaged, or too large when unpacked; save it again"
+        )
+    return frozenset(answer["numeric"])

@@ -1,0 +1,1 @@
+"""Airflow and MLflow around one home folder: environment, runs, schedule, servers, alerts."""

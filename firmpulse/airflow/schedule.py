@@ -1,0 +1,63 @@
+"""What the DAGs share: when they begin, how a task is repeated, who may write, who is told."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from firmpulse import clock
+from firmpulse.airflow import alerts
+from firmpulse.airflow.environment import WRITER_POOL
+from firmpulse.calendar import CHINA
+from firmpulse.errors import FileHeldError, FirmpulseError
+from firmpulse.settings import Settings
+
+# A DuckDB file that another process holds is worth waiting for. Every other expected error comes
+# back the same however often the task runs.
+_RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(exception=FileHeldError, action=RetryAction.RETRY),
+        RetryRule(exception=FirmpulseError, action=RetryAction.FAIL),
+    ]
+)
+
+TASK_DEFAULTS: dict[str, Any] = {
+    "pool": WRITER_POOL,
+    "retries": 3,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "retry_policy": _RETRY_POLICY,
+    "execution_timeout": timedelta(hours=6),
+    "on_failure_callback": alerts.task_failed,
+}
+
+
+def wait_for_turn() -> None:
+    """Put the task that calls it off for a minute while an earlier night is under way.
+
+    A backfill starts ten runs side by side, whatever the DAG says of its active runs; a night
+    rests on the one before it, so its first task waits.
+
+    Raises:
+        AirflowRescheduleException: an earlier run by date has not ended.
+    """
+    from airflow.sdk import get_current_context
+
+    context = get_current_context()
+    run: Any = context["dag_run"]
+    if run.run_type not in ("backfill", "scheduled"):
+        return
+    if context["ti"].get_previous_dagrun(state="running") is not None:
+        raise AirflowRescheduleException(datetime.now(UTC) + timedelta(minutes=1))
+
+
+def first_day(settings: Settings) -> datetime:
+    """Return the midnight from which the schedule runs by itself; backfills may go before it.
+
+    Raises:
+        ConfigurationError: the day lies after today; nights would be missing in silence until then.
+    """
+    day = clock.checked(settings.schedule_from, "FIRMPULSE_SCHEDULE_FROM")
+    return datetime(day.year, day.month, day.day, tzinfo=CHINA)
