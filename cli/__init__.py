@@ -3,81 +3,111 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import typer
-from pydantic import ValidationError
-from rich.markup import escape
 
-from cli import (
-    accepted_codes,
-    applications,
-    audit,
-    backup,
-    catalogue,
-    consent,
-    contracts,
-    deliveries,
-    export,
-    lender,
-    models,
-    nightly,
-    operations,
-    overrides,
-    pull,
-    query,
-    real,
-    report,
-    run,
-    score,
-    settings,
-    simulate,
-    status,
-    vault,
-    warnings,
-)
-from cli.progress import make_console
+from cli.lazy import Lazy, group_of
 from firmpulse.errors import FirmpulseError, is_disk_full
-from firmpulse.settings import Settings
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
+# A command is imported when it is called; what is imported here, every call waits for.
+COMMANDS = {
+    "run": Lazy(
+        "cli.run:run",
+        "Simulate firms and run the whole pipeline; called again, the next night only.",
+    ),
+    "simulate": Lazy(
+        "cli.simulate:simulate",
+        "Write simulated deliveries into the inbox: the history, then one more night a call.",
+    ),
+    "night": Lazy("cli.nightly:night", "Run the nightly DAG in this process; safe to repeat."),
+    "arrivals": Lazy(
+        "cli.nightly:arrivals",
+        "Assess the firms that waiting deliveries touch, in this process; safe to repeat.",
+    ),
+    "train": Lazy(
+        "cli.nightly:train",
+        "Train, evaluate, validate and register a model version in this process.",
+    ),
+    "accept": Lazy(
+        "cli.nightly:accept",
+        "Take a delivery that failed its checks as it is; the next night goes on with it.",
+    ),
+    "request": Lazy(
+        "cli.pull:request",
+        "Ask the providers that take requests for the firms with a grant in force; safe to repeat.",
+    ),
+    "pull": Lazy(
+        "cli.pull:pull",
+        "Bring the complete deliveries of the configured providers into the inbox; safe to repeat.",
+    ),
+    "query": Lazy("cli.query:query", "Query the published scores, and note it in the audit chain."),
+    "airflow": Lazy(
+        "cli.operations:airflow_app",
+        "Call Airflow's own command line with the settings of this home folder.",
+    ),
+    "up": Lazy(
+        "cli.operations:up",
+        "Start Airflow and MLflow on 127.0.0.1 and wait until they answer.",
+    ),
+    "down": Lazy("cli.operations:down", "Stop Airflow and MLflow and every process they started."),
+    "status": Lazy(
+        "cli.status:status",
+        "Tell whether last night worked, what is late and what needs somebody.",
+    ),
+    "deliveries": Lazy(
+        "cli.deliveries:deliveries",
+        "Show what became of deliveries, newest first, or of one: verdict, counts, lines, rules.",
+    ),
+    "settings": Lazy(
+        "cli.settings:settings",
+        "List the settings in force; a key is never shown, nor a password in a URL.",
+    ),
+    "check-application": Lazy(
+        "cli.applications:check_application",
+        "Check name, USCC, founding date, licence number and industry; exit code 1 on any error.",
+    ),
+    "score": Lazy("cli.score:app", "Look into single scores."),
+    "report": Lazy("cli.report:app", "Write the portfolio page and reports of firms."),
+    "warnings": Lazy(
+        "cli.warnings:app",
+        "Early warnings: rules, levels, clearing, back-test. 预警管理",
+    ),
+    "override": Lazy("cli.overrides:app", "Give a firm another grade: one proposes, one decides."),
+    "lender": Lazy("cli.lender:app", "Hand results to a lender; verify and open them there."),
+    "real": Lazy("cli.real:app", "Run on real provider files."),
+    "features": Lazy("cli.catalogue:app", "The features and their definitions."),
+    "models": Lazy(
+        "cli.models:app",
+        "List, compare, promote and take back versions of the credit model.",
+    ),
+    "contracts": Lazy("cli.contracts:app", "The tables that providers deliver."),
+    "firms": Lazy(
+        "cli.accepted_codes:app",
+        "Accept codes of firms that a registry issued off the standard.",
+    ),
+    "export": Lazy("cli.export:app", "Files for analysts that point to no single firm."),
+    "vault": Lazy("cli.vault:app", "Keys of the encrypted files and the tokens."),
+    "consent": Lazy(
+        "cli.consent:app", "Grant, look at and revoke a firm's authorisations. 企业授权管理"
+    ),
+    "audit": Lazy("cli.audit:app", "The hash-chained record of what was done."),
+    "backup": Lazy("cli.backup:app", "Copy all zones, verify, restore, and end copies."),
+}
 app = typer.Typer(
+    cls=group_of(COMMANDS),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Credit assessment of small firms from authorised extracts.",
 )
-for module in (
-    run,
-    simulate,
-    nightly,
-    pull,
-    query,
-    score,
-    report,
-    warnings,
-    overrides,
-    lender,
-    real,
-    catalogue,
-    models,
-    contracts,
-    operations,
-    status,
-    deliveries,
-    settings,
-    applications,
-    accepted_codes,
-    export,
-    vault,
-    consent,
-    audit,
-    backup,
-):
-    module.register(app)
+
+
+@app.callback()
+def _root() -> None:
+    """Make a group of it, whose commands are in `COMMANDS`."""
 
 
 _LEAST_BYTES = 1 << 20
@@ -91,19 +121,23 @@ def main() -> None:
     try:
         app()
     except FirmpulseError as error:
-        home = Settings().root
+        home = _home()
         _fail(_NO_ROOM.format(home) if _has_no_room(home, error) else str(error))
-    except ValidationError as error:
-        if error.title != Settings.__name__:
-            raise
-        _fail("; ".join(_wrong_setting(detail) for detail in error.errors()))
     except Exception as error:
-        home = Settings().root
+        if wrong := list(_wrong_settings(error)):
+            _fail("; ".join(wrong))
+        home = _home()
         if _has_no_room(home, error):
             _fail(_NO_ROOM.format(home))
         if not isinstance(error, OSError) or not Path(str(error.filename)).is_relative_to(home):
             raise
         _fail(f"{error.filename}: {error.strerror}; FIRMPULSE_HOME must be a folder to write into")
+
+
+def _home() -> Path:
+    from firmpulse.settings import Settings
+
+    return Settings().root
 
 
 def _has_no_room(home: Path, error: Exception) -> bool:
@@ -114,11 +148,19 @@ def _has_no_room(home: Path, error: Exception) -> bool:
 
 
 def _fail(text: str) -> NoReturn:
+    from rich.markup import escape
+
+    from cli.progress import make_console
+
     make_console(stderr=True).print(f"[bold red]firmpulse:[/] {escape(text)}")
     sys.exit(1)
 
 
-def _wrong_setting(detail: "ErrorDetails") -> str:
-    """Name the variable and what is wrong with it; never its value, which may be a key."""
-    name = "_".join(str(part) for part in detail["loc"]).upper()
-    return f"FIRMPULSE_{name}: {detail['msg']}"
+def _wrong_settings(error: Exception) -> Iterator[str]:
+    """Name each wrong variable and what is wrong with it; never its value, which may be a key."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        for detail in error.errors():
+            name = "_".join(str(part) for part in detail["loc"]).upper()
+            yield f"FIRMPULSE_{name}: {detail['msg']}"

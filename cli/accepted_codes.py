@@ -6,6 +6,7 @@ import typer
 from rich.table import Column, Table
 
 from cli.progress import make_console
+from consent import audit, codes
 from firmpulse.settings import Settings
 
 app = typer.Typer(
@@ -19,8 +20,6 @@ _By = Annotated[str | None, typer.Option(help="Who decides; default: the user of
 @app.command("accept-code")
 def accept_code(code: _Code, because: _Because, by: _By = None) -> None:
     """Take a code that misses GB 32100 as its firm's from now on, everywhere. 登记代码例外."""
-    from consent import audit, codes
-
     is_new = codes.accept(Settings(), code, because=because, actor=by or audit.actor())
     make_console().print(
         "accepted 已登记: rows, grants and applications with this code are taken from now on; rows "
@@ -33,8 +32,6 @@ def accept_code(code: _Code, because: _Because, by: _By = None) -> None:
 @app.command("withdraw-code")
 def withdraw_code(code: _Code, because: _Because, by: _By = None) -> None:
     """Take an exception back; rows and grants that were taken stay. 撤销代码例外."""
-    from consent import audit, codes
-
     was_there = codes.withdraw(Settings(), code, because=because, actor=by or audit.actor())
     make_console().print("withdrawn 已撤销" if was_there else "there was none 没有登记")
 
@@ -42,16 +39,9 @@ def withdraw_code(code: _Code, because: _Because, by: _By = None) -> None:
 @app.command("accepted-codes")
 def accepted_codes() -> None:
     """List the firms whose code was accepted, by token, the newest first. 查询代码例外."""
-    from consent import codes
-
     table = Table(
         Column("firm (token)", no_wrap=True), "since", "by", Column("because", overflow="fold")
     )
     for one in codes.listed(Settings()):
         table.add_row(one.firm_id, str(one.accepted_on), one.accepted_by, one.reason)
     make_console().print(table)
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="firms")

@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -12,11 +12,10 @@ from rich.text import Text
 
 from cli import dates
 from cli.progress import make_console
+from consent.codes import Codes
+from extracts.applications.files import Checked, check_file
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from extracts.applications.files import Checked
 
 _COLUMNS = ("row", "field", "severity", "code", "zh", "en")
 _MOST_SHOWN = 200
@@ -35,9 +34,6 @@ def check_application(
     ] = "",
 ) -> None:
     """Check name, USCC, founding date, licence number and industry; exit code 1 on any error."""
-    from consent.codes import Codes
-    from extracts.applications.files import check_file
-
     checked = check_file(file, dates.parsed(on), Codes(Settings()).is_accepted)
     if to:
         _write(checked, to)
@@ -48,14 +44,14 @@ def check_application(
     raise typer.Exit(1 if checked.count("error") else 0)
 
 
-def _rows(checked: "Checked") -> Iterator[dict[str, str | int]]:
+def _rows(checked: Checked) -> Iterator[dict[str, str | int]]:
     for found in checked.messages:
         said = found.message
         values = (found.row, said.field, said.severity, said.code, said.zh, said.en)
         yield dict(zip(_COLUMNS, values, strict=True))
 
 
-def _write(checked: "Checked", to: Path) -> None:
+def _write(checked: Checked, to: Path) -> None:
     if to.suffix.lower() != ".csv":
         raise ConfigurationError(f"--to {to} has to end in .csv")
     try:
@@ -68,7 +64,7 @@ def _write(checked: "Checked", to: Path) -> None:
         raise ConfigurationError(f"--to {to}: {error.strerror}; name a file to write") from None
 
 
-def _json(file: Path, checked: "Checked") -> str:
+def _json(file: Path, checked: Checked) -> str:
     summary = {
         "file": file.name,
         "applications": checked.applications,
@@ -80,7 +76,7 @@ def _json(file: Path, checked: "Checked") -> str:
     return json.dumps(summary, ensure_ascii=False, indent=2)
 
 
-def _show(file: Path, checked: "Checked", to: Path | None) -> None:
+def _show(file: Path, checked: Checked, to: Path | None) -> None:
     console = make_console()
     if checked.messages and not to:
         table = Table("row", "field", "severity")
@@ -103,8 +99,3 @@ def _show(file: Path, checked: "Checked", to: Path | None) -> None:
     console.print(f"{file.name}: {', '.join(told)}", markup=False)
     if to:
         console.print(f"messages are in {to}", markup=False)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("check-application")(check_application)

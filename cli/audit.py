@@ -12,13 +12,15 @@ from rich.table import Table
 from cli.dates import not_ahead
 from cli.firms import identifier_of
 from cli.progress import make_console
+from consent import audit, retoken, today
+from consent.reasons import checked_reason
 from firmpulse.errors import AuditError
 from firmpulse.settings import Settings
 
-audit_app = typer.Typer(no_args_is_help=True, help="The hash-chained record of what was done.")
+app = typer.Typer(no_args_is_help=True, help="The hash-chained record of what was done.")
 
 
-@audit_app.command()
+@app.command()
 def verify(
     head: Annotated[
         str | None,
@@ -26,8 +28,6 @@ def verify(
     ] = None,
 ) -> None:
     """Check every entry and the sealed end; exit code 1 and the entries if anything is wrong."""
-    from consent import audit
-
     result = audit.verify(Settings(), noted=_noted(head))
     console = make_console()
     for finding in result.findings:
@@ -46,7 +46,7 @@ def verify(
     console.print(f"Note the newest entry elsewhere, and check it next time: --head {newest}")
 
 
-@audit_app.command("list")
+@app.command("list")
 def list_entries(
     subject: Annotated[
         str | None, typer.Option(metavar="FIRM", help="Only entries about this firm.")
@@ -55,8 +55,6 @@ def list_entries(
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
 ) -> None:
     """Show the newest entries, oldest first."""
-    from consent import audit, retoken
-
     if action is not None and action.upper() not in audit.ACTIONS:
         raise AuditError(f"there is no audit action {action}; known are {', '.join(audit.ACTIONS)}")
     settings = Settings()
@@ -78,20 +76,17 @@ def list_entries(
     make_console().print(table)
 
 
-@audit_app.command()
+@app.command()
 def seal(
     reason: Annotated[str, typer.Option(help="Why, in words; kept in the chain.")],
 ) -> None:
     """Accept the end of the chain after a restored backup or on another machine."""
-    from consent import audit
-    from consent.reasons import checked_reason
-
     checked_reason(reason)
     audit.seal(Settings(), actor=audit.actor(), reason=reason)
     make_console().print("Sealed; check the chain with: firmpulse audit verify")
 
 
-@audit_app.command("confirm-clock")
+@app.command("confirm-clock")
 def confirm_clock(
     day: Annotated[
         datetime,
@@ -102,8 +97,6 @@ def confirm_clock(
     ],
 ) -> None:
     """Confirm today's date after the clock has moved by more days than FIRMPULSE_CLOCK_DAYS."""
-    from consent import audit, today
-
     today.confirm(Settings(), day.date(), because=because, actor=audit.actor())
     make_console().print("Confirmed; what waits is erased by: firmpulse consent honour")
 
@@ -119,8 +112,3 @@ def _noted(text: str | None) -> tuple[int, str] | None:
     if not seq.isdigit() or not digest:
         raise AuditError("--head takes NUMBER:HASH as an earlier verify printed it")
     return int(seq), digest
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(audit_app, name="audit")

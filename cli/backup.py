@@ -2,16 +2,18 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from cli.progress import make_console
+from erasure import withdrawals
+from firmpulse.keys import keyring as master_keys
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from operations.backup import Backup
+from operations import backup
+from operations.backup import Backup
+from scoring import publish
 
 app = typer.Typer(no_args_is_help=True, help="Copy all zones, verify, restore, and end copies.")
 Copy = Annotated[Path, typer.Argument(help="Folder of the copy.", exists=True, file_okay=False)]
@@ -24,8 +26,6 @@ def make(
     keys_to: Annotated[Path, typer.Option(help="Another place, for the wrapped data keys.")],
 ) -> None:
     """Copy all zones while tasks wait and analysts go on reading."""
-    from operations import backup
-
     made = backup.make(Settings(), to, keys_to)
     console = make_console()
     console.print(f"[bold]{escape(str(made.folder))}[/]  {made.bytes / 1e6:,.0f} MB")
@@ -36,9 +36,6 @@ def make(
 @app.command()
 def verify(folder: Copy, keys: Keys) -> None:
     """Restore a copy into a temporary folder, with the present master keys, and compare."""
-    from firmpulse.keys import keyring as master_keys
-    from operations import backup
-
     settings = Settings()
     names = ("vault_key", "warehouse_key", "token_key", "audit_key")
     with TemporaryDirectory(prefix="firmpulse-verify-") as temporary:
@@ -51,10 +48,6 @@ def verify(folder: Copy, keys: Keys) -> None:
 @app.command()
 def restore(folder: Copy, keys: Keys) -> None:
     """Put a copy into an empty home folder, verify it and publish its scores again."""
-    from erasure import withdrawals
-    from operations import backup
-    from scoring import publish
-
     settings = Settings()
     found = backup.restore(settings, folder, keys)
     publish.publish_again(settings, withdrawals.withheld(settings))
@@ -70,21 +63,14 @@ def forget(
     keys: Annotated[Path, typer.Option("--keys", help="Folder with the keys of all copies.")],
 ) -> None:
     """Destroy the keys of copies made before the last erasure or rotation; they end with that."""
-    from operations import backup
-
     gone = backup.forget(Settings(), keys)
     text = f"Ended: {', '.join(gone)}." if gone else "No copy is older than the keys in force."
     make_console().print(text, markup=False)
 
 
-def _tell(what: str, found: "Backup") -> None:
+def _tell(what: str, found: Backup) -> None:
     make_console().print(
         f"{what}: copy of {found.made_at}, {len(found.rows)} tables, "
         f"{sum(found.rows.values()):,} rows",
         markup=False,
     )
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="backup")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -15,22 +15,22 @@ from cli.feature_builds import backfill, drift, recreate, restated
 from cli.leakage import check_leakage
 from cli.on_spark import spark
 from cli.progress import make_console
+from extracts import contracts
+from features import catalogue, catalogue_page, feast_export, registry
+from features.catalogue import Catalogue
+from features.catalogue_page import figure
+from firmpulse import dbt_runner
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
-if TYPE_CHECKING:
-    from features.catalogue import Catalogue
-
-features_app = typer.Typer(no_args_is_help=True, help="The features and their definitions.")
+app = typer.Typer(no_args_is_help=True, help="The features and their definitions.")
 
 
-@features_app.command("list")
+@app.command("list")
 def list_features(
     source: Annotated[str | None, typer.Option(help="Only features of this source.")] = None,
 ) -> None:
     """List the features with dimension, window and expected sign."""
-    from features import registry
-
     # A name that is cut cannot be copied into `show`.
     names = Column("feature", no_wrap=True)
     table = Table(names, "source", "dimension", "window", "sign", "名称")
@@ -47,11 +47,9 @@ def list_features(
     make_console().print(table)
 
 
-@features_app.command("show")
+@app.command("show")
 def show_feature(name: str) -> None:
     """Show one feature: definition, origin, values, drift, strength, and who reads it."""
-    from features import catalogue
-
     settings = Settings()
     _require_feature(settings, name)
     found = catalogue.collect(settings, _contract_columns(), only=name)
@@ -61,7 +59,7 @@ def show_feature(name: str) -> None:
     make_console().print(table)
 
 
-@features_app.command("catalogue")
+@app.command("catalogue")
 def write_catalogue(
     to: Annotated[Path | None, typer.Option(help="Folder; HOME/catalogue by default.")] = None,
     as_of: Annotated[
@@ -70,9 +68,6 @@ def write_catalogue(
     ] = None,
 ) -> None:
     """Write the catalogue of features and dbt's documentation as static pages."""
-    from features import catalogue, catalogue_page
-    from firmpulse import dbt_runner
-
     settings = Settings()
     folder = to or settings.root / "catalogue"
     found = catalogue.collect(settings, _contract_columns(), as_of.date() if as_of else None)
@@ -86,11 +81,9 @@ def write_catalogue(
     )
 
 
-@features_app.command("export-feast")
+@app.command("export-feast")
 def export_feast(folder: Annotated[Path, typer.Argument(help="Folder of the repository.")]) -> None:
     """Write a Feast repository: feature views, and Parquet files with tokens and features."""
-    from features import feast_export
-
     try:
         report = feast_export.export(Settings(), folder)
     except OSError as error:
@@ -104,8 +97,6 @@ def export_feast(folder: Annotated[Path, typer.Argument(help="Folder of the repo
 
 
 def _contract_columns() -> dict[str, tuple[str, ...]]:
-    from extracts import contracts
-
     return {
         table: tuple(column.name for column in contract.columns)
         for table, contract in contracts.load().items()
@@ -113,8 +104,6 @@ def _contract_columns() -> dict[str, tuple[str, ...]]:
 
 
 def _require_feature(settings: Settings, name: str) -> None:
-    from features import registry
-
     names = registry.load(settings).names()
     if name not in names:
         near = get_close_matches(name, names, n=3)
@@ -124,9 +113,7 @@ def _require_feature(settings: Settings, name: str) -> None:
         )
 
 
-def _facts_of(found: "Catalogue") -> Iterator[tuple[str, str]]:
-    from features.catalogue_page import figure
-
+def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
     (entry,) = found.entries
     meta = entry.meta
     yield "名称", meta.name_zh
@@ -169,12 +156,9 @@ def _facts_of(found: "Catalogue") -> Iterator[tuple[str, str]]:
     yield "SQL", f"dbt_project/models/features/{meta.view}.sql"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    features_app.command("check-leakage")(check_leakage)
-    features_app.command()(backfill)
-    features_app.command()(drift)
-    features_app.command()(recreate)
-    features_app.command()(restated)
-    features_app.command()(spark)
-    app.add_typer(features_app, name="features")
+app.command("check-leakage")(check_leakage)
+app.command()(backfill)
+app.command()(drift)
+app.command()(recreate)
+app.command()(restated)
+app.command()(spark)

@@ -1,7 +1,7 @@
 """`firmpulse models claims`: what a version is worth to a lender, as a table."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -9,10 +9,16 @@ from rich.table import Column, Table
 
 from cli import simulate
 from cli.progress import make_console
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from training.claims.table import TableRow
+from simulator.truth import truth
+from training import versions
+from training.claims.measure import ClaimsConfig
+from training.claims.table import TableRow, table
+from training.config import DEFAULT
+from training.split import OOT
+from training.validation import subject, worth
+from training.validation.pack import shown
 
 
 def show_claims(
@@ -25,13 +31,6 @@ def show_claims(
     ] = 0.05,
 ) -> None:
     """Hold a version against the scorecard on annual statements: approvals, losses, warnings."""
-    from training import versions
-    from training.claims.measure import ClaimsConfig
-    from training.claims.table import table
-    from training.config import DEFAULT
-    from training.split import OOT
-    from training.validation import subject, worth
-
     settings, console = Settings(), make_console()
     found = versions.get(settings, version)
     as_of = versions.trained_as_of(found)
@@ -52,9 +51,6 @@ def simulated_champions(settings: Settings, firm_ids: Sequence[str]) -> frozense
     simulation = simulate.load(settings)
     if simulation is None or simulation.completed_through is None:
         return frozenset()
-    from firmpulse.keys import keyring, tokens
-    from simulator.truth import truth
-
     key = keyring.load(settings, "token_key")
     known = truth(simulation.economy(), simulation.completed_through)
     made = {
@@ -65,8 +61,6 @@ def simulated_champions(settings: Settings, firm_ids: Sequence[str]) -> frozense
 
 
 def _show(rows: "tuple[TableRow, ...]", version: str, data: str, console: Console) -> None:
-    from training.validation.pack import shown
-
     table = Table(
         "measure", Column("statements", justify="right"),
         Column(f"version {version}", justify="right"), Column("difference", justify="right"),

@@ -1,7 +1,7 @@
 """`firmpulse consent …`: a firm's authorisations, in English and Chinese."""
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich import box
@@ -13,14 +13,18 @@ from cli import erasing
 from cli.dates import parsed, text_not_ahead
 from cli.firms import identifier_of
 from cli.progress import make_console
+from consent import audit, intake, offers
+from consent.certificates import Certificate
+from consent.codes import Codes
+from consent.grants import PURPOSES, SOURCES, identifier
+from consent.ledger import Ledger
+from consent.offers import known
+from consent.wording import bilingual
 from firmpulse.errors import GrantError
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
-if TYPE_CHECKING:
-    from consent.certificates import Certificate
-
-consent_app = typer.Typer(
+app = typer.Typer(
     no_args_is_help=True, help="Grant, look at and revoke a firm's authorisations. 企业授权管理"
 )
 _Firm = Annotated[str, typer.Argument(help="Unified social credit code, or scheme:value.")]
@@ -32,7 +36,7 @@ _Day = Annotated[
 ]
 
 
-@consent_app.command()
+@app.command()
 def grant(
     firm: _Firm,
     source: _Sources = None,
@@ -58,11 +62,6 @@ def grant(
     Bank accounts and a founder's credit need consent of their own: name them, or say --all, only
     where it was given.
     """
-    from consent import audit, intake, offers
-    from consent.codes import Codes
-    from consent.grants import identifier
-    from consent.ledger import Ledger
-
     if not everything and not source:
         raise GrantError("name what is granted: --all, or --source and --purpose")
     settings = Settings()
@@ -93,7 +92,7 @@ def grant(
     console.print("Take it back at any time 可随时撤回: firmpulse consent revoke FIRM")
 
 
-@consent_app.command()
+@app.command()
 def status(firm: _Firm, on: _Day = None) -> None:
     """Show a firm's grants, their state and its deletion certificates. 查询授权状态."""
     settings = Settings()
@@ -101,12 +100,9 @@ def status(firm: _Firm, on: _Day = None) -> None:
     _show_status(settings, token, parsed(on), make_console())
 
 
-@consent_app.command()
+@app.command()
 def history(firm: _Firm) -> None:
     """Show everything that happened to a firm's grants. 授权历史."""
-    from consent.ledger import Ledger
-    from consent.wording import bilingual
-
     settings = Settings()
     found = Ledger(settings).history(_token(settings, identifier_of(settings, firm)))
     table = _table("time (UTC)|时间", "event|事件", "source|来源", "purpose|目的",
@@ -120,15 +116,13 @@ def history(firm: _Firm) -> None:
     make_console().print(table if found.height else _NOTHING)
 
 
-@consent_app.command()
+@app.command()
 def certificate(certificate_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Show a deletion certificate: what was deleted where. 删除证明."""
-    from consent.ledger import Ledger
-
     _show_certificate(Ledger(Settings()).certificate(certificate_id), make_console())
 
 
-@consent_app.command()
+@app.command()
 def revoke(
     firm: _Firm,
     source: _Sources = None,
@@ -143,11 +137,6 @@ def revoke(
 
     Nobody else's are, whatever is due besides.
     """
-    from consent import audit
-    from consent.grants import PURPOSES, SOURCES
-    from consent.ledger import Ledger
-    from consent.offers import known
-
     settings, console = Settings(), make_console()
     token = _token(settings, identifier_of(settings, firm))
     ended = Ledger(settings).revoke(
@@ -167,9 +156,6 @@ def revoke(
 
 
 def _show_status(settings: Settings, token: str, on: date, console: Console) -> None:
-    from consent.ledger import Ledger
-    from consent.wording import bilingual
-
     ledger = Ledger(settings)
     found = ledger.status(token, on)
     if found.is_empty():
@@ -195,9 +181,7 @@ def _show_status(settings: Settings, token: str, on: date, console: Console) -> 
         )
 
 
-def _show_certificate(issued: "Certificate", console: Console) -> None:
-    from consent.wording import bilingual
-
+def _show_certificate(issued: Certificate, console: Console) -> None:
     table = Table("place 位置", "rows deleted 删除行数",
                   title=f"Deletion certificate 删除证明 {issued.certificate_id}")  # fmt: skip
     for place, rows in sorted(issued.deleted.items()):
@@ -231,7 +215,4 @@ def _token(settings: Settings, firm: str) -> str:
     return str(tokens.firm_token(keyring.load(settings, "token_key"), firm))
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    consent_app.command()(erasing.honour)
-    app.add_typer(consent_app, name="consent")
+app.command()(erasing.honour)

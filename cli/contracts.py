@@ -1,29 +1,26 @@
 """`firmpulse contracts list|show|page`: what providers deliver, and what becomes of it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from cli.progress import make_console
+from extracts import contract_page, contracts
+from extracts.contracts import Column
 from firmpulse.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from extracts.contracts import Column
-
-contracts_app = typer.Typer(no_args_is_help=True, help="The tables that providers deliver.")
+app = typer.Typer(no_args_is_help=True, help="The tables that providers deliver.")
 _PAGE = "contracts.html"
 
 
-@contracts_app.command("list")
+@app.command("list")
 def list_contracts(
     source: Annotated[str | None, typer.Option(help="Only tables of this source.")] = None,
 ) -> None:
     """List the tables with their grain and when a row can be known."""
-    from extracts import contract_page, contracts
-
     if source is not None and source not in contract_page.SOURCES:
         known = ", ".join(contract_page.SOURCES)
         raise ConfigurationError(f"no source {source!r}; there are {known}")
@@ -37,11 +34,9 @@ def list_contracts(
     make_console().print(table)
 
 
-@contracts_app.command("show")
+@app.command("show")
 def show_contract(name: Annotated[str, typer.Argument(metavar="TABLE")]) -> None:
     """Show one table: its columns, their headers, and what masking makes of them."""
-    from extracts import contracts
-
     found = contracts.load().get(name)
     if found is None:
         raise ConfigurationError(f"no table {name!r}; list them with: firmpulse contracts list")
@@ -56,9 +51,7 @@ def show_contract(name: Annotated[str, typer.Argument(metavar="TABLE")]) -> None
     console.print(table)
 
 
-def _cells(column: "Column") -> tuple[str, ...]:
-    from extracts import contract_page
-
+def _cells(column: Column) -> tuple[str, ...]:
     return (
         column.name,
         _headers(column),
@@ -71,20 +64,16 @@ def _cells(column: "Column") -> tuple[str, ...]:
     )
 
 
-def _headers(column: "Column") -> str:
-    from extracts import contract_page
-
+def _headers(column: Column) -> str:
     own = "、".join((*column.headers, *column.scaled_headers))
     return "\n".join((own, *(other.en for other in contract_page.alternatives(column))))
 
 
-@contracts_app.command("page")
+@app.command("page")
 def write_page(
     to: Annotated[Path, typer.Option(help="File, or folder for a contracts.html.")],
 ) -> None:
     """Write one self-contained page for providers, in Chinese and English."""
-    from extracts import contract_page, contracts
-
     path = to / _PAGE if to.is_dir() or not to.suffix else to
     text = contract_page.render(contracts.load())
     try:
@@ -95,8 +84,3 @@ def write_page(
             f"{path}: {error.strerror}; give --to a file or folder to write into"
         ) from None
     make_console().print(f"{path}: {len(contracts.load())} tables", markup=False)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(contracts_app, name="contracts")

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,12 +13,13 @@ from rich.table import Table
 
 from cli.dates import not_ahead
 from cli.progress import make_console
+from consent import audit, codes
 from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from operations.deliveries import Known
-    from operations.delivery import Delivery
+from operations import answer, quarantine
+from operations import deliveries as record
+from operations.deliveries import Known
+from operations.delivery import VERDICTS, Delivery
 
 _COLOURS = {"landed": "green", "refused": "red", "broke its checks": "red"}
 _LANGUAGES = ("zh", "en")
@@ -57,9 +58,6 @@ def deliveries(
 
     Ends with 0 whatever the verdict; with 1 when there is no such delivery.
     """  # fmt: skip
-    from operations import deliveries as record
-    from operations.delivery import VERDICTS
-
     settings = Settings()
     known = record.known(settings)
     if delivery_id is not None:
@@ -88,7 +86,7 @@ def deliveries(
 
 def _one(
     settings: Settings,
-    known: "Known",
+    known: Known,
     delivery_id: str,
     source: str | None,
     answer: Path | None,
@@ -96,9 +94,6 @@ def _one(
     *,
     as_json: bool,
 ) -> None:
-    from operations import deliveries as record
-    from operations import quarantine
-
     console, held = make_console(), False
     try:
         found = record.find(known.deliveries, delivery_id, source)
@@ -133,10 +128,7 @@ def _one(
     _say_published(known, console)
 
 
-def _write(settings: Settings, found: "Delivery", path: Path, language: str) -> None:
-    from consent import audit
-    from operations import answer
-
+def _write(settings: Settings, found: Delivery, path: Path, language: str) -> None:
     if language not in _LANGUAGES:
         raise ConfigurationError(f"there is no language {language!r}; known are zh and en")
     if path.suffix not in (".md", ".txt", ".csv"):
@@ -176,9 +168,7 @@ def _list(found: "list[Delivery]", limit: int, console: Console) -> None:
     console.print("Why, and what to repair: firmpulse deliveries ID", markup=False)
 
 
-def _show(one: "Delivery", console: Console) -> None:
-    from consent import codes
-
+def _show(one: Delivery, console: Console) -> None:
     colour = _COLOURS.get(one.verdict, "yellow")
     console.print(
         f"[bold]{one.source}/{one.delivery_id}[/]  {escape(one.provider or '')}  "
@@ -220,7 +210,7 @@ def _show(one: "Delivery", console: Console) -> None:
         )  # fmt: skip
 
 
-def _say_published(known: "Known", console: Console) -> None:
+def _say_published(known: Known, console: Console) -> None:
     if known.is_published:
         console.print(
             "[yellow]A task holds the warehouse: this is what was published last, and what lies "
@@ -230,8 +220,3 @@ def _say_published(known: "Known", console: Console) -> None:
 
 def _print_json(content: object) -> None:
     print(json.dumps(content, ensure_ascii=False, indent=2, default=str))
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(deliveries)

@@ -6,7 +6,12 @@ from typing import Annotated
 import typer
 
 from cli.progress import make_console
+from consent import audit
+from consent.ledger import Ledger
+from erasure import bounds
+from erasure import honour as honouring
 from firmpulse import clock
+from firmpulse.airflow import dagrun, services
 from firmpulse.errors import ConfigurationError, ConfirmationNeeded, FileHeldError
 from firmpulse.settings import Settings
 
@@ -28,10 +33,6 @@ def honour(
 
     More firms at once than the bound need a person's word: their number, and why.
     """
-    from consent import audit
-    from erasure import bounds
-    from erasure import honour as honouring
-
     settings, console = Settings(), make_console()
     if (confirm is None) != (because is None):
         raise ConfigurationError("--confirm and --because belong together: how many, and why")
@@ -57,9 +58,6 @@ def erase_now(settings: Settings, token: str, ended: Sequence[str]) -> str:
 
     Where a scheduler or another run works on the home folder, it does the erasing.
     """
-    from consent.ledger import Ledger
-    from erasure import honour as honouring
-
     try:
         honouring.allowed(settings, [token])
         _run(settings, {"firm": token})
@@ -79,8 +77,6 @@ def erase_now(settings: Settings, token: str, ended: Sequence[str]) -> str:
 
 
 def _run(settings: Settings, conf: dict[str, str]) -> None:
-    from firmpulse.airflow import dagrun, services
-
     if services.is_running(settings, "airflow-scheduler"):
         raise FileHeldError("Airflow owns the runs of this home folder")
     dagrun.run_dag(settings, _DAG, {"on": clock.today().isoformat(), **conf})

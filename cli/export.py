@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -12,11 +12,11 @@ from rich.console import Console
 
 from cli.dates import text_not_ahead
 from cli.progress import make_console
+from consent import audit
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from scoring.exports import Scored
+from scoring import exports
+from scoring.exports import Scored
 
 app = typer.Typer(no_args_is_help=True, help="Files for analysts that point to no single firm.")
 To = Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")]
@@ -33,8 +33,6 @@ def firms(
     ids: Annotated[bool, typer.Option("--ids", help="Add a random id, new in each file.")] = False,
 ) -> None:
     """Write one row per firm: at least 5 alike in what others know, with 2 grades among them."""
-    from scoring import exports
-
     settings, console = Settings(), make_console()
     _check_name(to)
     scored = exports.read(settings, _night(as_of))
@@ -56,8 +54,6 @@ def grades(
     as_of: AsOf = "",
 ) -> None:
     """Write counts of firms by group and grade; a count below 5 stays empty and hidden."""
-    from scoring import exports
-
     settings, console = Settings(), make_console()
     _check_name(to)
     groups = list(dict.fromkeys(part.strip() for part in by.split(",")))
@@ -76,7 +72,7 @@ def grades(
     )
 
 
-def _tell(console: Console, to: Path, scored: "Scored", count: int, what: str) -> None:
+def _tell(console: Console, to: Path, scored: Scored, count: int, what: str) -> None:
     withdrawn = f"; {scored.withdrawn:,} firms withdrew" if scored.withdrawn else ""
     console.print(f"{to}: {count:,} {what} as of {scored.as_of}{withdrawn}", markup=False)
 
@@ -101,8 +97,6 @@ def _write(
     told: list[tuple[str, str]],
 ) -> None:
     """Write the file once the audit chain holds what it will be."""
-    from consent import audit
-
     # A name that nothing of anybody's has.
     beside = to.with_name(f".{to.name}-{uuid.uuid4().hex}")
     try:
@@ -125,8 +119,3 @@ def _write(
         raise ConfigurationError(f"--to {to}: {error.strerror}; name a file to write") from None
     finally:
         beside.unlink(missing_ok=True)
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="export")

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -10,13 +10,15 @@ from rich.table import Column, Table
 
 from cli.dates import month_not_ahead, not_ahead
 from cli.progress import make_console
+from features import build, registry
+from features import drift as drifts
+from features.registry import Registry
 from firmpulse import warehouse
 from firmpulse.calendar import month_end
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from features.registry import Registry
+from scoring import restated as again
+from training import recreation
 
 _MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])")
 _SHOWN = 20
@@ -39,8 +41,6 @@ def backfill(
     ] = None,
 ) -> None:
     """Build features again after their definition changed: all history, or some months."""
-    from features import build, registry
-
     settings = Settings()
     known = registry.load(settings)
     views = _views(known, feature or [], view or [])
@@ -60,8 +60,6 @@ def drift(
     ] = None,
 ) -> None:
     """Show which features moved away from what the champion learnt, or one of them by month."""
-    from features import drift as drifts
-
     settings = Settings()
     with warehouse.connect(settings) as connection:
         measured = drifts.recorded(connection)
@@ -91,8 +89,6 @@ def restated(
     ],
 ) -> None:
     """Show whose score of a night would move by what became known about it afterwards."""
-    from scoring import restated as again
-
     report = again.restated(Settings(), since.date())
     console = make_console()
     rows = sum(report.later_rows.values())
@@ -120,8 +116,6 @@ def recreate(
     ],
 ) -> None:
     """Make a frozen training frame again and say whether it is the same to the digest."""
-    from training import recreation
-
     made = recreation.recreate(Settings(), as_of.date())
     console = make_console()
     console.print(f"{made.as_of}: frozen {made.frozen_rows:,} rows, digest {made.digest}")
@@ -161,7 +155,7 @@ def _table(key: str, rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _views(known: "Registry", features: list[str], views: list[str]) -> list[str]:
+def _views(known: Registry, features: list[str], views: list[str]) -> list[str]:
     unknown = [name for name in features if name not in known.names()]
     if unknown:
         raise ConfigurationError(

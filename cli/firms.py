@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from consent.codes import Codes
+from consent.grants import identifier
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 Firm = Annotated[
@@ -26,8 +29,6 @@ def token_of(settings: Settings, firm: str) -> str:
     """
     if is_token(firm):
         return firm.strip().lower()
-    from firmpulse.keys import keyring, tokens
-
     return str(
         tokens.firm_token(keyring.load(settings, "token_key"), identifier_of(settings, firm))
     )
@@ -39,7 +40,4 @@ def identifier_of(settings: Settings, firm: str) -> str:
     Raises:
         GrantError: the code cannot be right, was not accepted and has granted nothing.
     """
-    from consent.codes import Codes
-    from consent.grants import identifier
-
     return identifier(firm, Codes(settings).problem_of_known)

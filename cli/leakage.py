@@ -8,6 +8,7 @@ from rich.table import Table
 
 from cli.dates import not_ahead
 from cli.progress import make_console
+from features import build, leakage
 from firmpulse.settings import Settings
 
 
@@ -24,8 +25,6 @@ def check_leakage(
     firms: Annotated[int, typer.Option(min=1, help="Firms in the sample.")] = 100,
 ) -> None:
     """Perturb what became known later, on a copy, and name every feature that moves."""
-    from features import build, leakage
-
     console = make_console()
     settings = Settings()
     known_on = as_of.date() if as_of else build.newest_night(settings) - timedelta(days=60)

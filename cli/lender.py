@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from cli.dates import not_ahead
 from cli.progress import make_console
@@ -15,6 +17,7 @@ from firmpulse import clock
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
+from scoring.bundles import hand_over, sealed
 
 app = typer.Typer(
     no_args_is_help=True, help="Hand results to a lender; verify and open them there."
@@ -30,8 +33,6 @@ def add(
     public_key: Annotated[Path, typer.Option(help="The recipient's public key, PEM.")],
 ) -> None:
     """Register a recipient's public key; compare its fingerprint by another way."""
-    from scoring.bundles import hand_over
-
     found = hand_over.register(Settings(), recipient, _read(public_key))
     make_console().print(f"{recipient}: key {found}", highlight=False)
 
@@ -39,8 +40,6 @@ def add(
 @app.command("public-key")
 def public_key() -> None:
     """Print the key that recipients verify bundles with, and its fingerprint."""
-    from scoring.bundles import hand_over, sealed
-
     key = hand_over.signing_key(Settings()).public_key()
     typer.echo(sealed.to_pem(key).decode(), nl=False)
     make_console(stderr=True).print(f"fingerprint {sealed.fingerprint(key)}", highlight=False)
@@ -55,8 +54,6 @@ def bundle(
     to: Annotated[Path, typer.Option(help="File to write, or the folder for it.")],
 ) -> None:
     """Write one night's results for a recipient: only firms whose grants name it."""
-    from scoring.bundles import hand_over
-
     settings = Settings()
     if to.is_dir():
         to = to / f"firmpulse-{recipient}-{as_of:%Y-%m-%d}.fpb"
@@ -77,11 +74,6 @@ def bundle(
 @app.command()
 def keygen(to: Annotated[Path, typer.Option(help="Folder for the two keys.")]) -> None:
     """On the lender's side: make a key pair; the public key goes to the sender."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
-    from scoring.bundles import sealed
-
     private = to / "bundle_private.pem"
     if private.exists():
         raise ConfigurationError(f"{private} exists; bundles for it would be unreadable without it")
@@ -105,8 +97,6 @@ def keygen(to: Annotated[Path, typer.Option(help="Folder for the two keys.")]) -
 @app.command()
 def verify(file: File, sender_key: Sender) -> None:
     """Check that a bundle is what its sender signed; nothing is decrypted."""
-    from scoring.bundles import sealed
-
     header = sealed.verify(_read(file), sealed.verification_key(_read(sender_key)))
     make_console().print(
         f"signed by {header.sender_key} for {header.recipient}: {header.firms} firms as of "
@@ -123,8 +113,6 @@ def open_bundle(
     to: Annotated[Path, typer.Option(help="Folder for the tables, CSV in UTF-8.")],
 ) -> None:
     """On the lender's side: verify a bundle, decrypt it and write its tables."""
-    from scoring.bundles import sealed
-
     found = sealed.unseal(
         _read(file), sealed.verification_key(_read(sender_key)),
         sealed.decryption_key(_read(private_key)),
@@ -171,8 +159,3 @@ def _write(path: Path, content: bytes) -> None:
         raise ConfigurationError(f"{path}: {error.strerror}; choose another --to") from None
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="lender")

@@ -1,6 +1,6 @@
 """`firmpulse models …`: the versions of the credit model, who leads, and back again."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,11 +11,12 @@ from cli.progress import make_console
 from firmpulse import tracking
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from training import promotion, proposals, versions
+from training.validation import contest
+from training.validation.validate import validate as validate_version
+from training.versions import Comparison, Version
 
-if TYPE_CHECKING:
-    from training.versions import Comparison, Version
-
-models_app = typer.Typer(
+app = typer.Typer(
     no_args_is_help=True, help="List, compare, promote and take back versions of the credit model."
 )
 _IS_CHAMPION = "Version {} is champion; the next night scores with it."
@@ -36,11 +37,9 @@ _ROWS = (
 )  # fmt: skip
 
 
-@models_app.command("list")
+@app.command("list")
 def list_versions() -> None:
     """Show every version, newest first."""
-    from training import versions
-
     console, found = make_console(), versions.listed(Settings())
     if not found:
         console.print("No model was trained yet; run: firmpulse train --as-of DATE", markup=False)
@@ -56,14 +55,12 @@ def list_versions() -> None:
     console.print("AUC, KS and observed / expected: out of time.", markup=False)
 
 
-@models_app.command()
+@app.command()
 def compare(
     first: Annotated[str, typer.Argument(help="A version, or an alias such as champion.")],
     second: Annotated[str, typer.Argument(help="Another one, such as challenger.")],
 ) -> None:
     """Hold two versions side by side: metrics, parameters that differ, and who is better."""
-    from training import versions
-
     settings, console = Settings(), make_console()
     found = versions.compare(settings, first, second)
     names = [
@@ -93,14 +90,11 @@ def compare(
     _show_contest(settings, found, names, console)
 
 
-@models_app.command()
+@app.command()
 def validate(
     version: Annotated[str, typer.Argument(help="Number of the version, or an alias.")],
 ) -> None:
     """Measure a version again and write its validation pack as one page, also into MLflow."""
-    from training import versions
-    from training.validation.validate import validate as validate_version
-
     settings, console = Settings(), make_console()
     found = versions.get(settings, version)
     report = validate_version(settings, versions.trained_as_of(found), found.version)
@@ -113,7 +107,7 @@ def validate(
     console.print(f"Validation pack: {report.path}", markup=False, soft_wrap=True)
 
 
-@models_app.command()
+@app.command()
 def promote(
     version: _Number,
     approver: _Approver,
@@ -122,8 +116,6 @@ def promote(
     ] = "",
 ) -> None:
     """Make a version champion if all its gates are green; a worse one is only proposed."""
-    from training import promotion, versions
-
     settings, console = Settings(), make_console()
     found = versions.get(settings, version)
     report = promotion.promote(
@@ -139,15 +131,13 @@ def promote(
     console.print(_IS_CHAMPION.format(found.version), markup=False)
 
 
-@models_app.command()
+@app.command()
 def decide(
     version: _Number,
     approve: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
     checker: Annotated[str, typer.Option(help="Who decides; never who proposed it.")],
 ) -> None:
     """Promote a proposed version that is worse than the champion, or reject it."""
-    from training import proposals
-
     made = proposals.decide(Settings(), version, checker, approve=approve)
     make_console().print(
         _IS_CHAMPION.format(made.version)
@@ -157,22 +147,18 @@ def decide(
     )
 
 
-@models_app.command()
+@app.command()
 def restore() -> None:
     """Put MLflow's alias `champion` back to the version that was promoted last."""
-    from training import versions
-
     version = versions.restore_alias(Settings())
     make_console().print(_IS_CHAMPION.format(version), markup=False)
 
 
-@models_app.command()
+@app.command()
 def rollback(
     approver: _Approver, because: Annotated[str, typer.Option(help="Why it is taken back.")]
 ) -> None:
     """Make the champion before the present one champion again."""
-    from training import versions
-
     restored, taken_back = versions.roll_back(Settings(), approver, because)
     make_console().print(
         f"Version {restored.version} is champion again instead of {taken_back.version}; "
@@ -182,11 +168,9 @@ def rollback(
 
 
 def _show_contest(
-    settings: Settings, found: "Comparison", names: list[str], console: Console
+    settings: Settings, found: Comparison, names: list[str], console: Console
 ) -> None:
     """Print by how much the second is better on the same draws of firms, or that none is."""
-    from training.validation import contest
-
     table = Table(
         "out of time", *names, "difference (95 %, paired)", "beyond chance",
         title="Both were fitted and tested on the same rows",
@@ -217,20 +201,17 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _with_interval(version: "Version", name: str) -> str:
+def _with_interval(version: Version, name: str) -> str:
     low, high = (version.metrics.get(bound) for bound in tracking.bounds_of(name))
     value = version.metrics.get(name)
     text = "–" if value is None else f"{value:.4f}"
     return text if low is None or high is None else f"{text} ({low:.3f} to {high:.3f})"
 
 
-def _promoted(version: "Version") -> str:
+def _promoted(version: Version) -> str:
     if version.taken_back:
         return f"taken back {version.taken_back[:10]}"
     return (version.promoted_at or "–")[:10]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    models_app.command("claims")(claims.show_claims)
-    app.add_typer(models_app, name="models")
+app.command("claims")(claims.show_claims)

@@ -8,6 +8,8 @@ import typer
 
 from cli.dates import not_ahead
 from cli.progress import Progress, make_console
+from expectations import verdicts
+from firmpulse.airflow import dagrun
 from firmpulse.settings import Settings
 
 AsOf = Annotated[
@@ -41,8 +43,6 @@ def run_dag(
     settings: Settings, dag_id: str, conf: Mapping[str, str | int | None], progress: Progress
 ) -> None:
     """Run a DAG in this process, showing its tasks."""
-    from firmpulse.airflow import dagrun
-
     progress.heading(f"DAG {dag_id}, as of {conf.get('as_of') or conf.get('on')}")
     dagrun.run_dag(
         settings,
@@ -87,16 +87,6 @@ def accept(
     because: Annotated[str, typer.Option(help="Why it is right to take it as it is.")],
 ) -> None:
     """Take a delivery that failed its checks as it is; the next night goes on with it."""
-    from expectations import verdicts
-
     suites = verdicts.accept(Settings(), delivery_id, because)
     text = f"Accepted {delivery_id}, which had failed: {', '.join(suites)}"
     make_console().print(text, markup=False)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(night)
-    app.command()(arrivals)
-    app.command()(train)
-    app.command()(accept)

@@ -1,19 +1,18 @@
 """`firmpulse features spark`: facts, features and labels built on Spark."""
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import polars as pl
 import typer
 from rich.table import Column, Table
 
 from cli.dates import month_not_ahead
 from cli.feature_builds import dates_of
 from cli.progress import make_console
+from features.spark import build, comparison
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def spark(
@@ -40,8 +39,6 @@ def spark(
             "Spark is not in this environment; make its own with: make spark, "
             "then call: .venv-spark/bin/firmpulse features spark"
         )
-    from features.spark import build, comparison
-
     settings = Settings()
     console = make_console()
     exported = build.export_rows(settings)

@@ -1,5 +1,9 @@
 """`firmpulse up` and `firmpulse down`: Airflow and MLflow on this machine."""
 
+import os
+import subprocess
+import sys
+import time
 from typing import Annotated
 
 import typer
@@ -7,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cli.progress import make_console
-from firmpulse.airflow import servers
+from firmpulse.airflow import environment, servers, services
 from firmpulse.settings import Settings
 
 # Of a backfill to be created, a second apart.
@@ -51,11 +55,6 @@ def down() -> None:
 
 def airflow(context: typer.Context) -> None:
     """Call Airflow's own command line with the settings of this home folder."""
-    import os
-    import sys
-
-    from firmpulse.airflow import environment, services
-
     settings = Settings()
     server = services.find(settings, "airflow-api-server")
     port = int(server.address.rpartition(":")[2]) if server else environment.DEFAULT_PORT
@@ -68,9 +67,6 @@ def airflow(context: typer.Context) -> None:
 
 def _until_not_locked(command: list[str], env: dict[str, str]) -> int:
     """Run a command that Airflow undoes as a whole where another wrote to SQLite in between."""
-    import subprocess
-    import time
-
     for left in reversed(range(_ATTEMPTS)):
         done = subprocess.run(  # noqa: S603 - no shell
             command,
@@ -87,9 +83,6 @@ def _until_not_locked(command: list[str], env: dict[str, str]) -> int:
     return done.returncode
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    options = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-    app.command(context_settings=options, add_help_option=False)(airflow)
-    app.command()(up)
-    app.command()(down)
+airflow_app = typer.Typer()
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+airflow_app.command(context_settings=_PASSED_ON, add_help_option=False)(airflow)

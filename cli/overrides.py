@@ -9,7 +9,10 @@ from rich.table import Column, Table
 from cli.dates import not_ahead
 from cli.firms import Firm, token_of
 from cli.progress import make_console
+from erasure import withdrawals
+from firmpulse import warehouse
 from firmpulse.settings import Settings
+from scoring import override_backtest, overrides, publish
 
 app = typer.Typer(
     no_args_is_help=True, help="Give a firm another grade: one proposes, one decides."
@@ -28,8 +31,6 @@ def propose(
     maker: Annotated[str, typer.Option(help="Who proposes it.")],
 ) -> None:
     """Propose another grade; it counts once somebody else has approved it."""
-    from scoring import overrides
-
     settings = Settings()
     made = overrides.propose(
         settings, token_of(settings, firm), as_of.date(), grade.upper(), reason.upper(), maker
@@ -48,8 +49,6 @@ def decide(
     checker: Annotated[str, typer.Option(help="Who decides; never the maker.")],
 ) -> None:
     """Approve or reject a proposal; what was decided is published at once."""
-    from scoring import overrides
-
     settings, console = Settings(), make_console()
     made = overrides.decide(settings, override_id, checker, approve=approve)
     _publish_again(settings)
@@ -67,8 +66,6 @@ def decide(
 @app.command("list")
 def show() -> None:
     """List all overrides, the newest first."""
-    from scoring import overrides
-
     # The number is what `decide` is told: it is never cut.
     table = Table(
         Column("override", no_wrap=True), Column("firm", overflow="fold"), "as of", "model",
@@ -85,8 +82,6 @@ def show() -> None:
 @app.command()
 def reasons() -> None:
     """List the reasons that an override may have."""
-    from scoring import overrides
-
     table = Table("code", "reason", "原因")
     for code, (chinese, english) in overrides.REASONS.items():
         table.add_row(code, english, chinese)
@@ -101,8 +96,6 @@ def backtest(
     ],
 ) -> None:
     """Hold approved overrides with known outcomes against what model and persons expected."""
-    from scoring import override_backtest
-
     console = make_console()
     found = override_backtest.backtest(Settings(), as_of.date())
     console.print(f"{found.matured} overrides have an outcome, {found.defaulted} defaulted")
@@ -120,18 +113,9 @@ def backtest(
 
 def _publish_again(settings: Settings) -> None:
     """Publish all nights again, without the firms that have withdrawn."""
-    from erasure import withdrawals
-    from firmpulse import warehouse
-    from scoring import publish
-
     with warehouse.connect(settings) as connection:
         ((newest,),) = connection.execute(
             "select max(as_of) from warehouse.scoring.cleared_nights"
         ).fetchall()
     if newest is not None:
         publish.publish_again(settings, withdrawals.withheld(settings))
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="override")

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from cli.nightly import AsOf
 from cli.progress import make_console
+from extracts.connectors import providers, requests
+from extracts.connectors import pull as pulling
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
@@ -17,8 +19,6 @@ Source = Annotated[
 
 def pull(as_of: AsOf, source: Source = None) -> None:
     """Bring the complete deliveries of the configured providers into the inbox; safe to repeat."""
-    from extracts.connectors import pull as pulling
-
     settings, console = Settings(), make_console()
     problems: list[str] = []
     for name in _sources(settings, source):
@@ -40,8 +40,6 @@ def pull(as_of: AsOf, source: Source = None) -> None:
 
 def request(as_of: AsOf, source: Source = None) -> None:
     """Ask the providers that take requests for the firms with a grant in force; safe to repeat."""
-    from extracts.connectors import requests
-
     settings, console = Settings(), make_console()
     problems: list[str] = []
     for name in _requested(settings, source):
@@ -56,8 +54,6 @@ def request(as_of: AsOf, source: Source = None) -> None:
 
 
 def _sources(settings: Settings, source: str | None) -> list[str]:
-    from extracts.connectors import providers
-
     found = dict.fromkeys(one.source for one in providers.load(settings, source))
     if not found:
         whom = f" of {source}" if source else ""
@@ -69,8 +65,6 @@ def _sources(settings: Settings, source: str | None) -> list[str]:
 
 
 def _requested(settings: Settings, source: str | None) -> list[str]:
-    from extracts.connectors import providers
-
     takers = [one for one in providers.load(settings, source) if one.request_uri is not None]
     return list(dict.fromkeys(one.source for one in takers)) or _sources(settings, source)
 
@@ -85,9 +79,3 @@ def _end(console: Console, problems: list[str]) -> None:
         _say(console, f"Problem: {problem}")
     if problems:
         raise typer.Exit(1)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(request)
-    app.command()(pull)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.progress import make_console
+from consent import audit
 from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -27,8 +28,6 @@ def query(
     tables: Annotated[bool, typer.Option("--tables", help="Show what there is to query.")] = False,
 ) -> None:
     """Query the published scores, and note it in the audit chain."""
-    from consent import audit
-
     settings = Settings()
     statement = _TABLES if tables or not sql else sql
     with warehouse.connect_published(settings) as connection:
@@ -62,8 +61,3 @@ def _table(names: list[str], rows: list[tuple[object, ...]], width: int) -> Tabl
     for row in texts:
         table.add_row(*map(Text, row))
     return table
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(query)

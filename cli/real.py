@@ -3,27 +3,31 @@
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
+from sklearn.metrics import roc_auc_score
 
 from cli import nightly, summary
 from cli.progress import Progress, make_console
+from consent import audit
+from extracts import shapes
+from features import registry
 from firmpulse import warehouse
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from training.metrics import Interval
-    from training.undated import CrossValidationReport
+from scoring.pages import write
+from training import undated
+from training.metrics import Interval
+from training.undated import CrossValidationReport
 
 Folder = Annotated[
     Path,
     typer.Option("--from", exists=True, file_okay=False, help="Folder with the provider's files."),
 ]
 _FOLDS = 5
-real_app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
+app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
 
 
 def home_of(settings: Settings, shape: str) -> Settings:
@@ -32,8 +36,6 @@ def home_of(settings: Settings, shape: str) -> Settings:
 
 
 def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, date]:
-    from extracts import shapes
-
     settings = home_of(Settings(), shape)
     as_of = shapes.delivered_on(shape)
     progress.heading(f"{shape}: taking the files as they came")
@@ -43,7 +45,7 @@ def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, da
     return settings, as_of
 
 
-@real_app.command("cumcm2020c")
+@app.command("cumcm2020c")
 def cumcm2020c(
     folder: Folder,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats of the cross-validation.")] = 10,
@@ -52,8 +54,6 @@ def cumcm2020c(
     ] = None,
 ) -> None:
     """VAT invoices of 425 firms, 123 of them with an outcome (contest CUMCM 2020 C)."""
-    from training import undated
-
     console = make_console()
     progress = Progress(console)
     settings, as_of = _prepare("cumcm2020c", folder, progress)
@@ -73,9 +73,6 @@ def cumcm2020c(
 
 def _write_pages(settings: Settings, as_of: date, reports: int | None, progress: Progress) -> None:
     """Write reports of firms, and the ranking of those without a credit record."""
-    from consent import audit
-    from scoring.pages import write
-
     started = progress.seconds
     reader = write.Reader(audit.actor(), write.now())
     with warehouse.connect_published(settings) as connection:
@@ -91,7 +88,7 @@ def _write_pages(settings: Settings, as_of: date, reports: int | None, progress:
     progress.done("ranking of firms without a credit record", 0.0, path.name)
 
 
-@real_app.command("yangzhong-power")
+@app.command("yangzhong-power")
 def yangzhong_power(folder: Folder) -> None:
     """Daily power use of 1,454 enterprises, 2015-01 to 2016-09 (contest Tianchi 2017)."""
     console = make_console()
@@ -127,7 +124,7 @@ def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:
     console.print(table)
 
 
-def _show_comparison(report: "CrossValidationReport", repeats: int, console: Console) -> None:
+def _show_comparison(report: CrossValidationReport, repeats: int, console: Console) -> None:
     metrics = report.comparison.metrics
     table = Table(
         "model", "AUC (95 %)", "KS (95 %)",
@@ -148,7 +145,7 @@ def _show_comparison(report: "CrossValidationReport", repeats: int, console: Con
 
 
 def _show_leads(
-    metrics: Mapping[str, Mapping[str, "Interval"]], baseline: str, console: Console
+    metrics: Mapping[str, Mapping[str, Interval]], baseline: str, console: Console
 ) -> None:
     """Print what each model gains over the best single feature on the same redrawn firms."""
     table = Table(
@@ -169,10 +166,6 @@ def _show_leads(
 
 def _show_single_features(settings: Settings, as_of: date, console: Console) -> None:
     """Print how well each feature alone ranks the firms whose outcome is known."""
-    from sklearn.metrics import roc_auc_score
-
-    from features import registry
-
     found = []
     with warehouse.connect(settings) as connection:
         for meta in registry.load(settings).features:
@@ -198,8 +191,6 @@ def _show_single_features(settings: Settings, as_of: date, console: Console) -> 
 
 
 def _show_features(settings: Settings, as_of: date, source: str, console: Console) -> None:
-    from features import registry
-
     metas = [f for f in registry.load(settings).features if f.source == source]
     table = Table("feature", "unit", "firms", "5 %", "median", "95 %", title=f"Features, {as_of}")
     with warehouse.connect(settings) as connection:
@@ -213,8 +204,3 @@ def _show_features(settings: Settings, as_of: date, source: str, console: Consol
             shown = ("-" if value is None else f"{value:,.3g}" for value in quantiles)
             table.add_row(meta.name, meta.unit, f"{count:,}", *shown)
     console.print(table)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(real_app, name="real")

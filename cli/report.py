@@ -1,18 +1,20 @@
 """`firmpulse report`: pages for people, and the PDF of a firm's report."""
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.dates import not_ahead
 from cli.firms import Firm, is_token, token_of
 from cli.progress import make_console
+from consent import audit
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
+from firmpulse.pages.page import LANGUAGES, Language
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from firmpulse.pages.page import Language
+from scoring.pages import reports, write
+from training import comparison_page
 
 app = typer.Typer(no_args_is_help=True, help="Write the portfolio page and reports of firms.")
 AsOf = Annotated[
@@ -53,8 +55,6 @@ def firms(as_of: AsOf = None, language: Lang = "zh", pdf: Pdf = False) -> None:
 @app.command()
 def portfolio(as_of: AsOf = None, language: Lang = "both") -> None:
     """Write the portfolio page of a night."""
-    from scoring.pages import write
-
     settings, console = Settings(), make_console()
     day = as_of.date() if as_of else _newest(settings)
     for one in _languages(language):
@@ -64,8 +64,6 @@ def portfolio(as_of: AsOf = None, language: Lang = "both") -> None:
 @app.command()
 def ranking(as_of: AsOf = None, language: Lang = "both") -> None:
     """Write a page of the firms without a credit record, the soundest first."""
-    from scoring.pages import write
-
     settings, console = Settings(), make_console()
     day = as_of.date() if as_of else _newest(settings)
     for one in _languages(language):
@@ -75,8 +73,6 @@ def ranking(as_of: AsOf = None, language: Lang = "both") -> None:
 @app.command()
 def models(language: Lang = "both") -> None:
     """Write a page of all model versions and their baselines, side by side."""
-    from training import comparison_page
-
     settings, console = Settings(), make_console()
     settings.reports_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     for one in _languages(language):
@@ -93,9 +89,6 @@ def _write(
     tokens: list[str] | None,
     identifiers: dict[str, str],
 ) -> None:
-    from consent import audit
-    from scoring.pages import reports, write
-
     console, actor = make_console(), audit.actor()
     reader = write.Reader(actor, write.now())
     written = write.firms(
@@ -118,8 +111,6 @@ def _write(
 
 
 def _languages(text: str) -> "tuple[Language, ...]":
-    from firmpulse.pages.page import LANGUAGES
-
     if text == "both":
         return LANGUAGES
     for language in LANGUAGES:
@@ -130,8 +121,6 @@ def _languages(text: str) -> "tuple[Language, ...]":
 
 def _newest(settings: Settings, token: str | None = None) -> date:
     """Return the newest date of a published score, of one firm or of all."""
-    from firmpulse import warehouse
-
     with warehouse.connect_published(settings) as connection:
         (newest,) = connection.execute(
             "select max(as_of) from scores where ? is null or firm_id = ?", [token, token]
@@ -142,8 +131,3 @@ def _newest(settings: Settings, token: str | None = None) -> date:
         )
     found: date = newest
     return found
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="report")

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from datetime import date
 
-import typer
-
 from cli import nightly, simulate, summary
 from cli.progress import Progress, make_console
 from cli.simulate import Firms, Months, Seed
+from consent import champion
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
 
@@ -46,11 +45,4 @@ def _run_dags(settings: Settings, night: date, progress: Progress) -> None:
 
 
 def _has_champion(settings: Settings) -> bool:
-    from consent import champion
-
     return champion.champion(settings) is not None
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(run)

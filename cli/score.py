@@ -9,6 +9,7 @@ from cli.dates import not_ahead
 from cli.firms import Firm, token_of
 from cli.progress import make_console
 from firmpulse.settings import Settings
+from scoring import replay as replaying
 
 app = typer.Typer(no_args_is_help=True, help="Look into single scores.")
 
@@ -27,8 +28,6 @@ def replay(
     ],
 ) -> None:
     """Compute a published score again: the same bits, or what differs and why."""
-    from scoring import replay as replaying
-
     settings, console = Settings(), make_console()
     done = replaying.replay(settings, token_of(settings, firm), as_of.date())
     title = f"firm {done.firm_id}, {done.as_of}, model version {done.model_version}"
@@ -44,8 +43,3 @@ def replay(
         console.print(f"  features that moved: {', '.join(done.moved_features)}")
     if not done.is_same:
         raise typer.Exit(1)
-
-
-def register(parent: typer.Typer) -> None:
-    """Add the commands."""
-    parent.add_typer(app, name="score")

@@ -1,6 +1,5 @@
 """`firmpulse settings`: every variable, what it is set to, and what it is for."""
 
-import typer
 from pydantic import SecretStr
 from rich.table import Table
 from rich.text import Text
@@ -31,8 +30,3 @@ def _shown(value: object) -> str:
         return make_url(str(value)).render_as_string(hide_password=True)
     except ArgumentError:
         return str(value)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(settings)

@@ -4,17 +4,16 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import simulator
 from cli.progress import Progress, make_console
 from firmpulse import clock
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from simulator import Economy
+from simulator import Economy
 
 FIRMS, MONTHS, SEED, START = 2000, 36, 7, date(2023, 11, 1)
 _KEPT = "default: the kept simulation's, or"
@@ -40,10 +39,8 @@ class Simulation:
     delivered_through: date | None = None
     completed_through: date | None = None
 
-    def economy(self) -> "Economy":
+    def economy(self) -> Economy:
         """Return the simulator's parameters."""
-        from simulator import Economy
-
         return Economy(seed=self.seed, firms=self.firms, start=START, months=self.months)
 
     def next_delivery(self) -> date:
@@ -136,8 +133,6 @@ def deliver(
     settings: Settings, simulation: Simulation, through: date, progress: Progress
 ) -> Simulation:
     """Write what is not delivered yet through a night: the history first, then day by day."""
-    import simulator
-
     require_past(through)
     since = simulation.delivered_through
     if since is not None and since >= through:
@@ -161,8 +156,3 @@ def simulate(firms: Firms = None, months: Months = None, seed: Seed = None) -> N
     night = simulation.next_delivery()
     deliver(settings, simulation, night, progress)
     progress.say(f"nothing has run; go on with: firmpulse night --as-of {night}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(simulate)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,9 +15,9 @@ from cli.dates import not_ahead
 from cli.progress import make_console
 from firmpulse import clock
 from firmpulse.settings import Settings
-
-if TYPE_CHECKING:
-    from operations.status import Status
+from operations import exporter
+from operations import status as statuses
+from operations.status import Status, time_of
 
 # What the command ends with, for scripts and schedulers.
 _CODES = {None: 0, "warning": 1, "problem": 2}
@@ -44,9 +44,6 @@ def status(
 
     Ends with 0 when all is well, 1 when something should be looked at soon, 2 when now.
     """
-    from operations import exporter
-    from operations import status as statuses
-
     settings = Settings()
     day = on.date() if on else clock.today()
     found = statuses.look(settings, day)
@@ -60,13 +57,11 @@ def status(
     raise typer.Exit(_CODES[found.severity])
 
 
-def _plain(found: "Status") -> dict[str, object]:
+def _plain(found: Status) -> dict[str, object]:
     return {"severity": found.severity, **asdict(found)}
 
 
-def _show(found: "Status", console: Console) -> None:
-    from operations.status import time_of
-
+def _show(found: Status, console: Console) -> None:
     if found.night is not None:
         at = time_of(found.night.published_at)
         said = f"published {at}" if found.night.published_at else "[red]not published[/]"
@@ -98,7 +93,7 @@ def _show(found: "Status", console: Console) -> None:
         console.print(f"         [dim]{escape(one.do)}[/]")
 
 
-def _steps(found: "Status", console: Console) -> None:
+def _steps(found: Status, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("  step", "rows", "seconds", "MB"):
         table.add_column(name, justify="left" if name == "  step" else "right")
@@ -111,8 +106,3 @@ def _steps(found: "Status", console: Console) -> None:
             "" if step.peak_mb is None else f"{step.peak_mb:,.0f}",
         )
     console.print(table)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(status)

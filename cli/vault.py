@@ -11,20 +11,24 @@ import typer
 from rich.table import Table
 
 from cli.progress import make_console
+from consent import audit
+from consent import retoken as ledger
+from erasure import withdrawals
 from firmpulse import warehouse
-from firmpulse.airflow import homelock
+from firmpulse.airflow import homelock, servers, services
 from firmpulse.errors import FileHeldError, NotReadyError
 from firmpulse.keys import envelope, keyring, masterkeys, renewal, retoken, tokens
 from firmpulse.keys.renewal import RenewalReport
 from firmpulse.settings import Settings
+from scoring import publish
 
 _MIB = 1 << 20
 _FACTS = ("size", "free blocks", "generation", "made", "data key", "master key")
 
-vault_app = typer.Typer(no_args_is_help=True, help="Keys of the encrypted files and the tokens.")
+app = typer.Typer(no_args_is_help=True, help="Keys of the encrypted files and the tokens.")
 
 
-@vault_app.command()
+@app.command()
 def rotate(
     master: Annotated[
         bool, typer.Option("--master", help="Change the master keys; files stay as they are.")
@@ -47,7 +51,7 @@ def rotate(
             _rotate_data(settings)
 
 
-@vault_app.command()
+@app.command()
 def status() -> None:
     """Show size, free blocks, generation and fingerprints of the keys; never a key."""
     settings, console = Settings(), make_console()
@@ -71,8 +75,6 @@ class _Space:
 
 @contextmanager
 def _undisturbed(settings: Settings) -> Iterator[None]:
-    from firmpulse.airflow import servers, services
-
     with homelock.alone(settings):
         if any(services.is_running(settings, name) for name in servers.NAMES if name != "mlflow"):
             raise FileHeldError(
@@ -105,9 +107,6 @@ def _rotate_tokens(settings: Settings) -> None:
 
     The vault comes last: while it has the old version, everything else may be called again.
     """
-    from consent import audit
-    from consent import retoken as ledger
-
     present = retoken.version(settings, "vault")
     if present is None:
         raise NotReadyError("there are no tokens yet; they are made when the first grants come in")
@@ -125,9 +124,6 @@ def _rotate_tokens(settings: Settings) -> None:
 
 
 def _publish_again(settings: Settings) -> None:
-    from erasure import withdrawals
-    from scoring import publish
-
     # Reports are found by the token in their names, which is one of before.
     shutil.rmtree(settings.reports_dir / "firms", ignore_errors=True)
     newest = _newest_cleared(settings)
@@ -160,8 +156,6 @@ def _tell(settings: Settings, name: str, report: RenewalReport) -> None:
 
 
 def _record(settings: Settings, **details: Any) -> None:
-    from consent import audit
-
     audit.append(settings, "ROTATE", actor=audit.actor(), **details)
 
 
@@ -192,8 +186,3 @@ def _space(settings: Settings, name: str) -> _Space:
 
 def _mib(size: int) -> str:
     return f"{size / _MIB:.1f} MiB"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(vault_app, name="vault")

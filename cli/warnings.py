@@ -2,26 +2,30 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import polars as pl
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from cli import backtest_table as texts
 from cli.dates import not_ahead
 from cli.firms import Firm, token_of
 from cli.progress import make_console
+from consent import audit
+from features import registry
+from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
+from operations import backtest as back
+from operations.backtest import Measured
+from scoring import store
+from scoring.warnings import clearing, rules
+from scoring.warnings.forms import AnyOf, Condition, Rule
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    from operations.backtest import Measured
-    from scoring.warnings.forms import AnyOf, Condition, Rule
-
-warnings_app = typer.Typer(
+app = typer.Typer(
     no_args_is_help=True, help="Early warnings: rules, levels, clearing, back-test. 预警管理"
 )
 _LEVELS = {
@@ -49,12 +53,9 @@ _CLEARED = """
 _SIMULATED = "Simulated firms prove the machinery, not the market."
 
 
-@warnings_app.command("rules")
+@app.command("rules")
 def list_rules() -> None:
     """Show the rules in force: level, source, when each holds."""
-    from features import registry
-    from scoring.warnings import rules
-
     settings, console = Settings(), make_console()
     book = rules.load(settings, registry.load(settings))
     table = Table("level", Column("rule", no_wrap=True), "source", "holds where", "text")
@@ -71,13 +72,9 @@ def list_rules() -> None:
     )
 
 
-@warnings_app.command()
+@app.command()
 def show(firm: Firm) -> None:
     """Show a firm's newest warning level, the rules that hold, and past clearances of red."""
-    from consent import audit
-    from firmpulse import warehouse
-    from scoring import store
-
     settings, console = Settings(), make_console()
     token = token_of(settings, firm)
     with warehouse.connect(settings) as connection:
@@ -110,7 +107,7 @@ def show(firm: Firm) -> None:
         console.print(f"red cleared as of {day} by {by}: {reason}", markup=False)
 
 
-@warnings_app.command()
+@app.command()
 def clear(
     firm: Firm,
     as_of: Annotated[
@@ -123,15 +120,13 @@ def clear(
     by: Annotated[str, typer.Option(help="Who answers for it.")],
 ) -> None:
     """Clear a firm's red level once no red rule holds any more; kept in the audit chain."""
-    from scoring.warnings import clearing
-
     settings = Settings()
     done = clearing.clear(settings, token_of(settings, firm), as_of.date(), reason=reason, by=by)
     when = "now" if done.night == as_of.date() else "from the next night on"
     make_console().print(f"red is cleared; the level is {_LEVELS[done.level]} {when}")
 
 
-@warnings_app.command()
+@app.command()
 def backtest(
     version: Annotated[
         str, typer.Argument(help="Number of the model's version, or an alias.")
@@ -146,9 +141,6 @@ def backtest(
     ] = None,
 ) -> None:
     """Hold the warnings against the statements alone on the months that have passed."""
-    from cli import backtest_table as texts
-    from operations import backtest as back
-
     if to is not None and to.suffix not in (".md", ".csv"):
         raise ConfigurationError(f"{to.name} is neither .md nor .csv; name the file so")
     settings, console = Settings(), make_console()
@@ -166,9 +158,7 @@ def backtest(
         console.print(f"written: {to}", markup=False)
 
 
-def _print(console: Console, measured: "Measured") -> None:
-    from cli import backtest_table as texts
-
+def _print(console: Console, measured: Measured) -> None:
     table = Table(*texts.HEADINGS, title=texts.title_of(measured))
     for row in texts.table(measured):
         table.add_row(*row)
@@ -178,15 +168,13 @@ def _print(console: Console, measured: "Measured") -> None:
 
 
 def _worth(heading: str, frame: "pl.DataFrame") -> Table:
-    from cli import backtest_table as texts
-
     table = Table(Column(heading, no_wrap=True), *texts.WORTH_HEADINGS)
     for row in texts.worth(frame):
         table.add_row(*row)
     return table
 
 
-def _when(rule: "Rule") -> str:
+def _when(rule: Rule) -> str:
     parts = [_line(line) for line in rule.when]
     if rule.quiet_months:
         months = ", ".join(str(month) for month in sorted(rule.quiet_months))
@@ -199,8 +187,3 @@ def _when(rule: "Rule") -> str:
 def _line(line: "Condition | AnyOf") -> str:
     many: Any = getattr(line, "any", None)
     return " or ".join(str(part) for part in many) if many else str(line)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.add_typer(warnings_app, name="warnings")

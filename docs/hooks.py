@@ -9,9 +9,9 @@ from typing import Any
 import click
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from typer.main import get_command
 
-from cli import app
+from cli import COMMANDS
+from cli.lazy import imported
 from extracts import contract_page, contracts
 from features import registry
 from features.registry import Registry
@@ -85,15 +85,15 @@ def _commands() -> Iterator[str]:
     yield "# Commands\n"
     yield "Every command is called as `.venv/bin/firmpulse …`. An expected error is one sentence"
     yield "and exit code 1.\n"
-    root = get_command(app)
-    yield from _command(root, "firmpulse", click.Context(root))
+    for name in sorted(COMMANDS):
+        command = imported(name, COMMANDS)
+        yield from _command(command, f"firmpulse {name}", click.Context(command))
 
 
 def _command(command: Any, path: str, context: click.Context) -> Iterator[str]:
     commands = getattr(command, "commands", None)
-    if path != "firmpulse":
-        yield f"\n{'##' if path.count(' ') == 1 else '###'} {path}\n"
-        yield _paragraph(command.help)
+    yield f"\n{'##' if path.count(' ') == 1 else '###'} {path}\n"
+    yield _paragraph(command.help)
     if commands:
         for name in sorted(commands):
             yield from _command(commands[name], f"{path} {name}", context)

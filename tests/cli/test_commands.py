@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cli import operations
+from cli import COMMANDS, operations
+from cli.lazy import imported
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 
@@ -31,6 +32,30 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     assert result.returncode == 0
     for command in ("run", "night", "train", "real", "query", "features", "simulate", "up", "down"):
         assert f" {command} " in result.stdout, command
+
+
+def test_help_imports_no_command() -> None:
+    """What a call of any command waits for is this alone."""
+    heavy = {"polars", "duckdb", "sqlalchemy", "pydantic_settings", "mlflow", "airflow"}
+    code = "import sys, cli; print(*sys.modules)"
+    found = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not heavy & set(found.stdout.split())
+    assert "cli.lazy" in found.stdout.split()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_where_the_list_says_and_has_the_help_that_it_shows(name: str) -> None:
+    command = imported(name, COMMANDS)
+    first, *_ = (command.help or "").split("\n\n")
+    assert " ".join(first.split()) == COMMANDS[name].help
+
+
+def test_a_mistyped_command_is_met_with_the_one_that_is_meant(tmp_path: Path) -> None:
+    result = _firmpulse(tmp_path, "nigth")
+    assert result.returncode == 2
+    assert "Did you mean 'night'" in result.stderr
 
 
 def test_query_before_anything_was_published_names_the_next_step(tmp_path: Path) -> None:
@@ -119,15 +144,10 @@ def test_query_shows_brackets_as_they_are(settings: Settings) -> None:
 
 
 def test_every_command_is_documented() -> None:
-    from typer.main import get_command
-
-    from cli import app
-
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     documented = "".join(page.read_text(encoding="utf-8") for page in pages)
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    assert len(commands) > 8
-    for name in commands:
+    assert len(COMMANDS) > 8
+    for name in COMMANDS:
         called = (f"firmpulse {name}", f"make {name}")
         assert any(call in documented for call in called), name
 

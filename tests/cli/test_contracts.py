@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from cli.contracts import contracts_app
+from cli.contracts import app
 from extracts import contract_page, contracts
 from extracts.manifest import Manifest
 from firmpulse.errors import ConfigurationError
@@ -48,17 +48,17 @@ def html() -> str:
 
 
 def test_list_names_every_table_with_its_chinese_name() -> None:
-    result = RUNNER.invoke(contracts_app, ["list"])
+    result = RUNNER.invoke(app, ["list"])
     assert result.exit_code == 0
     for name, contract in contracts.load().items():
         assert re.search(rf"\b{name}\b.*{contract.name_zh}", result.stdout), name
-    power = RUNNER.invoke(contracts_app, ["list", "--source", "power"])
+    power = RUNNER.invoke(app, ["list", "--source", "power"])
     assert "power_event" in power.stdout
     assert "tax_invoice" not in power.stdout
 
 
 def test_show_tells_headers_and_what_becomes_of_a_column() -> None:
-    result = RUNNER.invoke(contracts_app, ["show", "tax_arrears"])
+    result = RUNNER.invoke(app, ["show", "tax_arrears"])
     assert result.exit_code == 0
     assert "欠税发生次日" in result.stdout
     assert "key: uscc + tax_item + period_start + since" in result.stdout
@@ -69,11 +69,11 @@ def test_show_tells_headers_and_what_becomes_of_a_column() -> None:
 
 
 def test_show_tells_what_may_stand_for_a_column() -> None:
-    shown = " ".join(RUNNER.invoke(contracts_app, ["show", "bank_txn"]).stdout.split())
+    shown = " ".join(RUNNER.invoke(app, ["show", "bank_txn"]).stdout.split())
     assert "or two columns, one of them filled: OUT = 借方发生额, 借方金额" in shown
     assert "or without dc and with a sign: + is IN, - is OUT" in shown
     assert "(booked_clock)" in shown
-    invoice = RUNNER.invoke(contracts_app, ["show", "tax_invoice"]).stdout
+    invoice = RUNNER.invoke(app, ["show", "tax_invoice"]).stdout
     assert "or several of these headers side by side, one of them filled" in invoice
 
 
@@ -86,7 +86,7 @@ def test_show_tells_what_may_stand_for_a_column() -> None:
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], message: str) -> None:
-    result = RUNNER.invoke(contracts_app, arguments)
+    result = RUNNER.invoke(app, arguments)
     assert isinstance(result.exception, ConfigurationError)
     assert message in str(result.exception)
 
@@ -97,7 +97,7 @@ def test_a_wrong_argument_is_named(arguments: list[str], message: str) -> None:
 def test_page_is_written_to_a_file_or_into_a_folder(
     tmp_path: Path, html: str, to: str, written: str
 ) -> None:
-    result = RUNNER.invoke(contracts_app, ["page", "--to", str(tmp_path / to)])
+    result = RUNNER.invoke(app, ["page", "--to", str(tmp_path / to)])
     assert result.exit_code == 0
     assert "26 tables" in result.stdout
     assert (tmp_path / written).read_text(encoding="utf-8") == html

@@ -2,16 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
-from cli import app, dates, simulate
+from cli import COMMANDS, app, dates, simulate
+from cli.lazy import walk
 from consent import audit
 from firmpulse.errors import ConfigurationError, FirmpulseError, NotReadyError
 from firmpulse.settings import Settings
@@ -30,10 +30,8 @@ NO_DATES = {("features drift", "name")}
 ClockAt = Callable[[date], None]
 
 
-def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    for name, inner in getattr(command, "commands", {}).items():
-        yield " ".join((*path, name)), inner
-        yield from _commands(inner, (*path, name))
+def _commands() -> dict[str, Any]:
+    return {" ".join(path): command for path, command in walk(COMMANDS)}
 
 
 def _name(parameter: Any) -> str:
@@ -51,7 +49,7 @@ def _speaks_of_time(parameter: Any) -> bool:
 def _found() -> list[tuple[str, str]]:
     return [
         (path, _name(parameter))
-        for path, command in _commands(get_command(app))
+        for path, command in _commands().items()
         for parameter in command.params
         if _speaks_of_time(parameter)
     ]
@@ -76,7 +74,7 @@ def test_no_command_takes_a_day_after_today(
     tmp_path: Path, clock_at: ClockAt, path: str, name: str
 ) -> None:
     clock_at(TODAY)
-    command = dict(_commands(get_command(app)))[path]
+    command = _commands()[path]
     (mine,) = [one for one in command.params if _name(one) == name]
     day = NEXT_MONTH if "month" in (mine.help or "") else TOMORROW
     before = [

@@ -5,14 +5,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from cli import app
+from cli import COMMANDS
+from cli.lazy import walk
 from extracts import contracts
 from features import registry
 from firmpulse.settings import PROJECT_ROOT, Settings
@@ -52,18 +50,12 @@ def _words(text: str) -> set[str]:
     return set(re.split(r"[\s,]+", text))
 
 
-def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for name, sub in getattr(command, "commands", {}).items():
-        yield (*path, name), sub
-        yield from _commands(sub, (*path, name))
-
-
 def test_every_command_and_option_is_in_it(site: Path) -> None:
     text = _text(site, "reference/commands")
-    found = list(_commands(get_command(app), ("firmpulse",)))
+    found = list(walk(COMMANDS))
     assert len(found) > 50
     for path, command in found:
-        assert " ".join(path) in text, path
+        assert " ".join(("firmpulse", *path)) in text, path
         for parameter in command.params:
             if parameter.name != "help" and parameter.param_type_name == "option":
                 assert set(parameter.opts) <= _words(text), (path, parameter.opts)
