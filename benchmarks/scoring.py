@@ -96,7 +96,7 @@ def _predict(model: CreditModel, pool: Any) -> Any:
 
 def scored(
     model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame
-) -> list[batch.Scored]:
+) -> list[batch.ScoredBatch]:
     """Return probabilities, grades and reasons of all firms, batch by batch."""
     return list(batch.score_batches(model, metas, firms, _AS_OF))
 

@@ -16,7 +16,7 @@ from consent import audit
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from scoring import exports
-from scoring.exports import Scored
+from scoring.exports import ScoredFirms
 
 app = typer.Typer(no_args_is_help=True, help="Files for analysts that point to no single firm.")
 To = Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")]
@@ -72,7 +72,7 @@ def grades(
     )
 
 
-def _tell(console: Console, to: Path, scored: Scored, count: int, what: str) -> None:
+def _tell(console: Console, to: Path, scored: ScoredFirms, count: int, what: str) -> None:
     withdrawn = f"; {scored.withdrawn:,} firms withdrew" if scored.withdrawn else ""
     console.print(f"{to}: {count:,} {what} as of {scored.as_of}{withdrawn}", markup=False)
 

@@ -38,7 +38,7 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ChainBreak:
     """What is wrong at one entry; `seq` is the number of the entry."""
 
     seq: int
@@ -54,7 +54,7 @@ class Verification:
     # Entries after the sealed head: intact, written by a process that ended before sealing them.
     unsealed: int
     # The first findings, by entry.
-    findings: tuple[Finding, ...]
+    findings: tuple[ChainBreak, ...]
 
     @property
     def ok(self) -> bool:
@@ -117,7 +117,7 @@ def verify(
     noted: Head | None = None,
 ) -> Verification:
     """Walk the chain from its first entry and compare it with the sealed and the noted one."""
-    findings: list[Finding] = []
+    findings: list[ChainBreak] = []
     newest, count = Head(0, GENESIS), 0
     found = {newest} & {sealed, noted}
     for entry in _entries(reading):
@@ -127,31 +127,35 @@ def verify(
     if sealed not in found:
         findings += _end_findings(newest, sealed, head_exists=head_exists)
     if noted is not None and noted not in found:
-        findings.append(Finding(noted.seq, "is not the entry that was noted"))
+        findings.append(ChainBreak(noted.seq, "is not the entry that was noted"))
     unsealed = newest.seq - sealed.seq if sealed else 0
     return Verification(count, newest, max(unsealed, 0), tuple(findings[:_MOST_FINDINGS]))
 
 
-def _findings(key: SecretStr, before: Head, entry: Link) -> Iterator[Finding]:
+def _findings(key: SecretStr, before: Head, entry: Link) -> Iterator[ChainBreak]:
     if entry.seq != before.seq + 1:
         missing = f"{before.seq + 1}" + (
             f" to {entry.seq - 1}" if entry.seq > before.seq + 2 else ""
         )
-        yield Finding(before.seq + 1, f"missing: entry {missing} was removed")
+        yield ChainBreak(before.seq + 1, f"missing: entry {missing} was removed")
     elif entry.prev_hash != before.hash:
-        yield Finding(entry.seq, "does not follow the entry before it: one of them was exchanged")
+        yield ChainBreak(
+            entry.seq, "does not follow the entry before it: one of them was exchanged"
+        )
     if not is_intact(key, entry):
-        yield Finding(entry.seq, "changed, moved or slipped in: its hash is not of its content")
+        yield ChainBreak(entry.seq, "changed, moved or slipped in: its hash is not of its content")
 
 
-def _end_findings(newest: Head, sealed: Head | None, *, head_exists: bool) -> Iterator[Finding]:
+def _end_findings(newest: Head, sealed: Head | None, *, head_exists: bool) -> Iterator[ChainBreak]:
     if sealed is None and (head_exists or newest.seq):
         what = "was changed" if head_exists else "is not on this machine"
-        yield Finding(newest.seq, f"the sealed head {what}; entries after this one may be missing")
+        yield ChainBreak(
+            newest.seq, f"the sealed head {what}; entries after this one may be missing"
+        )
     elif sealed is not None and sealed.seq > newest.seq:
-        yield Finding(newest.seq + 1, f"missing: the sealed head is entry {sealed.seq}")
+        yield ChainBreak(newest.seq + 1, f"missing: the sealed head is entry {sealed.seq}")
     elif sealed is not None:
-        yield Finding(sealed.seq, "is not the entry that was sealed")
+        yield ChainBreak(sealed.seq, "is not the entry that was sealed")
 
 
 def _entries(reading: Callable[[], AbstractContextManager[sa.Connection]]) -> Iterator[Link]:

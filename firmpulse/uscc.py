@@ -33,7 +33,7 @@ PROVINCES = {
 }  # fmt: skip
 
 
-class Finding(NamedTuple):
+class CodeFault(NamedTuple):
     """One thing to tell about a code; the texts hold no more of it than one character."""
 
     code: str
@@ -70,7 +70,7 @@ def organisation_check(body: str) -> str:
     return ORGANISATION_CHECKS[total % 11]
 
 
-def check(value: str) -> tuple[Finding, ...]:
+def check(value: str) -> tuple[CodeFault, ...]:
     """Return what is wrong or odd about a normalised code, in the order to tell it.
 
     Length, then characters; only with these right: who registered it and where, the check
@@ -111,34 +111,34 @@ def may_be_issued(value: str) -> bool:
     return problem(value) is None or is_off_standard(value)
 
 
-def _findings(value: str) -> Iterator[Finding]:
+def _findings(value: str) -> Iterator[CodeFault]:
     if value[0] not in _DEPARTMENTS:
-        yield Finding(
+        yield CodeFault(
             "unknown_registration", "error",
             "第 1 位不是任何登记管理部门的代码",
             "The code begins with a character that stands for no registration department",
         )  # fmt: skip
     elif value[:2] not in ENTERPRISES:
-        yield Finding(
+        yield CodeFault(
             "not_enterprise", "warning",
             "非企业主体：企业、个体工商户和农民专业合作社的代码以 91、92 或 93 开头",
             "The code is not that of an enterprise: enterprises, households in business and "
             "farmers' cooperatives begin with 91, 92 or 93",
         )  # fmt: skip
     if value[2:4] not in PROVINCES:
-        yield Finding(
+        yield CodeFault(
             "unknown_province", "error",
             "第 3、4 位不是任何省级行政区划的代码",
             "The code names no known province at positions 3 and 4",
         )  # fmt: skip
     if check_character(value[:17]) != value[17]:
-        yield Finding(
+        yield CodeFault(
             "check_character", "error",
             "校验码不符：至少有一位输错，请对照营业执照",
             "The code does not match its check character: one of the characters is mistyped",
         )  # fmt: skip
     elif organisation_check(value[_ORGANISATION][:8]) != value[_ORGANISATION][8]:
-        yield Finding(
+        yield CodeFault(
             "organisation_code", "warning",
             "第 9–17 位组织机构代码的校验位（第 17 位）不符，请对照营业执照",
             "The code holds an organisation code (positions 9 to 17) that does not match its own "
@@ -146,18 +146,18 @@ def _findings(value: str) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _length(value: str) -> Finding:
-    return Finding(
+def _length(value: str) -> CodeFault:
+    return CodeFault(
         "length", "error",
         f"应为 {_LENGTH} 位，实为 {len(value)} 位",
         f"The code has {len(value)} characters instead of {_LENGTH}",
     )  # fmt: skip
 
 
-def _illegal(position: int, character: str) -> Finding:
+def _illegal(position: int, character: str) -> CodeFault:
     hint = _SUGGESTION.get(character)
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    return Finding(
+    return CodeFault(
         "illegal_character", "error",
         f"第 {position} 位的“{shown}”不用于统一社会信用代码"
         + (f"，是否为“{hint}”？" if hint else ""),

@@ -44,7 +44,7 @@ class ScoringReport:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredBatch:
     """Results of a batch of firms."""
 
     # One row a firm: the columns of the table scores, but for model name and version.
@@ -103,7 +103,7 @@ def _score_with(
     computed = time.perf_counter()
     without_score = _unscored(granted, firms, as_of)
     entry = store.model_entry(settings, leads, model)
-    night = store.Night(scores, found.reasons, without_score, entry, found.marks)
+    night = store.NightlyScores(scores, found.reasons, without_score, entry, found.marks)
     standing_firms = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
     store.replace(settings, as_of, night, standing_firms, firm_ids)
     grades = Counter(scores["grade"])
@@ -125,7 +125,7 @@ def _score_with(
 
 def score_batches(
     model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame, as_of: date
-) -> Iterator[Scored]:
+) -> Iterator[ScoredBatch]:
     """Yield the results batch by batch, so that memory follows the batch and not the night."""
     for batch in firms.iter_slices(BATCH_FIRMS):
         yield score_firms(model, metas, batch, as_of)
@@ -133,7 +133,7 @@ def score_batches(
 
 def score_firms(
     model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame, as_of: date
-) -> Scored:
+) -> ScoredBatch:
     """Return scores and reasons; a pure function of the model and the firms' features.
 
     A firm in default is graded D and not scored: its PD is 1, it has no sub-scores, and the
@@ -168,7 +168,7 @@ def score_firms(
     kept = pl.Series("marks", marks.marks(firms, names, categorical), dtype=pl.Binary)
     in_default = scores.filter("in_default").select("firm_id", "as_of")
     raised = reasons.top_reasons(explained, firms, as_of)
-    return Scored(
+    return ScoredBatch(
         scores=review.graded_d(scores, parts).drop("in_default"),
         reasons=pl.concat(
             [
@@ -181,9 +181,9 @@ def score_firms(
     )
 
 
-def _joined(batches: Iterator[Scored]) -> Scored:
+def _joined(batches: Iterator[ScoredBatch]) -> ScoredBatch:
     parts = list(batches)
-    return Scored(
+    return ScoredBatch(
         pl.concat([part.scores for part in parts]),
         pl.concat([part.reasons for part in parts]),
         pl.concat([part.marks for part in parts]),

@@ -52,7 +52,7 @@ _FIRMS = """
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredFirms:
     """The scored firms of a night that may be told of."""
 
     as_of: date
@@ -60,7 +60,7 @@ class Scored:
     withdrawn: int
 
 
-def read(settings: Settings, as_of: date | None = None) -> Scored:
+def read(settings: Settings, as_of: date | None = None) -> ScoredFirms:
     """Read a night that was cleared for publishing, without firms whose grants are all over.
 
     Raises:
@@ -82,10 +82,10 @@ def read(settings: Settings, as_of: date | None = None) -> Scored:
         )
     withdrawn = Ledger(settings).withdrawn(today.surely(settings))
     inside = rows.filter(~pl.col("firm_id").is_in(withdrawn.implode()))
-    return Scored(night, _described(inside), len(rows) - len(inside))
+    return ScoredFirms(night, _described(inside), len(rows) - len(inside))
 
 
-def firms(scored: Scored, *, with_ids: bool = False) -> Anonymised:
+def firms(scored: ScoredFirms, *, with_ids: bool = False) -> Anonymised:
     """Return one row per firm, k-anonymous in what others know and diverse in the grade.
 
     An export id is random and new in every file: files do not join on it.
@@ -101,7 +101,7 @@ def firms(scored: Scored, *, with_ids: bool = False) -> Anonymised:
     return Anonymised(out, done.levels, done.rows_left_out, done.classes, done.smallest_class)
 
 
-def grades(scored: Scored, by: Sequence[str]) -> pl.DataFrame:
+def grades(scored: ScoredFirms, by: Sequence[str]) -> pl.DataFrame:
     """Return counts of firms by groups and grade, small cells left empty."""
     return count_firms(scored.rows, by, "grade")
 

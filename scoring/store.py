@@ -23,7 +23,7 @@ from scoring.tables import (
 
 
 @dataclass(frozen=True)
-class Night:
+class NightlyScores:
     """Rows of one as_of, and the model version that made them (one row)."""
 
     scores: pl.DataFrame
@@ -36,7 +36,7 @@ class Night:
 def replace(
     settings: Settings,
     as_of: date,
-    night: Night,
+    night: NightlyScores,
     standing: Collection[str] = (),
     firm_ids: Collection[str] | None = None,
 ) -> None:

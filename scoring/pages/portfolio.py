@@ -33,7 +33,7 @@ _COLOURS = {
 
 
 @dataclass(frozen=True)
-class Night:
+class PortfolioNight:
     """What the page shows."""
 
     as_of: date
@@ -81,7 +81,7 @@ def render(settings: Settings, as_of: date, language: Language) -> str:
     return page.render(_TEMPLATES, "portfolio.html.j2", language, values)
 
 
-def read(settings: Settings, as_of: date) -> Night:
+def read(settings: Settings, as_of: date) -> PortfolioNight:
     """Read the night from the warehouse.
 
     Raises:
@@ -100,7 +100,7 @@ def read(settings: Settings, as_of: date) -> Night:
         ).pl()
         migrated_from, migration = _migration(connection, as_of)
         models = rows(_MODEL, as_of)
-        return Night(
+        return PortfolioNight(
             as_of=as_of,
             scores=scores,
             migration=migration,
@@ -227,7 +227,7 @@ def _means(scores: pl.DataFrame) -> Row:
     }
 
 
-def _charts(night: Night, language: Language) -> dict[str, Markup]:
+def _charts(night: PortfolioNight, language: Language) -> dict[str, Markup]:
     t = page.translator(language)
     drawn = {}
     if night.scores.height:

@@ -114,7 +114,7 @@ def test_organisation_codes_of_published_firms_use_x_for_ten() -> None:
 @pytest.mark.parametrize(("character", "meant"), [("O", "0"), ("I", "1"), ("Z", "2"), ("S", "5")])
 def test_a_lookalike_is_suggested_and_never_put_right(character: str, meant: str) -> None:
     (finding,) = uscc.check(character + CODE[1:])
-    assert finding == uscc.Finding(
+    assert finding == uscc.CodeFault(
         "illegal_character",
         "error",
         f"第 1 位的“{character}”不用于统一社会信用代码，是否为“{meant}”？",

@@ -17,7 +17,7 @@ from firmpulse.errors import DamagedError
 from firmpulse.settings import Settings
 from scoring import store
 from scoring.publish import VIEWS, publish, publish_again
-from scoring.store import Night
+from scoring.store import NightlyScores
 from scoring.tables import DATA_QUALITY, PUBLISHED, SCORES
 
 FIRST, SECOND, THIRD = date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 1)
@@ -46,7 +46,7 @@ while True:
 """
 
 
-def _night(as_of: date, scores: dict[str, int]) -> Night:
+def _night(as_of: date, scores: dict[str, int]) -> NightlyScores:
     rows = [
         {
             **dict.fromkeys(SCORES.columns),
@@ -72,7 +72,7 @@ def _night(as_of: date, scores: dict[str, int]) -> Night:
         "trained_as_of": FIRST, "frame_digest": "d", "feature_count": 2, "approver": "Li Wei",
         "auc": 0.78, "auc_low": 0.75, "auc_high": 0.81, "ks": 0.42,
     }  # fmt: skip
-    return Night(
+    return NightlyScores(
         pl.DataFrame(rows),
         pl.DataFrame([reason]),
         pl.DataFrame([unscored]),
