@@ -1,4 +1,4 @@
-"""Pages of the site that are made of the code, and those at the top of the project."""
+"""Pages of the site that are made from the code, and those at the top of the project."""
 
 import re
 import tempfile
@@ -24,12 +24,13 @@ _DOCS = PROJECT_ROOT / "docs"
 _TOP = {
     "index.md": "README.md",
     "architecture.md": "ARCHITECTURE.md",
+    "contributing.md": "CONTRIBUTING.md",
     "zh/index.md": "README.zh.md",
 }
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are no files of the folder."""
+    """Add the pages that are not files of the folder."""
     for page, content in pages().items():
         files.append(File.generated(config, page, content=content))
     return files
@@ -74,7 +75,7 @@ def _moved(text: str, page: str) -> str:
 
 
 def _decisions() -> str:
-    lines = ["# Decisions", "", "Why it is built as it is, one page a decision.", ""]
+    lines = ["# Decisions", "", "Why it is built as it is, one page per decision.", ""]
     for path in sorted(_DOCS.glob("decisions/[0-9]*.md")):
         title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
         lines.append(f"- [{title}]({path.name})")
@@ -123,8 +124,8 @@ def _settings() -> Iterator[str]:
 
 def _contracts() -> Iterator[str]:
     yield "# Data contracts\n"
-    yield "The tables that providers deliver. `firmpulse contracts page` makes a page of its own"
-    yield "for [a provider's engineer](../providers.md).\n"
+    yield "The tables that providers deliver. `firmpulse contracts page` makes a separate"
+    yield "page for [a provider's engineer](../providers.md).\n"
     for section in contract_page.sections(contracts.load()):
         for contract in section.contracts:
             yield f"\n## {contract.table} {contract.name_zh}\n"

@@ -61,6 +61,30 @@ def test_every_command_and_option_is_in_it(site: Path) -> None:
                 assert set(parameter.opts) <= _words(text), (path, parameter.opts)
 
 
+# A call of the command line in a page, such as `firmpulse vault rotate --master`.
+_CALL = re.compile(r"(?:^|[`\s/])firmpulse (?!import )([a-z][^`\n#|]*)", re.M)
+
+
+def test_every_command_and_option_that_the_pages_call_exists() -> None:
+    pages = [*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").rglob("*.md")]
+    called = [
+        (page.name, call.split())
+        for page in pages
+        if page.name != "CHANGELOG.md"
+        for call in _CALL.findall(page.read_text("utf-8"))
+    ]
+    assert len(called) > 200
+    root: Any = get_command(app)
+    for page, words in called:
+        command = root
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands") or not words, (page, command.name, words)
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        used = {option for word in words for option in re.findall(r"^\[?(--[a-z-]+)", word)}
+        assert command.name == "airflow" or used <= known, (page, command.name, used - known)
+
+
 def test_every_setting_is_in_it(site: Path) -> None:
     words = _words(_text(site, "reference/settings"))
     assert {f"FIRMPULSE_{name.upper()}" for name in Settings.model_fields} <= words

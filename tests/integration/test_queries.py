@@ -1,4 +1,4 @@
-"""The queries that docs/scores.md shows run on a published file, and most find something."""
+"""The queries that the pages for analysts show run on a published file, and most find something."""
 
 import re
 
@@ -8,8 +8,12 @@ from firmpulse import warehouse
 from firmpulse.settings import PROJECT_ROOT
 from tests.integration.conftest import Assessed
 
-_PAGE = (PROJECT_ROOT / "docs" / "scores.md").read_text(encoding="utf-8")
-QUERIES = re.findall(r"```sql\n(.*?)```", _PAGE, re.S)
+_PAGES = [PROJECT_ROOT / "docs" / "scores.md", PROJECT_ROOT / "docs" / "zh" / "analyst.md"]
+QUERIES = [
+    query
+    for page in _PAGES
+    for query in re.findall(r"```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+]
 # One night of few firms is published here; what asks for rare ones may find none.
 _MAY_BE_EMPTY = (
     "from score_changes",
