@@ -74,11 +74,13 @@ def test_every_command_and_option_that_the_pages_call_exists() -> None:
         for call in _CALL.findall(page.read_text("utf-8"))
     ]
     assert len(called) > 200
-    root: Any = get_command(app)
+    commands = dict(walk(COMMANDS))
     for page, words in called:
-        command = root
-        while words and words[0] in getattr(command, "commands", {}):
-            command = command.commands[words.pop(0)]
+        path: tuple[str, ...] = ()
+        while words and (*path, words[0]) in commands:
+            path = (*path, words.pop(0))
+        assert path, (page, words)
+        command = commands[path]
         assert not hasattr(command, "commands") or not words, (page, command.name, words)
         known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
         used = {option for word in words for option in re.findall(r"^\[?(--[a-z-]+)", word)}
