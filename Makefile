@@ -9,10 +9,10 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export GX_ANALYTICS_ENABLED := False
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test spark test-spark lint up down docs sbom audit lock clean
+.PHONY: help install run test test-exhaustive spark test-spark lint lint-style lint-types lint-imports lint-sql up down docs sbom audit lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Install everything from the hash-pinned lock into .venv
 
@@ -36,14 +36,26 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 run: $(STAMP) ## Simulate firms and run the whole pipeline; called again: the next night only
 	@$(RUN)/firmpulse run
 
-test: $(STAMP) ## Run every test
+test: $(STAMP) ## Run the tests; what is exhaustive by nature has a small member here
 	@$(RUN)/python -m pytest
 
-lint: $(STAMP) ## Style, types, import arrows, SQL style
+test-exhaustive: $(STAMP) ## Run every test in full: many kills, 1,000 bad files, all real data; then Spark if Java is there
+	@FIRMPULSE_EXHAUSTIVE=1 $(RUN)/python -m pytest
+	@if command -v java >/dev/null; then $(MAKE) test-spark; else echo "no Java 17: tests on Spark left out"; fi
+
+lint: lint-style lint-types lint-imports lint-sql ## Style, types, import rules, SQL style; side by side with make -j2 lint
+
+lint-style: $(STAMP)
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
+
+lint-types: $(STAMP)
 	@$(RUN)/mypy
+
+lint-imports: $(STAMP)
 	@$(RUN)/lint-imports
+
+lint-sql: $(STAMP)
 	@$(RUN)/sqlfluff lint dbt_project/models
 
 SPARK := .venv-spark

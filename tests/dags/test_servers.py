@@ -5,6 +5,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from firmpulse.airflow import dagrun, servers, services
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from simulator import Economy, deliver
+from tests.sizes import exhaustive
 
 pytestmark = pytest.mark.slow
 
@@ -61,53 +63,46 @@ def finished(address: str, token: str) -> str:
     return "still running"
 
 
-def test_nights_go_on_after_the_scheduler_was_killed_and_down_leaves_nothing(
-    tmp_path_factory: Any,
-) -> None:
+@pytest.fixture
+def served(tmp_path_factory: Any) -> Iterator[tuple[Settings, date]]:
+    """Start the servers over a home in which two nights wait; they are down again afterwards."""
     settings = Settings(home=tmp_path_factory.mktemp("up"))
     economy = Economy(firms=40, months=14)
     deliver(economy, settings.inbox, through=economy.last_day)
     next_day = economy.last_day + timedelta(days=1)
     deliver(economy, settings.inbox, through=next_day, since=economy.last_day)
     try:
-        _check_up(settings, economy.last_day)
+        _up(settings)
+        yield settings, economy.last_day
     finally:
-        sessions = [
-            found.session for name in servers.NAMES if (found := services.find(settings, name))
-        ]
-        told = firmpulse(settings, "down")
-
-    parts = ("api-server", "scheduler", "dag-processor", "triggerer")
-    assert (
-        told.split()
-        == f"Stopped: {', '.join(f'airflow-{part}' for part in parts)}, mlflow.".split()
-    )
-    assert [p for p in psutil.process_iter() if services._is_in(p, sessions[0])] == []
-    assert list(settings.run_dir.iterdir()) == []
-    assert firmpulse(settings, "down") == "Nothing was running.\n"
+        _go_down(settings)
 
 
-def _check_up(settings: Settings, night: date) -> None:
-    told = firmpulse(settings, "up", "--airflow-port", "18080", "--mlflow-port", "15000")
-    known = servers.running(settings)
-    assert known is not None
-    assert f"{known.airflow}  user admin, password {known.password}" in told
-    assert known.mlflow in told
-    assert "running already" in firmpulse(settings, "up")
+def test_up_serves_this_machine_alone_and_down_leaves_nothing(
+    served: tuple[Settings, date],
+) -> None:
+    settings, night = served
     with pytest.raises(ConfigurationError, match="stop it with: firmpulse down"):
         dagrun.run_dag(settings, "run_nightly", {"as_of": night.isoformat()})
-
-    login = {"username": known.user, "password": known.password}
-    token = call(f"{known.airflow}/auth/token", login)["access_token"]
-    runs = f"{known.airflow}/api/v2/dags/run_nightly/dagRuns"
+    runs, token = _api(settings)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         call(runs)
     assert call(runs, token=token)["dag_runs"] == []  # the schedule starts nothing by surprise
+    _listens_on_this_machine_only(settings)
+    known = servers.running(settings)
+    assert known is not None
+    _serves_models_alone(known.mlflow)
+
+
+@exhaustive("test_up_serves_this_machine_alone, tests/dags/test_runs.py, tests/integration")
+def test_nights_go_on_after_the_scheduler_was_killed(served: tuple[Settings, date]) -> None:
+    settings, night = served
+    runs, token = _api(settings)
     days = ["--from-date", night.isoformat(), "--to-date", (night + timedelta(days=1)).isoformat()]
     firmpulse(settings, "airflow", "backfill", "create", "--dag-id", "run_nightly", *days)
     _kill_the_scheduler(settings, runs, token)
     firmpulse(settings, "up", "--airflow-port", "18080", "--mlflow-port", "15000")
-    token = call(f"{known.airflow}/auth/token", login)["access_token"]
+    runs, token = _api(settings)
 
     first, second = (run["dag_run_id"] for run in _nights(runs, token))
     assert [finished(f"{runs}/{run_id}", token) for run_id in (first, second)] == ["success"] * 2
@@ -125,7 +120,35 @@ def _check_up(settings: Settings, night: date) -> None:
     assert after["start_date"] < before["end_date"] < begun
     assert settings.scores_path.exists()
     _listens_on_this_machine_only(settings)
-    _serves_models_alone(known.mlflow)
+
+
+def _up(settings: Settings) -> None:
+    told = firmpulse(settings, "up", "--airflow-port", "18080", "--mlflow-port", "15000")
+    known = servers.running(settings)
+    assert known is not None
+    assert f"{known.airflow}  user admin, password {known.password}" in told
+    assert known.mlflow in told
+    assert "running already" in firmpulse(settings, "up")
+
+
+def _go_down(settings: Settings) -> None:
+    sessions = [found.session for name in servers.NAMES if (found := services.find(settings, name))]
+    told = firmpulse(settings, "down")
+    parts = ("api-server", "scheduler", "dag-processor", "triggerer")
+    stopped = f"Stopped: {', '.join(f'airflow-{part}' for part in parts)}, mlflow."
+    assert told.split() == stopped.split()
+    assert [p for p in psutil.process_iter() if services._is_in(p, sessions[0])] == []
+    assert list(settings.run_dir.iterdir()) == []
+    assert firmpulse(settings, "down") == "Nothing was running.\n"
+
+
+def _api(settings: Settings) -> tuple[str, str]:
+    """Return the address of the nights' runs, and a token to ask there."""
+    known = servers.running(settings)
+    assert known is not None
+    login = {"username": known.user, "password": known.password}
+    token = call(f"{known.airflow}/auth/token", login)["access_token"]
+    return f"{known.airflow}/api/v2/dags/run_nightly/dagRuns", token
 
 
 def _serves_models_alone(mlflow: str) -> None:

@@ -16,7 +16,7 @@ from erasure import honour
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests.erasure.conftest import Home
-from tests.kills import kills
+from tests.sizes import sized
 
 pytestmark = pytest.mark.slow
 
@@ -86,7 +86,7 @@ def test_killed_at_any_moment(revoked: Home, tmp_path: Path) -> None:
 
     draw = random.Random(20261123)  # noqa: S311 - moments, not secrets
     killed = 0
-    while killed < kills(5):
+    while killed < sized(2, 10):
         home = _copy(revoked, tmp_path / "killed")
         process = _start(home)
         waited = draw.uniform(0, seconds)

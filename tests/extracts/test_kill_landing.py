@@ -24,7 +24,7 @@ from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, OTHER, csv, deliver, payment, permit
 from tests.extracts.test_landing import INVOICE_HEADER, invoice
-from tests.kills import kills
+from tests.sizes import sized
 
 State = dict[str, list[tuple[object, ...]]]
 
@@ -219,7 +219,7 @@ def test_a_killed_landing_loses_and_doubles_nothing(origin: Settings, tmp_path: 
     assert expected["inbox"] == []
 
     draw = random.Random(20261123)  # noqa: S311 — moments, not secrets
-    moments = sorted(draw.uniform(0, seconds) for _ in range(kills(3)))
+    moments = sorted(draw.uniform(0, seconds) for _ in range(sized(1, 10)))
     for kill in (*_STRIKES, *moments):
         home = _copy(origin, tmp_path / "killed")
         if isinstance(kill, Strike):

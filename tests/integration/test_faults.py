@@ -24,7 +24,7 @@ from firmpulse.settings import Settings
 from simulator import deliver
 from tests.homes import copied
 from tests.integration.conftest import Assessed
-from tests.kills import kills
+from tests.sizes import sized
 
 pytestmark = pytest.mark.slow
 
@@ -196,7 +196,7 @@ def test_killed_at_random_moments_the_next_run_ends_as_if_nothing_had_happened(
 ) -> None:
     draw = random.Random(20261126)  # noqa: S311 - moments, not secrets
     killed = 0
-    while killed < kills(1):
+    while killed < sized(1, 10):
         settings = copied(waiting.settings, tmp_path / f"killed-{killed}")
         moment = draw.uniform(0, waiting.seconds)
         with _an_analyst_reads(waiting, settings):

@@ -15,7 +15,7 @@ from firmpulse.errors import RenewalFailed
 from firmpulse.keys import envelope, keyring, renewal
 from firmpulse.keys.envelope import DataKey
 from firmpulse.settings import Settings
-from tests.kills import kills
+from tests.sizes import sized
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_killed_at_any_moment_it_loses_nothing(filled: Settings) -> None:
     usual = time.monotonic() - begin
     context = multiprocessing.get_context("spawn")
     moments, interrupted = random.Random(20), 0  # noqa: S311 - moments of a test
-    for _ in range(kills(8)):
+    for _ in range(sized(4, 20)):
         begun: multiprocessing.Queue[bool] = context.Queue()
         child = context.Process(target=_renew_for_ever, args=(filled, begun))
         child.start()
@@ -168,7 +168,7 @@ def test_killed_at_any_moment_it_loses_nothing(filled: Settings) -> None:
             "vault.duckdb", "vault.key",
         }  # fmt: skip
         assert envelope.read(filled, "vault").upcoming is None
-    assert interrupted >= kills(8) // 4
+    assert interrupted >= sized(4, 20) // 4
     renewal.renew(filled, "vault")
     assert content(filled) == before
 

@@ -1,0 +1,23 @@
+"""What is exhaustive by nature: a small member in `make test`, all in `make test-exhaustive`."""
+
+import os
+
+import pytest
+
+EXHAUSTIVE = os.environ.get("FIRMPULSE_EXHAUSTIVE") == "1"
+
+
+def sized(small: int, whole: int) -> int:
+    """Return how often a test does what could be done any number of times."""
+    return whole if EXHAUSTIVE else small
+
+
+def exhaustive(small_member: str) -> pytest.MarkDecorator:
+    """Return a mark of tests that only `make test-exhaustive` runs.
+
+    Args:
+        small_member: which tests hold the same promise in `make test`.
+    """
+    return pytest.mark.skipif(
+        not EXHAUSTIVE, reason=f"make test-exhaustive runs it; in small: {small_member}"
+    )
