@@ -18,6 +18,7 @@ from extracts.vault.purge import purge
 from features.build import build
 from firmpulse.settings import Settings
 from tests.extracts.inbox import FIRM, csv, deliver, grant, permit, query
+from tests.sizes import sized
 
 FIRST = date(2024, 3, 1)
 HEADER = "客户证件号,流水号,账号,交易时间,借贷标志,发生额,余额,摘要"
@@ -147,7 +148,7 @@ BOOKINGS = st.lists(
 )  # fmt: skip
 
 
-@hypothesis_settings(max_examples=8, deadline=None)
+@hypothesis_settings(max_examples=sized(3, 8), deadline=None)
 @given(bookings=BOOKINGS, draw=st.data())
 def test_however_bookings_are_split_and_sent_again_they_are_the_same(
     bookings: list[Booking], draw: st.DataObject
