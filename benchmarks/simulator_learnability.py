@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import QuantileTransformer
 
+from firmpulse.bounds import ARREARS_DAYS, DEFAULT_DAYS, FEWEST_MONTHS, OUTCOME_MONTHS
 from simulator.economy import Economy
 from simulator.lender import annual_statement, loan_performance
 from simulator.tables import TABLES
@@ -91,11 +92,14 @@ def _sample(
 ) -> pl.DataFrame:
     parts = []
     for month in months:
-        worst = past_due[month + 1 : month + 13].max(axis=0)
+        worst = past_due[month + 1 : month + 1 + OUTCOME_MONTHS].max(axis=0)
         before = past_due[: month + 1].max(axis=0)
-        kept = (before < 90) & (past_due[month] < 30) & (world.firms.born <= month - 3)
-        kept &= (worst < 30) | (worst >= 90)
-        label = pl.DataFrame({"_firm": np.flatnonzero(kept), "_default": worst[kept] >= 90})
+        kept = (before < DEFAULT_DAYS) & (past_due[month] < ARREARS_DAYS)
+        kept &= world.firms.born <= month - FEWEST_MONTHS
+        kept &= (worst < ARREARS_DAYS) | (worst >= DEFAULT_DAYS)
+        label = pl.DataFrame(
+            {"_firm": np.flatnonzero(kept), "_default": worst[kept] >= DEFAULT_DAYS}
+        )
         frame = features(world, rows, month)
         parts.append(label.join(frame, on="_firm", how="left", maintain_order="left"))
     return pl.concat(parts)

@@ -24,6 +24,7 @@ import polars as pl
 from features.registry import FeatureMeta
 from firmpulse import warehouse
 from firmpulse.settings import Settings
+from firmpulse.sources import MAIN_SOURCES
 from training import frozen, pipeline
 from training.config import DEFAULT
 
@@ -32,7 +33,6 @@ _SNAPSHOTS = {
     date(2024, 3, 31): "train", date(2024, 6, 30): "train",
     date(2025, 6, 30): "oot", date(2025, 9, 30): "oot",
 }  # fmt: skip
-_SOURCES = ("tax", "bank", "supply_chain", "power")
 _STATEMENTS = 7
 _MISSING_SHARE = 0.1
 
@@ -130,10 +130,10 @@ def _metas(count: int) -> tuple[FeatureMeta, ...]:
             name=f"{source}_feature_{place:03}", view=f"feat_{source}", source=source,
             dimension="stability", expected_sign="+-U"[place % 3], kind="number",
             name_zh=f"指标{place}", name_en=f"feature {place}",
-            sources=(source,) if source in _SOURCES else (), **shared,
+            sources=(source,) if source in MAIN_SOURCES else (), **shared,
         )
         for place, source in enumerate(
-            [*(_SOURCES[place % 4] for place in range(count - 1)), *["statement"] * _STATEMENTS]
+            [*(MAIN_SOURCES[place % 4] for place in range(count - 1)), *["statement"] * _STATEMENTS]
         )
     ]  # fmt: skip
     industry = FeatureMeta(

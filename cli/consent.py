@@ -16,13 +16,14 @@ from cli.progress import make_console
 from consent import audit, intake, offers
 from consent.certificates import Certificate
 from consent.codes import Codes
-from consent.grants import PURPOSES, SOURCES, identifier
+from consent.grants import PURPOSES, identifier
 from consent.ledger import Ledger
 from consent.offers import known
 from consent.wording import bilingual
 from firmpulse.errors import GrantError
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from firmpulse.sources import GRANTED_SOURCES
 
 app = typer.Typer(
     no_args_is_help=True, help="Grant, look at and revoke a firm's authorisations. 企业授权管理"
@@ -142,7 +143,7 @@ def revoke(
     ended = Ledger(settings).revoke(
         token,
         on=parsed(on),
-        sources=known("source", source, SOURCES) if source else None,
+        sources=known("source", source, GRANTED_SOURCES) if source else None,
         purposes=known("purpose", purpose, PURPOSES) if purpose else None,
         authorization_id=authorization,
         actor=audit.actor(),

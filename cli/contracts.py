@@ -11,6 +11,7 @@ from cli.progress import make_console
 from extracts import contract_page, contracts
 from extracts.contracts import Column
 from firmpulse.errors import ConfigurationError
+from firmpulse.sources import SOURCES
 
 app = typer.Typer(no_args_is_help=True, help="The tables that providers deliver.")
 _PAGE = "contracts.html"
@@ -21,8 +22,8 @@ def list_contracts(
     source: Annotated[str | None, typer.Option(help="Only tables of this source.")] = None,
 ) -> None:
     """List the tables with their grain and when a row can be known."""
-    if source is not None and source not in contract_page.SOURCES:
-        known = ", ".join(contract_page.SOURCES)
+    if source is not None and source not in SOURCES:
+        known = ", ".join(SOURCES)
         raise ConfigurationError(f"no source {source!r}; there are {known}")
     table = Table("table", "source", "名称", "columns", "a row is", "known from")
     for section in contract_page.sections(contracts.load()):

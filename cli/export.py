@@ -13,6 +13,7 @@ from rich.console import Console
 from cli.dates import text_not_ahead
 from cli.progress import make_console
 from consent import audit
+from firmpulse.bounds import LEAST_FIRMS
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from scoring import exports
@@ -66,9 +67,10 @@ def grades(
     _write(settings, table, to, "grades", scored.as_of, [("by", group) for group in groups])
     _tell(console, to, scored, len(table), "cells")
     pooled = table.filter(pl.col(groups[0]) == "(other)").is_empty()
+    other = "" if pooled else f"; groups of fewer than {LEAST_FIRMS} are in (other)"
     console.print(
-        f"  {int(table['suppressed'].sum()):,} cells left empty: counts below 5, and those that "
-        f"would give them away" + ("" if pooled else "; groups of fewer than 5 are in (other)")
+        f"  {int(table['suppressed'].sum()):,} cells left empty: counts below {LEAST_FIRMS}, "
+        f"and those that would give them away{other}"
     )
 
 

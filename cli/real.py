@@ -16,6 +16,7 @@ from consent import audit
 from extracts import shapes
 from features import registry
 from firmpulse import warehouse
+from firmpulse.known_at import known_by
 from firmpulse.settings import Settings
 from scoring.pages import write
 from training import undated
@@ -99,7 +100,7 @@ def yangzhong_power(folder: Folder) -> None:
     summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
 
 
-_INVOICES = """
+_INVOICES = f"""
     select
         direction,
         count(distinct firm_id),
@@ -108,10 +109,10 @@ _INVOICES = """
         count(*) filter (where status <> 'VOID' and net_cny < 0),
         count(*) filter (where status <> 'VOID' and net_cny > 0)
     from warehouse.staging.stg_tax__invoice
-    where available_at <= ?
+    where {known_by("?")}
     group by direction
     order by direction desc
-"""
+"""  # noqa: S608 - our own names
 
 
 def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:

@@ -10,13 +10,11 @@ from consent import wording
 from firmpulse import uscc
 from firmpulse.calendar import add_months
 from firmpulse.errors import GrantError
+from firmpulse.sources import GRANTED_SOURCES
 
 ASSESSMENT = ("CREDIT_EVAL", "POST_LOAN_MONITOR")
 TRAINING = "MODEL_TRAINING"
 PURPOSES = (*ASSESSMENT, TRAINING)
-MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
-SUPPLEMENTS = ("founder_credit", "project_contracts")
-SOURCES = MAIN_SOURCES + SUPPLEMENTS
 ROLES = ("legal_representative", "authorised_agent", "proprietor", "founder")
 # Financial accounts and natural persons: consent to them is given by itself.
 SENSITIVE_SOURCES = ("bank", "founder_credit")
@@ -73,7 +71,11 @@ class _Line(BaseModel):
 
     @model_validator(mode="after")
     def _is_a_grant(self) -> "_Line":
-        for name, known in (("source", SOURCES), ("purpose", PURPOSES), ("grantor_role", ROLES)):
+        for name, known in (
+            ("source", GRANTED_SOURCES),
+            ("purpose", PURPOSES),
+            ("grantor_role", ROLES),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is none of {', '.join(known)}")
         if self.valid_to < self.valid_from:

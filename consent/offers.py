@@ -7,17 +7,10 @@ from datetime import date, timedelta
 import polars as pl
 
 from consent import wording
-from consent.grants import (
-    MAIN_SOURCES,
-    PURPOSES,
-    ROLES,
-    SENSITIVE_SOURCES,
-    SOURCES,
-    Grant,
-    usual_window_start,
-)
+from consent.grants import PURPOSES, ROLES, SENSITIVE_SOURCES, Grant, usual_window_start
 from firmpulse.calendar import add_months
 from firmpulse.errors import GrantError
+from firmpulse.sources import GRANTED_SOURCES, MAIN_SOURCES
 
 # What "grant all" stands for; training is never part of a bundle.
 USUAL_SOURCES = MAIN_SOURCES
@@ -45,7 +38,8 @@ def offer(
     Raises:
         GrantError: a source, purpose or role is unknown, or the last day is before the first.
     """
-    sources, purposes = known("source", sources, SOURCES), known("purpose", purposes, PURPOSES)
+    sources = known("source", sources, GRANTED_SOURCES)
+    purposes = known("purpose", purposes, PURPOSES)
     known("role", [grantor_role], ROLES)
     if valid_to is not None and valid_to < valid_from:
         raise GrantError(f"the last day {valid_to} is before the first day {valid_from}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from firmpulse.errors import GrantError
+from firmpulse.sources import GRANTED_SOURCES, NAMES
 
 CURRENT = "2026-01"
 FOLDER = Path(__file__).resolve().parent / "texts"
@@ -41,12 +42,7 @@ def sha256(version: str) -> str | None:
 
 
 ZH = {
-    "tax": "税务",
-    "bank": "银行流水",
-    "supply_chain": "供应链",
-    "power": "电力",
-    "founder_credit": "创业者信用",
-    "project_contracts": "项目合同",
+    **{source: NAMES[source].zh for source in GRANTED_SOURCES},
     "CREDIT_EVAL": "一次信用评估",
     "POST_LOAN_MONITOR": "贷后持续监测",
     "MODEL_TRAINING": "模型训练",

@@ -20,6 +20,7 @@ from extracts.arrival_trigger import DeliveryArrived
 from firmpulse.airflow.asof import of_arrivals
 from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 
 AS_OF = "{{ of_arrivals(params.as_of, triggering_asset_events) }}"
 DELIVERIES = Asset("deliveries", watchers=[AssetWatcher("inbox", trigger=DeliveryArrived())])
@@ -36,7 +37,7 @@ def assess(as_of: str) -> dict[str, Any]:
     from scoring.warnings import night as warning
 
     settings, day = Settings(), date.fromisoformat(as_of)
-    for source in nightly.SOURCES:
+    for source in SOURCES:
         nightly.land(settings, source, day)
     handover.deliveries(settings, day)
     if not touched.is_anything_due(settings):

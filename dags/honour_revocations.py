@@ -27,11 +27,9 @@ from airflow.sdk import CronDataIntervalTimetable, Param, TriggerRule, dag, task
 from firmpulse.airflow.asof import day_of
 from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 
 ON = "{{ day_of(params.on, data_interval_end | default(none)) }}"
-SOURCES = [
-    "tax", "bank", "supply_chain", "power", "founder_credit", "project_contracts", "lender",
-]  # fmt: skip
 
 
 @task.short_circuit(pool="default_pool")
@@ -90,7 +88,7 @@ def _firms(params: dict[str, Any] | None) -> list[str] | None:
 )
 def honour_revocations() -> None:
     """Chain the tasks."""
-    landed = land.partial(on=ON).expand(source=SOURCES)
+    landed = land.partial(on=ON).expand(source=list(SOURCES))
     is_anything_due(ON) >> landed >> erase(ON)
 
 

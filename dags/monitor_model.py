@@ -17,13 +17,10 @@ trigger with `{"as_of": "2026-10-31"}`.
 from datetime import date
 from typing import Any
 
-from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import task
 
-from firmpulse.airflow.asof import resolve
-from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
+from firmpulse.airflow.schedule import AS_OF, dated_dag, first_day
 from firmpulse.settings import Settings
-
-AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
 
 
 @task
@@ -48,17 +45,7 @@ def publish() -> str:
     return publish.publish_again(settings, withdrawals.withheld(settings)).name
 
 
-@dag(
-    schedule=CronDataIntervalTimetable("0 5 1 * *", timezone="Asia/Shanghai"),
-    start_date=first_day(Settings()).replace(day=1),
-    catchup=False,
-    max_active_runs=1,
-    params={"as_of": Param(None, type=["string", "null"], format="date")},
-    default_args=TASK_DEFAULTS,
-    user_defined_macros={"resolve": resolve},
-    doc_md=__doc__,
-    tags=["firmpulse"],
-)
+@dated_dag("0 5 1 * *", first_day(Settings()).replace(day=1), __doc__)
 def monitor_model() -> None:
     """Measure, then publish."""
     measure(AS_OF) >> publish()

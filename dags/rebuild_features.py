@@ -18,13 +18,10 @@ A view with new columns is built whole first, by `firmpulse features backfill --
 from datetime import date
 from typing import Any
 
-from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import Param, task
 
-from firmpulse.airflow.asof import resolve
-from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
+from firmpulse.airflow.schedule import AS_OF, dated_dag, first_day
 from firmpulse.settings import Settings
-
-AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
 
 
 @task
@@ -39,19 +36,13 @@ def rebuild(as_of: str, params: dict[str, Any] | None = None) -> dict[str, int]:
     return dict(build.backfill(settings, views, (month_start(day), month_end(day))).rows)
 
 
-@dag(
-    schedule=CronDataIntervalTimetable("0 9 1 * *", timezone="Asia/Shanghai"),
-    start_date=first_day(Settings()).replace(day=1),
-    catchup=False,
-    max_active_runs=1,
-    params={
-        "as_of": Param(None, type=["string", "null"], format="date"),
+@dated_dag(
+    "0 9 1 * *",
+    first_day(Settings()).replace(day=1),
+    __doc__,
+    {
         "view": Param(None, type=["string", "null"]),
     },
-    default_args=TASK_DEFAULTS,
-    user_defined_macros={"resolve": resolve},
-    doc_md=__doc__,
-    tags=["firmpulse"],
 )
 def rebuild_features() -> None:
     """One task a run."""

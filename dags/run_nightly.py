@@ -22,16 +22,11 @@ first. Nights that were missed while the scheduler was down are not made up for 
 from datetime import date
 from typing import Any, Literal
 
-from airflow.sdk import Asset, CronDataIntervalTimetable, Param, TriggerRule, dag, task
+from airflow.sdk import Asset, TriggerRule, task
 
-from firmpulse.airflow.asof import resolve
-from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day, wait_for_turn
+from firmpulse.airflow.schedule import AS_OF, dated_dag, first_day, wait_for_turn
 from firmpulse.settings import Settings
-
-AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
-SOURCES = [
-    "tax", "bank", "supply_chain", "power", "founder_credit", "project_contracts", "lender",
-]  # fmt: skip
+from firmpulse.sources import SOURCES
 
 
 @task
@@ -168,20 +163,10 @@ def summarise(as_of: str) -> dict[str, int]:
     return handover.summary(Settings(), date.fromisoformat(as_of))
 
 
-@dag(
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="Asia/Shanghai"),
-    start_date=first_day(Settings()),
-    catchup=False,
-    max_active_runs=1,
-    params={"as_of": Param(None, type=["string", "null"], format="date")},
-    default_args=TASK_DEFAULTS,
-    user_defined_macros={"resolve": resolve},
-    doc_md=__doc__,
-    tags=["firmpulse"],
-)
+@dated_dag("0 0 * * *", first_day(Settings()), __doc__)
 def run_nightly() -> None:
     """Chain the tasks."""
-    landed = land.partial(as_of=AS_OF).expand(source=SOURCES)
+    landed = land.partial(as_of=AS_OF).expand(source=list(SOURCES))
     masked = build.override(task_id="mask", outlets=[Asset("masked_rows")])("mask", AS_OF)
     facts = build.override(task_id="build_facts")("facts", AS_OF)
     features = build.override(task_id="build_features", outlets=[Asset("features")])(

@@ -20,13 +20,10 @@ get models of their own.
 from datetime import date
 from typing import Any
 
-from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
+from airflow.sdk import Param, task
 
-from firmpulse.airflow.asof import resolve
-from firmpulse.airflow.schedule import TASK_DEFAULTS, first_day
+from firmpulse.airflow.schedule import AS_OF, dated_dag, first_day
 from firmpulse.settings import Settings
-
-AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
 
 
 @task
@@ -81,21 +78,15 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
     return {"version": report.version, "gates_green": report.passed, "promoted": report.promoted}
 
 
-@dag(
-    schedule=CronDataIntervalTimetable("0 3 1 * *", timezone="Asia/Shanghai"),
-    start_date=first_day(Settings()).replace(day=1),
-    catchup=False,
-    max_active_runs=1,
-    params={
-        "as_of": Param(None, type=["string", "null"], format="date"),
+@dated_dag(
+    "0 3 1 * *",
+    first_day(Settings()).replace(day=1),
+    __doc__,
+    {
         "approver": Param(None, type=["string", "null"]),
         "trials": Param(None, type=["integer", "null"], minimum=0),
         "segment_by": Param(None, type=["string", "null"]),
     },
-    default_args=TASK_DEFAULTS,
-    user_defined_macros={"resolve": resolve},
-    doc_md=__doc__,
-    tags=["firmpulse"],
 )
 def train_model() -> None:
     """Chain the tasks."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from firmpulse.known_at import known_by
+
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
@@ -101,9 +103,9 @@ order by delivery
 _FACT_TABLE = """
 select
     '{table}' as table_name,
-    count(*) filter (where available_at <= $as_of) as known_rows,
-    max(month) filter (where available_at <= $as_of) as newest_month,
-    date_diff('month', max(month) filter (where available_at <= $as_of), $as_of) as months_behind,
+    count(*) filter (where {known}) as known_rows,
+    max(month) filter (where {known}) as newest_month,
+    date_diff('month', max(month) filter (where {known}), $as_of) as months_behind,
     count(*) filter (where superseded_at = $as_of) as superseded_tonight,
     count(*) filter (where superseded_at = $as_of)
         / nullif(count(*) filter (where available_at < $as_of), 0) as superseded_tonight_share
@@ -177,7 +179,7 @@ def masked(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame"
 def facts(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
     """Return one row per fact table: what is known on `as_of` and what changed that night."""
     tables = _tables(connection, "facts", {"month", "available_at", "superseded_at"})
-    parts = [_FACT_TABLE.format(table=table) for table in tables]
+    parts = [_FACT_TABLE.format(table=table, known=known_by()) for table in tables]
     query = " union all ".join(parts) or _NO_FACTS
     return connection.execute(query, {"as_of": as_of}).df()
 

@@ -1,8 +1,8 @@
 """Deliveries in the inbox that are small enough to be assessed at once."""
 
 from extracts import contracts, manifest
-from extracts.vault.nightly import SOURCES
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 
 
 def waiting(settings: Settings) -> dict[str, str]:

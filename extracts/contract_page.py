@@ -11,18 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from extracts.contracts import Bilingual, Column, Contract
 from extracts.manifest import DeliveredFile
 from extracts.reading.alternatives import ByDirection, Part
+from firmpulse.sources import NAMES, Name
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
-SOURCES = {
-    "tax": Bilingual("Tax", "税务"),
-    "bank": Bilingual("Bank", "银行"),
-    "supply_chain": Bilingual("Supply chain", "供应链"),
-    "power": Bilingual("Power", "电力"),
-    "project_contracts": Bilingual("Project contracts", "项目合同"),
-    "founder_credit": Bilingual("Founder's credit", "创始人信用"),
-    "lender": Bilingual("Lender", "贷款机构"),
-}
 KINDS = {
     "text": Bilingual("Text", "文本"),
     "code": Bilingual("Code, as text", "编码（文本）"),
@@ -84,7 +76,7 @@ class Section:
     """The tables of one source."""
 
     source: str
-    name: Bilingual
+    name: Name
     contracts: tuple[Contract, ...]
 
 
@@ -112,7 +104,7 @@ def sections(contracts: Mapping[str, Contract]) -> Sequence[Section]:
     """Return the contracts by source, in the order in which a reader meets the sources."""
     return [
         Section(source, name, tuple(c for c in contracts.values() if c.source == source))
-        for source, name in SOURCES.items()
+        for source, name in NAMES.items()
     ]
 
 

@@ -17,16 +17,17 @@ from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
 from features.strength import Strength
 from firmpulse import origin, warehouse
+from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 
 # Outcomes that were known on the day, dated ones before undated ones.
-_DATED = """
+_DATED = f"""
     select firm_id::varchar as firm_id, as_of, outcome = 'bad' as is_bad
     from warehouse.labels.default_12m
-    where available_at <= $as_of and $as_of < superseded_at and matured_at <= $as_of
+    where {known_at()} and matured_at <= $as_of
         and outcome <> 'indeterminate'
     order by all
-"""
+"""  # noqa: S608 - our own names
 _UNDATED = """
     select firm_id::varchar as firm_id, $as_of as as_of, defaulted as is_bad
     from warehouse.labels.undated_outcome order by all

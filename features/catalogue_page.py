@@ -8,14 +8,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.catalogue import Catalogue, Entry
+from firmpulse.stability import PSI_MOVED, PSI_MUCH
 
 DIMENSIONS_ZH = {
     "scale": "规模", "growth": "成长", "stability": "稳定", "concentration": "集中度",
     "liquidity": "流动性", "compliance": "合规", "supply chain": "供应链", "activity": "活跃度",
     "consistency": "一致性", "profile": "概况",
 }  # fmt: skip
-# Beyond the first a feature has moved, beyond the second it has moved much; Siddiqi (2006).
-PSI_MOVED, PSI_MUCH = 0.1, 0.25
 INDEX = "index.html"
 
 
@@ -84,7 +83,7 @@ def bars(entry: Entry, width: int = 260, height: int = 64) -> list[dict[str, Any
 
 
 def line(entry: Entry, width: int = 260, height: int = 40) -> str:
-    """Return the points of the PSI by date for an SVG polyline; its top is the highest, or 0.25."""
+    """Return the PSI by date as points of an SVG polyline; its top is the highest or `PSI_MUCH`."""
     values = [psi for _, psi, _ in entry.drift]
     return " ".join(_points(values, width, height))
 

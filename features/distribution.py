@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from firmpulse.bounds import LEAST_FIRMS
 from firmpulse.scale import FloatArray
 
-# A bar or a category of fewer firms is left out; with fewer firms in all there is no picture.
-LEAST_FIRMS = 5
 _BARS = 20
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -21,7 +20,7 @@ class Distribution:
     missing_share: float
     # Share of firms → value: 5, 25, 50, 75 and 95 %; none for categories and few firms.
     quantiles: dict[float, float]
-    # Range of a bar, or the category → firms in it; those of fewer than 5 are left out.
+    # Range of a bar, or the category → firms in it; those of fewer than `LEAST_FIRMS` are left out.
     bars: tuple[tuple[str, int], ...]
 
 

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from consent.grants import SOURCES
 from firmpulse import dbt_runner
 from firmpulse.errors import ContractError
 from firmpulse.settings import Settings
+from firmpulse.sources import GRANTED_SOURCES
 
 _META = ("name_zh", "dimension", "window", "unit", "expected_sign", "null_means")
 _SIGNS = ("+", "-", "U")
@@ -150,8 +150,8 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         wrong = ", ".join(missing) or f"expected_sign {meta['expected_sign']!r}"
         raise ContractError(f"{node['name']}.yml: {column['name']} lacks a valid {wrong}")
     source = node["config"]["meta"]["feature_source"]
-    sources = meta.get("sources", [source] if source in SOURCES else [])
-    if not set(sources) <= set(SOURCES):
+    sources = meta.get("sources", [source] if source in GRANTED_SOURCES else [])
+    if not set(sources) <= set(GRANTED_SOURCES):
         raise ContractError(f"{node['name']}.yml: {column['name']} rests on unknown {sources}")
     under_sales = meta.get("under_sales")
     if under_sales not in (None, *get_args(UnderSales)):

@@ -1,7 +1,7 @@
 """Months, month ends and the Spring Festival."""
 
 import calendar as _calendar
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 CHINA = ZoneInfo("Asia/Shanghai")
@@ -35,6 +35,11 @@ def month_start(day: date) -> date:
 def month_end(day: date) -> date:
     """Return the last day of the month of `day`."""
     return day.replace(day=_calendar.monthrange(day.year, day.month)[1])
+
+
+def last_complete_month(as_of: date) -> date:
+    """Return the first day of the newest month whose last day has come by `as_of`."""
+    return add_months(month_start(as_of + timedelta(days=1)), -1)
 
 
 def add_months(day: date, months: int) -> date:

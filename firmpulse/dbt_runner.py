@@ -9,7 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from firmpulse import openlineage, warehouse
+from firmpulse import bounds, openlineage, warehouse
 from firmpulse.errors import BuildFailed, FirmpulseError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
@@ -61,12 +61,12 @@ def build(
     Raises:
         BuildFailed: a model or a data test failed; the message names the first ones.
     """
-    arguments = ["build", "--select", *select, "--vars", json.dumps(variables)]
+    arguments = ["build", "--select", *select]
     # The manifest is written when the project is parsed, and the outcome is read from memory.
     arguments += ["--exclude-resource-type", "unit_test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
-    result = _invoke(settings, arguments)
+    result = _invoke(settings, arguments, variables)
     if parent:
         _tell_lineage(settings, result, parent)
     return _nodes(result)
@@ -80,9 +80,9 @@ def build_on_spark(
     Raises:
         BuildFailed: a model or a data test failed; the message names the first ones.
     """
-    arguments = ["build", "--select", *select, "--vars", json.dumps(variables)]
+    arguments = ["build", "--select", *select]
     arguments += ["--exclude-resource-type", "unit_test", "--target", "spark"]
-    return _nodes(_run_dbt([*arguments, *_common(settings, settings.spark_dir / "dbt")]))
+    return _nodes(_run_dbt([*arguments, *_common(settings, settings.spark_dir / "dbt", variables)]))
 
 
 def _tell_lineage(settings: Settings, result: Any, parent: openlineage.Run) -> None:
@@ -143,7 +143,9 @@ def parse(settings: Settings) -> Path:
     return target_path(settings) / "manifest.json"
 
 
-def _invoke(settings: Settings, arguments: list[str]) -> Any:
+def _invoke(
+    settings: Settings, arguments: list[str], variables: dict[str, str] | None = None
+) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     from firmpulse import dbt_plugin
@@ -152,7 +154,8 @@ def _invoke(settings: Settings, arguments: list[str]) -> Any:
     # Parsing takes seconds and depends on the project alone, not on variables or the home folder.
     manifest = None if arguments == ["parse"] else _manifest(settings)
     try:
-        return _run_dbt([*arguments, *_common(settings, target_path(settings))], manifest)
+        common = _common(settings, target_path(settings), variables or {})
+        return _run_dbt([*arguments, *common], manifest)
     finally:
         DuckDBConnectionManager.close_all_connections()
 
@@ -176,8 +179,9 @@ def _own_error(error: BaseException | None) -> FirmpulseError | None:
     return error
 
 
-def _common(settings: Settings, target: Path) -> list[str]:
+def _common(settings: Settings, target: Path, variables: dict[str, str]) -> list[str]:
     return [
+        "--vars", json.dumps({**bounds.VARIABLES, **variables}),
         "--project-dir", str(DBT_PROJECT),
         "--profiles-dir", str(DBT_PROJECT),
         "--target-path", str(target),

@@ -6,10 +6,12 @@ from firmpulse.scale import FloatArray
 
 # A bin without a row counts as this share, or one empty bin would make the index infinite.
 _FLOOR = 1e-4
+# From the first on a distribution has moved, from the second on it has moved much.
+PSI_MOVED, PSI_MUCH = 0.10, 0.25
 
 
 def population_stability_index(expected: FloatArray, actual: FloatArray) -> float:
-    """Return the PSI between two sets of bin shares; 0 means identical, above 0.25 much moved.
+    """Return the PSI between two sets of bin shares; 0 means identical, `PSI_MUCH` much moved.
 
     Args:
         expected: share of rows per bin before, shape (n_bins,), sums to 1.

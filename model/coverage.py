@@ -2,6 +2,9 @@
 
 import polars as pl
 
+from firmpulse.bounds import FEWEST_MONTHS, THIN_BELOW_MONTHS
+from firmpulse.sources import MAIN_SOURCES
+
 OBSERVED_MONTHS, SOURCE_COUNT = "profile_observed_months", "profile_source_count"
 FULL, PARTIAL, THIN, INSUFFICIENT = "full", "partial", "thin", "insufficient"
 FOUNDER_CREDIT, PROJECT_CONTRACTS = "founder_credit", "project_contracts"
@@ -18,13 +21,8 @@ COVERAGE_FEATURES = (
 _LIGHT_DIVISIONS = ("65", "72", "73", "74", "75", "86", "87", "88", "89", "90")
 
 # They tell which sources are observed, which is about the data and not about the firm.
-ABOUT_THE_DATA = frozenset(
-    {SOURCE_COUNT}
-    | {f"profile_has_{source}" for source in ("tax", "bank", "supply_chain", "power")}
-)
+ABOUT_THE_DATA = frozenset({SOURCE_COUNT} | {f"profile_has_{source}" for source in MAIN_SOURCES})
 
-FEWEST_MONTHS = 3
-_THIN_BELOW_MONTHS = 6
 _ALL_SOURCES = 4
 
 
@@ -39,7 +37,7 @@ def tier() -> pl.Expr:
     return (
         pl.when(months < FEWEST_MONTHS)
         .then(pl.lit(INSUFFICIENT))
-        .when(months < _THIN_BELOW_MONTHS)
+        .when(months < THIN_BELOW_MONTHS)
         .then(pl.lit(THIN))
         .when((sources < _ALL_SOURCES) & has_projects.fill_null(value=False))
         .then(pl.lit(LIGHT_ASSET))

@@ -6,6 +6,7 @@ from datetime import date
 
 import duckdb
 
+from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
 from scoring.warnings.measures import has_table
 
@@ -22,7 +23,7 @@ _AGES = """
     left join (
         select distinct delivery_seq, provider from warehouse.ops.deliveries
     ) as deliveries using (delivery_seq)
-    where facts.available_at <= $as_of
+    where {known}
     group by all
     order by all
 """
@@ -90,7 +91,7 @@ def ages(
         table = f"facts.{allowed.table}"
         if not (has_table(connection, table) and has_table(connection, "ops.deliveries")):
             continue
-        query = _AGES.format(table=allowed.table)
+        query = _AGES.format(table=allowed.table, known=known_by(rows="facts"))
         rows = connection.execute(query, {"as_of": as_of}).fetchall()
         found += [Age(source, provider, days, allowed.days) for provider, days in rows]
     return found

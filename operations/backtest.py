@@ -18,6 +18,7 @@ from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import tracking, warehouse
+from firmpulse.bounds import DEFAULT_DAYS
 from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
@@ -144,7 +145,7 @@ def _month(
     seen = panel.read(settings, day, known, book, granted, read.model)
     findings = engine.find(seen, book)
     past_due = pl.col("days_past_due@0")
-    watched = seen.rows.filter(past_due < portfolio.DEFAULT_DAYS).select(
+    watched = seen.rows.filter(past_due < DEFAULT_DAYS).select(
         "firm_id", pl.lit(day).alias("as_of"), pl.col("default_prob@0").alias(MODEL)
     )
     with warehouse.connect(settings) as connection:

@@ -21,6 +21,7 @@ from extracts.vault import nightly, problem_records
 from firmpulse import runlog
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 from operations import record
 from operations.delivery import (
     BROKEN,
@@ -89,7 +90,7 @@ def known(settings: Settings) -> Known:
     if settings.warehouse_path.exists():
         with record.opened(settings) as (connection, is_published):
             _read(connection, found)
-    for source in nightly.SOURCES:
+    for source in SOURCES:
         for ref in nightly.in_inbox(settings, source):
             found[source, ref.delivery_id].ref = ref
         for ref in _pulling(settings, source):

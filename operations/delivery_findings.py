@@ -6,9 +6,9 @@ from datetime import date, timedelta
 import duckdb
 
 from extracts.vault import nightly
-from extracts.vault.nightly import SOURCES
 from firmpulse import runlog
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 from operations.arrivals import Age, Volume
 from operations.finding import PROBLEM, WARNING, Finding
 from scoring.warnings.measures import has_table

@@ -13,6 +13,7 @@ from firmpulse import runlog, scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from firmpulse.stability import PSI_MOVED, PSI_MUCH
 from model import bundle
 from operations import matured
 from scoring.warnings.measures import has_table
@@ -21,9 +22,7 @@ from training.config import DEFAULT
 from training.split import TRAIN
 from training.validation import subject
 
-# Population stability index: below 0.10 nothing moved, from 0.25 on much did (domain convention).
-_PSI_YELLOW, _PSI_RED = 0.10, 0.25
-# Share of the features beyond that.
+# Share of the features that have moved much.
 _MOVED_YELLOW, MOVED_RED = 0.05, 0.20
 # Fewer matured outcomes or defaults say nothing of a model.
 _LEAST_OUTCOMES, _LEAST_DEFAULTS = 200, 20
@@ -135,14 +134,14 @@ def _features(
     if not has_table(connection, "ops.feature_drift"):
         return
     ((moved, most, count),) = connection.execute(
-        _DRIFT, {"as_of": as_of, "version": version, "red": _PSI_RED}
+        _DRIFT, {"as_of": as_of, "version": version, "red": PSI_MUCH}
     ).fetchall()
     if not count:
         return
     share = moved / count
     light = _GREEN if share < _MOVED_YELLOW else _YELLOW if share < MOVED_RED else _RED
     yield Measure(as_of, version, "features_moved", moved, count, light,
-                  f"features of the model with a PSI of {_PSI_RED} and more")  # fmt: skip
+                  f"features of the model with a PSI of {PSI_MUCH} and more")  # fmt: skip
     yield Measure(as_of, version, "feature_psi_max", most, count, _light(most),
                   "largest PSI of a feature of the model")  # fmt: skip
 
@@ -234,4 +233,4 @@ def _record(
 
 
 def _light(psi: float) -> str:
-    return _GREEN if psi < _PSI_YELLOW else _YELLOW if psi < _PSI_RED else _RED
+    return _GREEN if psi < PSI_MOVED else _YELLOW if psi < PSI_MUCH else _RED

@@ -6,17 +6,18 @@ import duckdb
 import polars as pl
 
 from firmpulse import scale
+from firmpulse.known_at import known_at
 from scoring.warnings.measures import has_table
 
 # A score that was made later after its date is no forecast: part of its outcome was known.
 MOST_DAYS_LATE = 31
 # The last score of each firm and quarter whose outcome is known, of this version; before those that
 # are no evidence, which were made too late, or for a date before the one the version learnt up to.
-_MATURED = """
+_MATURED = f"""
     with outcomes as (
         select cast(firm_id as varchar) as firm_id, as_of, outcome
         from warehouse.labels.default_12m
-        where available_at <= $as_of and superseded_at > $as_of and outcome in ('good', 'bad')
+        where {known_at()} and outcome in ('good', 'bad')
     ),
     made as (
         select as_of, max(started_at) as scored_at from warehouse.ops.steps
@@ -44,7 +45,7 @@ _MATURED = """
         order by is_late or is_learnt, scores.as_of desc
     ) = 1
     order by scores.firm_id, outcomes.as_of
-"""
+"""  # noqa: S608 - our own names
 _TABLES = (
     "labels.default_12m", "scoring.scores", "scoring.cleared_nights", "scoring.model_versions",
     "ops.steps",

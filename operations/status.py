@@ -15,6 +15,7 @@ from firmpulse import tracking
 from firmpulse.airflow import advice
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
+from firmpulse.stability import PSI_MUCH
 from operations import arrivals, delivery_findings, health, holds, night_findings, nights, record
 from operations.arrivals import Age, Volume
 from operations.finding import PROBLEM, WARNING, Finding
@@ -30,7 +31,6 @@ __all__ = ["PROBLEM", "WARNING", "Finding", "Status", "look", "time_of"]
 # Less free space than this share of the disk, or than twice the databases, is told: erasing and
 # purging write a database anew beside the old one.
 _FREE_SHARE, _FREE_TIMES = 0.05, 2
-_PSI_RED = 0.25
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,12 @@ def _drift(connection: duckdb.DuckDBPyConnection, as_of: date) -> Iterator[Findi
         """,
         {"as_of": as_of},
     ).fetchall()
-    moved = sum(psi >= _PSI_RED for _, psi in rows)
+    moved = sum(psi >= PSI_MUCH for _, psi in rows)
     # Some always do: a firm's age, the months that it was observed.
     if rows and moved >= health.MOVED_RED * len(rows):
         yield Finding(
             WARNING, "model",
-            f"{moved} of {len(rows)} features have moved since training (PSI of {_PSI_RED} and "
+            f"{moved} of {len(rows)} features have moved since training (PSI of {PSI_MUCH} and "
             f"more), most of all {rows[0][0]} ({rows[0][1]:.2f})",
             "firmpulse features drift; retrain when the score moves too",
         )  # fmt: skip

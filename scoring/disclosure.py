@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-LEAST_FIRMS = 5
+from firmpulse.bounds import LEAST_FIRMS
+
 LEAST_VALUES = 2
 _MOST_LEFT_OUT = 0.02
 UNKNOWN, ANY = "?", "*"

@@ -5,7 +5,7 @@ from datetime import date
 
 import polars as pl
 
-from consent.grants import ASSESSMENT, MAIN_SOURCES
+from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
@@ -13,6 +13,7 @@ from features.registry import FeatureMeta, Registry
 from firmpulse import tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from firmpulse.sources import MAIN_SOURCES
 from model import bundle, coverage
 from model.bundle import CreditModel
 from scoring.standing import standing

@@ -7,6 +7,7 @@ import duckdb
 
 from firmpulse import scale, warehouse
 from firmpulse.errors import NotReadyError
+from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 from scoring import store
 from scoring.tables import OVERRIDES
@@ -64,8 +65,7 @@ _OUTCOMES = f"""
     with outcomes as (
         select cast(firm_id as varchar) as firm_id, as_of, outcome
         from warehouse.labels.default_12m
-        where available_at <= $known_by and superseded_at > $known_by
-            and outcome in ('good', 'bad')
+        where {known_at("$known_by")} and outcome in ('good', 'bad')
     )
     select made.model_grade, made.grade, outcomes.outcome
     from warehouse.scoring.{OVERRIDES.name} as made

@@ -16,6 +16,7 @@ from consent import champion
 from features import build, registry, scratch
 from firmpulse import scale, warehouse
 from firmpulse.errors import NotReadyError
+from firmpulse.known_at import known_by
 from firmpulse.settings import Settings
 from model import bundle, coverage
 from scoring import inputs
@@ -27,14 +28,14 @@ _LATER = """
     available_at > date '{night}' and (
         {late}
         or row_id in (
-            select row_id from {table} where available_at <= date '{night}'
+            select row_id from {table} where {known}
         )
     )
 """
 _ROWS = """
     select * replace (least(available_at, date '{night}') as available_at)
     from {table}
-    where available_at <= date '{night}' or ({later})
+    where {known} or ({later})
 """
 
 
@@ -89,16 +90,19 @@ def _night(settings: Settings, since: date) -> date:
 def _fill(settings: Settings, other: Settings, night: date) -> dict[str, int]:
     """Copy the masked rows as if known on `night`; return the later rows per table."""
     days = registry.days_of_staging(settings)
+    known = known_by(f"date '{night}'")
 
     def later(source: str) -> str:
         day = days.get(source.rpartition(".")[2].strip('"'))
         late = f"{day} <= date '{night}'" if day else "false"
-        return _LATER.format(table=source, night=night, late=late)
+        return _LATER.format(table=source, night=night, known=known, late=late)
 
     with scratch.beside(settings, other) as connection:
         scratch.fill(
             connection,
-            lambda source: _ROWS.format(table=source, night=night, later=later(source)),
+            lambda source: _ROWS.format(
+                table=source, night=night, known=known, later=later(source)
+            ),
         )
         counts = {}
         for table in scratch.staging_tables(connection):

@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 import polars as pl
 
+from firmpulse.bounds import DEFAULT_DAYS
 from firmpulse.scale import DEFAULTED, LOWEST_SCORE
 from model import coverage
 
@@ -19,7 +20,8 @@ _REASONS = {
     "thin_file": pl.col("coverage") == coverage.THIN,
     "in_default": pl.col("in_default"),
 }
-_TEXT_ZH, _TEXT_EN = "贷款逾期达到90天，已违约", "in default: a loan is 90 days past due or more"
+_TEXT_ZH = f"贷款逾期达到{DEFAULT_DAYS}天，已违约"
+_TEXT_EN = f"in default: a loan is {DEFAULT_DAYS} days past due or more"
 
 
 def columns() -> tuple[pl.Expr, pl.Expr]:

@@ -12,7 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from scoring.disclosure import LEAST_FIRMS, UNKNOWN
+from firmpulse.bounds import LEAST_FIRMS
+from scoring.disclosure import UNKNOWN
 
 OTHER, ALL = "(other)", "(all)"
 Counts = NDArray[np.int64]

@@ -6,6 +6,8 @@ The warehouse tables are made from it, and the published file takes its comments
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from firmpulse.stability import PSI_MUCH
+
 
 @dataclass(frozen=True)
 class Table:
@@ -390,7 +392,7 @@ FEATURE_DRIFT = Table(
         "as_of": ("date", "Night or month end that was compared"),
         "model_version": ("varchar", "Version whose frozen training frame it is held against"),
         "feature": ("varchar", "Feature of the model"),
-        "psi": ("double", "Population stability index; 0.25 and more asks for action"),
+        "psi": ("double", f"Population stability index; {PSI_MUCH} and more asks for action"),
         "missing_share": ("double", "Share of firms without a value"),
         "reference_missing_share": ("double", "Share of training rows without a value"),
     },

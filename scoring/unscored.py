@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from model.coverage import FEWEST_MONTHS, OBSERVED_MONTHS
+from firmpulse.bounds import FEWEST_MONTHS
+from model.coverage import OBSERVED_MONTHS
 
 
 def insufficient(firms: pl.DataFrame) -> pl.DataFrame:

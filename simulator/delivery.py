@@ -7,12 +7,13 @@ from pathlib import Path
 import polars as pl
 
 from firmpulse.calendar import month_end
+from firmpulse.sources import SOURCES
 from simulator.dirt import delivered_rows
 from simulator.economy import Economy, epoch_day
 from simulator.files import Delivery, DeliveryCounts, Tally
 from simulator.grants import NEVER, Grants, draw_grants, grant_lines
 from simulator.lender import STATEMENT_MONTH
-from simulator.tables import SOURCES, TABLES, Table
+from simulator.tables import TABLES, Table
 from simulator.world import World, build_world
 
 Progress = Callable[[str], None]

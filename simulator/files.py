@@ -14,8 +14,9 @@ import numpy as np
 import polars as pl
 
 from firmpulse.origin import SIMULATED_PREFIX
+from firmpulse.sources import GRANTED_SOURCES
 from simulator.dirt import KINDS
-from simulator.grants import GRANTED_SOURCES, Grants
+from simulator.grants import Grants
 from simulator.spelling import csv_bytes
 from simulator.tables import Table
 

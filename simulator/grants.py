@@ -7,14 +7,13 @@ from datetime import date, timedelta
 import numpy as np
 
 from firmpulse.calendar import add_months
+from firmpulse.sources import GRANTED_SOURCES, MAIN_SOURCES
 from simulator.economy import Stage, epoch_day, from_epoch_day
 from simulator.founding import opened_day
 from simulator.population import Bools, Ints
 from simulator.supplements import light_assets
 from simulator.world import World
 
-_MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
-GRANTED_SOURCES = (*_MAIN_SOURCES, "founder_credit", "project_contracts")
 # Of the young firms every second grants its founders' credit, of the light ones three in four.
 _FOUNDERS_CYCLE, _PROJECTS_CYCLE = 2, 4
 _PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
@@ -53,13 +52,13 @@ def draw_grants(world: World) -> Grants:
     nothing, some, later = draw < 0.02, (draw >= 0.02) & (draw < 0.06), draw > 0.96
     nothing[0], later[1], some[0] = True, True, False  # at least one of each in small economies
     nothing[1] = some[1] = later[0] = False
-    chosen = rng.random((len(_MAIN_SOURCES), count)) < 0.6
-    chosen[rng.integers(0, len(_MAIN_SOURCES), count), np.arange(count)] = True
+    chosen = rng.random((len(MAIN_SOURCES), count)) < 0.6
+    chosen[rng.integers(0, len(MAIN_SOURCES), count), np.arange(count)] = True
     begin = _consent_days(world)
     joins = rng.integers(7, 13, count)
     months = np.array([world.day(month) for month in range(14)])
     valid, window, sent = {}, {}, {}
-    for number, source in enumerate(_MAIN_SOURCES):
+    for number, source in enumerate(MAIN_SOURCES):
         granted = ~nothing & (~some | chosen[number])
         valid[source] = np.where(granted, begin, NEVER)
         window[source] = begin

@@ -5,13 +5,12 @@ from datetime import date
 
 import numpy as np
 
+from firmpulse.bounds import DEFAULT_DAYS
 from firmpulse.calendar import add_months
 from simulator.economy import Economy
 from simulator.paths import Paths
 from simulator.population import Bools, Firms, Floats, Ints
 from simulator.purse import Purse
-
-DEFAULT_DAYS = 90
 
 
 @dataclass

@@ -119,7 +119,3 @@ TABLES = (
               "current_assets=流动资产 current_liabilities=流动负债 cash=货币资金 "
               "staff=员工数")),
 )  # fmt: skip
-
-SOURCES = (
-    "tax", "bank", "supply_chain", "power", "founder_credit", "project_contracts", "lender",
-)  # fmt: skip

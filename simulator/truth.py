@@ -5,9 +5,9 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from firmpulse.bounds import DEFAULT_DAYS
 from simulator.economy import Economy
 from simulator.industries import Kind
-from simulator.loans import DEFAULT_DAYS
 from simulator.world import build_world
 
 _YOUNG_MONTHS = 12

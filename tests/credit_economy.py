@@ -16,12 +16,13 @@ import pytest
 import sqlalchemy as sa
 
 from consent import store, wording
-from consent.grants import MAIN_SOURCES, PURPOSES, Grant
+from consent.grants import PURPOSES, Grant
 from consent.tables import GRANTS
 from features.registry import FeatureMeta, Registry
 from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.settings import Settings
+from firmpulse.sources import MAIN_SOURCES
 from tests.homes import made_once
 from training import pipeline
 from training.config import DEFAULT

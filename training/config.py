@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from firmpulse.bounds import OUTCOME_MONTHS
+from firmpulse.stability import PSI_MUCH
+
 EXPERIMENT = "firmpulse-credit"
 UNDATED_EXPERIMENT = "firmpulse-real-undated"
 # What MLflow says above the runs of an experiment.
@@ -40,7 +43,7 @@ class Gates:
     most_feature_auc: float = 0.90
     # From held-out firms of the training period to the upper end of the interval out of time.
     most_auc_drop: float = 0.05
-    most_score_psi: float = 0.25
+    most_score_psi: float = PSI_MUCH
     # Half of the twenty strongest; the pack names each. Only the validation measures it, so that no
     # version goes without one.
     most_features_moved: float = 10
@@ -60,7 +63,7 @@ class TrainingConfig:
 
     seed: int = 20_240_131
     # Months after a snapshot in which a default counts.
-    horizon_months: int = 12
+    horizon_months: int = OUTCOME_MONTHS
     # Fewest snapshots in the out-of-time set.
     oot_snapshots: int = 2
     # A snapshot is complete when this share of its outcomes is known; late corrections may lag.

@@ -7,6 +7,7 @@ from typing import Any
 from firmpulse import tracking
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
+from firmpulse.stability import PSI_MUCH
 from training import proposals, versions
 from training.config import DEFAULT, Gates, TrainingConfig
 
@@ -129,7 +130,7 @@ def check(
             "PSI of the score at most", metrics.get("stability/psi_score"), gates.most_score_psi
         ),
         _at_most(
-            "of the 20 strongest features, moved much (PSI 0.25) at most",
+            f"of the 20 strongest features, moved much (PSI {PSI_MUCH}) at most",
             metrics.get("stability/strong_features_moved"),
             gates.most_features_moved,
         ),

@@ -15,6 +15,7 @@ from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
+from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 from training import frozen, split
 from training.config import TrainingConfig
@@ -84,9 +85,9 @@ def trainable(settings: Settings, as_of: date) -> pl.DataFrame:
 def _labels(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
     try:
         labels = connection.execute(
-            "select cast(firm_id as varchar) as firm_id, as_of, outcome, matured_at "
+            "select cast(firm_id as varchar) as firm_id, as_of, outcome, matured_at "  # noqa: S608 - our own names
             "from warehouse.labels.default_12m "
-            "where available_at <= $as_of and $as_of < superseded_at order by firm_id, as_of",
+            f"where {known_at()} order by firm_id, as_of",
             {"as_of": as_of},
         ).pl()
     except duckdb.CatalogException:

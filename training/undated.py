@@ -18,6 +18,7 @@ from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import origin, runlog, tracking, warehouse
 from firmpulse.errors import NotReadyError
+from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 from model.bundle import Bundle, CreditModel
 from model.calibration import Calibration
@@ -134,10 +135,10 @@ def _labels(
 ) -> pl.DataFrame:
     try:
         labels = connection.execute(
-            "select cast(firm_id as varchar) as firm_id, cast($as_of as date) as as_of, "
+            "select cast(firm_id as varchar) as firm_id, cast($as_of as date) as as_of, "  # noqa: S608 - our own names
             "case when defaulted then 'bad' else 'good' end as outcome, 'train' as split "
             "from warehouse.labels.undated_outcome "
-            "where available_at <= $as_of and $as_of < superseded_at order by firm_id",
+            f"where {known_at()} order by firm_id",
             {"as_of": as_of},
         ).pl()
         labels = labels.join(granted, on="firm_id", how="semi", maintain_order="left")

@@ -14,6 +14,21 @@
 {%- endmacro %}
 
 
+{#- Joins `months`, one row per month with its `age`, to every month of each window: the newest
+    `length` months, and of these no more than the window has (its column `span`). A month without
+    a row joins as nulls. -#}
+{% macro join_every_month(windows, span, months, length) -%}
+    inner join (
+        select unnest(range({{ length }})) as age
+    ) as ages on {{ windows }}.{{ span }} > ages.age
+    left join {{ months }}
+        on
+            {{ windows }}.firm_id = {{ months }}.firm_id
+            and {{ windows }}.as_of = {{ months }}.as_of
+            and ages.age = {{ months }}.age
+{%- endmacro %}
+
+
 {#- Population standard deviation over mean; months of the window without a row count as zero. -#}
 {% macro coefficient_of_variation(total, total_of_squares, months) -%}
     case

@@ -5,9 +5,9 @@ from typing import Any
 
 from extracts.connectors.pull import pull
 from extracts.connectors.requests import request
-from extracts.vault.nightly import SOURCES
 from firmpulse import runlog
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 
 
 def fetch(settings: Settings, as_of: date) -> dict[str, Any]:

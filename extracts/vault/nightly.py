@@ -9,7 +9,6 @@ import duckdb
 from consent import audit, today
 from consent.audit import Entry
 from consent.chain import Scalar
-from consent.grants import SOURCES as GRANTED
 from extracts import contracts, manifest
 from extracts.manifest import DeliveryRef
 from extracts.reading import macros
@@ -21,9 +20,7 @@ from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused, DiskError, is_disk_full
 from firmpulse.settings import Settings
 
-SOURCES = (*GRANTED, "lender")
-
-__all__ = ["SOURCES", "DeliveryRef", "LandingReport", "in_inbox", "land", "pending"]
+__all__ = ["DeliveryRef", "LandingReport", "in_inbox", "land", "pending"]
 
 
 def pending(settings: Settings, source: str, as_of: date) -> list[DeliveryRef]:

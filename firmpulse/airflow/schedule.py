@@ -1,13 +1,21 @@
-"""What the DAGs share: when they begin, how a task is repeated, who may write, who is told."""
+"""What the DAGs share: date and begin, how a task is repeated, who may write, who is told."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk import (
+    CronDataIntervalTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    dag,
+)
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from firmpulse import clock
-from firmpulse.airflow import alerts
+from firmpulse.airflow import alerts, asof
 from firmpulse.airflow.environment import WRITER_POOL
 from firmpulse.calendar import CHINA
 from firmpulse.errors import FileHeldError, FirmpulseError
@@ -32,6 +40,34 @@ TASK_DEFAULTS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=6),
     "on_failure_callback": alerts.task_failed,
 }
+
+# The date that a run of a `dated_dag` speaks for, as its tasks are given it.
+AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
+
+
+def dated_dag(
+    cron: str, begins: datetime, doc_md: str | None, params: Mapping[str, Param] | None = None
+) -> Callable[[Callable[[], None]], Callable[[], Any]]:
+    """Return the decorator of a DAG whose runs speak for one date, one run at a time.
+
+    Args:
+        cron: when it runs by itself, in China.
+        begins: the midnight from which it does.
+        doc_md: what Airflow's page shows.
+        params: what a run takes besides `as_of`, the date where it is not that of the schedule.
+    """
+    decorator: Callable[[Callable[[], None]], Callable[[], Any]] = dag(
+        schedule=CronDataIntervalTimetable(cron, timezone="Asia/Shanghai"),
+        start_date=begins,
+        catchup=False,
+        max_active_runs=1,
+        params={"as_of": Param(None, type=["string", "null"], format="date"), **(params or {})},
+        default_args=TASK_DEFAULTS,
+        user_defined_macros={"resolve": asof.resolve},
+        doc_md=doc_md,
+        tags=["firmpulse"],
+    )
+    return decorator
 
 
 def wait_for_turn() -> None:

@@ -17,7 +17,7 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 DASH = "—"
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_WAN = 10_000
+WAN = 10_000
 
 
 def translator(language: Language) -> Callable[[str, str], str]:
@@ -43,7 +43,7 @@ def render(folder: Path, template: str, language: Language, values: Mapping[str,
 
 def wan(value: float | None, decimals: int = 2) -> Markup | str:
     """Return CNY in units of 10,000 (万元); negative ones are red."""
-    return signed(None if value is None else value / _WAN, decimals)
+    return signed(None if value is None else value / WAN, decimals)
 
 
 def signed(value: float | None, decimals: int = 2) -> Markup | str:

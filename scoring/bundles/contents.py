@@ -9,11 +9,12 @@ import duckdb
 import polars as pl
 
 from consent import directory
-from consent.grants import ASSESSMENT, SOURCES
+from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from firmpulse.sources import GRANTED_SOURCES
 
 Row = dict[str, Any]
 
@@ -161,7 +162,7 @@ def _complete(
     found["warnings"] = [
         row
         for row in found["warnings"]
-        if row["source"] not in SOURCES or (row["firm_id"], row["source"]) in granted
+        if row["source"] not in GRANTED_SOURCES or (row["firm_id"], row["source"]) in granted
     ]
     for row in found["warnings"]:
         row["text_zh"], row["text_en"] = titles.get(row["rule_id"], (row["rule_id"],) * 2)

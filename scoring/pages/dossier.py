@@ -16,7 +16,7 @@ from consent.ledger import Ledger
 from features import registry
 from features.registry import Registry
 from firmpulse import scale, warehouse
-from firmpulse.calendar import add_months, month_end
+from firmpulse.calendar import add_months, last_complete_month
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from model import coverage, stress
@@ -121,7 +121,7 @@ def read(settings: Settings, as_of: date, firm_ids: Sequence[str] | None = None)
         wanted = sorted(set(firm_ids) if firm_ids is not None else set(scored["firm_id"]))
         _refuse_missing(set(wanted) - set(scored["firm_id"]), as_of)
         tables = _published(connection, as_of, wanted)
-        collected = facts.collect(connection, as_of, wanted, last_month(as_of), MONTHS)
+        collected = facts.collect(connection, as_of, wanted, last_complete_month(as_of), MONTHS)
         measured = measures.read(connection, as_of, pl.DataFrame({"firm_id": wanted}), live)
     version = str(tables["scores"].row(-1, named=True)["model_version"]) if wanted else ""
     model = inputs.load_model(settings, version) if wanted else None
@@ -136,12 +136,6 @@ def read(settings: Settings, as_of: date, firm_ids: Sequence[str] | None = None)
         )
         for firm in wanted
     ]
-
-
-def last_month(as_of: date) -> date:
-    """Return the first day of the last month that is complete at `as_of`."""
-    first = as_of.replace(day=1)
-    return first if as_of == month_end(first) else add_months(first, -1)
 
 
 def _refuse_missing(missing: set[str], as_of: date) -> None:
@@ -224,7 +218,7 @@ def _dossier(
     ]
     champions = rows("hidden_champions", tonight=True)
     model = tables["models"].filter(pl.col("model_version") == scores[-1]["model_version"])
-    last = last_month(as_of)
+    last = last_complete_month(as_of)
     own = collected.of(firm, granted)
     return Dossier(
         firm_id=firm,

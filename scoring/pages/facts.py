@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from firmpulse.calendar import add_months, month_end
+from firmpulse.known_at import known_at, known_by
 
 Row = dict[str, Any]
 
@@ -72,10 +73,10 @@ OF_SOURCE: Mapping[str, tuple[str, ...]] = {
 BALANCE_MONTHS = 6
 MOST_PARTNERS = 10
 
-_KNOWN = (
-    "available_at <= $as_of and superseded_at > $as_of "
-    "and firm_id in (select cast(unnest($firms) as uuid))"
-)
+_OF_FIRMS = "firm_id in (select cast(unnest($firms) as uuid))"
+_KNOWN = f"{known_at()} and {_OF_FIRMS}"
+# Of masked rows, whose versions all stay.
+_MASKED = f"{known_by()} and {_OF_FIRMS}"
 _WINDOW = "month between $first and $last"
 _FIRM = "cast(firm_id as varchar) as firm_id"
 
@@ -113,10 +114,10 @@ _PARTNERS = f"""
     order by firm_id, direction, cny desc
 """  # noqa: S608 - our own names
 # Receivables in their newest known version, by how long what is open is overdue.
-_AGEING = """
+_AGEING = f"""
     with known as (
         select * from warehouse.staging.stg_supply__receivable
-        where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
+        where {_MASKED}
         qualify row_number() over (
             partition by row_id order by available_at desc, record_version desc
         ) = 1
@@ -138,23 +139,23 @@ _AGEING = """
         sum(open_cny) filter (overdue_days > 90) as over_90
     from open
     group by firm_id
-"""
+"""  # noqa: S608 - our own names
 # Newest month of which a state of a milestone is known.
 _PROJECTS = f"""
     select {_FIRM}, cast(date_trunc('month', max(available_at)) as date) as until
     from warehouse.staging.stg_projects__milestone
-    where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
+    where {_MASKED}
     group by firm_id
 """  # noqa: S608 - our own names
 # The newest state, as in feat_profile_monthly.
-_REGISTRATION = """
+_REGISTRATION = f"""
     select cast(firm_id as varchar) as firm_id, * exclude (firm_id)
     from warehouse.staging.stg_tax__registration
-    where available_at <= $as_of and firm_id in (select cast(unnest($firms) as uuid))
+    where {_MASKED}
     qualify row_number() over (
         partition by firm_id order by updated_on desc, record_version desc
     ) = 1
-"""
+"""  # noqa: S608 - our own names
 _GRADES = f"""
     select distinct {_FIRM}, assessed_year, grade_rank, is_unrated
     from warehouse.facts.fct_tax_grade_monthly

@@ -16,7 +16,6 @@ from scoring.pages import facts, months, words
 from scoring.pages.dossier import Dossier
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_WAN = 10_000
 _BANK_MONTHS, _TABLE_MONTHS = facts.BALANCE_MONTHS, 12
 # Grades that speak for a firm by themselves, and those that speak against it.
 _SOUND, _WEAK = ("AAA", "AA", "A", "BBB"), ("C", scale.DEFAULTED)
@@ -146,12 +145,12 @@ def _history(dossier: Dossier, label: str) -> Markup:
 def _tax_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t, unit = page.translator(language), page.translator(language)("万元", "10,000 CNY")
     sold = {
-        t("开票销售", "invoiced"): months.series(dossier, months.INVOICES, "sales_cny", _WAN),
-        t("申报销售", "declared"): months.series(dossier, months.RETURNS, "declared_cny", _WAN),
+        t("开票销售", "invoiced"): months.series(dossier, months.INVOICES, "sales_cny", page.WAN),
+        t("申报销售", "declared"): months.series(dossier, months.RETURNS, "declared_cny", page.WAN),
     }
     spoiled = {
-        t("红冲", "red"): months.series(dossier, months.INVOICES, "red_cny", _WAN),
-        t("作废", "void"): months.series(dossier, months.INVOICES, "void_cny", _WAN),
+        t("红冲", "red"): months.series(dossier, months.INVOICES, "red_cny", page.WAN),
+        t("作废", "void"): months.series(dossier, months.INVOICES, "void_cny", page.WAN),
     }
     title = t("有票天数", "days with invoices")
     days = {title: months.series(dossier, months.INVOICES, "active_days")}
@@ -176,7 +175,7 @@ def _bank_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     last_months = dossier.months[-_BANK_MONTHS:]
 
     def last(measure: str) -> list[float | None]:
-        return months.series(dossier, months.BANK, measure, _WAN)[-_BANK_MONTHS:]
+        return months.series(dossier, months.BANK, measure, page.WAN)[-_BANK_MONTHS:]
 
     drawn = {
         "flows": _columns(
@@ -197,13 +196,13 @@ def _bank_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     }
     if dossier.balances:
         days, balances = zip(*dossier.balances, strict=True)
-        drawn["balance"] = charts.curve(days, [value / _WAN for value in balances], unit=unit)
+        drawn["balance"] = charts.curve(days, [value / page.WAN for value in balances], unit=unit)
     return drawn
 
 
 def _supply_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t, unit = page.translator(language), page.translator(language)("万元", "10,000 CNY")
-    ordered = months.series(dossier, months.ORDERS, "ordered_cny", _WAN)
+    ordered = months.series(dossier, months.ORDERS, "ordered_cny", page.WAN)
     drawn = {
         "orders": _columns(
             dossier.months,
@@ -215,7 +214,7 @@ def _supply_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     if dossier.ageing:
         parts = ("not_due", "up_to_30", "up_to_90", "over_90")
         labels = [t("未到期", "not due"), "≤ 30", "31–90", "> 90"]
-        amounts = [(dossier.ageing[part] or 0) / _WAN for part in parts]
+        amounts = [(dossier.ageing[part] or 0) / page.WAN for part in parts]
         colours = [charts.TEAL, charts.AMBER, charts.LEVELS["orange"], charts.RED]
         title = t("未收应收款按逾期天数，万元", "open receivables by days overdue, 10,000 CNY")
         drawn["ageing"] = charts.histogram(labels, amounts, charts.HALF, colours, title)
@@ -226,7 +225,7 @@ def _power_charts(dossier: Dossier, language: Language) -> dict[str, Markup]:
     t = page.translator(language)
     fact = months.power_fact(dossier)
     energy = [None if v is None else v / 1000 for v in months.series(dossier, fact, "kwh")]
-    sales = months.series(dossier, months.INVOICES, "sales_cny", _WAN)
+    sales = months.series(dossier, months.INVOICES, "sales_cny", page.WAN)
     line = {t("开票销售（万元，右轴）", "invoiced, 10,000 CNY (right)"): sales}
     return {
         "energy": _columns(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from firmpulse.bounds import AGREE_WITHIN
 from firmpulse.calendar import add_months
 from firmpulse.pages import page
 from firmpulse.pages.page import Language
@@ -19,8 +20,6 @@ BILLS, READINGS = "fct_power_bill_monthly", "fct_power_reading_monthly"
 _DAILY: Mapping[str, str] = {INVOICES: "tax", BANK: "bank", ORDERS: "supply_chain"}
 # A month without a return, a bill or a reading was not told of; it is no zero.
 _TOLD = (RETURNS, BILLS, READINGS)
-# Two sources agree where their changes differ by no more, as in feat_agreement_monthly.
-_AGREE_WITHIN = 0.2
 
 
 def rows(dossier: Dossier, fact: str) -> Mapping[date, Row]:
@@ -73,7 +72,7 @@ def agreement(dossier: Dossier, language: Language) -> list[dict[str, Any]]:
     for name, fact, measure in measures:
         change = _change(series(dossier, fact, measure))
         known = change is not None and base is not None
-        agrees = abs((change or 0) - (base or 0)) <= _AGREE_WITHIN if known else None
+        agrees = abs((change or 0) - (base or 0)) <= AGREE_WITHIN if known else None
         found.append({"name": name, "change": change, "agrees": agrees})
     return found
 

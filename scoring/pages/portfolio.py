@@ -15,6 +15,7 @@ from firmpulse.errors import NotReadyError
 from firmpulse.pages import charts, page
 from firmpulse.pages.page import Language
 from firmpulse.settings import Settings
+from firmpulse.stability import PSI_MOVED, PSI_MUCH
 from scoring import store
 from scoring.pages import words
 from scoring.warnings import rules
@@ -68,6 +69,8 @@ def render(settings: Settings, as_of: date, language: Language) -> str:
         "charts": drawn,
         "grades": scale.GRADES,
         "levels": LEVELS,
+        "psi_moved": PSI_MOVED,
+        "psi_much": PSI_MUCH,
         "words": words,
         "word": lambda kind, code: words.word(getattr(words, kind), code, language),
         "other": "en" if language == "zh" else "zh",

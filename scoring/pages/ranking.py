@@ -7,7 +7,9 @@ from typing import Any
 from markupsafe import Markup
 
 from firmpulse import origin, scale, warehouse
+from firmpulse.bounds import DEFAULT_DAYS
 from firmpulse.errors import NotReadyError
+from firmpulse.known_at import known_at
 from firmpulse.pages import charts, page
 from firmpulse.pages.page import Language
 from firmpulse.settings import Settings
@@ -34,11 +36,10 @@ _RANKED = """
     order by scores.default_prob, scores.firm_id
 """
 _RECORDS = {
-    "labels.undated_outcome": "select firm_id, defaulted from warehouse.labels.undated_outcome "
-    "where available_at <= $as_of and superseded_at > $as_of",
-    "facts.fct_loan_monthly": "select firm_id, days_past_due >= 90 as defaulted "
-    "from warehouse.facts.fct_loan_monthly "
-    "where available_at <= $as_of and superseded_at > $as_of",
+    "labels.undated_outcome": "select firm_id, defaulted from warehouse.labels.undated_outcome "  # noqa: S608 - our own names
+    f"where {known_at()}",
+    "facts.fct_loan_monthly": f"select firm_id, days_past_due >= {DEFAULT_DAYS} as defaulted "  # noqa: S608 - our own names
+    f"from warehouse.facts.fct_loan_monthly where {known_at()}",
 }
 
 

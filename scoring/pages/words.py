@@ -1,6 +1,7 @@
 """Words of the pages that stand for codes, in both languages."""
 
 from firmpulse.pages.page import Language
+from firmpulse.sources import NAMES
 
 Pair = tuple[str, str]
 
@@ -24,13 +25,7 @@ DIMENSIONS: dict[str, Pair] = {
     "consistency": ("一致性", "Consistency"),
 }
 SOURCES: dict[str, Pair] = {
-    "tax": ("税务", "Tax"),
-    "bank": ("银行流水", "Bank flow"),
-    "supply_chain": ("供应链", "Supply chain"),
-    "power": ("用电", "Power"),
-    "founder_credit": ("创始人信用", "Founder's credit"),
-    "project_contracts": ("项目合同", "Project contracts"),
-    "lender": ("贷款表现", "Loan performance"),
+    **NAMES,
     "model": ("模型", "Model"),
 }
 LEVELS: dict[str, Pair] = {
@@ -49,7 +44,10 @@ COVERAGE: dict[str, Pair] = {
 }
 REVIEW: dict[str, Pair] = {
     "individual_business": ("个体经营，须人工复核", "one person's business: a person must look"),
-    "founder_credit_used": ("使用了创始人信用", "the founder's credit was used"),
+    "founder_credit_used": (
+        f"使用了{NAMES['founder_credit'].zh}",
+        "the founder's credit was used",
+    ),
     "thin_file": ("数据积累不足", "little data"),
     "in_default": ("已违约", "in default"),
 }

@@ -6,9 +6,11 @@ from datetime import date
 
 import polars as pl
 
+from firmpulse.calendar import last_complete_month
+from firmpulse.sources import MAIN_SOURCES, NAMES
 from scoring.warnings import conditions
 from scoring.warnings.forms import Rule
-from scoring.warnings.panel import Panel, newest_month
+from scoring.warnings.panel import Panel
 from scoring.warnings.peers import with_peers
 from scoring.warnings.rules import DATA_STALE, RuleBook
 
@@ -18,7 +20,7 @@ _SCHEMA = {
     "threshold": pl.Float64, "unit": pl.String, "peer_percentile": pl.Float64,
     "evidence_hash": pl.String,
 }  # fmt: skip
-_SOURCES_ZH = {"tax": "税务", "bank": "银行流水", "supply_chain": "供应链", "power": "用电"}
+_SOURCES_ZH = {source: NAMES[source].zh for source in MAIN_SOURCES}
 _EVIDENCE = "evidence"
 
 
@@ -29,7 +31,7 @@ def find(panel: Panel, book: RuleBook) -> pl.DataFrame:
     its values rest on; such a firm has a row DATA_STALE instead, which counts towards no level.
     """
     rows = with_peers(panel.rows, book)
-    month = newest_month(panel.as_of).month
+    month = last_complete_month(panel.as_of).month
     found = [
         _of_rule(_without_stale(rows, panel.stale, book.sources[rule.id]), rule, panel.as_of)
         for rule in book.rules

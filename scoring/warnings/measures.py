@@ -8,6 +8,8 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
+from firmpulse.known_at import known_at, known_by
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -37,20 +39,20 @@ PROVINCE = "province"
 # Table that a query reads → the query; all see versions as known at $as_of.
 _QUERIES: Mapping[str, str] = {
     # A firm that left the book is not past due with its last month.
-    "facts.fct_loan_monthly": """
+    "facts.fct_loan_monthly": f"""
         select firm_id, cast(max_by(days_past_due, month) as double) as days_past_due
         from (
             -- A month has several parts where some of its loans became known later.
             select firm_id, month, max(days_past_due) as days_past_due
             from warehouse.facts.fct_loan_monthly
             where
-                available_at <= $as_of and $as_of < superseded_at
+                {known_at()}
                 and month >= $as_of - interval 3 month
             group by firm_id, month
         )
         group by firm_id
-    """,
-    "staging.stg_bank__txn": """
+    """,  # noqa: S608 - our own names
+    "staging.stg_bank__txn": f"""
         select
             firm_id,
             cast(count(*) filter (first_on > $as_of - interval 3 month) as double)
@@ -59,14 +61,14 @@ _QUERIES: Mapping[str, str] = {
             select firm_id, counterparty_id, min(booked_on) as first_on
             from warehouse.staging.stg_bank__txn
             where
-                category = 'loan_in' and counterparty_id is not null and available_at <= $as_of
+                category = 'loan_in' and counterparty_id is not null and {known_by()}
                 and booked_on > $as_of - interval 6 month and booked_on <= $as_of
             group by firm_id, counterparty_id
         )
         group by firm_id
-    """,
+    """,  # noqa: S608 - our own names
     # Unpaid and overdue, or paid late just now; `is_told` as in feat_power_monthly.
-    "facts.fct_power_payment": """
+    "facts.fct_power_payment": f"""
         select
             firm_id,
             cast(max(case
@@ -83,18 +85,18 @@ _QUERIES: Mapping[str, str] = {
                     or coalesce(arrears_cny, 1) > 0 as is_told
             from warehouse.facts.fct_power_payment
             where
-                available_at <= $as_of and $as_of < superseded_at
+                {known_at()}
                 and month > $as_of - interval 12 month
         )
         where due_date is not null
         group by firm_id
-    """,
+    """,  # noqa: S608 - our own names
     # An event counts while it lasts and for a month after its beginning.
     "staging.stg_power__event": f"""
         with known as (
             select firm_id, meter_id, event_type, started_on, coalesce(ended_on, $as_of) as ended_on
             from warehouse.staging.stg_power__event
-            where available_at <= $as_of and started_on <= $as_of
+            where {known_by()} and started_on <= $as_of
             qualify record_version = max(record_version) over (partition by row_id)
         ),
         open_meters as (
@@ -102,7 +104,7 @@ _QUERIES: Mapping[str, str] = {
             from warehouse.staging.stg_power__account
             anti join (select firm_id, meter_id from known where event_type = 'CLOSED')
                 using (firm_id, meter_id)
-            where available_at <= $as_of
+            where {known_by()}
         ),
         recent as (
             select *, ended_on >= $as_of or started_on > $as_of - interval 1 month as is_recent
@@ -129,7 +131,7 @@ _QUERIES: Mapping[str, str] = {
     "staging.stg_tax__registration": f"""
         select firm_id, max_by(province_code, (available_at, record_version)) as {PROVINCE}
         from warehouse.staging.stg_tax__registration
-        where available_at <= $as_of
+        where {known_by()}
         group by firm_id
     """,  # noqa: S608 - our own names
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import duckdb
 import numpy as np
@@ -12,7 +12,8 @@ from features.frame import frame
 from features.permitted import withhold
 from features.registry import Registry
 from firmpulse import scale, warehouse
-from firmpulse.calendar import add_months, month_end, month_start
+from firmpulse.bounds import FEWEST_MONTHS
+from firmpulse.calendar import add_months, last_complete_month, month_end
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from model import coverage
@@ -88,12 +89,7 @@ def day_of(as_of: date, lag: int) -> date:
     """Return the date of a lag."""
     if lag == 0:
         return as_of
-    return month_end(add_months(month_start(newest_month(as_of)), -lag))
-
-
-def newest_month(as_of: date) -> date:
-    """Return the last day of the newest month that is complete."""
-    return as_of if as_of == month_end(as_of) else month_start(as_of) - timedelta(days=1)
+    return month_end(add_months(last_complete_month(as_of), -lag))
 
 
 def wanted_features(book: RuleBook, model: CreditModel | None) -> dict[int, list[str]]:
@@ -169,7 +165,7 @@ def _model_values(snapshot: pl.DataFrame, model: CreditModel | None) -> list[pl.
         empty = np.full(snapshot.height, np.nan)
         return [pl.Series(name, empty).fill_nan(None) for name in _OF_MODEL]
     months = snapshot[coverage.OBSERVED_MONTHS].fill_null(0).to_numpy()
-    enough = months >= coverage.FEWEST_MONTHS
+    enough = months >= FEWEST_MONTHS
     prob = model.default_prob(snapshot)
     given = {"default_prob": prob, "grade_rank": _ranks(prob)}
     return [

@@ -6,6 +6,7 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
 from scoring.warnings.measures import has_table
 
@@ -16,7 +17,7 @@ _AGES = """
     with parts as (
         select firm_id, delivery_seq, max(available_at) as newest
         from warehouse.facts.{table}
-        where available_at <= $as_of
+        where {known}
         group by firm_id, delivery_seq
     ),
     delivered as (
@@ -65,6 +66,7 @@ def stale(
             continue
         query = _AGES.format(
             table=allowed.table,
+            known=known_by(),
             provider="coalesce(deliveries.provider, '')" if named else "''",
             deliveries=_DELIVERIES if named else "",
         )

@@ -8,6 +8,7 @@ import pytest
 from firmpulse import errors
 from firmpulse.airflow import environment
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 
 HEAVY = ["catboost", "dbt", "duckdb", "great_expectations", "mlflow", "optbinning", "polars"]
 
@@ -138,11 +139,10 @@ def test_the_outlets_are_these_assets(dags: dict[str, Any]) -> None:
 
 
 def test_the_dag_lands_every_source_that_extracts_knows(dags: dict[str, Any]) -> None:
-    from extracts.vault import nightly
 
     for dag_id in ("run_nightly", "honour_revocations"):
         expanded = dags[dag_id].get_task("land").op_kwargs_expand_input.value
-        assert expanded == {"source": list(nightly.SOURCES)}
+        assert expanded == {"source": list(SOURCES)}
 
 
 @pytest.mark.parametrize(

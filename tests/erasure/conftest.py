@@ -13,6 +13,7 @@ from extracts.vault import nightly
 from features.build import build
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 from simulator import Economy, deliver
 from tests.homes import made_once
 
@@ -38,7 +39,7 @@ class Home:
 def run_night(settings: Settings, as_of: date) -> None:
     """Import grants, land and build, as the DAG does up to the features."""
     intake.import_night(settings)
-    for source in nightly.SOURCES:
+    for source in SOURCES:
         nightly.land(settings, source, as_of)
     for stage in STAGES:
         build(settings, as_of, stage)  # type: ignore[arg-type] # one of the stages

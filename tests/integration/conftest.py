@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 from simulator import DeliveryCounts, Economy, deliver
 from tests.homes import made_once
 
@@ -112,7 +113,7 @@ def assess(
     day = economy.last_day
     deliver(economy, settings.inbox, through=day)
     intake.import_night(settings)
-    for source in nightly.SOURCES:
+    for source in SOURCES:
         nightly.land(settings, source, day)
     if change is not None:
         change(settings, day)

@@ -10,7 +10,7 @@ import pytest
 
 from consent.ledger import Ledger
 from firmpulse import scale, warehouse
-from firmpulse.calendar import CHINA
+from firmpulse.calendar import CHINA, last_complete_month
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.pages import page, pdf
 from firmpulse.settings import Settings
@@ -71,7 +71,7 @@ def test_the_numbers_are_those_of_the_tables(
     assessed: Assessed, everything: dossier.Dossier
 ) -> None:
     html = _page(everything)
-    last = dossier.last_month(assessed.as_of)
+    last = last_complete_month(assessed.as_of)
     with warehouse.connect(assessed.settings) as connection:
         ((sales,),) = connection.execute(
             "select sum(net_cny) from warehouse.staging.stg_tax__invoice "
@@ -100,7 +100,7 @@ def test_what_was_not_granted_is_not_shown(
     granted = {f: set(g["source"]) for (f,), g in live.group_by("firm_id")}
     without = next(one for one in dossiers.values() if "bank" not in granted[one.firm_id])
     html = _page(without)
-    assert "Bank flow: not granted, or nothing was collected" in html
+    assert "Bank transactions: not granted, or nothing was collected" in html
     assert "Days of cash" not in html
     assert without.balances == []
 

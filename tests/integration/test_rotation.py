@@ -13,6 +13,7 @@ from features.build import build
 from firmpulse import warehouse
 from firmpulse.keys import envelope, keyring, tokens
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 from tests.integration.conftest import Nights, firmpulse
 
 _DATABASES = ("vault", "warehouse")
@@ -112,7 +113,7 @@ def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Set
 
     before = state()
     intake.import_night(rotated)
-    for source in nightly.SOURCES:
+    for source in SOURCES:
         nightly.land(rotated, source, nights.second)
     build(rotated, nights.second, "all")
     assert state() == before

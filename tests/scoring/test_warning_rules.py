@@ -240,7 +240,7 @@ def test_a_stale_source_silences_its_rules_and_says_so(book: RuleBook) -> None:
     row = found.row(0, named=True)
     # Power is overdue by 42 days, tax by 9.
     assert (row["source"], row["value"], row["threshold"]) == ("power", 90, 48)
-    assert row["text_zh"] == "数据逾期未更新：用电、税务；相关规则未评估"
+    assert row["text_zh"] == "数据逾期未更新：电力、税务；相关规则未评估"
 
 
 _RULE = """

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from expectations import handover
+from expectations import handover, suite
 from firmpulse import warehouse
 from firmpulse.errors import ExpectationFailed
 from firmpulse.settings import Settings
+from firmpulse.stability import PSI_MUCH
 from tests.credit_economy import AS_OF, Trained
 from training import pipeline
 
@@ -76,3 +77,9 @@ def test_a_source_that_went_missing_stops_the_night(home: Settings) -> None:
         )
     with pytest.raises(ExpectationFailed, match="missing for 50 points more firms"):
         handover.drift(home, AS_OF)
+
+
+def test_the_suite_warns_from_the_same_bound_as_the_pages() -> None:
+    bounds = [one.arguments["max_value"] for one in suite.load("drift").expectations
+              if one.arguments["column"] == "psi" and one.severity == "warning"]  # fmt: skip
+    assert bounds == [PSI_MUCH]

@@ -5,18 +5,19 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from consent.grants import MAIN_SOURCES
 from features.permitted import withhold
 from features.registry import FeatureMeta
+from firmpulse.bounds import LEAST_FIRMS
 from firmpulse.scale import FloatArray
+from firmpulse.sources import MAIN_SOURCES
 from model.coverage import SOURCE_COUNT
 from training.claims.coverage import observed_expected
 from training.config import TrainingConfig
 from training.frozen import bads_of
 from training.metrics import Interval, measure_with_intervals
 
-# Fewer firms are not shown at all, and fewer firms in default, or good ones, do not rank.
-LEAST_FIRMS, LEAST_OUTCOMES = 5, 5
+# Fewer firms in default, or good ones, do not rank.
+LEAST_OUTCOMES = 5
 # One source more a step, in the order in which a firm usually grants them.
 STEPS = tuple(MAIN_SOURCES[:count] for count in range(1, len(MAIN_SOURCES) + 1))
 _KINDS = ("good", "bad")
@@ -61,7 +62,7 @@ def by_segment(
 
 
 def _joined(firms: pl.Series, segment: pl.Series) -> pl.Series:
-    """Return the segments, those of fewer than five firms as one, which may be as small itself."""
+    """Return the segments, those of fewer than `LEAST_FIRMS` as one, itself of any size."""
     counts = pl.DataFrame({"firm": firms, "segment": segment}).group_by("segment")
     few = counts.agg(pl.col("firm").n_unique()).filter(pl.col("firm") < LEAST_FIRMS)["segment"]
     return segment.replace_strict(few.to_list(), "few", default=segment, return_dtype=pl.String)

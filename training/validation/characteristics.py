@@ -9,9 +9,10 @@ import polars as pl
 from features import drift, strength
 from features.registry import FeatureMeta
 from firmpulse.scale import FloatArray
+from firmpulse.stability import PSI_MUCH
 
-# The strongest features that a gate looks at, and the PSI from which one has moved much.
-STRONGEST, MOVED = 20, 0.25
+# The strongest features that a gate looks at.
+STRONGEST = 20
 
 
 def table(
@@ -69,7 +70,7 @@ def table(
 
 def moved_much(characteristics: pl.DataFrame) -> pl.DataFrame:
     """Return those of the strongest features whose PSI says that they have moved much."""
-    return characteristics.head(STRONGEST).filter(pl.col("psi") >= MOVED)
+    return characteristics.head(STRONGEST).filter(pl.col("psi") >= PSI_MUCH)
 
 
 def _alone(

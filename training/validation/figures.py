@@ -8,6 +8,7 @@ import polars as pl
 
 from firmpulse import stability
 from firmpulse.scale import FloatArray
+from firmpulse.stability import PSI_MOVED, PSI_MUCH
 from training.plots import BLUE, GREY, INK, RED, labelled_axes, png
 
 _TOP_FEATURES = 15
@@ -150,7 +151,7 @@ def _feature_psi(characteristics: pl.DataFrame, title: str) -> Any:
     )
     shown = characteristics.reverse()
     index = np.maximum(shown["psi"].to_numpy(), 1e-3)
-    bounds = [(0.25, RED), (0.1, "#d08700"), (0.0, BLUE)]
+    bounds = [(PSI_MUCH, RED), (PSI_MOVED, "#d08700"), (0.0, BLUE)]
     colours = [next(colour for bound, colour in bounds if value >= bound) for value in index]
     axes.barh(range(len(index)), index, color=colours)
     axes.set_xscale("log")

@@ -11,15 +11,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from firmpulse.bounds import ARREARS_DAYS, DEFAULT_DAYS, FEWEST_MONTHS, LEAST_FIRMS
 from firmpulse.errors import NotReadyError
-from model.coverage import FEWEST_MONTHS
+from firmpulse.known_at import known_at
 from training.split import EXCLUDED
 
-# Days past due at the end of a month; the definition of default of labels.default_12m.
-ARREARS_DAYS, DEFAULT_DAYS = 30, 90
-
-# A vintage of fewer firms is not shown: its rates would be about them.
-LEAST_FIRMS = 5
 MONTHS_ON_BOOK = (3, 6, 9, 12, 18, 24, 36)
 # Bucket → fewest days past due in it.
 BUCKETS: Mapping[str, int] = MappingProxyType(
@@ -28,14 +24,14 @@ BUCKETS: Mapping[str, int] = MappingProxyType(
 LEFT_BOOK = "left the book"
 
 # Of the parts of a month only balances add up; of days past due the worst part counts.
-_KNOWN = """
+_KNOWN = f"""
 with known as (
     select firm_id, month, max(days_past_due) as days_past_due
     from warehouse.facts.fct_loan_monthly
-    where available_at <= $as_of and $as_of < superseded_at
+    where {known_at()}
     group by firm_id, month
 )
-"""
+"""  # noqa: S608 - our own names
 
 _COUNT = "select count(*) from known"
 
@@ -136,7 +132,7 @@ order by buckets.floor_days, destinations.floor_days nulls last
 """
 
 # Labels decide wherever there is one; the rest says why there is none, in the order of the label.
-_FUNNEL = """,
+_FUNNEL = f""",
 dates as (
     select distinct last_day(month) as as_of
     from known
@@ -154,7 +150,7 @@ book as (
 labels as (
     select firm_id, as_of, outcome
     from warehouse.labels.default_12m
-    where available_at <= $as_of and $as_of < superseded_at
+    where {known_at()}
 ),
 
 stages as (
@@ -196,7 +192,7 @@ from stages
 left join sampled using (as_of)
 group by stages.as_of, sampled.split
 order by stages.as_of
-"""
+"""  # noqa: S608 - our own names
 
 _DEFAULT_DATES = """
 select cast(firm_id as varchar) as firm_id, last_day(min(month)) as defaulted_on
@@ -237,7 +233,7 @@ def vintages(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame
 
 
 def without_small(vintages: pl.DataFrame) -> pl.DataFrame:
-    """Return the vintages, those of fewer than five firms without counts and rates."""
+    """Return the vintages, those of fewer than `LEAST_FIRMS` without counts and rates."""
     shown = pl.col("firms") >= LEAST_FIRMS
     hidden = ("firms", "cumulative_30_plus_rate", "cumulative_90_plus_rate")
     return vintages.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in hidden)

@@ -6,10 +6,11 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from consent.grants import MAIN_SOURCES
 from firmpulse import warehouse
 from firmpulse.industries import section_of
+from firmpulse.known_at import known_by
 from firmpulse.settings import Settings
+from firmpulse.sources import MAIN_SOURCES
 from model import coverage
 
 UNKNOWN = "unknown"
@@ -74,10 +75,10 @@ def provinces(settings: Settings, rows: pl.DataFrame, as_of: date) -> pl.DataFra
         connection.register("wanted_firms", rows.select("firm_id").unique())
         try:
             return connection.execute(
-                "select cast(firm_id as varchar) as firm_id, "
+                "select cast(firm_id as varchar) as firm_id, "  # noqa: S608 - our own names
                 "max_by(province_code, (updated_on, record_version)) as province_code "
                 "from warehouse.staging.stg_tax__registration "
-                "where available_at <= $as_of "
+                f"where {known_by()} "
                 "and cast(firm_id as varchar) in (select firm_id from wanted_firms) "
                 "group by firm_id order by firm_id",
                 {"as_of": as_of},

@@ -152,8 +152,9 @@ agreements as (
         invoiced.as_of,
         -- Without a change of invoiced sales there is nothing to agree with.
         count(others.change_3m - invoiced.change_3m) as compared_sources,
-        count(*) filter (where abs(others.change_3m - invoiced.change_3m) <= 0.2)
-            as agreeing_sources,
+        count(*) filter (
+            where abs(others.change_3m - invoiced.change_3m) <= {{ var('agree_within') }}
+        ) as agreeing_sources,
         any_value(invoiced.change_yoy) as sales_yoy,
         max(others.change_yoy) filter (where others.source_name = 'power') as power_yoy
     from changes as invoiced

@@ -68,12 +68,6 @@ windows as (
 
 ),
 
-ages as (
-
-    select unnest(range(6)) as age
-
-),
-
 -- A month of the window without a booking has no receipts.
 trends as (
 
@@ -85,12 +79,7 @@ trends as (
             order by ages.age
         ) as operating_in_slope
     from windows
-    inner join ages on windows.window_months > ages.age
-    left join months
-        on
-            windows.firm_id = months.firm_id
-            and windows.as_of = months.as_of
-            and ages.age = months.age
+    {{ join_every_month('windows', 'window_months', 'months', 6) }}
     group by windows.firm_id, windows.as_of
 
 ),

@@ -10,7 +10,9 @@ short as (
     select snapshots.*
     from snapshots
     inner join {{ ref('feat_profile_monthly') }} as profile using (firm_id, as_of)
-    where profile.profile_firm_age_months < 12 or profile.profile_observed_months < 6
+    where
+        profile.profile_firm_age_months < 12
+        or profile.profile_observed_months < {{ var('thin_below_months') }}
 
 ),
 

@@ -40,12 +40,6 @@ spans as (
 
 ),
 
-ages as (
-
-    select unnest(range(24)) as age
-
-),
-
 -- Every month of the last two years since the first known one; without invoices it counts as zero.
 series as (
 
@@ -66,12 +60,7 @@ series as (
         coalesce(months.voids, 0) as voids,
         coalesce(months.issued, 0) as issued
     from spans
-    inner join ages on spans.observed_months > ages.age
-    left join months
-        on
-            spans.firm_id = months.firm_id
-            and spans.as_of = months.as_of
-            and ages.age = months.age
+    {{ join_every_month('spans', 'observed_months', 'months', 24) }}
 
 ),
 

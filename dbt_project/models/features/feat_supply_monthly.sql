@@ -77,12 +77,6 @@ order_windows as (
 
 ),
 
-ages as (
-
-    select unnest(range(12)) as age
-
-),
-
 ordered_months as (
 
     select
@@ -107,12 +101,7 @@ order_trends as (
             ln(1 + greatest(coalesce(ordered_months.ordered, 0), 0)), -ages.age order by ages.age
         ) as slope
     from order_windows
-    inner join ages on order_windows.window_months > ages.age
-    left join ordered_months
-        on
-            order_windows.firm_id = ordered_months.firm_id
-            and order_windows.as_of = ordered_months.as_of
-            and ages.age = ordered_months.age
+    {{ join_every_month('order_windows', 'window_months', 'ordered_months', 12) }}
     group by order_windows.firm_id, order_windows.as_of
 
 ),

@@ -2,14 +2,16 @@ with observations as (
 
     select
         observed_on as as_of,
-        cast(last_day(observed_on + interval 12 month) + 5 as date) as matured_at
+        cast(
+            last_day(observed_on + interval {{ var('outcome_months') }} month) + 5 as date
+        ) as matured_at
     from (
         select distinct last_day(month) as observed_on
         from {{ ref('fct_loan_monthly') }}
         where month(month) in (3, 6, 9, 12)
     )
     where
-        last_day(observed_on + interval 12 month) + 5
+        last_day(observed_on + interval {{ var('outcome_months') }} month) + 5
         <= (select max(as_of) from {{ source('ops', 'nights') }})
 
 ),
@@ -26,7 +28,7 @@ loans as (
         facts.superseded_at
     from observations
     inner join {{ ref('fct_loan_monthly') }} as facts
-        on facts.month <= observations.as_of + interval 12 month
+        on facts.month <= observations.as_of + interval {{ var('outcome_months') }} month
 
 ),
 
@@ -87,8 +89,8 @@ final as (
         versions.firm_id,
         versions.as_of,
         case
-            when versions.worst_after >= 90 then 'bad'
-            when versions.worst_after >= 30 then 'indeterminate'
+            when versions.worst_after >= {{ var('default_days') }} then 'bad'
+            when versions.worst_after >= {{ var('arrears_days') }} then 'indeterminate'
             else 'good'
         end as outcome,
         versions.matured_at,
@@ -99,9 +101,9 @@ final as (
         on
             versions.firm_id = profiles.firm_id
             and versions.as_of = profiles.as_of
-            and profiles.profile_observed_months >= 3
+            and profiles.profile_observed_months >= {{ var('fewest_months') }}
     where
-        versions.worst_before < 90
+        versions.worst_before < {{ var('default_days') }}
         and versions.worst_after is not null
         and versions.is_on_book
 

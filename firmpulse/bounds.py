@@ -1,0 +1,32 @@
+"""Bounds that several parts hold firms against, each written once.
+
+A firm's outcome after a date is bad where a loan of it falls `DEFAULT_DAYS` or more past due at the
+end of one of the next `OUTCOME_MONTHS` months, indeterminate from `ARREARS_DAYS` on, else good.
+
+dbt's models read these numbers as variables of the same names in lower case.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+ARREARS_DAYS, DEFAULT_DAYS = 30, 90
+OUTCOME_MONTHS = 12
+# A firm that was observed for fewer months has no outcome to learn from, and no score.
+FEWEST_MONTHS = 3
+# With fewer months a file is thin, and a founder's credit may supplement it.
+THIN_BELOW_MONTHS = 6
+# Two sources agree where their changes differ by no more.
+AGREE_WITHIN = 0.2
+# Figures of fewer firms are not shown: they would be about these firms.
+LEAST_FIRMS = 5
+
+VARIABLES: Mapping[str, float] = MappingProxyType(
+    {
+        "arrears_days": ARREARS_DAYS,
+        "default_days": DEFAULT_DAYS,
+        "outcome_months": OUTCOME_MONTHS,
+        "fewest_months": FEWEST_MONTHS,
+        "thin_below_months": THIN_BELOW_MONTHS,
+        "agree_within": AGREE_WITHIN,
+    }
+)

@@ -1,0 +1,24 @@
+"""What was known on a day, as SQL: dbt's macros `known_at` say the same of facts and snapshots.
+
+A row was known from `available_at` on. Facts and labels also end: `superseded_at` is the day on
+which a newer version took their place. Masked rows keep every version and no end.
+"""
+
+
+def known_at(day: str = "$as_of", rows: str = "") -> str:
+    """Return the condition that a row of a fact or a label counted on a day.
+
+    Args:
+        day: a date in SQL, a parameter unless said.
+        rows: the alias of the rows where a query needs it.
+    """
+    return f"{known_by(day, rows)} and {day} < {_column('superseded_at', rows)}"
+
+
+def known_by(day: str = "$as_of", rows: str = "") -> str:
+    """Return the condition that a row was known by a day, whether or not replaced since."""
+    return f"{_column('available_at', rows)} <= {day}"
+
+
+def _column(name: str, rows: str) -> str:
+    return f"{rows}.{name}" if rows else name
