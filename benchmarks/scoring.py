@@ -22,12 +22,12 @@ import polars as pl
 from features.registry import FeatureMeta
 from firmpulse import warehouse
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import REASONS, SCORES
 from model import bundle
 from model.bundle import Bundle, CreditModel
 from model.calibration import Platt
 from model.reasons import DIMENSIONS
 from scoring import batch, store
-from scoring.tables import REASONS, SCORES
 
 _AS_OF = date(2026, 10, 31)
 _FITTED_ROWS = 20_000
@@ -107,7 +107,6 @@ def _written(
     parts = scored(model, metas, firms)
     origin = {name: pl.lit("benchmark") for name in ("model_name", "model_version", "code_version")}
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         for table, rows in (
             (SCORES, pl.concat([part.scores for part in parts]).with_columns(**origin)),
             (REASONS, pl.concat([part.reasons for part in parts])),

@@ -133,12 +133,6 @@ def _publish_again(settings: Settings) -> None:
 
 def _newest_cleared(settings: Settings) -> date | None:
     with warehouse.connect(settings) as connection:
-        exists = connection.execute(
-            "select 1 from duckdb_tables() where database_name = 'warehouse' "
-            "and schema_name = 'scoring' and table_name = 'cleared_nights'"
-        ).fetchall()
-        if not exists:
-            return None
         found = connection.execute(
             "select max(as_of) from warehouse.scoring.cleared_nights"
         ).fetchall()

@@ -21,7 +21,6 @@ from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 from operations import backtest as back
 from operations.backtest import Measured
-from scoring import store
 from scoring.warnings import clearing, rules
 from scoring.warnings.forms import AnyOf, Condition, Rule
 
@@ -78,7 +77,6 @@ def show(firm: Firm) -> None:
     settings, console = Settings(), make_console()
     token = token_of(settings, firm)
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         state = connection.execute(_STATE, [token]).fetchone()
         if state is None:
             raise NotReadyError(

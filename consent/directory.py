@@ -11,13 +11,6 @@ def identifiers(settings: Settings, firm_ids: Sequence[str]) -> dict[str, str]:
     if not firm_ids:
         return {}
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        known = connection.execute(
-            "select count(*) from duckdb_tables() "
-            "where database_name = 'vault' and schema_name = 'ops' "
-            "and table_name = 'firm_directory'"
-        ).fetchall()[0][0]
-        if not known:
-            return {}
         rows = connection.execute(
             "select firm_id::varchar, firm from vault.ops.firm_directory "
             "where firm_id in (select unnest($ids)::uuid)",

@@ -14,14 +14,6 @@ from firmpulse.settings import Settings
 
 _SHOWN = 20
 
-DIRECTORY_DDL = """
-create table if not exists vault.ops.firm_directory (
-    firm_id uuid primary key,
-    -- Identifier in the form scheme:value.
-    firm varchar not null
-)
-"""
-
 
 @dataclass(frozen=True)
 class IntakeReport:
@@ -105,12 +97,11 @@ def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake")
     if not grants:
         return 0
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        connection.execute(DIRECTORY_DDL)
         recorded = ledger.record(grants, actor=actor)
         present = ledger.unpurged([grant.authorization_id for grant in grants])
         firms = sorted({grant.firm for grant in grants if grant.authorization_id in present})
         connection.execute(
-            "insert or ignore into vault.ops.firm_directory "
+            "insert or ignore into vault.ops.firm_directory (firm_id, firm) "
             "select token('firm', firm), firm from (select unnest($firms) as firm)",
             {"firms": firms},
         )

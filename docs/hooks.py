@@ -15,8 +15,9 @@ from cli.lazy import imported
 from extracts import contract_page, contracts
 from features import registry
 from features.registry import Registry
+from firmpulse import stored_tables
 from firmpulse.settings import PROJECT_ROOT, Settings
-from scoring import publish, tables
+from scoring import publish
 from scoring.warnings import rules
 
 _DOCS = PROJECT_ROOT / "docs"
@@ -50,6 +51,7 @@ def pages() -> dict[str, str]:
             "reference/contracts.md": "\n".join(_contracts()),
             "reference/features.md": "\n".join(_features(known)),
             "reference/tables.md": "\n".join(_tables()),
+            "reference/stored-tables.md": "\n".join(_stored_tables()),
             "reference/rules.md": "\n".join(_rules(settings, known)),
         }
     return made
@@ -166,17 +168,41 @@ def _features(known: Registry) -> Iterator[str]:
 def _tables() -> Iterator[str]:
     yield "# Published tables\n"
     yield "What analysts read in `scores.duckdb` and its Parquet twins.\n"
-    for table in tables.PUBLISHED:
+    for table in stored_tables.PUBLISHED:
         yield f"\n## {table.published_name}\n"
         yield f"{table.grain}\n"
-        rows = [(f"`{name}`", kind, _cell(meaning))
-                for name, (kind, meaning) in table.columns.items()]  # fmt: skip
+        rows = [(f"`{name}`", column.kind, _cell(column.meaning))
+                for name, column in table.published_columns.items()]  # fmt: skip
         yield from _table(("column", "type", "meaning"), rows)
     yield "\n## Views\n"
     yield from _table(
         ("view", "what it shows"),
         [(f"`{name}`", _cell(meaning)) for name, (meaning, _) in publish.VIEWS.items()],
     )
+
+
+def _stored_tables() -> Iterator[str]:
+    yield "# Stored tables\n"
+    yield "What the warehouse and the vault hold beside the rows of firms. dbt builds masked rows,"
+    yield "facts, features and labels; raw rows are those of the [data contracts](contracts.md)."
+    yield "Columns in bold tell the rows of a table apart.\n"
+    for table in sorted(stored_tables.ALL, key=lambda one: (one.schema, one.name)):
+        if not table.databases:
+            continue
+        yield f"\n## {table.schema}.{table.name}\n"
+        published = f" Published as `{table.published_name}`." if table.published_name else ""
+        yield f"{table.grain} In the {' and the '.join(table.databases)}, written by"
+        yield f"`{table.owner}`.{published}\n"
+        rows = [
+            (
+                f"**`{name}`**" if name in table.key else f"`{name}`",
+                column.kind,
+                "required" if column.required else "",
+                _cell(column.meaning),
+            )
+            for name, column in table.columns.items()
+        ]
+        yield from _table(("column", "type", "", "meaning"), rows)
 
 
 def _rules(settings: Settings, known: Registry) -> Iterator[str]:

@@ -10,32 +10,17 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from consent.intake import DIRECTORY_DDL
 from erasure import tally
 from erasure.withdrawals import Withdrawal
 from extracts import contracts
 from extracts.reading.sql import ident
 from extracts.vault import raw_tables
 
-# What was decided for a firm; kept until its certificate, should it grant anew in between.
-_DECIDED = """
-create table if not exists vault.ops.erasing (
-    firm_id uuid primary key,
-    sources varchar[] not null,
-    training boolean not null,
-    results boolean not null,
-    whole boolean not null
-)
-"""
-
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what an erasure reads and writes where it is absent: a firm may leave before it came."""
+    """Make the tables of all contracts: a firm may leave before it came."""
     raw_tables.create_tables(connection, contracts.load())
     raw_tables.take_back(connection, contracts.load())
-    connection.execute(DIRECTORY_DDL)
-    connection.execute(_DECIDED)
-    tally.create_tables(connection)
 
 
 def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> dict[str, str]:
@@ -73,7 +58,7 @@ def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> 
     connection.unregister("withdrawals")
     _name_from_rows(connection)
     connection.execute(
-        "insert or replace into vault.ops.erasing "
+        "insert or replace into vault.ops.erasing (firm_id, sources, training, results, whole) "
         "select firm_id, sources, training, results, whole from going"
     )
     named = connection.execute("select firm_id, firm from going where firm is not null").fetchall()

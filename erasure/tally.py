@@ -9,25 +9,7 @@ from datetime import date
 
 import duckdb
 
-from firmpulse import runlog
-
-_ERASED = """
-create table if not exists {database}.ops.erased (
-    on_date date not null,
-    -- Null once the certificate is written; the counts of deliveries stay.
-    firm_id uuid,
-    place varchar not null,
-    delivery_seq bigint,
-    rows bigint not null
-)
-"""
-
-
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the records of both files where they are absent."""
-    for database in ("vault", "warehouse"):
-        connection.execute(_ERASED.format(database=database))
-    connection.execute(runlog.ERASED_DDL)
+from firmpulse.stored_tables import ERASED
 
 
 def count_and_delete(
@@ -40,7 +22,7 @@ def count_and_delete(
     seq = "t.delivery_seq" if "delivery_seq" in columns else "null"
     connection.execute(
         f"""
-        insert into {database}.ops.erased
+        insert into {database}.ops.erased (on_date, firm_id, place, delivery_seq, rows)
         select $on, going.firm_id, $place, {seq}, count(*)
         from {table} as t, going where {condition} group by all
         """,  # noqa: S608 - our own and the catalogue's names
@@ -71,9 +53,8 @@ def record(
     connection: duckdb.DuckDBPyConnection, on: date, firm_id: str, place: str, rows: int
 ) -> None:
     """Count what was erased outside the two files, in the vault's record."""
-    connection.execute(
-        "insert into vault.ops.erased values (?, ?, ?, null, ?)", [on, firm_id, place, rows]
-    )
+    row = {"on_date": on, "firm_id": firm_id, "place": place, "rows": rows}
+    connection.execute(ERASED.insert_sql(row, "vault"), row)
 
 
 def forget(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
@@ -94,7 +75,7 @@ def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("begin")
     connection.execute("delete from warehouse.ops.erased_deliveries")
     connection.execute(
-        "insert into warehouse.ops.erased_deliveries "
+        "insert into warehouse.ops.erased_deliveries (delivery_seq, rows) "
         "select delivery_seq, max(rows) from ("
         "select delivery_seq, sum(rows) as rows from vault.ops.erased "
         "where starts_with(place, 'vault.raw.') group by delivery_seq union all "

@@ -108,7 +108,6 @@ def _check(
 ) -> dict[str, Any]:
     with runlog.step(settings, as_of, "validate", suite) as step:
         with warehouse.connect(settings) as connection:
-            verdicts.prepare(connection)
             frame = profile(connection, as_of)
         outcome = validate(settings, suite, frame, as_of.isoformat(), parameters)
         with warehouse.connect(settings) as connection:

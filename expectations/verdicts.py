@@ -9,25 +9,10 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from consent import audit
-from firmpulse import runlog, warehouse
+from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-
-_DDL = """
-create table if not exists warehouse.ops.verdicts (
-    suite varchar not null,
-    -- Night of the check.
-    as_of date not null,
-    -- Null where the suite looks at a night and not at deliveries.
-    delivery_seq bigint,
-    passed boolean not null,
-    checked_at timestamptz not null,
-    -- Null unless somebody accepted what had failed.
-    accepted_because varchar,
-    -- What failed, with what was seen; null where the check passed or looks at a night.
-    broke varchar
-)
-"""
+from firmpulse.stored_tables import VERDICTS
 
 _ACCEPT = """
 update warehouse.ops.verdicts
@@ -39,12 +24,6 @@ where
     )
 returning suite
 """
-
-
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of a check where they are absent."""
-    connection.execute(_DDL)
-    connection.execute(runlog.ERASED_DDL)
 
 
 def record_night(
@@ -86,7 +65,6 @@ def accept(settings: Settings, delivery_id: str, because: str) -> tuple[str, ...
         NotReadyError: no such delivery has failed.
     """
     with warehouse.connect(settings) as connection:
-        prepare(connection)
         accepted = connection.execute(
             _ACCEPT, {"delivery_id": delivery_id, "because": because}
         ).fetchall()
@@ -107,7 +85,8 @@ def _insert(
     passed: bool,
     broke: str | None,
 ) -> None:
-    connection.execute(
-        "insert into warehouse.ops.verdicts values (?, ?, ?, ?, ?, null, ?)",
-        [suite, as_of, delivery_seq, passed, datetime.now(UTC), broke],
-    )
+    row = {
+        "suite": suite, "as_of": as_of, "delivery_seq": delivery_seq, "passed": passed,
+        "checked_at": datetime.now(UTC), "broke": broke,
+    }  # fmt: skip
+    connection.execute(VERDICTS.insert_sql(row), row)

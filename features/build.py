@@ -51,12 +51,10 @@ def build(
         BuildFailed: a model or a data test failed.
     """
     with warehouse.connect(settings) as connection:
-        connection.execute(
-            "create table if not exists warehouse.ops.nights (as_of date primary key)"
-        )
         if stage in ("features", "all"):
             connection.execute(
-                "insert into warehouse.ops.nights values (?) on conflict do nothing", [as_of]
+                "insert into warehouse.ops.nights (as_of) values (?) on conflict do nothing",
+                [as_of],
             )
     with runlog.step(settings, as_of, "build", stage) as step:
         variables = {"as_of": as_of.isoformat()} | only_dates(only)
@@ -134,15 +132,8 @@ def newest_night(settings: Settings) -> date:
         NotReadyError: no night was built yet.
     """
     with warehouse.connect(settings) as connection:
-        known = connection.execute(
-            "select 1 from duckdb_tables() where database_name = 'warehouse' "
-            "and schema_name = 'ops' and table_name = 'nights'"
-        ).fetchall()
-        newest: date | None = None
-        if known:
-            (newest,) = connection.execute(
-                "select max(as_of) from warehouse.ops.nights"
-            ).fetchall()[0]
+        newest: date | None
+        (newest,) = connection.execute("select max(as_of) from warehouse.ops.nights").fetchall()[0]
     if newest is None:
         raise NotReadyError("no night was built yet; run one first: firmpulse night")
     return newest

@@ -16,37 +16,10 @@ import polars as pl
 from features.registry import FeatureMeta
 from firmpulse import stability
 from firmpulse.scale import FloatArray
+from firmpulse.stored_tables import FEATURE_REFERENCES
 
 # A category of fewer rows is counted with the others; it could point at a firm.
 _LEAST_ROWS_OF_A_CATEGORY = 5
-
-_REFERENCES_DDL = """
-create table if not exists warehouse.ops.feature_references (
-    -- Digest of the frozen training frame.
-    digest varchar not null,
-    feature varchar not null,
-    row_count bigint not null,
-    -- Upper ends of all bins but the last; empty for a category.
-    cuts double[] not null,
-    categories varchar[] not null,
-    -- Share of all rows per bin, or per category and of the others; the last one is missing.
-    shares double[] not null,
-    primary key (digest, feature)
-)
-"""
-_DRIFT_DDL = """
-create table if not exists warehouse.ops.feature_drift (
-    as_of date not null,
-    feature varchar not null,
-    model_version varchar not null,
-    reference_digest varchar not null,
-    row_count bigint not null,
-    missing_share double not null,
-    reference_missing_share double not null,
-    psi double not null,
-    primary key (as_of, model_version, feature)
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -113,19 +86,17 @@ def keep_references(
     metas: Sequence[FeatureMeta],
 ) -> None:
     """Keep the distributions of a frozen frame under its digest."""
-    connection.execute(_REFERENCES_DDL)
     for found in (reference(rows[meta.name], meta) for meta in metas):
-        connection.execute(
-            "insert into warehouse.ops.feature_references values (?, ?, ?, ?, ?, ?) "
-            "on conflict do nothing",
-            [digest, found.feature, found.row_count, list(found.cuts), list(found.categories),
-             list(found.shares)],
-        )  # fmt: skip
+        row = {
+            "digest": digest, "feature": found.feature, "row_count": found.row_count,
+            "cuts": list(found.cuts), "categories": list(found.categories),
+            "shares": list(found.shares),
+        }  # fmt: skip
+        connection.execute(f"{FEATURE_REFERENCES.insert_sql(row)} on conflict do nothing", row)
 
 
 def references_of(connection: duckdb.DuckDBPyConnection, digest: str) -> tuple[Reference, ...]:
     """Return the distributions of a frozen frame; none when they were not kept."""
-    connection.execute(_REFERENCES_DDL)
     rows = connection.execute(
         "select feature, row_count, cuts, categories, shares "
         "from warehouse.ops.feature_references where digest = ? order by feature",
@@ -139,7 +110,6 @@ def references_of(connection: duckdb.DuckDBPyConnection, digest: str) -> tuple[R
 
 def measured_days(connection: duckdb.DuckDBPyConnection, model_version: str) -> set[date]:
     """Return the dates for which drift against a model version is recorded."""
-    connection.execute(_DRIFT_DDL)
     rows = connection.execute(
         "select distinct as_of from warehouse.ops.feature_drift where model_version = ?",
         [model_version],
@@ -154,9 +124,9 @@ def recorded(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         as_of, feature, model_version, reference_digest, row_count, missing_share,
         reference_missing_share, psi.
     """
-    connection.execute(_DRIFT_DDL)
     return connection.execute(
-        "select * from warehouse.ops.feature_drift where model_version = ("
+        "select as_of, feature, model_version, reference_digest, row_count, missing_share, "
+        "reference_missing_share, psi from warehouse.ops.feature_drift where model_version = ("
         "select max_by(model_version, try_cast(model_version as bigint)) "
         "from warehouse.ops.feature_drift) order by as_of, feature"
     ).pl()
@@ -170,7 +140,6 @@ def record(
     measured: pl.DataFrame,
 ) -> None:
     """Replace the drift of a date against a model version by what `measure` gave."""
-    connection.execute(_DRIFT_DDL)
     connection.register("measured_drift", measured)
     connection.execute("begin")
     connection.execute(
@@ -178,8 +147,9 @@ def record(
         [as_of, model_version],
     )
     connection.execute(
-        "insert into warehouse.ops.feature_drift select $as_of, feature, $version, $digest, "
-        "row_count, missing_share, reference_missing_share, psi from measured_drift",
+        "insert into warehouse.ops.feature_drift by name select $as_of as as_of, "
+        "$version as model_version, $digest as reference_digest, feature, row_count, "
+        "missing_share, reference_missing_share, psi from measured_drift",
         {"as_of": as_of, "version": model_version, "digest": digest},
     )
     connection.execute("commit")

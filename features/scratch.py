@@ -27,7 +27,6 @@ def beside(settings: Settings, scratch: Settings) -> Iterator[duckdb.DuckDBPyCon
     """Open a session with the warehouse, and that of the scratch home attached as `scratch`."""
     with warehouse.connect(settings) as connection:
         warehouse.attach(connection, scratch, "warehouse", alias="scratch")
-        connection.execute("create schema if not exists scratch.ops")
         yield connection
 
 
@@ -47,7 +46,7 @@ def fill(connection: duckdb.DuckDBPyConnection, rows_of: RowsOf) -> None:
         source = f'warehouse.staging."{table}"'
         connection.execute(f'insert into scratch.staging."{table}" by name {rows_of(source)}')
     # Which tables the providers deliver at all; the rows of no firm.
-    connection.execute("create table scratch.ops.deliveries as from warehouse.ops.deliveries")
+    connection.execute("insert into scratch.ops.deliveries by name from warehouse.ops.deliveries")
     connection.execute("use memory")
 
 

@@ -8,12 +8,6 @@ SIMULATED_PREFIX = "sim-"
 
 def of_deliveries(connection: duckdb.DuckDBPyConnection) -> str:
     """Return 'simulated firms' if any simulated delivery has landed, otherwise 'delivered data'."""
-    known = connection.execute(
-        "select count(*) from duckdb_tables() where database_name = 'warehouse' "
-        "and schema_name = 'ops' and table_name = 'deliveries'"
-    ).fetchall()[0][0]
-    if not known:
-        return "delivered data"
     simulated = connection.execute(
         "select count(*) from warehouse.ops.deliveries where starts_with(provider, ?)",
         [SIMULATED_PREFIX],

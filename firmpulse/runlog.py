@@ -1,8 +1,8 @@
-"""What each step did: run, outcome, rows, seconds, memory, in `ops.steps`; and what was erased."""
+"""What each step did: run, outcome, rows, seconds, memory, in `ops.steps`."""
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -13,43 +13,15 @@ import duckdb
 from firmpulse import clock, openlineage, warehouse
 from firmpulse.errors import ConfigurationError, told
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import STEPS
 
 SUCCESS, FAILED = "success", "failed"
-
-STEPS_DDL = """
-create table if not exists warehouse.ops.steps (
-    as_of date not null,
-    step varchar not null,
-    part varchar not null,
-    started_at timestamptz not null,
-    seconds double not null,
-    rows_out bigint,
-    note varchar,
-    -- success or failed
-    state varchar not null,
-    -- Null unless it failed.
-    error varchar,
-    -- Largest resident memory of the process during the step; null where the system tells none.
-    peak_mb double,
-    -- DAG and run whose task it was; null for a command that somebody called.
-    dag varchar,
-    run_id varchar
-)
-"""
 
 _OTHER_RELEASE = (
     "this home folder was made by another release: its tables ops.steps and ops.verdicts lack what "
     "this one notes in them, such as the run of a step. Go on with that release, or set "
     "FIRMPULSE_HOME to an empty folder and deliver again"
 )
-
-# Landed rows that were erased since; what is masked is less by as many.
-ERASED_DDL = """
-create table if not exists warehouse.ops.erased_deliveries (
-    delivery_seq bigint primary key,
-    rows bigint not null
-)
-"""
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -107,8 +79,11 @@ def step(
             openlineage.ended(settings, current.run, error=error, rows=current.rows_out)
         _record(
             settings,
-            [as_of, name, part, started_at, current.seconds, current.rows_out, current.note, state,
-             error, _peak_mb()],
+            {
+                "as_of": as_of, "step": name, "part": part, "started_at": started_at,
+                "seconds": current.seconds, "rows_out": current.rows_out, "note": current.note,
+                "state": state, "error": error, "peak_mb": _peak_mb(),
+            },
         )  # fmt: skip
 
     try:
@@ -120,14 +95,11 @@ def step(
     record(SUCCESS, None)
 
 
-def _record(settings: Settings, row: list[object]) -> None:
+def _record(settings: Settings, ended: Mapping[str, object]) -> None:
+    dag, run_id = _run()
+    row = {**ended, "dag": dag, "run_id": run_id}
     with warehouse.connect(settings) as connection, of_this_release():
-        connection.execute(STEPS_DDL)
-        marks = ", ".join("?" * (len(row) + 2))
-        connection.execute(
-            f"insert into warehouse.ops.steps values ({marks})",  # noqa: S608 - question marks
-            [*row, *_run()],
-        )
+        connection.execute(STEPS.insert_sql(row), row)
 
 
 @contextmanager

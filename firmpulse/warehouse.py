@@ -1,6 +1,6 @@
 """The only place that opens DuckDB files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 from pydantic import SecretStr
 
+from firmpulse import stored_tables
 from firmpulse.errors import (
     ConfigurationError,
     DamagedError,
@@ -107,15 +108,11 @@ def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]
 
 
 @contextmanager
-def connect_stand_in(
-    settings: Settings, tables: Mapping[str, str]
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect_stand_in(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open what was published last under the names of the warehouse, which a task holds.
 
-    Args:
-        settings: home folder.
-        tables: name in the warehouse, such as ops.steps, and name of the published table; one
-            that is not published is absent, as a table of the warehouse may be.
+    What is not published is null, a table of which nothing is published is empty, and what dbt
+    built is absent.
     """
     connection = duckdb.connect(":memory:")
     try:
@@ -130,13 +127,20 @@ def connect_stand_in(
             ).fetchall()
             found = {name for (name,) in rows}
         connection.execute("set enable_external_access = false")
-        for name, published in tables.items():
-            schema = name.partition(".")[0]
-            connection.execute(f"create schema if not exists warehouse.{schema}")
-            if published in found:
-                connection.execute(
-                    f"create view warehouse.{name} as select * from published.{published}"  # noqa: S608 - our own names
+        for table in stored_tables.PUBLISHED:
+            if table.databases and table.published_name in found:
+                unpublished = "".join(
+                    f", null::{column.kind} as {name}"
+                    for name, column in table.columns.items()
+                    if not column.published
                 )
+                connection.execute(f"create schema if not exists warehouse.{table.schema}")
+                connection.execute(
+                    f"create view warehouse.{table.schema}.{table.name} as "  # noqa: S608 - our own names
+                    f"select *{unpublished} from published.{table.published_name}"
+                )
+        # A view of the name counts as the table.
+        connection.execute(stored_tables.create_sql("warehouse", "warehouse"))
         yield connection
     finally:
         connection.close()
@@ -155,13 +159,10 @@ def prepare(
         # Before the vault: a missing key must not leave a half-made one behind.
         token_key = keyring.load(settings, "token_key")
         attach(connection, settings, "vault")
-        connection.execute("create schema if not exists vault.raw")
-        connection.execute("create schema if not exists vault.ops")
         tokens.install(connection, token_key)
         _check_tokens(connection, "vault", token_key)
     if warehouse:
         attach(connection, settings, "warehouse")
-        connection.execute("create schema if not exists warehouse.ops")
     if vault and warehouse:
         _check_tokens(connection, "warehouse", token_key)
 
@@ -184,7 +185,7 @@ def attach(
 ) -> None:
     """Attach the vault or the warehouse under its name, or another; make it where there is none.
 
-    What an interrupted renewal left behind is cleared.
+    Its stored tables are there from then on. What an interrupted renewal left behind is cleared.
 
     Raises:
         WrongKeyError: the master key does not open the key file, or the key file not its database.
@@ -198,6 +199,7 @@ def attach(
             if opens(connection, alias or name, path, key):
                 if not envelope.is_settled(settings, name, found):
                     envelope.settle(settings, name, key.generation)
+                connection.execute(stored_tables.create_sql(name, alias or name))
                 return
         # A renewal may have ended since the keys were read: look again.
         seen = found
@@ -239,6 +241,17 @@ def opens(
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
     return True
+
+
+def is_built(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Return whether dbt has built `schema.name` in the warehouse; a source never seen has none."""
+    schema, _, name = table.partition(".")
+    found = connection.execute(
+        "select 1 from information_schema.tables "
+        "where table_catalog = 'warehouse' and table_schema = ? and table_name = ?",
+        [schema, name],
+    ).fetchone()
+    return found is not None
 
 
 def _check_tokens(connection: duckdb.DuckDBPyConnection, name: str, key: SecretStr) -> None:

@@ -6,9 +6,9 @@ from datetime import date
 
 import duckdb
 
+from firmpulse import warehouse
 from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
-from scoring.warnings.measures import has_table
 
 # Nights that a delivery is held against; fewer than the least say nothing yet.
 _NIGHTS, _LEAST_NIGHTS = 28, 7
@@ -88,8 +88,7 @@ def ages(
     """Return the age of every provider of a watched source that ever delivered."""
     found = []
     for source, allowed in freshness.items():
-        table = f"facts.{allowed.table}"
-        if not (has_table(connection, table) and has_table(connection, "ops.deliveries")):
+        if not warehouse.is_built(connection, f"facts.{allowed.table}"):
             continue
         query = _AGES.format(table=allowed.table, known=known_by(rows="facts"))
         rows = connection.execute(query, {"as_of": as_of}).fetchall()
@@ -99,8 +98,6 @@ def ages(
 
 def unusual(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Volume]:
     """Return the deliveries of a night that are far from those of the nights before."""
-    if not has_table(connection, "ops.deliveries"):
-        return []
     limits = {
         "as_of": as_of, "nights": _NIGHTS, "least_nights": _LEAST_NIGHTS, "factor": _FACTOR,
         "least_rows": _LEAST_ROWS,

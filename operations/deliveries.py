@@ -36,7 +36,6 @@ from operations.delivery import (
     TableCounts,
     sentence,
 )
-from scoring.warnings.measures import has_table
 
 Key = tuple[str, str]
 
@@ -126,18 +125,14 @@ def find(everything: Sequence[Delivery], delivery_id: str, source: str | None = 
 
 
 def _read(connection: duckdb.DuckDBPyConnection, found: dict[Key, _Found]) -> None:
-    if not has_table(connection, "ops.deliveries"):
-        return
     for source, delivery_id, *row in connection.execute(_TABLES).fetchall():
         found[source, delivery_id].tables.append(row)
-    if has_table(connection, "ops.delivery_problems"):
-        for source, delivery_id, *row in connection.execute(_PROBLEMS).fetchall():
-            found[source, delivery_id].problems.append(row)
-    if has_table(connection, "ops.verdicts"):
-        with runlog.of_this_release():
-            rows = connection.execute(_CHECKS).fetchall()
-        for source, delivery_id, *row in rows:
-            found[source, delivery_id].checks.append(row)
+    for source, delivery_id, *row in connection.execute(_PROBLEMS).fetchall():
+        found[source, delivery_id].problems.append(row)
+    with runlog.of_this_release():
+        rows = connection.execute(_CHECKS).fetchall()
+    for source, delivery_id, *row in rows:
+        found[source, delivery_id].checks.append(row)
 
 
 def _pulling(settings: Settings, source: str) -> Iterator[DeliveryRef]:

@@ -11,7 +11,6 @@ from firmpulse.settings import Settings
 from firmpulse.sources import SOURCES
 from operations.arrivals import Age, Volume
 from operations.finding import PROBLEM, WARNING, Finding
-from scoring.warnings.measures import has_table
 
 _BROKEN = """
     select verdicts.suite, any_value(deliveries.delivery_id), any_value(verdicts.broke)
@@ -50,8 +49,6 @@ def refused_grants(settings: Settings) -> Iterator[Finding]:
 
 
 def _verdicts(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    if not has_table(connection, "ops.verdicts"):
-        return
     with runlog.of_this_release():
         rows = connection.execute(_BROKEN).fetchall()
     for suite, delivery, broke in rows:
@@ -64,8 +61,6 @@ def _verdicts(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
 
 
 def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[Finding]:
-    if not has_table(connection, "ops.deliveries"):
-        return
     rows = connection.execute(
         "select distinct source, delivery_id from warehouse.ops.deliveries "
         "where status = 'refused' order by all"
@@ -85,8 +80,6 @@ def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Itera
 
 def _warned(connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Finding]:
     """Yield what landed in the week before and is worth a look all the same."""
-    if not has_table(connection, "ops.deliveries"):
-        return
     with runlog.of_this_release():
         rows = connection.execute(_WARNED, [day - timedelta(days=7)]).fetchall()
     for source, delivery, table, warning in rows:

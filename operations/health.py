@@ -14,9 +14,9 @@ from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from firmpulse.stability import PSI_MOVED, PSI_MUCH
+from firmpulse.stored_tables import MODEL_HEALTH
 from model import bundle
 from operations import matured
-from scoring.warnings.measures import has_table
 from training import calibration_checks, metrics, versions
 from training.config import DEFAULT
 from training.split import TRAIN
@@ -28,18 +28,6 @@ _MOVED_YELLOW, MOVED_RED = 0.05, 0.20
 _LEAST_OUTCOMES, _LEAST_DEFAULTS = 200, 20
 _GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
 
-_DDL = """
-create table if not exists warehouse.ops.model_health (
-    as_of date not null,
-    model_version varchar not null,
-    metric varchar not null,
-    value double,
-    row_count bigint,
-    light varchar not null,
-    meaning varchar not null,
-    primary key (as_of, model_version, metric)
-)
-"""
 _DRIFT = """
     select count(*) filter (psi >= $red), max(psi), count(*)
     from warehouse.ops.feature_drift
@@ -93,9 +81,8 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
 
 def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
     """Return what was measured last."""
-    connection.execute(_DDL)
     rows = connection.execute(
-        "from warehouse.ops.model_health "
+        f"select {', '.join(MODEL_HEALTH.columns)} from warehouse.ops.model_health "  # noqa: S608 - declared names
         "where as_of = (select max(as_of) from warehouse.ops.model_health) order by all"
     ).fetchall()
     return tuple(Measure(*row) for row in rows)
@@ -113,14 +100,12 @@ def _scores(
     connection: duckdb.DuckDBPyConnection, as_of: date, version: str, learnt: FloatArray
 ) -> Iterator[Measure]:
     meaning = "PSI of the default probabilities against those of the training rows, in deciles"
-    now = pl.Series(dtype=pl.Float64)
-    if has_table(connection, "scoring.scores"):
-        now = connection.execute(
-            "select default_prob from warehouse.scoring.scores "
-            "where grade <> $defaulted and model_version = $version and as_of = ("
-            "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
-            {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
-        ).pl()["default_prob"]
+    now = connection.execute(
+        "select default_prob from warehouse.scoring.scores "
+        "where grade <> $defaulted and model_version = $version and as_of = ("
+        "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
+        {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
+    ).pl()["default_prob"]
     if not len(now):
         yield Measure(as_of, version, "score_psi", None, 0, _UNKNOWN, meaning)
         return
@@ -131,8 +116,6 @@ def _scores(
 def _features(
     connection: duckdb.DuckDBPyConnection, as_of: date, version: str
 ) -> Iterator[Measure]:
-    if not has_table(connection, "ops.feature_drift"):
-        return
     ((moved, most, count),) = connection.execute(
         _DRIFT, {"as_of": as_of, "version": version, "red": PSI_MUCH}
     ).fetchall()
@@ -218,17 +201,13 @@ def _warnings(settings: Settings, as_of: date, version: str) -> list[Measure]:
 def _record(
     connection: duckdb.DuckDBPyConnection, as_of: date, version: str, measures: list[Measure]
 ) -> None:
-    connection.execute(_DDL)
     connection.execute("begin")
     connection.execute(
         "delete from warehouse.ops.model_health where as_of = ? and model_version = ?",
         [as_of, version],
     )
     for one in measures:
-        connection.execute(
-            "insert into warehouse.ops.model_health values (?, ?, ?, ?, ?, ?, ?)",
-            list(vars(one).values()),
-        )
+        connection.execute(MODEL_HEALTH.insert_sql(vars(one)), vars(one))
     connection.execute("commit")
 
 

@@ -5,9 +5,8 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from firmpulse import scale
+from firmpulse import scale, warehouse
 from firmpulse.known_at import known_at
-from scoring.warnings.measures import has_table
 
 # A score that was made later after its date is no forecast: part of its outcome was known.
 MOST_DAYS_LATE = 31
@@ -46,10 +45,6 @@ _MATURED = f"""
     ) = 1
     order by scores.firm_id, outcomes.as_of
 """  # noqa: S608 - our own names
-_TABLES = (
-    "labels.default_12m", "scoring.scores", "scoring.cleared_nights", "scoring.model_versions",
-    "ops.steps",
-)  # fmt: skip
 
 
 def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:
@@ -58,7 +53,7 @@ def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> 
     Columns: firm_id, default_prob, bad, is_late (made too long after its date, or nobody knows
     when), is_learnt (its date is before the one whose knowledge the version was trained on).
     """
-    if not all(has_table(connection, table) for table in _TABLES):
+    if not warehouse.is_built(connection, "labels.default_12m"):
         return pl.DataFrame(
             schema={
                 "firm_id": pl.String, "default_prob": pl.Float64, "bad": pl.Boolean,

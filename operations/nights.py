@@ -11,7 +11,6 @@ from datetime import date, datetime, timedelta
 import duckdb
 
 from firmpulse import runlog
-from scoring.warnings.measures import has_table
 
 DAG = "run_nightly"
 # The step after which analysts see the night.
@@ -103,7 +102,6 @@ def read(connection: duckdb.DuckDBPyConnection) -> tuple[Night, ...]:
         ConfigurationError: the run log was written by another release.
     """
     with runlog.of_this_release():
-        connection.execute(runlog.STEPS_DDL)
         rows = connection.execute(_ENDED, [DAG]).fetchall()
     steps: dict[date, list[StepOutcome]] = {}
     for as_of, *outcome in rows:
@@ -126,8 +124,6 @@ def served(connection: duckdb.DuckDBPyConnection, found: tuple[Night, ...]) -> d
 
     Scores of a later day are those of deliveries that came in by day.
     """
-    if not has_table(connection, "scoring.scores"):
-        return published(found)
     ((newest,),) = connection.execute(
         "select max(as_of) from warehouse.scoring.scores where list_contains(?, as_of)",
         [[night.as_of for night in found]],
@@ -161,7 +157,6 @@ def missing(found: tuple[Night, ...], due: date) -> list[tuple[date, date]]:
 def failed_elsewhere(connection: duckdb.DuckDBPyConnection) -> tuple[ElsewhereFailed, ...]:
     """Return the steps of all other DAGs whose last run failed."""
     with runlog.of_this_release():
-        connection.execute(runlog.STEPS_DDL)
         rows = connection.execute(_FAILED_ELSEWHERE, [DAG, runlog.FAILED]).fetchall()
     return tuple(
         ElsewhereFailed(dag, f"{step} {part}".rstrip(), as_of, error)

@@ -60,20 +60,10 @@ def landed_without_files(settings: Settings, delivery_id: str) -> tuple[str, ...
     if not settings.vault_path.exists():
         return ()
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        if not _has_landed(connection):
-            return ()
         rows = connection.execute(
             "select source from vault.ops.landed where delivery_id = ? order by all", [delivery_id]
         ).fetchall()
     return tuple(source for (source,) in rows)
-
-
-def _has_landed(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'vault' and schema_name = 'ops' "
-        "and table_name = 'landed'"
-    ).fetchone()
-    return found is not None
 
 
 def _names(connection: duckdb.DuckDBPyConnection, seq: int) -> dict[int | None, str]:

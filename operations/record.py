@@ -1,7 +1,7 @@
 """What the warehouse records of nights and deliveries; while a task holds it, what was published.
 
-Whatever reads here asks for tables by their names in the warehouse and takes an absent one as
-empty: of the published tables only those that are listed stand in for it.
+Whatever reads here asks for tables by their names in the warehouse; the published ones stand in for
+them.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,6 @@ from firmpulse import warehouse
 from firmpulse.errors import FileHeldError
 from firmpulse.settings import Settings
 
-_PUBLISHED = {
-    "ops.steps": "run_steps",
-    "ops.deliveries": "data_quality",
-    "ops.delivery_problems": "delivery_problems",
-    "ops.feature_drift": "feature_drift",
-    "ops.model_health": "model_health",
-    "scoring.scores": "scores",
-    "scoring.warning_levels": "warning_levels",
-}
-
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
@@ -31,6 +21,6 @@ def opened(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool
         try:
             connection, is_published = stack.enter_context(warehouse.connect(settings)), False
         except FileHeldError:
-            stand_in = warehouse.connect_stand_in(settings, _PUBLISHED)
+            stand_in = warehouse.connect_stand_in(settings)
             connection, is_published = stack.enter_context(stand_in), True
         yield connection, is_published

@@ -23,7 +23,6 @@ from operations.nights import Night
 from scoring import overrides
 from scoring.warnings import rules
 from scoring.warnings.forms import Freshness
-from scoring.warnings.measures import has_table
 from training import proposals
 
 __all__ = ["PROBLEM", "WARNING", "Finding", "Status", "look", "time_of"]
@@ -142,8 +141,6 @@ def _models(settings: Settings, night: date | None) -> Iterator[Finding]:
 
 
 def _drift(connection: duckdb.DuckDBPyConnection, as_of: date) -> Iterator[Finding]:
-    if not has_table(connection, "ops.feature_drift"):
-        return
     rows = connection.execute(
         """
         select feature, psi from warehouse.ops.feature_drift
@@ -227,7 +224,7 @@ def _freshness(settings: Settings) -> dict[str, Freshness]:
 def _published_counts(
     connection: duckdb.DuckDBPyConnection, night: date | None
 ) -> tuple[int, dict[str, int]]:
-    if night is None or not has_table(connection, "scoring.scores"):
+    if night is None:
         return 0, {}
     ((scored,),) = connection.execute(
         "select count(*) from warehouse.scoring.scores where as_of = ?", [night]

@@ -16,11 +16,11 @@ from features.registry import FeatureMeta, Registry
 from firmpulse import runlog, scale, tracking
 from firmpulse.code_version import code_version
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, stored
 from model import bundle, coverage, reasons
 from model.bundle import CreditModel
 from scoring import marks, review, store, unscored
 from scoring.inputs import assessable, load_model, metas_of, read_firms
-from scoring.tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, stored
 
 # Firms that are scored at once; exact SHAP is fastest in batches of this size.
 BATCH_FIRMS = bundle.SHAP_BATCH_ROWS

@@ -13,7 +13,6 @@ from consent.ledger import Ledger
 from firmpulse import industries, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from scoring import store
 from scoring.disclosure import ANY, Anonymised, QuasiIdentifier, anonymise
 from scoring.suppression import count_firms
 
@@ -69,7 +68,6 @@ def read(settings: Settings, as_of: date | None = None) -> ScoredFirms:
     if not settings.warehouse_path.exists():
         raise NotReadyError(f"no warehouse is in {settings.root}; run: make run")
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         try:
             night = as_of or connection.execute(_NEWEST).fetchall()[0][0]
             rows = connection.execute(_FIRMS, {"as_of": night}).pl()

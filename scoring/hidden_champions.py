@@ -19,9 +19,9 @@ from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
 from firmpulse import industries, runlog, warehouse
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import HIDDEN_CHAMPIONS, WARNING_LEVELS, stored
 from scoring import store
 from scoring.inputs import assessable
-from scoring.tables import HIDDEN_CHAMPIONS, WARNING_LEVELS, stored
 
 # Feature → column of its percentile; the first three make the strength.
 _STRENGTH = {
@@ -72,7 +72,6 @@ def find(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
         writes=stored((HIDDEN_CHAMPIONS,)),
     ) as step:  # fmt: skip
         with warehouse.connect(settings) as connection:
-            store.prepare(connection)
             spine = connection.execute(
                 f"select cast(firm_id as varchar) as firm_id, as_of from {SNAPSHOTS} "  # noqa: S608 - constant
                 "where as_of = ? order by firm_id",

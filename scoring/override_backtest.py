@@ -9,8 +9,7 @@ from firmpulse import scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
-from scoring import store
-from scoring.tables import OVERRIDES
+from firmpulse.stored_tables import OVERRIDES
 
 # Fewer matured outcomes tell nothing of how good the overrides were.
 LEAST_OUTCOMES = 30
@@ -43,7 +42,6 @@ def backtest(settings: Settings, known_by: date) -> OverrideBackTest:
         NotReadyError: no outcomes were ever built.
     """
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         try:
             rows = connection.execute(_OUTCOMES, {"known_by": known_by}).fetchall()
         except duckdb.CatalogException:

@@ -15,8 +15,7 @@ from consent import audit, persons
 from firmpulse import scale, warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
-from scoring import store
-from scoring.tables import OVERRIDES
+from firmpulse.stored_tables import OVERRIDES
 
 MOST_NOTCHES = 2
 # Shares of scored firms with an approved override from which a model has to be looked at.
@@ -94,7 +93,6 @@ def propose(
             f"firmpulse override reasons"
         )
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         model_grade = _model_grade(connection, firm_id, as_of)
         _check_grade(model_grade, grade)
         _refuse_second(connection, firm_id, as_of, model_grade)
@@ -104,9 +102,7 @@ def propose(
             maker=maker, checker=None, proposed_at=datetime.now(UTC), decided_at=None,
         )  # fmt: skip
         _note(settings, made, "propose", maker)
-        names = ", ".join(OVERRIDES.columns)
-        marks = ", ".join(f"${name}" for name in OVERRIDES.columns)
-        connection.execute(f"insert into {_TABLE} ({names}) values ({marks})", vars(made))  # noqa: S608 - constants
+        connection.execute(OVERRIDES.insert_sql(OVERRIDES.columns), vars(made))
     return made
 
 
@@ -120,7 +116,6 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
     """
     persons.require("checker", checker)
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         found = [one for one in _rows(connection) if one.override_id == override_id]
         if not found:
             raise NotReadyError(
@@ -155,14 +150,12 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
 def listed(settings: Settings) -> list[Override]:
     """Return all overrides, the newest first."""
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         return sorted(_rows(connection), key=lambda one: one.proposed_at, reverse=True)
 
 
 def rate(settings: Settings, as_of: date) -> OverrideRate:
     """Return how many scored firms of a night have an approved override of their grade."""
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         ((scored, overridden),) = connection.execute(
             f"select (select count(*) from warehouse.scoring.scores where as_of = $as_of), "  # noqa: S608 - constant
             f"(select count(distinct made.firm_id) from {_TABLE} as made "

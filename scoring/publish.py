@@ -10,20 +10,15 @@ from consent import audit, today
 from consent.ledger import Ledger
 from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
-from scoring import generations, store
-from scoring.tables import (
+from firmpulse.stored_tables import (
     CHECKED,
-    DATA_QUALITY,
-    DELIVERY_PROBLEMS,
-    FEATURE_DRIFT,
-    MODEL_HEALTH,
     NARRATIVES,
     PUBLISHED,
-    RUN_STEPS,
     Table,
     published,
     stored,
 )
+from scoring import generations, store
 
 # View → (what it shows, its query over the published tables).
 VIEWS: Mapping[str, tuple[str, str]] = {
@@ -179,7 +174,6 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
         settings, as_of, "publish", reads=stored(CHECKED), writes=published(PUBLISHED)
     ) as step:
         with warehouse.connect(settings) as connection:
-            store.prepare(connection)
             store.clear(connection, as_of)
         path = publish_again(settings, withheld)
         step.rows_out = _use_up(settings, as_of, withheld)
@@ -203,7 +197,6 @@ def publish_again(
     """
     building = generations.begin(settings.scores_dir)
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         connection.execute(f"attach '{_quoted(building / settings.scores_path.name)}' as published")
         for table in PUBLISHED:
             _copy(connection, table, withheld)
@@ -248,54 +241,34 @@ def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> int:
 
 def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collection[str]) -> None:
     target = f"published.{table.published_name}"
-    connection.execute(table.create_sql(target))
-    origin = _origin(table)
-    if table == NARRATIVES:
-        # Masked rows come from a landing, which has made the table of deliveries.
-        found, origin = _exists(connection, "warehouse.staging.stg_bank__txn"), f"({_NARRATIVES})"
-    else:
-        found = _exists(connection, origin)
+    kinds = ", ".join(f"{name} {column.kind}" for name, column in table.published_columns.items())
+    connection.execute(f"create table {target} ({kinds})")
+    origin, found = f"warehouse.{table.schema}.{table.name}", True
+    if table is NARRATIVES:
+        found, origin = warehouse.is_built(connection, "staging.stg_bank__txn"), f"({_NARRATIVES})"
     if found:
-        columns = ", ".join(table.columns)
+        columns = ", ".join(table.published_columns)
         cleared = (
             "semi join warehouse.scoring.cleared_nights using (as_of) "
             "where not list_contains($withheld, firm_id)"
         )
         checked, values = (cleared, {"withheld": list(withheld)}) if table in CHECKED else ("", {})
-        order = ", ".join(list(table.columns)[:_ORDER_COLUMNS])
+        order = ", ".join(list(table.published_columns)[:_ORDER_COLUMNS])
         connection.execute(
-            f"insert into {target} select {columns} from {origin} {checked} order by {order}",  # noqa: S608 - constants
+            f"insert into {target} ({columns}) select {columns} from {origin} {checked} "  # noqa: S608 - constants
+            f"order by {order}",
             values,
         )
     connection.execute(f"comment on table {target} is '{_quoted(table.grain)}'")
-    for name, (_, meaning) in table.columns.items():
-        connection.execute(f"comment on column {target}.{name} is '{_quoted(meaning)}'")
-
-
-def _origin(table: Table) -> str:
-    elsewhere = {
-        DATA_QUALITY.name: "ops.deliveries",
-        DELIVERY_PROBLEMS.name: "ops.delivery_problems",
-        RUN_STEPS.name: "ops.steps",
-        FEATURE_DRIFT.name: "ops.feature_drift",
-        MODEL_HEALTH.name: "ops.model_health",
-    }
-    return f"warehouse.{elsewhere.get(table.name, f'scoring.{table.name}')}"
-
-
-def _exists(connection: duckdb.DuckDBPyConnection, origin: str) -> bool:
-    database, schema, table = origin.split(".")
-    found = connection.execute(
-        "select 1 from duckdb_tables() "
-        "where database_name = ? and schema_name = ? and table_name = ?",
-        [database, schema, table],
-    ).fetchone()
-    return found is not None
+    for name, column in table.published_columns.items():
+        connection.execute(f"comment on column {target}.{name} is '{_quoted(column.meaning)}'")
 
 
 def _add_views(connection: duckdb.DuckDBPyConnection) -> None:
     meanings = _VIEW_COLUMNS | {
-        name: meaning for table in PUBLISHED for name, (_, meaning) in table.columns.items()
+        name: column.meaning
+        for table in PUBLISHED
+        for name, column in table.published_columns.items()
     }
     # A view may not name its database: analysts attach the file under a name of their own.
     connection.execute("use published")

@@ -15,9 +15,9 @@ from firmpulse import warehouse
 from firmpulse.code_version import code_version
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import MARKS, REASONS, SCORES
 from model.bundle import CreditModel
 from scoring import batch, inputs, marks
-from scoring.tables import MARKS, REASONS, SCORES
 
 # Columns that say where a score comes from; what the score is, the others say.
 _ORIGIN = ("model_name", "model_version", "code_version")

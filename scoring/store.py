@@ -10,16 +10,8 @@ import polars as pl
 
 from firmpulse import tracking, warehouse
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, Table
 from model.bundle import CreditModel
-from scoring.tables import (
-    MARKS,
-    MODEL_VERSIONS,
-    REASONS,
-    SCORES,
-    UNSCORED,
-    WRITTEN_BY_SCORING,
-    Table,
-)
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,6 @@ def replace(
     data may be gone. With `firm_ids`, only rows of those firms are replaced.
     """
     with warehouse.connect(settings) as connection:
-        prepare(connection)
         connection.execute("begin")
         connection.execute("delete from warehouse.scoring.cleared_nights where as_of = ?", [as_of])
         for table, rows in (
@@ -82,20 +73,11 @@ def replace_firms(
     _replace(connection, table, rows, where, values)
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the scoring tables where they are absent."""
-    connection.execute("create schema if not exists warehouse.scoring")
-    for table in WRITTEN_BY_SCORING:
-        connection.execute(table.create_sql(f"warehouse.scoring.{table.name}"))
-    connection.execute(
-        "create table if not exists warehouse.scoring.cleared_nights (as_of date primary key)"
-    )
-
-
 def clear(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
     """Let the scores of `as_of` be published, now and by every later night."""
     connection.execute(
-        "insert into warehouse.scoring.cleared_nights values (?) on conflict do nothing", [as_of]
+        "insert into warehouse.scoring.cleared_nights (as_of) values (?) on conflict do nothing",
+        [as_of],
     )
 
 

@@ -5,12 +5,6 @@ import duckdb
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 
-_DDL = """
-    create table if not exists warehouse.ops.assessed (
-        -- Newest landing whose rows every firm of it was assessed with.
-        delivery_seq bigint not null
-    )
-"""
 _STAGED = """
     select table_name from duckdb_columns()
     where database_name = 'warehouse' and schema_name = 'staging'
@@ -64,12 +58,11 @@ def settle(settings: Settings, delivery_seq: int) -> None:
         newest = max(delivery_seq, _assessed(connection))
         connection.execute("begin")
         connection.execute("delete from warehouse.ops.assessed")
-        connection.execute("insert into warehouse.ops.assessed values (?)", [newest])
+        connection.execute("insert into warehouse.ops.assessed (delivery_seq) values (?)", [newest])
         connection.execute("commit")
 
 
 def _assessed(connection: duckdb.DuckDBPyConnection) -> int:
-    connection.execute(_DDL)
     row = connection.execute("select max(delivery_seq) from warehouse.ops.assessed").fetchone()
     return int(row[0] or 0) if row else 0
 

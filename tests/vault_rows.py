@@ -10,7 +10,6 @@ import duckdb
 import polars as pl
 
 from extracts import contracts
-from extracts.vault import raw_tables
 from features import build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -71,7 +70,6 @@ def fill(
     """
     with warehouse.connect(settings, vault=True) as connection:
         make_tables(connection)
-        raw_tables.create_warehouse_tables(connection)
         for table, table_rows in rows.items():
             insert(connection, table, table_rows)
             seqs = sorted({row["delivery_seq"] for row in table_rows}) or [1]
@@ -102,8 +100,11 @@ _DELIVERED = """
 
 def _note_landed(connection: duckdb.DuckDBPyConnection, seqs: Iterable[int]) -> None:
     """Record the landings, without which nothing is masked."""
-    connection.execute("create table if not exists vault.ops.landed (delivery_seq bigint)")
-    connection.execute("insert into vault.ops.landed values (?)", [max(seqs, default=0)])
+    connection.execute(
+        "insert into vault.ops.landed (delivery_id, source, manifest_sha256, delivery_seq, "
+        "last_row_id) values ('test', 'test', '', ?, 0)",
+        [max(seqs, default=0)],
+    )
 
 
 def invoice(

@@ -13,21 +13,10 @@ from firmpulse import digests, origin, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import FRAMES
 from training import membership
 
 KEYS = ("firm_id", "as_of", "outcome", "split")
-
-_FRAMES_DDL = """
-create table if not exists warehouse.training.frames (
-    as_of date not null,
-    table_name varchar primary key,
-    digest varchar not null,
-    rows bigint not null,
-    bads bigint not null,
-    features_json varchar not null,
-    created_at timestamptz not null
-)
-"""
 
 
 @dataclass(frozen=True)
@@ -74,11 +63,10 @@ def write(
     """Replace the frozen table `name` and its catalogue row; return the digest."""
     digest = digests.of_rows(rows)
     bads = int(bads_of(rows).sum())
-    entry = [
-        as_of, name, digest, rows.height, bads, contract.to_json(features), datetime.now(UTC)
-    ]  # fmt: skip
-    connection.execute("create schema if not exists warehouse.training")
-    connection.execute(_FRAMES_DDL)
+    entry = {
+        "as_of": as_of, "table_name": name, "digest": digest, "rows": rows.height, "bads": bads,
+        "features_json": contract.to_json(features), "created_at": datetime.now(UTC),
+    }  # fmt: skip
     connection.register("frozen_rows", rows)
     connection.execute("begin")
     connection.execute(
@@ -86,7 +74,7 @@ def write(
         "select * replace (cast(firm_id as uuid) as firm_id) from frozen_rows"
     )
     connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
-    connection.execute("insert into warehouse.training.frames values (?, ?, ?, ?, ?, ?, ?)", entry)
+    connection.execute(FRAMES.insert_sql(entry), entry)
     membership.record(connection, digest, "frozen_rows")
     drift.keep_references(connection, digest, rows, features)
     connection.execute("commit")
@@ -120,12 +108,6 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
 def _catalogue_entry(
     connection: duckdb.DuckDBPyConnection, name: str
 ) -> tuple[str, str, int] | None:
-    exists = connection.execute(
-        "select count(*) from duckdb_tables() where database_name = 'warehouse' "
-        "and schema_name = 'training' and table_name = 'frames'"
-    ).fetchone()
-    if exists is None or not exists[0]:
-        return None
     found = connection.execute(
         "select digest, features_json, rows from warehouse.training.frames where table_name = ?",
         [name],

@@ -10,21 +10,11 @@ import duckdb
 from firmpulse import tracking
 from firmpulse.settings import Settings
 
-_DDL = """
-create table if not exists warehouse.ops.training_members (
-    -- Digest of the frozen frame; the tag `frame_digest` of the runs that were fitted on it.
-    digest varchar not null,
-    member uuid not null,
-    primary key (digest, member)
-)
-"""
-
 
 def record(connection: duckdb.DuckDBPyConnection, digest: str, relation: str) -> None:
     """Note the firms of a relation with a column `firm_id` as members of a frame."""
-    connection.execute(_DDL)
     connection.execute(
-        "insert into warehouse.ops.training_members "  # noqa: S608 - our own name
+        "insert into warehouse.ops.training_members (digest, member) "  # noqa: S608 - our own name
         f"select distinct $digest, cast(firm_id as uuid) from {relation} on conflict do nothing",
         {"digest": digest},
     )
@@ -34,7 +24,6 @@ def versions(
     settings: Settings, connection: duckdb.DuckDBPyConnection, firm_ids: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
     """Return firm_id → model versions, such as `firmpulse-credit/3`, that were fitted on it."""
-    connection.execute(_DDL)
     rows = connection.execute(
         "select cast(member as varchar), digest from warehouse.ops.training_members "
         "where list_contains($firms, cast(member as varchar)) order by all",

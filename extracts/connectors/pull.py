@@ -16,7 +16,7 @@ from extracts.connectors.providers import Provider
 from extracts.connectors.pull_delivery import Fetched, Offer
 from extracts.connectors.pull_report import PulledDelivery, PullReport
 from extracts.manifest import DeliveryRef
-from extracts.vault import raw_tables, records
+from extracts.vault import records
 from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, DeliveryRefused, FileHeldError
 from firmpulse.settings import Settings
@@ -198,7 +198,6 @@ def _record_refused(run: _Run) -> None:
     if not run.refused:
         return
     with warehouse.connect(run.settings) as connection:
-        raw_tables.create_warehouse_tables(connection)
         for ref, reason in run.refused:
             records.record_refused(connection, ref, run.as_of, reason)
 
@@ -206,7 +205,6 @@ def _record_refused(run: _Run) -> None:
 def _landed(settings: Settings, source: str) -> Mapping[str, str]:
     """Return the digest of the manifest of every delivery that has landed; let the vault go."""
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        raw_tables.create_tables(connection, contracts.load())
         rows = connection.execute(
             "select delivery_id, manifest_sha256 from vault.ops.landed where source = ?", [source]
         ).fetchall()

@@ -18,6 +18,7 @@ from extracts.vault import gate, landing, raw_tables, versions
 from extracts.vault.landing import Verdicts
 from extracts.vault.records import LANDED, REFUSED, DeliveryReport, TableReport, record_landed
 from extracts.vault.versions import Place
+from firmpulse import stored_tables
 from firmpulse.errors import DeliveryRefused, FilesUnreadable
 from firmpulse.settings import Settings
 
@@ -175,7 +176,8 @@ class _Landing:
         files = {n: f.name for n, f in enumerate(self.manifest.files, 1) if n not in refused}
         connection.execute("begin")
         connection.execute(
-            "insert into vault.ops.files select $seq, unnest($numbers), unnest($names)",
+            "insert into vault.ops.files (delivery_seq, file_no, file) "
+            "select $seq, unnest($numbers), unnest($names)",
             {
                 "seq": place.delivery_seq,
                 "numbers": list(files),
@@ -183,16 +185,12 @@ class _Landing:
             },
         )
         record_landed(connection, ref, place.delivery_seq, self.as_of, reports)
-        connection.execute(
-            "insert into vault.ops.landed values (?, ?, ?, ?, ?)",
-            [
-                ref.delivery_id,
-                ref.source,
-                ref.manifest_sha256,
-                place.delivery_seq,
-                place.last_row_id,
-            ],
-        )
+        landed = {
+            "delivery_id": ref.delivery_id, "source": ref.source,
+            "manifest_sha256": ref.manifest_sha256, "delivery_seq": place.delivery_seq,
+            "last_row_id": place.last_row_id,
+        }  # fmt: skip
+        connection.execute(stored_tables.LANDED.insert_sql(landed, "vault"), landed)
         connection.execute("commit")
 
 

@@ -126,7 +126,10 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
     )
     connection.execute(
         f"""
-        insert into vault.ops.quarantine
+        insert into vault.ops.quarantine (
+            delivery_seq, delivery_id, table_name, file, line, column_name, rule, value_class,
+            record, firm
+        )
         with bad as (
             select file_no, line, case when is_valid then firm end as firm,
                 case when not coalesce(is_valid, true) then {wrong_code}

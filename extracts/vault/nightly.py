@@ -64,7 +64,6 @@ def _land_pending(settings: Settings, source: str, as_of: date) -> LandingReport
     reports = []
     with warehouse.connect(settings, vault=True) as connection:
         raw_tables.create_tables(connection, known)
-        raw_tables.create_warehouse_tables(connection)
         macros.install(connection)
         # A run that was killed may have left a part of a delivery, and copies of files.
         raw_tables.take_back(connection, known)

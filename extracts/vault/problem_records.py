@@ -11,52 +11,23 @@ from datetime import date
 import duckdb
 
 from extracts.manifest import DeliveryRef
+from firmpulse.stored_tables import DELIVERY_PROBLEMS
 
 REFUSED, QUARANTINED, WARNING = "refused", "quarantined", "warning"
 # Name of the warning that too many rows share their key.
 _SHARED_KEYS = "shared_keys"
 
-_INSERT = f"insert into {{database}}.ops.delivery_problems values ({', '.join('?' * 13)})"  # noqa: S608 — question marks
 _QUARANTINED = """
-insert into vault.ops.delivery_problems
+insert into vault.ops.delivery_problems by name
 select
-    $as_of, delivery_seq, delivery_id, $source, $provider, table_name,
-    list_position($files, file), $problem, rule, column_name, value_class, count(*), null
+    $as_of as as_of, delivery_seq, delivery_id, $source as source, $provider as provider,
+    table_name, list_position($files, file) as file_no, $problem as problem, rule, column_name,
+    value_class, count(*) as row_count
 from vault.ops.quarantine
 where delivery_seq = $seq
 group by all
 order by all
 """
-
-
-_DDL = """
-create table if not exists {database}.ops.delivery_problems (
-    as_of date not null,
-    -- Null for a delivery that was refused as a whole.
-    delivery_seq bigint,
-    delivery_id varchar not null,
-    source varchar not null,
-    -- Null, as the next two, when the manifest could not be read.
-    provider varchar,
-    table_name varchar,
-    -- Its place in the manifest; null where the delivery or the table is meant.
-    file_no integer,
-    -- refused, quarantined or warning
-    problem varchar not null,
-    -- Rule of the contract, or name of its warning; null for what was refused.
-    rule varchar,
-    column_name varchar,
-    -- What kind of text the value was; never the value.
-    value_class varchar,
-    row_count bigint not null,
-    reason varchar
-)
-"""
-
-
-def create_table(connection: duckdb.DuckDBPyConnection, database: str) -> None:
-    """Create the table in the vault or the warehouse where it is absent."""
-    connection.execute(_DDL.format(database=database))
 
 
 def record(
@@ -84,15 +55,15 @@ def record(
     for number, reason in refused.items():
         file = files[number - 1]
         row = _row(ref, delivery_seq, as_of, file.table, number, REFUSED, None, file.rows, reason)
-        connection.execute(_INSERT.format(database="vault"), row)
+        connection.execute(DELIVERY_PROBLEMS.insert_sql(row, "vault"), row)
     for table, counts in warnings.items():
         for name, rows in counts.items():
             if rows:
                 row = _row(ref, delivery_seq, as_of, table, None, WARNING, name, rows, None)
-                connection.execute(_INSERT.format(database="vault"), row)
+                connection.execute(DELIVERY_PROBLEMS.insert_sql(row, "vault"), row)
     for table, (rows, sentence) in shared_keys.items():
         row = _row(ref, delivery_seq, as_of, table, None, WARNING, _SHARED_KEYS, rows, sentence)
-        connection.execute(_INSERT.format(database="vault"), row)
+        connection.execute(DELIVERY_PROBLEMS.insert_sql(row, "vault"), row)
     connection.execute(
         _QUARANTINED,
         {
@@ -109,7 +80,7 @@ def record_whole(
     """Write down in the warehouse why a delivery was refused as a whole."""
     promised = sum(file.rows for file in ref.manifest.files) if ref.manifest else 0
     row = _row(ref, None, as_of, None, None, REFUSED, None, promised, reason)
-    connection.execute(_INSERT.format(database="warehouse"), row)
+    connection.execute(DELIVERY_PROBLEMS.insert_sql(row), row)
 
 
 def _row(
@@ -122,9 +93,10 @@ def _row(
     rule: str | None,
     rows: int,
     reason: str | None,
-) -> list[object]:
-    provider = ref.manifest.provider if ref.manifest else None
-    return [
-        as_of, delivery_seq, ref.delivery_id, ref.source, provider, table, file_no, problem, rule,
-        None, None, rows, reason,
-    ]  # fmt: skip
+) -> dict[str, object]:
+    return {
+        "as_of": as_of, "delivery_seq": delivery_seq, "delivery_id": ref.delivery_id,
+        "source": ref.source, "provider": ref.manifest.provider if ref.manifest else None,
+        "table_name": table, "file_no": file_no, "problem": problem, "rule": rule,
+        "row_count": rows, "reason": reason,
+    }  # fmt: skip

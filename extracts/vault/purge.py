@@ -67,7 +67,6 @@ def _purge_due(settings: Settings, as_of: date) -> PurgeReport:
     known = contracts.load()
     with warehouse.connect(settings, vault=True) as connection:
         raw_tables.create_tables(connection, known)
-        connection.execute(runlog.STEPS_DDL)
         due = _due(connection, as_of - timedelta(days=settings.raw_days))
         connection.execute("begin")
         try:
@@ -138,7 +137,7 @@ def _purge(connection: duckdb.DuckDBPyConnection, contract: Contract, due: Seque
     connection.execute(
         f"delete from {known} where row_key in (select row_key from leaving)"  # noqa: S608 — quoted
     )
-    connection.execute(f"insert into {known} from leaving")
+    connection.execute(f"insert into {known} by name from leaving")
     connection.execute("drop table leaving")
     return _delete(connection, raw, due)
 

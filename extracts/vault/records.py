@@ -12,6 +12,7 @@ from extracts.reading.chunks import RefusedFile
 from extracts.reading.table_bounds import Skipped
 from extracts.vault import problem_records
 from extracts.vault.landing import Counts
+from firmpulse.stored_tables import DELIVERIES, DELIVERY_PROBLEMS, REFUSED_FILES
 
 LANDED, REFUSED = "landed", "refused"
 
@@ -128,10 +129,8 @@ class LandingReport:
         return tuple(note for delivery in self.deliveries for note in delivery.notes)
 
 
-_INSERT = f"insert into {{database}}.ops.deliveries values ({', '.join('?' * 23)})"  # noqa: S608 — question marks
-
 # Records of the vault that the warehouse repeats.
-_BY_SEQ = ("deliveries", "delivery_problems")
+_BY_SEQ = (DELIVERIES, DELIVERY_PROBLEMS)
 
 
 def record_landed(
@@ -143,16 +142,14 @@ def record_landed(
 ) -> None:
     """Write the vault's record of a landed delivery; part of the landing's transaction."""
     for table in tables:
-        row = _row(ref, delivery_seq, as_of, table)
-        connection.execute(
-            _INSERT.format(database="vault"),
-            [*row, table.status, _refusal(table), table.warning, datetime.now(UTC), _notes(table)],
-        )
+        row = _row(ref, delivery_seq, as_of, table, table.status, _refusal(table))
+        connection.execute(DELIVERIES.insert_sql(row, "vault"), row)
         for file in table.refused_files:
-            connection.execute(
-                "insert into vault.ops.refused_files values (?, ?, ?, ?)",
-                [delivery_seq, ref.delivery_id, file.name, file.reason],
-            )
+            refused = {
+                "delivery_seq": delivery_seq, "delivery_id": ref.delivery_id, "file": file.name,
+                "reason": file.reason,
+            }  # fmt: skip
+            connection.execute(REFUSED_FILES.insert_sql(refused, "vault"), refused)
     problem_records.record(
         connection, ref, delivery_seq, as_of,
         refused={file.number: file.reason for table in tables for file in table.refused_files},
@@ -172,10 +169,8 @@ def record_refused(
     whole = TableReport(None, Counts(), 0, (), promised, promised)
     connection.execute("begin")
     forget_refusal(connection, ref, as_of)
-    connection.execute(
-        _INSERT.format(database="warehouse"),
-        [*_row(ref, None, as_of, whole), REFUSED, reason, None, datetime.now(UTC), None],
-    )
+    row = _row(ref, None, as_of, whole, REFUSED, reason)
+    connection.execute(DELIVERIES.insert_sql(row), row)
     problem_records.record_whole(connection, ref, as_of, reason)
     connection.execute("commit")
     return DeliveryReport(delivery_id=ref.delivery_id, status=REFUSED, refusal=reason)
@@ -190,10 +185,10 @@ def publish(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("begin")
     for table in _BY_SEQ:
         connection.execute(f"""
-            insert into warehouse.ops.{table}
-            select * from vault.ops.{table}
+            insert into warehouse.ops.{table.name} by name
+            from vault.ops.{table.name}
             where delivery_seq not in (
-                select delivery_seq from warehouse.ops.{table} where delivery_seq is not null
+                select delivery_seq from warehouse.ops.{table.name} where delivery_seq is not null
             )
         """)  # noqa: S608 — our own names
     connection.execute("commit")
@@ -203,7 +198,7 @@ def forget_refusal(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_o
     """Take back the record of an earlier try of the same night; other nights keep theirs."""
     for table in _BY_SEQ:
         connection.execute(
-            f"delete from warehouse.ops.{table} "  # noqa: S608 — our own names
+            f"delete from warehouse.ops.{table.name} "  # noqa: S608 — our own names
             "where source = ? and delivery_id = ? and as_of = ? and delivery_seq is null",
             [ref.source, ref.delivery_id, as_of],
         )
@@ -214,28 +209,35 @@ def _row(
     delivery_seq: int | None,
     as_of: date,
     table: TableReport,
-) -> list[object]:
+    status: str,
+    refusal: str | None,
+) -> dict[str, object]:
     counts = table.counts
-    return [
-        as_of,
-        delivery_seq,
-        ref.delivery_id,
-        ref.source,
-        ref.manifest.provider if ref.manifest else None,
-        table.table,
-        ref.manifest.kind if ref.manifest else None,
-        ref.delivered_at,
-        table.rows_delivered,
-        table.rows_in_refused_files,
-        counts.read,
-        counts.landed,
-        counts.restated,
-        counts.duplicate,
-        counts.refused_by_gate,
-        counts.quarantined,
-        table.rows_sharing_key,
-        table.columns_dropped,
-    ]
+    return {
+        "as_of": as_of,
+        "delivery_seq": delivery_seq,
+        "delivery_id": ref.delivery_id,
+        "source": ref.source,
+        "provider": ref.manifest.provider if ref.manifest else None,
+        "table_name": table.table,
+        "kind": ref.manifest.kind if ref.manifest else None,
+        "delivered_at": ref.delivered_at,
+        "rows_delivered": table.rows_delivered,
+        "rows_in_refused_files": table.rows_in_refused_files,
+        "rows_read": counts.read,
+        "rows_landed": counts.landed,
+        "rows_restated": counts.restated,
+        "rows_duplicate": counts.duplicate,
+        "rows_refused_by_gate": counts.refused_by_gate,
+        "rows_quarantined": counts.quarantined,
+        "rows_sharing_key": table.rows_sharing_key,
+        "columns_dropped": table.columns_dropped,
+        "status": status,
+        "refusal": refusal,
+        "warning": table.warning,
+        "landed_at": datetime.now(UTC),
+        "notes": _notes(table),
+    }
 
 
 def _refusal(table: TableReport) -> str | None:

@@ -65,7 +65,7 @@ def note(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
         select row_key from contested where row_key in ({earlier})
     """)  # noqa: S608 — our own SQL
     connection.execute(f"""
-        insert into vault.ops.shared_keys
+        insert into vault.ops.shared_keys (table_name, firm, row_key, delivery_seq)
         select distinct {table}, firm, row_key, {place.delivery_seq} from contested
         where row_key in (select row_key from shared_keys) and row_key not in ({earlier})
     """)  # noqa: S608 — our own SQL
@@ -88,7 +88,7 @@ def rename(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 def drop_echoes(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
     """Move waiting rows that are equal to the newest version of their booking to the echoes."""
     connection.execute(f"""
-        insert into vault.ops.repeated
+        insert into vault.ops.repeated (table_name, row_key, record_version, delivery_seq)
         select distinct {literal(contract.table)}, k.stored_key, k.record_version,
             {place.delivery_seq}
         from contested as s

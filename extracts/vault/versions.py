@@ -125,7 +125,7 @@ def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, plac
 def _note_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
     """Keep which newest versions this delivery repeats."""
     connection.execute(f"""
-        insert into vault.ops.repeated
+        insert into vault.ops.repeated (table_name, row_key, record_version, delivery_seq)
         select distinct {literal(contract.table)}, row_key, record_version, {place.delivery_seq}
         from echoes where not is_later
     """)  # noqa: S608 — quoted literal

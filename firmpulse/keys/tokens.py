@@ -75,21 +75,16 @@ def is_key_of(connection: duckdb.DuckDBPyConnection, database: str) -> bool:
     `{database}.ops.token_key` keeps the token of a fixed text, made on first use.
     """
     table = f"{database}.ops.token_key"
-    connection.execute(f"create table if not exists {table} (fixed_text_token uuid not null)")
     fixed = f"token('key', '{_FIXED_TEXT}')"
-    connection.execute(f"insert into {table} select {fixed} where not exists (from {table})")
+    connection.execute(
+        f"insert into {table} (fixed_text_token) select {fixed} where not exists (from {table})"
+    )
     query = f"select fixed_text_token = {fixed} from {table}"  # noqa: S608 — our own names
     return bool(connection.execute(query).fetchall()[0][0])
 
 
 def version_of(connection: duckdb.DuckDBPyConnection, database: str, key: SecretStr) -> int | None:
     """Return the version of a database's tokens; 0 when another key made them, None without any."""
-    exists = (
-        "select 1 from duckdb_tables() where database_name = ? and schema_name = 'ops' "
-        "and table_name = 'token_key'"
-    )
-    if not connection.execute(exists, [database]).fetchall():
-        return None
     found = connection.execute(f"from {database}.ops.token_key").fetchall()
     return _version_by_token(key).get(found[0][0], 0) if found else None
 

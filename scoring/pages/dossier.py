@@ -21,7 +21,7 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from model import coverage, stress
 from model.bundle import CreditModel
-from scoring import inputs, store
+from scoring import inputs
 from scoring.pages import facts
 from scoring.warnings import measures
 
@@ -114,7 +114,6 @@ def read(settings: Settings, as_of: date, firm_ids: Sequence[str] | None = None)
     known = registry.load(settings)
     live = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         scored = _of_night(connection, "scores", as_of).filter(
             pl.col("firm_id").is_in(live["firm_id"].unique().to_list())
         )

@@ -16,7 +16,6 @@ from firmpulse.pages import charts, page
 from firmpulse.pages.page import Language
 from firmpulse.settings import Settings
 from firmpulse.stability import PSI_MOVED, PSI_MUCH
-from scoring import store
 from scoring.pages import words
 from scoring.warnings import rules
 
@@ -91,12 +90,11 @@ def read(settings: Settings, as_of: date) -> PortfolioNight:
         NotReadyError: no step of this night was ever run.
     """
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
 
         def rows(query: str, *values: object) -> list[Row]:
             return connection.execute(query, list(values)).pl().to_dicts()
 
-        if not _exists(connection, "ops", "steps"):
+        if not rows("select 1 as ran from warehouse.ops.steps limit 1"):
             raise NotReadyError(f"no night was run yet; run: firmpulse night --as-of {as_of}")
         scores = connection.execute(
             "from warehouse.scoring.scores where as_of = ? order by firm_id", [as_of]
@@ -119,8 +117,8 @@ def read(settings: Settings, as_of: date) -> PortfolioNight:
                 as_of,
                 _SHOWN,
             ),
-            drift=rows(_DRIFT, as_of) if _exists(connection, "ops", "feature_drift") else [],
-            deliveries=rows(_DELIVERIES, as_of) if _exists(connection, "ops", "deliveries") else [],
+            drift=rows(_DRIFT, as_of),
+            deliveries=rows(_DELIVERIES, as_of),
             steps=rows(_STEPS, as_of),
             nights=rows(_NIGHTS, as_of),
             model=models[0] if models else {},
@@ -266,12 +264,3 @@ def _charts(night: PortfolioNight, language: Language) -> dict[str, Markup]:
             unit=t("平均评分（不含违约）", "mean score, firms in default left out"),
         )
     return drawn
-
-
-def _exists(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    found = connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'warehouse' "
-        "and schema_name = ? and table_name = ?",
-        [schema, table],
-    ).fetchone()
-    return found is not None

@@ -13,7 +13,6 @@ from firmpulse.known_at import known_at
 from firmpulse.pages import charts, page
 from firmpulse.pages.page import Language
 from firmpulse.settings import Settings
-from scoring import store
 from scoring.pages import words
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -50,15 +49,9 @@ def render(settings: Settings, as_of: date, language: Language) -> str:
         NotReadyError: no firm was scored on that date.
     """
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
-        tables = {
-            f"{schema}.{name}"
-            for schema, name in connection.execute(
-                "select schema_name, table_name from duckdb_tables() "
-                "where database_name = 'warehouse'"
-            ).fetchall()
-        }
-        known = " union all ".join(sql for table, sql in _RECORDS.items() if table in tables)
+        known = " union all ".join(
+            sql for table, sql in _RECORDS.items() if warehouse.is_built(connection, table)
+        )
         known = known or "select null as firm_id, false as defaulted where $as_of is null"
         rows = connection.execute(_RANKED.format(known=known), {"as_of": as_of}).pl().to_dicts()
         made_of = origin.of_deliveries(connection)

@@ -10,7 +10,6 @@ from consent.reasons import checked_reason
 from firmpulse import clock, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from scoring import store
 
 _NEWEST = """
     select as_of, level, found_level
@@ -54,7 +53,6 @@ def clear(settings: Settings, firm_id: str, as_of: date, *, reason: str, by: str
     clock.checked(as_of)
     checked_reason(reason)
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         night, found_level = _clearable(connection, firm_id, as_of)
         # Written down before it takes effect: a clearance without an entry must not be.
         audit.append(

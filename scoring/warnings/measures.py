@@ -8,6 +8,7 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
+from firmpulse import warehouse
 from firmpulse.known_at import known_at, known_by
 
 
@@ -160,7 +161,7 @@ def read(
     """
     rows = firms
     for table, query in _QUERIES.items():
-        if has_table(connection, table):
+        if warehouse.is_built(connection, table):
             found = connection.execute(query, {"as_of": as_of}).pl()
             rows = rows.join(
                 found.with_columns(pl.col("firm_id").cast(pl.String)),
@@ -178,14 +179,3 @@ def read(
         for name, source in _GRANTED.items()
         if source is not None
     ).drop("_sources")
-
-
-def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Return whether the warehouse has a table `schema.name`; a source never built has none."""
-    schema, _, name = table.partition(".")
-    found = connection.execute(
-        "select 1 from information_schema.tables "
-        "where table_catalog = 'warehouse' and table_schema = ? and table_name = ?",
-        [schema, name],
-    ).fetchone()
-    return found is not None

@@ -18,10 +18,10 @@ from features.registry import Registry
 from firmpulse import runlog, tracking, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import SCORES, WARNING_LEVELS, WARNINGS, stored
 from model import bundle
 from model.bundle import CreditModel
 from scoring import store
-from scoring.tables import SCORES, WARNING_LEVELS, WARNINGS, stored
 from scoring.warnings import engine, levels, panel, rules
 from scoring.warnings.forms import LEVELS
 
@@ -173,7 +173,6 @@ def _store(
 ) -> pl.DataFrame:
     """Replace the rows of `as_of` in one transaction; return the levels in force."""
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         previous = connection.execute(_PREVIOUS, {"as_of": as_of}).pl()
         states = levels.in_force(found, previous, as_of)
         rows = _opened(connection, findings, previous, as_of)

@@ -108,7 +108,7 @@ def wanted_features(book: RuleBook, model: CreditModel | None) -> dict[int, list
 
 def _require_snapshots(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
     found = None
-    if measures.has_table(connection, "features.firm_snapshots"):
+    if warehouse.is_built(connection, "features.firm_snapshots"):
         found = connection.execute(
             "select 1 from warehouse.features.firm_snapshots where as_of = ? limit 1", [as_of]
         ).fetchone()

@@ -6,9 +6,9 @@ from datetime import date
 import duckdb
 import polars as pl
 
+from firmpulse import warehouse
 from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
-from scoring.warnings.measures import has_table
 
 # A provider is as fresh as the newest row it delivered of any firm: one firm that has gone quiet
 # is news, a provider that has gone quiet is not. A firm with several providers of a source is as
@@ -21,8 +21,11 @@ _AGES = """
         group by firm_id, delivery_seq
     ),
     delivered as (
-        select parts.firm_id, {provider} as provider, parts.newest
-        from parts {deliveries}
+        select parts.firm_id, coalesce(deliveries.provider, '') as provider, parts.newest
+        from parts
+        left join (
+            select distinct delivery_seq, provider from warehouse.ops.deliveries
+        ) as deliveries using (delivery_seq)
     ),
     providers as (
         select provider, $as_of - max(newest) as age_days from delivered group by provider
@@ -32,11 +35,6 @@ _AGES = """
     inner join providers using (provider)
     group by delivered.firm_id
     having max(providers.age_days) > $days
-"""
-_DELIVERIES = """
-    left join (
-        select distinct delivery_seq, provider from warehouse.ops.deliveries
-    ) as deliveries using (delivery_seq)
 """
 
 
@@ -59,17 +57,11 @@ def stale(
     Returns:
         firm_id, source, age_days, days: the newest row's age and what is allowed.
     """
-    named = has_table(connection, "ops.deliveries")
     parts = [_NONE]
     for source, allowed in freshness.items():
-        if not has_table(connection, f"facts.{allowed.table}"):
+        if not warehouse.is_built(connection, f"facts.{allowed.table}"):
             continue
-        query = _AGES.format(
-            table=allowed.table,
-            known=known_by(),
-            provider="coalesce(deliveries.provider, '')" if named else "''",
-            deliveries=_DELIVERIES if named else "",
-        )
+        query = _AGES.format(table=allowed.table, known=known_by())
         found = connection.execute(query, {"as_of": as_of, "days": allowed.days}).pl()
         parts.append(
             found.select(

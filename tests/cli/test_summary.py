@@ -4,16 +4,12 @@ from io import StringIO
 from rich.console import Console
 
 from cli import summary
-from firmpulse import warehouse
 from firmpulse.settings import Settings
-from scoring import store
 
 NIGHT = date(2026, 10, 31)
 
 
 def test_a_night_without_a_model_has_no_median(settings: Settings) -> None:
-    with warehouse.connect(settings) as connection:
-        store.prepare(connection)
     console = Console(file=StringIO(), width=120)
 
     summary.show_scores(settings, NIGHT, console)

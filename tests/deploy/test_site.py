@@ -13,8 +13,9 @@ from cli import COMMANDS
 from cli.lazy import walk
 from extracts import contracts
 from features import registry
+from firmpulse import stored_tables
 from firmpulse.settings import PROJECT_ROOT, Settings
-from scoring import publish, tables
+from scoring import publish
 from scoring.warnings import rules
 
 
@@ -106,9 +107,16 @@ def test_every_feature_is_in_it(site: Path, known: registry.Registry) -> None:
 
 def test_every_published_table_column_and_view_is_in_it(site: Path) -> None:
     words = _words(_text(site, "reference/tables"))
-    for table in tables.PUBLISHED:
-        assert {table.published_name, *table.columns} <= words, table.name
+    for table in stored_tables.PUBLISHED:
+        assert {table.published_name, *table.published_columns} <= words, table.name
     assert set(publish.VIEWS) <= words
+
+
+def test_every_stored_table_and_column_is_in_it(site: Path) -> None:
+    words = _words(_text(site, "reference/stored-tables"))
+    for table in stored_tables.ALL:
+        if table.databases:
+            assert {f"{table.schema}.{table.name}", *table.columns} <= words, table.name
 
 
 def test_every_rule_is_in_it(site: Path, known: registry.Registry, settings: Settings) -> None:

@@ -36,16 +36,15 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     with warehouse.connect(settings) as connection:
         connection.register("firms", firms)
         for statement in (
-            "create schema warehouse.scoring",
             "create schema warehouse.features",
-            "create table warehouse.scoring.scores as "
+            "insert into warehouse.scoring.scores by name "
             "select firm_id, $n::date as as_of, grade, score, 'full' as coverage from firms",
-            "create table warehouse.scoring.warning_levels as "
+            "insert into warehouse.scoring.warning_levels by name "
             "select firm_id, $n::date as as_of, "
             "if(score < 500, 'orange', 'none') as level from firms "
             "union all select firm_id, $n::date - 30, 'red' from firms "
             "union all select firm_id, $n::date + 1, 'red' from firms",
-            "create table warehouse.scoring.cleared_nights as select $n::date as as_of",
+            "insert into warehouse.scoring.cleared_nights select $n::date as as_of",
             "create table warehouse.features.feat_profile_monthly as "
             "select firm_id::uuid as firm_id, $n::date as as_of, division as profile_industry, "
             "age::double as profile_firm_age_months, kind as profile_taxpayer_type from firms",

@@ -6,10 +6,10 @@ import duckdb
 import pytest
 
 from expectations import handover, verdicts
-from extracts.vault import raw_tables
 from firmpulse import warehouse
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
+from tests import delivery_rows
 
 NIGHT = date(2026, 10, 31)
 
@@ -18,18 +18,10 @@ def record(settings: Settings, delivery_id: str, as_of: date = NIGHT, **values: 
     """Record one table of a delivery; every count is 0 unless given."""
     row = {
         "as_of": as_of, "delivery_id": delivery_id, "source": "tax", "table_name": "tax_invoice",
-        "kind": "increment", "status": "landed", "rows_read": 0, "rows_landed": 0,
-        "rows_delivered": 0, "rows_in_refused_files": 0,
-        "rows_restated": 0, "rows_duplicate": 0, "rows_refused_by_gate": 0, "rows_quarantined": 0,
-        "rows_sharing_key": 0, "columns_dropped": 0, "delivered_at": f"{as_of}T22:00:00+08:00",
-        "landed_at": f"{as_of}T23:00:00+08:00",
+        "kind": "increment", "delivered_at": f"{as_of}T22:00:00+08:00",
     } | values  # fmt: skip
     with warehouse.connect(settings) as connection:
-        raw_tables.create_warehouse_tables(connection)
-        names, marks = ", ".join(row), ", ".join("?" * len(row))
-        connection.execute(
-            f"insert into warehouse.ops.deliveries ({names}) values ({marks})", list(row.values())
-        )
+        delivery_rows.record(connection, **row)
 
 
 def test_refused_and_empty_deliveries_leave_the_others_alone(settings: Settings) -> None:
@@ -110,16 +102,11 @@ def test_the_scores_of_a_night_have_a_verdict(settings: Settings) -> None:
 def _make_scores(connection: duckdb.DuckDBPyConnection) -> None:
     """Make one firm with a score of 901."""
     connection.execute("create schema warehouse.features")
-    connection.execute("create schema warehouse.scoring")
     connection.execute(
         "create table warehouse.features.firm_snapshots as "
         "select gen_random_uuid() as firm_id, date '2026-10-31' as as_of"
     )
     connection.execute(
-        "create table warehouse.scoring.scores as select firm_id, as_of, 0.02 as default_prob, "
-        "901 as score, 'BBB' as grade from warehouse.features.firm_snapshots"
-    )
-    connection.execute(
-        "create table warehouse.scoring.unscored as "
-        "select firm_id, as_of from warehouse.features.firm_snapshots limit 0"
+        "insert into warehouse.scoring.scores by name select firm_id, as_of, "
+        "0.02 as default_prob, 901 as score, 'BBB' as grade from warehouse.features.firm_snapshots"
     )

@@ -9,6 +9,7 @@ from expectations import profiles, verdicts
 from features.registry import FeatureMeta, Registry
 from firmpulse import warehouse
 from firmpulse.settings import Settings
+from tests import delivery_rows
 
 NIGHT = date(2026, 10, 31)
 
@@ -16,24 +17,20 @@ NIGHT = date(2026, 10, 31)
 @pytest.fixture
 def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
     with warehouse.connect(settings) as session:
-        verdicts.prepare(session)
-        session.execute(
-            "create table warehouse.ops.deliveries ("
-            "as_of date, delivery_seq bigint, delivery_id varchar, source varchar, "
-            "table_name varchar, kind varchar, delivered_at timestamptz, rows_read bigint, "
-            "rows_landed bigint, rows_restated bigint, rows_duplicate bigint, "
-            "rows_refused_by_gate bigint, rows_quarantined bigint, columns_dropped bigint, "
-            "status varchar)"
-        )
-        session.execute(
-            "insert into warehouse.ops.deliveries values "
-            "('2026-10-31', 7, 'bank-1', 'bank', 'bank_txn', 'increment', "
-            "'2026-10-31T22:00:00+08:00', 100, 80, 2, 10, 4, 6, 0, 'landed'), "
-            "('2026-10-31', 7, 'bank-1', 'bank', 'bank_account', 'increment', "
-            "'2026-10-31T22:00:00+08:00', 0, 0, 0, 0, 0, 0, 0, 'landed'), "
-            "('2026-10-30', 6, 'bank-0', 'bank', 'bank_txn', 'history', "
-            "'2026-10-30T22:00:00+08:00', 50, 50, 0, 0, 0, 0, 0, 'landed')"
-        )
+        newest = {
+            "as_of": "2026-10-31", "delivery_seq": 7, "delivery_id": "bank-1", "source": "bank",
+            "kind": "increment", "delivered_at": "2026-10-31T22:00:00+08:00",
+        }  # fmt: skip
+        delivery_rows.record(
+            session, **newest, table_name="bank_txn", rows_read=100, rows_landed=80,
+            rows_restated=2, rows_duplicate=10, rows_refused_by_gate=4, rows_quarantined=6,
+        )  # fmt: skip
+        delivery_rows.record(session, **newest, table_name="bank_account")
+        delivery_rows.record(
+            session, as_of="2026-10-30", delivery_seq=6, delivery_id="bank-0", source="bank",
+            table_name="bank_txn", kind="history", delivered_at="2026-10-30T22:00:00+08:00",
+            rows_read=50, rows_landed=50,
+        )  # fmt: skip
         verdicts.record_deliveries(session, "delivery", NIGHT, [6], {})
         verdicts.record_deliveries(session, "masked", NIGHT, [6], {})
         yield session
@@ -57,10 +54,8 @@ def test_deliveries_have_their_shares_and_nothing_is_lost(
 def test_a_refused_delivery_is_named_and_is_not_taken_for_an_empty_one(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    connection.execute(
-        "insert into warehouse.ops.deliveries values "
-        "('2026-10-31', null, 'tax-bad', 'tax', null, null, null, "
-        "0, 0, 0, 0, 0, 0, 0, 'refused')"
+    delivery_rows.record(
+        connection, as_of="2026-10-31", delivery_id="tax-bad", source="tax", status="refused"
     )
 
     refused = profiles.deliveries(connection, NIGHT).set_index("batch_table").loc["tax-bad"]
@@ -148,13 +143,12 @@ def test_scores_are_expected_for_firms_that_are_not_listed_as_unscored(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     connection.execute("create schema warehouse.features")
-    connection.execute("create schema warehouse.scoring")
     connection.execute(
         "create table warehouse.features.firm_snapshots as "
         "select gen_random_uuid() as firm_id, date '2026-10-31' as as_of from range(5)"
     )
     connection.execute(
-        "create table warehouse.scoring.unscored as "
+        "insert into warehouse.scoring.unscored (firm_id, as_of) "
         "(select firm_id, as_of from warehouse.features.firm_snapshots limit 2) "
         "union all select gen_random_uuid(), date '2026-10-31'"
     )
@@ -163,7 +157,6 @@ def test_scores_are_expected_for_firms_that_are_not_listed_as_unscored(
         "select cast(firm_id as varchar) from warehouse.features.firm_snapshots order by 1"
     ).fetchall()
     granted = [firm for (firm,) in firms]
-    connection.execute("create table warehouse.scoring.scores (firm_id varchar, as_of date)")
     assert profiles.expected_scores(connection, NIGHT, granted) == 3
     unscored = connection.execute(
         "select cast(firm_id as varchar) from warehouse.scoring.unscored"
@@ -173,5 +166,7 @@ def test_scores_are_expected_for_firms_that_are_not_listed_as_unscored(
     expected = 3 if withdrawn in listed else 2
     assert profiles.expected_scores(connection, NIGHT, left) == expected
     # A firm that was scored before it withdrew counts until it is erased.
-    connection.execute("insert into warehouse.scoring.scores values (?, ?)", [withdrawn, NIGHT])
+    connection.execute(
+        "insert into warehouse.scoring.scores (firm_id, as_of) values (?, ?)", [withdrawn, NIGHT]
+    )
     assert profiles.expected_scores(connection, NIGHT, left) == expected + 1

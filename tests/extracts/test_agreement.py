@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 import yaml
 
-from expectations import profiles, verdicts
+from expectations import profiles
 from expectations import suite as suites
 from extracts import contracts
 from extracts.contracts import Column, Contract
@@ -184,7 +184,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     build.build(settings, AS_OF, "mask")
     manifest = json.loads(dbt_runner.parse(settings).read_text(encoding="utf-8"))
     with warehouse.connect(settings, vault=True) as connection:
-        verdicts.prepare(connection)
         models = {table: _children(manifest, table)[0]["name"] for table in TABLES}
 
         def texts(relation: str, firm_id: str) -> dict[str, dict[str, str | None]]:

@@ -28,7 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(home=tmp_path_factory.mktemp("feast") / "home", memory_limit="2GB")
     build_warehouse(settings)
     with warehouse.connect(settings) as connection:
-        connection.execute("create table warehouse.ops.nights as select ?::date as as_of", [AS_OF])
+        connection.execute("insert into warehouse.ops.nights values (?)", [AS_OF])
     return settings
 
 

@@ -13,7 +13,7 @@ from firmpulse.airflow import homelock, services
 from firmpulse.errors import FileHeldError, NotReadyError
 from firmpulse.keys import keyring, renewal, retoken, tokens
 from firmpulse.settings import Settings
-from scoring import publish, store
+from scoring import publish
 from tests.consent.test_ledger import DAY, FIRM, grant
 
 _NIGHT = date(2024, 7, 1)
@@ -29,11 +29,10 @@ def home(
     Ledger(settings).record([grant(1, purpose="POST_LOAN_MONITOR")])
     with warehouse.connect(settings, vault=True) as connection:
         connection.execute(
-            "create table vault.ops.firm_directory as select token('firm', $firm) as firm_id, "
-            "$firm as firm",
+            "insert into vault.ops.firm_directory (firm_id, firm) "
+            "select token('firm', $firm), $firm",
             {"firm": FIRM},
         )
-        store.prepare(connection)
         connection.execute(
             "insert into warehouse.scoring.scores (firm_id, as_of, score) "
             "select firm_id::varchar, $night, 612 from vault.ops.firm_directory",

@@ -14,6 +14,7 @@ from operations import arrivals, nights, status
 from operations.status import PROBLEM, WARNING, Status
 from scoring import publish
 from scoring.warnings.forms import Freshness
+from tests import delivery_rows
 
 NIGHT = date(2026, 10, 30)
 TODAY = NIGHT + timedelta(days=1)
@@ -178,17 +179,12 @@ def test_a_home_of_another_release_is_told_in_a_sentence(settings: Settings) -> 
 def _deliveries(settings: Settings, rows: dict[date, int]) -> None:
     """Deliver that many rows a night, as increments of one table."""
     with warehouse.connect(settings) as connection:
-        connection.execute(
-            "create table if not exists warehouse.ops.deliveries (as_of date, delivery_seq bigint, "
-            "source varchar, provider varchar, table_name varchar, kind varchar, status varchar, "
-            "delivery_id varchar, rows_delivered bigint, warning varchar)"
-        )
         for seq, (as_of, count) in enumerate(rows.items()):
-            connection.execute(
-                "insert into warehouse.ops.deliveries values "
-                "(?, ?, 'tax', 'bureau', 'tax_invoice', 'increment', 'landed', ?, ?, null)",
-                [as_of, seq, f"tax-{seq}", count],
-            )
+            delivery_rows.record(
+                connection, as_of=as_of, delivery_seq=seq, source="tax", provider="bureau",
+                table_name="tax_invoice", kind="increment", delivery_id=f"tax-{seq}",
+                rows_delivered=count,
+            )  # fmt: skip
 
 
 def _usual(nights_before: int) -> dict[date, int]:

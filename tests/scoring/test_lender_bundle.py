@@ -27,9 +27,9 @@ from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused, NotReadyError, WrongKeyError
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import SCORES, UNSCORED, WARNINGS, Table
 from scoring import overrides, publish, store
 from scoring.bundles import hand_over, sealed
-from scoring.tables import SCORES, UNSCORED, WARNINGS, Table
 
 NIGHT = date(2026, 10, 31)
 MORNING = datetime(2026, 11, 1, 9, tzinfo=CHINA)
@@ -92,7 +92,6 @@ def home(settings: Settings) -> Settings:
 def _fill(settings: Settings, table: Table, rows: list[dict[str, Any]]) -> None:
     filled = [{**dict.fromkeys(table.columns), "as_of": NIGHT, **row} for row in rows]
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         store.replace_firms(connection, table, pl.DataFrame(filled), NIGHT)
 
 

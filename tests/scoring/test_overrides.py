@@ -18,8 +18,8 @@ from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import SCORES
 from scoring import override_backtest, overrides, publish, store
-from scoring.tables import SCORES
 
 NIGHT = date(2026, 10, 31)
 SOUND, WEAK, DEFAULTED = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2, 3))
@@ -33,7 +33,6 @@ def home(settings: Settings) -> Settings:
         for firm, grade in ((SOUND, "BB"), (WEAK, "AAA"), (DEFAULTED, "D"))
     ]
     with warehouse.connect(settings) as connection:
-        store.prepare(connection)
         store.replace_firms(connection, SCORES, pl.DataFrame(rows), NIGHT)
         connection.execute("create schema warehouse.labels")
         connection.execute(

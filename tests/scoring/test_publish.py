@@ -15,10 +15,11 @@ import pytest
 from firmpulse import warehouse
 from firmpulse.errors import DamagedError
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import PUBLISHED, SCORES
 from scoring import store
 from scoring.publish import VIEWS, publish, publish_again
 from scoring.store import NightlyScores
-from scoring.tables import DATA_QUALITY, PUBLISHED, SCORES
+from tests import delivery_rows
 
 FIRST, SECOND, THIRD = date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 1)
 
@@ -399,20 +400,12 @@ def test_a_copied_home_whose_database_is_no_link_is_published_all_the_same(
 
 def test_quality_and_steps_come_from_the_nights(settings: Settings) -> None:
     with warehouse.connect(settings) as connection:
-        connection.execute(
-            """
-            create table warehouse.ops.deliveries as
-            select
-                date '2026-10-30' as as_of, 7 as delivery_seq, 'tax-20261030' as delivery_id,
-                'tax' as source, 'sim-tax' as provider, 'tax_invoice' as table_name,
-                'increment' as kind,
-                now() as delivered_at, 15 as rows_delivered, 5 as rows_in_refused_files,
-                10 as rows_read, 6 as rows_landed, 1 as rows_restated,
-                2 as rows_duplicate, 1 as rows_refused_by_gate, 1 as rows_quarantined,
-                0 as rows_sharing_key, 3 as columns_dropped, 'landed' as status, null as refusal,
-                null as warning, now() as landed_at, null as notes
-            """
-        )
+        delivery_rows.record(
+            connection, as_of=FIRST, delivery_seq=7, delivery_id="tax-20261030", source="tax",
+            provider="sim-tax", table_name="tax_invoice", kind="increment", rows_delivered=15,
+            rows_in_refused_files=5, rows_read=10, rows_landed=6, rows_restated=1,
+            rows_duplicate=2, rows_refused_by_gate=1, rows_quarantined=1, columns_dropped=3,
+        )  # fmt: skip
     with duckdb.connect(str(publish(settings, FIRST)), read_only=True) as analyst:
         missing = analyst.execute("select table_name, rows_missing from conservation").fetchall()
         assert missing == [("tax_invoice", 0)]
@@ -427,12 +420,8 @@ def test_the_share_of_texts_that_no_rule_knows_is_told_per_bank_and_month(
 ) -> None:
     with warehouse.connect(settings) as connection:
         connection.execute("create schema if not exists warehouse.staging")
-        connection.execute(DATA_QUALITY.create_sql("warehouse.ops.deliveries"))
-        connection.execute("alter table warehouse.ops.deliveries add column delivery_seq bigint")
-        connection.execute(
-            "insert into warehouse.ops.deliveries (delivery_seq, provider) "
-            "values (1, 'b1'), (1, 'b1'), (2, 'b2')"
-        )
+        for seq, bank in ((1, "b1"), (1, "b1"), (2, "b2")):
+            delivery_rows.record(connection, delivery_seq=seq, provider=bank)
         connection.execute(
             """
             create table warehouse.staging.stg_bank__txn as

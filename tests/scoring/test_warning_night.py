@@ -23,6 +23,7 @@ from firmpulse.errors import GrantError, NotReadyError
 from firmpulse.settings import Settings
 from scoring.warnings import clearing, night
 from scoring.warnings.night import WarningReport, warn
+from tests import delivery_rows
 
 RULES = """
 freshness:
@@ -312,7 +313,8 @@ def deliver(settings: Settings, seq: int, provider: str, table_name: str, *rows:
         orient="row",
     )
     put(settings, f"facts.{table_name}", facts)
-    put(settings, "ops.deliveries", pl.DataFrame({"delivery_seq": [seq], "provider": [provider]}))
+    with warehouse.connect(settings) as connection:
+        delivery_rows.record(connection, delivery_seq=seq, provider=provider)
 
 
 def test_a_provider_that_has_gone_quiet_is_stale_and_a_quiet_firm_is_not(home: Settings) -> None:

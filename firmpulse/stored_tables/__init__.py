@@ -1,0 +1,95 @@
+"""Every table that Python code makes: columns, types and what they mean.
+
+What dbt builds is declared beside its models, raw rows and their known keys in their contracts.
+The tables of a database are made when it is opened (`firmpulse.warehouse`), the published file
+takes its tables and comments from here, and so does the reference.
+"""
+
+from collections.abc import Iterable
+
+from firmpulse.stored_tables.deliveries import DELIVERIES, DELIVERY_PROBLEMS, NARRATIVES
+from firmpulse.stored_tables.firms import (
+    ERASED,
+    ERASED_DELIVERIES,
+    ERASING,
+    FIRM_DIRECTORY,
+    TOKEN_KEY,
+)
+from firmpulse.stored_tables.landings import (
+    FILES,
+    LANDED,
+    QUARANTINE,
+    REFUSED_FILES,
+    REPEATED,
+    SHARED_KEYS,
+)
+from firmpulse.stored_tables.models import (
+    FEATURE_DRIFT,
+    FEATURE_REFERENCES,
+    FRAMES,
+    MODEL_HEALTH,
+    MODEL_VERSIONS,
+    TRAINING_MEMBERS,
+)
+from firmpulse.stored_tables.runs import ASSESSED, CLEARED_NIGHTS, NIGHTS, STEPS, VERDICTS
+from firmpulse.stored_tables.scores import (
+    HIDDEN_CHAMPIONS,
+    MARKS,
+    OVERRIDES,
+    REASONS,
+    SCORES,
+    UNSCORED,
+)
+from firmpulse.stored_tables.table import Column, Table
+from firmpulse.stored_tables.warnings import WARNING_CLEARANCES, WARNING_LEVELS, WARNINGS
+
+# Tables whose rows of a night are published once its scores were checked.
+CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS, OVERRIDES)
+PUBLISHED = (
+    *CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DELIVERIES, DELIVERY_PROBLEMS,
+    NARRATIVES, STEPS,
+)  # fmt: skip
+ALL = (
+    *PUBLISHED, MARKS, WARNING_CLEARANCES, CLEARED_NIGHTS, NIGHTS, ASSESSED, VERDICTS, FRAMES,
+    TRAINING_MEMBERS, FEATURE_REFERENCES, ERASED, ERASED_DELIVERIES, ERASING, FIRM_DIRECTORY,
+    TOKEN_KEY, LANDED, FILES, REFUSED_FILES, QUARANTINE, REPEATED, SHARED_KEYS,
+)  # fmt: skip
+# Schemas by database whose tables follow from the contracts.
+_BY_CONTRACT = {"warehouse": (), "vault": ("raw", "known")}
+
+__all__ = [
+    "ALL", "ASSESSED", "CHECKED", "CLEARED_NIGHTS", "DELIVERIES", "DELIVERY_PROBLEMS", "ERASED",
+    "ERASED_DELIVERIES", "ERASING", "FEATURE_DRIFT", "FEATURE_REFERENCES", "FILES",
+    "FIRM_DIRECTORY", "FRAMES", "HIDDEN_CHAMPIONS", "LANDED", "MARKS", "MODEL_HEALTH",
+    "MODEL_VERSIONS", "NARRATIVES", "NIGHTS", "OVERRIDES", "PUBLISHED", "QUARANTINE", "REASONS",
+    "REFUSED_FILES", "REPEATED", "SCORES", "SHARED_KEYS", "STEPS", "TOKEN_KEY",
+    "TRAINING_MEMBERS", "UNSCORED", "VERDICTS", "WARNINGS", "WARNING_CLEARANCES",
+    "WARNING_LEVELS", "Column", "Table", "create_sql", "of_database", "published", "stored",
+]  # fmt: skip
+
+
+def of_database(name: str) -> tuple[Table, ...]:
+    """Return the tables of the warehouse or of the vault."""
+    return tuple(table for table in ALL if name in table.databases)
+
+
+def create_sql(name: str, alias: str) -> str:
+    """Return the statements that make the tables of a database, attached as `alias`."""
+    tables = of_database(name)
+    schemas = dict.fromkeys((*_BY_CONTRACT[name], *(table.schema for table in tables)))
+    return ";\n".join(
+        (
+            *(f"create schema if not exists {alias}.{schema}" for schema in schemas),
+            *(table.create_sql(alias) for table in tables),
+        )
+    )
+
+
+def stored(tables: Iterable[Table]) -> list[str]:
+    """Return the full names of tables in the warehouse."""
+    return [f"warehouse.{table.schema}.{table.name}" for table in tables]
+
+
+def published(tables: Iterable[Table]) -> list[str]:
+    """Return the full names of tables in the published file."""
+    return [f"scores.{table.published_name}" for table in tables]

@@ -1,0 +1,136 @@
+"""Where a version of the model comes from, and whether it still holds."""
+
+from firmpulse.stability import PSI_MUCH
+from firmpulse.stored_tables.table import Column, Table
+
+MODEL_VERSIONS = Table(
+    "scoring",
+    "model_versions",
+    "One row per model version that has scored: where it comes from and how it was approved.",
+    {
+        "model_name": Column("varchar", "Registered model"),
+        "model_version": Column("varchar", "Version in MLflow's registry"),
+        "run_id": Column("varchar", "MLflow run with parameters, metrics and plots"),
+        "trained_as_of": Column("date", "Date whose knowledge the model was trained on"),
+        "frame_digest": Column("varchar", "SHA-256 of the frozen training frame"),
+        "feature_count": Column("integer", "Features the model reads"),
+        "approver": Column("varchar", "Who answered for the promotion"),
+        "auc": Column("double", "Area under the ROC curve, out of time or cross-validated"),
+        "auc_low": Column("double", "Lower end of its 95 % interval"),
+        "auc_high": Column("double", "Upper end of its 95 % interval"),
+        "ks": Column("double", "Kolmogorov–Smirnov distance, out of time or cross-validated"),
+    },
+    owner="scoring",
+    key=("model_name", "model_version"),
+    published_name="model_versions",
+)
+
+FRAMES = Table(
+    "training",
+    "frames",
+    "One row per frozen training frame, whose rows are a table of the same schema.",
+    {
+        "as_of": Column("date", "Date whose knowledge it holds", required=True),
+        "table_name": Column("varchar", "Table with its rows"),
+        "digest": Column("varchar", "SHA-256 of its rows as they were frozen", required=True),
+        "rows": Column("bigint", "Rows when it was frozen", required=True),
+        "bads": Column("bigint", "Defaults among them", required=True),
+        "features_json": Column(
+            "varchar", "Its features with their meta as it was then, as JSON", required=True
+        ),
+        "created_at": Column("timestamptz", "When it was frozen", required=True),
+    },
+    owner="training",
+    key=("table_name",),
+    unique=True,
+)
+
+TRAINING_MEMBERS = Table(
+    "ops",
+    "training_members",
+    "One row per frozen training frame and firm in it; it outlives the rows of the frame.",
+    {
+        "digest": Column(
+            "varchar",
+            "Digest of the frame; the tag frame_digest of the runs that were fitted on it",
+        ),
+        "member": Column("uuid", "Token of the firm"),
+    },
+    owner="training",
+    key=("digest", "member"),
+    unique=True,
+)
+
+FEATURE_REFERENCES = Table(
+    "ops",
+    "feature_references",
+    "One row per frozen training frame and feature: how its values were distributed.",
+    {
+        "digest": Column("varchar", "Digest of the frame"),
+        "feature": Column("varchar", "Feature of the frame"),
+        "row_count": Column("bigint", "Rows of the frame", required=True),
+        "cuts": Column(
+            "double[]", "Upper ends of all bins but the last; empty for a category", required=True
+        ),
+        "categories": Column("varchar[]", "Categories that are not rare", required=True),
+        "shares": Column(
+            "double[]",
+            "Share of all rows per bin, or per category and of the others; the last one is missing",
+            required=True,
+        ),
+    },
+    owner="features",
+    key=("digest", "feature"),
+    unique=True,
+)
+
+FEATURE_DRIFT = Table(
+    "ops",
+    "feature_drift",
+    "One row per as_of, model version and feature: how far its values moved since training.",
+    {
+        "as_of": Column("date", "Night or month end that was compared", required=True),
+        "model_version": Column(
+            "varchar", "Version whose frozen training frame it is held against", required=True
+        ),
+        "feature": Column("varchar", "Feature of the model", required=True),
+        "psi": Column(
+            "double",
+            f"Population stability index; {PSI_MUCH} and more asks for action",
+            required=True,
+        ),
+        "missing_share": Column("double", "Share of firms without a value", required=True),
+        "reference_missing_share": Column(
+            "double", "Share of training rows without a value", required=True
+        ),
+        "reference_digest": Column(
+            "varchar", "Digest of that frame", required=True, published=False
+        ),
+        "row_count": Column("bigint", "Firms that were compared", required=True, published=False),
+    },
+    owner="features",
+    key=("as_of", "model_version", "feature"),
+    unique=True,
+    published_name="feature_drift",
+)
+
+MODEL_HEALTH = Table(
+    "ops",
+    "model_health",
+    "One row per monitoring date, model version and metric: does the model still hold?",
+    {
+        "as_of": Column("date", "Date of the monitoring run", required=True),
+        "model_version": Column("varchar", "Champion that was measured", required=True),
+        "metric": Column("varchar", "What was measured, such as score_psi", required=True),
+        "value": Column("double", "Its value; null where it cannot be told yet"),
+        "row_count": Column("bigint", "Firms, features or scores that it rests on"),
+        "light": Column(
+            "varchar", "green, yellow, red, or unknown where there is no value", required=True
+        ),
+        "meaning": Column("varchar", "The metric in words", required=True),
+    },
+    owner="operations",
+    key=("as_of", "model_version", "metric"),
+    unique=True,
+    published_name="model_health",
+)

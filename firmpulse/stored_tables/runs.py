@@ -1,0 +1,84 @@
+"""What ran, for which night, and whether it passed its checks."""
+
+from firmpulse.stored_tables.table import Column, Table
+
+STEPS = Table(
+    "ops",
+    "steps",
+    "One row per step of a run that ended: when, how, how long, how many rows, how much memory.",
+    {
+        "as_of": Column("date", "Date that the step worked for", required=True),
+        "step": Column("varchar", "Step of the nightly or training run", required=True),
+        "part": Column("varchar", "Part of the step, such as a source", required=True),
+        "started_at": Column("timestamptz", "When it started", required=True),
+        "seconds": Column("double", "How long it took", required=True),
+        "rows_out": Column("bigint", "Rows that came out; null where the step counts none"),
+        "note": Column("varchar", "What it says of itself; null for nothing", published=False),
+        "state": Column("varchar", "success or failed", required=True),
+        "error": Column("varchar", "Why it failed; null unless it did"),
+        "peak_mb": Column(
+            "double",
+            "Largest resident memory of the process during the step, in MB; null where unknown",
+        ),
+        "dag": Column(
+            "varchar", "DAG that the step belongs to; null for a command that somebody called"
+        ),
+        "run_id": Column("varchar", "Run of that DAG, as Airflow names it"),
+    },
+    owner="firmpulse",
+    published_name="run_steps",
+)
+
+NIGHTS = Table(
+    "ops",
+    "nights",
+    "One row per date that features were built for; a full refresh builds the same ones again.",
+    {"as_of": Column("date", "Date of the night")},
+    owner="features",
+    key=("as_of",),
+    unique=True,
+)
+
+CLEARED_NIGHTS = Table(
+    "scoring",
+    "cleared_nights",
+    "One row per as_of whose scores passed their check and are published.",
+    {"as_of": Column("date", "Date of the scores")},
+    owner="scoring",
+    key=("as_of",),
+    unique=True,
+)
+
+ASSESSED = Table(
+    "ops",
+    "assessed",
+    "At most one row: how far the landings have been assessed.",
+    {
+        "delivery_seq": Column(
+            "bigint", "The newest landing that every firm's score includes", required=True
+        ),
+    },
+    owner="scoring",
+)
+
+VERDICTS = Table(
+    "ops",
+    "verdicts",
+    "One row per suite and delivery, or per suite and night: whether it passed.",
+    {
+        "suite": Column("varchar", "Suite of Great Expectations", required=True),
+        "as_of": Column("date", "Night of the check", required=True),
+        "delivery_seq": Column(
+            "bigint", "Delivery; null where the suite looks at a night and not at deliveries"
+        ),
+        "passed": Column("boolean", "Whether it passed or was accepted", required=True),
+        "checked_at": Column("timestamptz", "When it was checked", required=True),
+        "accepted_because": Column("varchar", "Why somebody accepted what had failed"),
+        "broke": Column(
+            "varchar",
+            "What failed, with what was seen; null where the check passed or looks at a night",
+        ),
+    },
+    owner="expectations",
+    key=("suite", "as_of", "delivery_seq"),
+)
