@@ -107,8 +107,8 @@ def erase_warehouse(
 ) -> None:
     """Erase masked rows, facts, features, labels, scores and rows of training frames.
 
-    Features of a firm go as a whole: the next build computes them again from the sources that
-    are left.
+    Features of a firm, and what its warnings read beside them, go as a whole: the next build
+    computes them again from the sources that are left.
 
     Args:
         connection: a session with the warehouse attached and the withdrawals loaded.
@@ -199,7 +199,7 @@ def _blank_file_names(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _scope(schema: str, source: str | None) -> str:
     """Return SQL of whether a withdrawal reaches the rows of a warehouse table."""
-    if schema == "features":
+    if schema in ("features", "watch"):
         return "(going.whole or len(going.sources) > 0)"
     if schema == "scoring":
         return "going.results"

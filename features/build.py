@@ -6,6 +6,7 @@ from datetime import date
 from typing import Literal
 
 from features import registry
+from features.frame import SNAPSHOTS
 from firmpulse import dbt_runner, runlog, warehouse
 from firmpulse.dbt_runner import NodeOutcome
 from firmpulse.errors import BuildFailed, ConfigurationError, NotReadyError
@@ -16,7 +17,7 @@ Stage = Literal["mask", "facts", "features", "all"]
 SELECTORS: dict[Stage, tuple[str, ...]] = {
     "mask": ("path:models/staging",),
     "facts": ("path:models/facts",),
-    "features": ("path:models/features", "path:models/labels"),
+    "features": ("path:models/features", "path:models/labels", "path:models/watch"),
     # The three of them in one go: each start of dbt takes seconds.
     "all": ("path:models",),
 }
@@ -64,14 +65,14 @@ def build(
 def backfill(
     settings: Settings, views: Sequence[str], dates: tuple[date, date] | None = None
 ) -> BackfillReport:
-    """Build feature views again from the facts there are: all history, or the dates given.
+    """Build feature or watch tables again from the facts there are: all history, or some dates.
 
     For a definition that changed. What was known when stays as it is, so a view whose definition
     did not change gets the same rows again.
 
     Args:
         settings: home folder.
-        views: feature views of the registry.
+        views: feature views of the registry, or tables of models/watch.
         dates: first and last as_of to build; all by default, which also takes new columns in.
 
     Raises:
@@ -79,23 +80,23 @@ def backfill(
         NotReadyError: no night was built yet, or none of the views' snapshots is in the dates.
         BuildFailed: a model or a data test failed, or a view has new columns and got dates.
     """
-    known = registry.load(settings).views()
-    unknown = [view for view in views if view not in known]
+    spines = _spines(settings)
+    unknown = [view for view in views if view not in spines]
     if unknown:
         raise ConfigurationError(
-            f"there is no feature view {', '.join(unknown)}; there are {', '.join(known)}"
+            f"there is no feature view {', '.join(unknown)}; there are {', '.join(spines)}"
         )
     newest = newest_night(settings)
-    rows = _snapshots(settings, dates)
-    if dates and not rows:
+    rows = {view: _snapshots(settings, spines[view], dates) for view in views}
+    if dates and not all(rows.values()):
         raise NotReadyError(
             f"there are no snapshots from {dates[0]} to {dates[1]}; the newest night is {newest}"
         )
     variables = {"as_of": newest.isoformat()} | only_dates(dates)
     with runlog.step(settings, newest, "backfill", ", ".join(views)) as step:
         _run(settings, views, variables, dates is None, step)
-        step.rows_out = rows * len(views)
-    return BackfillReport(dict.fromkeys(views, rows), step.seconds)
+        step.rows_out = sum(rows.values())
+    return BackfillReport(rows, step.seconds)
 
 
 def only_dates(dates: tuple[date, date] | None) -> dict[str, str]:
@@ -139,11 +140,20 @@ def newest_night(settings: Settings) -> date:
     return newest
 
 
-def _snapshots(settings: Settings, dates: tuple[date, date] | None) -> int:
+def _spines(settings: Settings) -> dict[str, str]:
+    """Return table that a backfill can build → the table of its firms and dates."""
+    manifest = registry.manifest(settings)
+    watched = [node["name"] for node in manifest["nodes"].values() if node["schema"] == "watch"]
+    return dict.fromkeys(registry.from_manifest(manifest).views(), SNAPSHOTS) | dict.fromkeys(
+        sorted(set(watched) - {"watch_snapshots"}), "warehouse.watch.watch_snapshots"
+    )
+
+
+def _snapshots(settings: Settings, spine: str, dates: tuple[date, date] | None) -> int:
     first, last = dates or (date.min, date.max)
     with warehouse.connect(settings) as connection:
         (rows,) = connection.execute(
-            "select count(*) from warehouse.features.firm_snapshots where as_of between ? and ?",
+            f"select count(*) from {spine} where as_of between ? and ?",  # noqa: S608 - our own names
             [first, last],
         ).fetchall()[0]
     return int(rows)

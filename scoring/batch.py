@@ -19,7 +19,7 @@ from firmpulse.settings import Settings
 from firmpulse.stored_tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, stored
 from model import bundle, coverage, reasons
 from model.bundle import CreditModel
-from scoring import marks, review, store, unscored
+from scoring import marks, review, standing, store, unscored
 from scoring.inputs import assessable, load_model, metas_of, read_firms
 
 # Firms that are scored at once; exact SHAP is fastest in batches of this size.
@@ -73,7 +73,7 @@ def score(
     known = registry.load(settings)
     with runlog.step(
         settings, as_of, "score",
-        reads=[*known.tables(), f"models.{tracking.CREDIT_MODEL}"],
+        reads=[*known.tables(), standing.TABLE, f"models.{tracking.CREDIT_MODEL}"],
         writes=stored((SCORES, REASONS, UNSCORED, MODEL_VERSIONS, MARKS)),
     ) as step:  # fmt: skip
         report = _score_with(settings, as_of, leads, known, firm_ids)

@@ -23,6 +23,7 @@ from firmpulse import dbt_runner, warehouse
 from firmpulse.calendar import add_months, month_end
 from firmpulse.settings import Settings
 from firmpulse.sources import MAIN_SOURCES
+from tests import watch_tables
 from tests.homes import made_once
 from training import pipeline
 from training.config import DEFAULT
@@ -114,20 +115,11 @@ def build_warehouse(settings: Settings) -> None:
         for view in sorted({feature.view for feature in REGISTRY.features}):
             names = [feature.name for feature in REGISTRY.features if feature.view == view]
             _create(connection, f"features.{view}", ", ".join(names), "features_rows")
-        _create(connection, "features.firm_snapshots", "", "features_rows")
+        _create(connection, "features.firm_snapshots", "1 as through_seq", "features_rows")
         _create(connection, "labels.default_12m", _LABEL_COLUMNS, "label_rows")
-        connection.register("loan_rows", _loans(labels))
-        connection.execute("create schema if not exists warehouse.facts")
-        connection.execute(
-            "create table warehouse.facts.fct_loan_monthly as "
-            "select * replace (cast(firm_id as uuid) as firm_id) from loan_rows"
-        )
-        connection.register("registration_rows", _registrations())
-        connection.execute("create schema if not exists warehouse.staging")
-        connection.execute(
-            "create table warehouse.staging.stg_tax__registration as "
-            "select * replace (cast(firm_id as uuid) as firm_id) from registration_rows"
-        )
+        _insert(connection, "facts.fct_loan_monthly", _loans(labels))
+        _insert(connection, "staging.stg_tax__registration", _registrations())
+    watch_tables.build(settings)
     _write_manifest(settings)
     _write_grants(settings)
 
@@ -160,9 +152,15 @@ def _write_grants(settings: Settings) -> None:
 def _create(connection: duckdb.DuckDBPyConnection, table: str, columns: str, rows: str) -> None:
     connection.execute(
         f"create table warehouse.{table} as "
-        f"select cast(firm_id as uuid) as firm_id, as_of{', ' if columns else ''}{columns} "
+        f"select cast(firm_id as uuid) as firm_id, as_of, {columns} "
         f"from {rows}"
     )
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
+    watch_tables.create(connection, table)
+    connection.register("new_rows", rows)
+    connection.execute(f"insert into warehouse.{table} by name from new_rows")
 
 
 def _write_manifest(settings: Settings) -> None:
@@ -266,6 +264,7 @@ def _registrations() -> pl.DataFrame:
                 "registration_type": "个体工商户" if position in INDIVIDUAL else "有限责任公司",
                 "province_code": ("44", "33")[position % 2],
                 "record_version": 1,
+                "delivery_seq": 1,
                 "available_at": date(2023, 1, 2),
             }
             for position in range(FIRMS)

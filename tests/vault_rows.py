@@ -139,13 +139,13 @@ def build_views(settings: Settings, as_of: date, *views: str) -> None:
         build.build(settings, as_of, "all")
 
 
-def features_of(settings: Settings, view: str) -> pl.DataFrame:
-    """Return a feature view without its bookkeeping, ordered by key."""
+def features_of(settings: Settings, view: str, schema: str = "features") -> pl.DataFrame:
+    """Return a feature view, or a watch table, without its bookkeeping, ordered by key."""
     with warehouse.connect(settings) as connection:
         return (
             connection.execute(
                 f"select * exclude (through_seq) replace (firm_id::varchar as firm_id) "
-                f"from warehouse.features.{view} order by all"
+                f"from warehouse.{schema}.{view} order by all"
             )
             .pl()
             .sort("firm_id", "as_of")

@@ -69,14 +69,14 @@
 
 {#- Snapshots whose features are missing, or were built before news about them had landed. With
     the variables `rebuild_from` and `rebuild_to`: every snapshot of these dates, and no other.
-    `last_month` is the newest month that a snapshot counts. -#}
-{% macro snapshots_to_build(lag_days=0) -%}
+    `last_month` is the newest month that a snapshot counts. `spine`: the table of snapshots. -#}
+{% macro snapshots_to_build(lag_days=0, spine='firm_snapshots') -%}
     select
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
         {{ last_month('snapshots.as_of', lag_days) }} as last_month
-    from {{ ref('firm_snapshots') }} as snapshots
+    from {{ ref(spine) }} as snapshots
     {%- if var('rebuild_from') %}
     where
         snapshots.as_of between

@@ -8,8 +8,7 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
-from firmpulse import warehouse
-from firmpulse.known_at import known_at, known_by
+from firmpulse.errors import NotReadyError
 
 
 @dataclass(frozen=True)
@@ -37,110 +36,23 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
 OUTAGE_DAYS = "power_planned_outage_days_3m"
 PROVINCE = "province"
 
-# Table that a query reads → the query; all see versions as known at $as_of.
-_QUERIES: Mapping[str, str] = {
-    # A firm that left the book is not past due with its last month.
-    "facts.fct_loan_monthly": f"""
-        select firm_id, cast(max_by(days_past_due, month) as double) as days_past_due
-        from (
-            -- A month has several parts where some of its loans became known later.
-            select firm_id, month, max(days_past_due) as days_past_due
-            from warehouse.facts.fct_loan_monthly
-            where
-                {known_at()}
-                and month >= $as_of - interval 3 month
-            group by firm_id, month
-        )
-        group by firm_id
-    """,  # noqa: S608 - our own names
-    "staging.stg_bank__txn": f"""
-        select
-            firm_id,
-            cast(count(*) filter (first_on > $as_of - interval 3 month) as double)
-                as bank_new_lenders_3m
-        from (
-            select firm_id, counterparty_id, min(booked_on) as first_on
-            from warehouse.staging.stg_bank__txn
-            where
-                category = 'loan_in' and counterparty_id is not null and {known_by()}
-                and booked_on > $as_of - interval 6 month and booked_on <= $as_of
-            group by firm_id, counterparty_id
-        )
-        group by firm_id
-    """,  # noqa: S608 - our own names
-    # Unpaid and overdue, or paid late just now; `is_told` as in feat_power_monthly.
-    "facts.fct_power_payment": f"""
-        select
-            firm_id,
-            cast(max(case
-                when paid_on > $as_of - interval 1 month then greatest(paid_on - due_date, 0)
-                when paid_on is not null then 0
-                when is_told then greatest($as_of - due_date, 0)
-            end) as double) as power_late_days
-        from (
-            select
-                firm_id,
-                due_date,
-                case when paid_on <= $as_of then paid_on end as paid_on,
-                coalesce(bool_or(paid_on <= $as_of) over (partition by firm_id), false)
-                    or coalesce(arrears_cny, 1) > 0 as is_told
-            from warehouse.facts.fct_power_payment
-            where
-                {known_at()}
-                and month > $as_of - interval 12 month
-        )
-        where due_date is not null
-        group by firm_id
-    """,  # noqa: S608 - our own names
-    # An event counts while it lasts and for a month after its beginning.
-    "staging.stg_power__event": f"""
-        with known as (
-            select firm_id, meter_id, event_type, started_on, coalesce(ended_on, $as_of) as ended_on
-            from warehouse.staging.stg_power__event
-            where {known_by()} and started_on <= $as_of
-            qualify record_version = max(record_version) over (partition by row_id)
-        ),
-        open_meters as (
-            select distinct firm_id
-            from warehouse.staging.stg_power__account
-            anti join (select firm_id, meter_id from known where event_type = 'CLOSED')
-                using (firm_id, meter_id)
-            where {known_by()}
-        ),
-        recent as (
-            select *, ended_on >= $as_of or started_on > $as_of - interval 1 month as is_recent
-            from known
-        )
-        select
-            recent.firm_id,
-            cast(bool_or(event_type = 'CUT_OFF_FOR_ARREARS' and is_recent) as double)
-                as power_cut_off,
-            cast(bool_or(event_type = 'CLOSED' and open_meters.firm_id is null) as double)
-                as power_closed,
-            cast(bool_or(event_type = 'THEFT' and is_recent) as double) as power_theft,
-            cast(coalesce(max(
-                least(ended_on, $as_of)
-                - greatest(started_on, cast($as_of - interval 3 month as date)) + 1
-            ) filter (
-                event_type = 'PLANNED_OUTAGE' and ended_on > $as_of - interval 3 month
-            ), 0) as double) as {OUTAGE_DAYS}
-        from recent
-        left join open_meters using (firm_id)
-        group by recent.firm_id
-    """,  # noqa: S608 - our own names
-    # For peers in reports only, never a feature: a region stands for other things too.
-    "staging.stg_tax__registration": f"""
-        select firm_id, max_by(province_code, (available_at, record_version)) as {PROVINCE}
-        from warehouse.staging.stg_tax__registration
-        where {known_by()}
-        group by firm_id
-    """,  # noqa: S608 - our own names
+# Table of dbt_project/models/watch → the measures that it has.
+_TABLES: Mapping[str, tuple[str, ...]] = {
+    "watch_standing": ("days_past_due", PROVINCE),
+    "watch_bank_lenders": ("bank_new_lenders_3m",),
+    "watch_power_payments": ("power_late_days",),
+    "watch_power_events": ("power_cut_off", "power_closed", "power_theft", OUTAGE_DAYS),
 }
 _GRANTED = {
     **{name: measure.source for name, measure in MEASURES.items() if not measure.of_model},
     OUTAGE_DAYS: "power",
     PROVINCE: "tax",
 }
+
+
+def tables() -> list[str]:
+    """Return the full names of the tables that the measures are in."""
+    return [f"warehouse.watch.{table}" for table in _TABLES]
 
 
 def read(
@@ -155,23 +67,22 @@ def read(
 
     Args:
         connection: a session with the warehouse attached.
-        as_of: only what was available by then is used.
+        as_of: a date that features were built for; only what was available by then is used.
         firms: firm_id (String); any further columns are kept.
         granted: firm_id and source of the grants in force.
+
+    Raises:
+        NotReadyError: the tables of the warnings were not built for `as_of`.
     """
     rows = firms
-    for table, query in _QUERIES.items():
-        if warehouse.is_built(connection, table):
-            found = connection.execute(query, {"as_of": as_of}).pl()
-            rows = rows.join(
-                found.with_columns(pl.col("firm_id").cast(pl.String)),
-                on="firm_id", how="left", maintain_order="left",
-            )  # fmt: skip
-    absent = [name for name in _GRANTED if name not in rows.columns]
-    rows = rows.with_columns(
-        pl.lit(None, dtype=pl.String if name == PROVINCE else pl.Float64).alias(name)
-        for name in absent
-    )
+    for table, names in _TABLES.items():
+        require(connection, f"watch.{table}", as_of)
+        found = connection.execute(
+            f"select cast(firm_id as varchar) as firm_id, {', '.join(names)} "  # noqa: S608 - our own names
+            f"from warehouse.watch.{table} where as_of = ?",
+            [as_of],
+        ).pl()
+        rows = rows.join(found, on="firm_id", how="left", maintain_order="left")
     by_firm = granted.group_by("firm_id").agg(pl.col("source").unique().alias("_sources"))
     flagged = rows.join(by_firm, on="firm_id", how="left", maintain_order="left")
     return flagged.with_columns(
@@ -179,3 +90,28 @@ def read(
         for name, source in _GRANTED.items()
         if source is not None
     ).drop("_sources")
+
+
+def require(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> None:
+    """Raise NotReadyError where the warehouse has no rows of `as_of` in the table `schema.name`."""
+    found = None
+    if has_table(connection, table):
+        found = connection.execute(
+            f"select 1 from warehouse.{table} where as_of = ? limit 1",  # noqa: S608 - our own names
+            [as_of],
+        ).fetchone()
+    if found is None:
+        raise NotReadyError(
+            f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
+        )
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Return whether the warehouse has a table `schema.name`; a source never built has none."""
+    schema, _, name = table.partition(".")
+    found = connection.execute(
+        "select 1 from information_schema.tables "
+        "where table_catalog = 'warehouse' and table_schema = ? and table_name = ?",
+        [schema, name],
+    ).fetchone()
+    return found is not None

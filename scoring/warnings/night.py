@@ -22,7 +22,7 @@ from firmpulse.stored_tables import SCORES, WARNING_LEVELS, WARNINGS, stored
 from model import bundle
 from model.bundle import CreditModel
 from scoring import store
-from scoring.warnings import engine, levels, panel, rules
+from scoring.warnings import engine, levels, measures, panel, rules
 from scoring.warnings.forms import LEVELS
 
 _PREVIOUS = """
@@ -90,7 +90,7 @@ def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
     known = registry.load(settings)
     with runlog.step(
         settings, as_of, "warn",
-        reads=[*known.tables(), *stored((SCORES,))],
+        reads=[*known.tables(), *measures.tables(), *stored((SCORES,))],
         writes=stored((WARNINGS, WARNING_LEVELS)),
     ) as step:  # fmt: skip
         report = _warn(settings, as_of, known, firm_ids)

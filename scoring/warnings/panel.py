@@ -14,7 +14,6 @@ from features.registry import Registry
 from firmpulse import scale, warehouse
 from firmpulse.bounds import FEWEST_MONTHS
 from firmpulse.calendar import add_months, last_complete_month, month_end
-from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from model import coverage
 from model.bundle import CreditModel
@@ -69,7 +68,7 @@ def read(
     firms = granted.select("firm_id").unique().sort("firm_id")
     wanted = wanted_features(book, model)
     with warehouse.connect(settings) as connection:
-        _require_snapshots(connection, as_of)
+        measures.require(connection, "features.firm_snapshots", as_of)
         rows = measures.read(connection, as_of, firms, granted)
         stale = staleness.stale(connection, as_of, book.freshness, granted)
         snapshots = {
@@ -104,18 +103,6 @@ def wanted_features(book: RuleBook, model: CreditModel | None) -> dict[int, list
         for lag in frozenset().union(*book.lags(of_model=True).values()):
             wanted.setdefault(lag, {}).update(dict.fromkeys(read))
     return {lag: list(names) for lag, names in sorted(wanted.items())}
-
-
-def _require_snapshots(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
-    found = None
-    if warehouse.is_built(connection, "features.firm_snapshots"):
-        found = connection.execute(
-            "select 1 from warehouse.features.firm_snapshots where as_of = ? limit 1", [as_of]
-        ).fetchone()
-    if found is None:
-        raise NotReadyError(
-            f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
-        )
 
 
 def _snapshot(

@@ -25,6 +25,11 @@ from tests.erasure.conftest import ECONOMY, Home, run_night
 from training import membership
 
 pytestmark = pytest.mark.slow
+WATCHED = {
+    "warehouse.watch.watch_bank_lenders", "warehouse.watch.watch_power_events",
+    "warehouse.watch.watch_power_payments", "warehouse.watch.watch_snapshots",
+    "warehouse.watch.watch_standing",
+}  # fmt: skip
 
 
 def _revoke(home: Home, firm_id: str, **what: object) -> list[str]:
@@ -92,6 +97,7 @@ def test_a_firm_that_withdraws_everything_is_nowhere(home: Home) -> None:
     (firm_id, firm), *_ = home.firms.items()
     before = _rows_of(home.settings, firm_id, firm)
     assert len(before) > 25
+    assert set(before) >= WATCHED
     ended = _revoke(home, firm_id)
     assert len(ended) == 8
 
@@ -156,11 +162,14 @@ def test_features_of_other_firms_do_not_change(home: Home) -> None:
 
 def test_one_source_withdrawn_leaves_the_others(home: Home) -> None:
     (firm_id, firm), *_ = home.firms.items()
-    before = _features(home.settings)
+    before, had = _features(home.settings), _rows_of(home.settings, firm_id, firm)
     _revoke(home, firm_id, sources=["bank"])
     report = honour.honour(home.settings, home.next_day)
     left = _rows_of(home.settings, firm_id, firm)
     assert not [place for place in left if "bank" in place]
+    # Their next rows are of the sources that are left.
+    assert set(had) >= WATCHED
+    assert not WATCHED & set(left)
     assert left["vault.raw.tax_invoice"] > 100
     assert left["vault.ops.firm_directory"] == 1
     certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
@@ -175,6 +184,7 @@ def test_one_source_withdrawn_leaves_the_others(home: Home) -> None:
     assert_frame_equal(
         after["feat_tax_monthly"].filter(mine), before["feat_tax_monthly"].filter(mine)
     )
+    assert set(_rows_of(home.settings, firm_id, firm)) >= WATCHED
 
 
 def test_training_withdrawn_takes_the_firm_out_of_frozen_frames_and_names_the_models(

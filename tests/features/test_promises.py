@@ -20,6 +20,7 @@ from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.features import random_rows
 
+BUILT = ("facts", "features", "labels", "watch")
 NIGHTS = tuple(random_rows.end_of(seq) for seq in (1, 3, 6))
 
 
@@ -83,17 +84,17 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
     settings = _home(tmp_path, "home")
     seqs = [(night - random_rows.FIRST).days // 60 + 1 for night in NIGHTS]
     _land_and_build(settings, rows, seqs, NIGHTS)
-    incremental = _everything(settings, ["facts", "features", "labels"])
+    incremental = _everything(settings, BUILT)
     assert incremental["features.feat_tax_monthly"].height > 20
     # A division by nothing is null, never infinite and never NaN.
     texts = [column for table in incremental.values() for column in table]
     assert not any(column.is_in(["nan", "-nan", "inf", "-inf"]).any() for column in texts)
 
     _night(settings, NIGHTS[-1])
-    _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
+    _assert_same(_everything(settings, BUILT), incremental)
 
     _night(settings, NIGHTS[-1], full_refresh=True)
-    _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
+    _assert_same(_everything(settings, BUILT), incremental)
 
 
 @given(
@@ -111,9 +112,9 @@ def test_any_rows_landed_in_any_portions_give_what_a_full_refresh_gives(
     nights = [random_rows.end_of(seq) for seq in seqs]
     order.shuffle(nights)
     _land_and_build(settings, rows, sorted(seqs), nights)
-    incremental = _everything(settings, ["facts", "features", "labels"])
+    incremental = _everything(settings, BUILT)
     _night(settings, nights[-1], full_refresh=True)
-    _assert_same(_everything(settings, ["facts", "features", "labels"]), incremental)
+    _assert_same(_everything(settings, BUILT), incremental)
 
 
 def test_what_became_known_later_changes_no_earlier_snapshot(tmp_path: Path) -> None:
@@ -125,9 +126,15 @@ def test_what_became_known_later_changes_no_earlier_snapshot(tmp_path: Path) -> 
     _night(before, cut)
     vault_rows.fill(after, rows)
     _night(after, date(2024, 12, 31))
-    for view in registry.load(after).views():
-        left = vault_rows.features_of(before, view).filter(pl.col("as_of") <= cut)
-        right = vault_rows.features_of(after, view).filter(pl.col("as_of") <= cut)
+    tables = [("features", view) for view in registry.load(after).views()]
+    tables += [
+        ("watch", table)
+        for table in ("watch_standing", "watch_bank_lenders", "watch_power_payments",
+                      "watch_power_events")
+    ]  # fmt: skip
+    for schema, table in tables:
+        left = vault_rows.features_of(before, table, schema).filter(pl.col("as_of") <= cut)
+        right = vault_rows.features_of(after, table, schema).filter(pl.col("as_of") <= cut)
         assert left.height > 0
         assert_frame_equal(left, right, check_exact=True)
 

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -22,8 +22,8 @@ from firmpulse.calendar import add_months, month_end
 from firmpulse.errors import GrantError, NotReadyError
 from firmpulse.settings import Settings
 from scoring.warnings import clearing, night
-from scoring.warnings.night import WarningReport, warn
-from tests import delivery_rows
+from scoring.warnings.night import WarningReport
+from tests import delivery_rows, watch_tables
 
 RULES = """
 freshness:
@@ -102,18 +102,23 @@ def _grant(settings: Settings, *granted: tuple[str, str]) -> None:
 
 
 def put(settings: Settings, table: str, rows: pl.DataFrame) -> None:
-    """Make or extend a table of the warehouse, with tokens as UUID."""
+    """Make or extend a table of the warehouse, with tokens as UUID, as its contract has it."""
     schema = table.split(".")[0]
+    contract = watch_tables.columns(table)
+    if "through_seq" in contract:
+        rows = rows.with_columns(through_seq=pl.lit(1))
     ids = [name for name in rows.columns if name in ("firm_id", "meter_id", "counterparty_id")]
     casts = ", ".join(f"cast({name} as uuid) as {name}" for name in ids)
     with warehouse.connect(settings) as connection:
         connection.execute(f"create schema if not exists warehouse.{schema}")
         connection.register("new_rows", rows)
         select = f"select * {f'replace ({casts})' if casts else ''} from new_rows"
+        if set(rows.columns) <= set(contract):
+            watch_tables.create(connection, table)
         connection.execute(
             f"create table if not exists warehouse.{table} as select * from ({select}) limit 0"
         )
-        connection.execute(f"insert into warehouse.{table} {select}")
+        connection.execute(f"insert into warehouse.{table} by name {select}")
 
 
 def features_of(
@@ -181,6 +186,12 @@ def table(settings: Settings, name: str, as_of: date | None = None) -> list[dict
     if as_of is not None:
         rows = rows.filter(pl.col("as_of") == as_of)
     return rows.to_dicts()
+
+
+def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = None) -> WarningReport:
+    """Build what the warnings read, as a night does, and find them."""
+    watch_tables.build(settings)
+    return night.warn(settings, as_of, firm_ids)
 
 
 def levels_on(settings: Settings, as_of: date) -> dict[str, tuple[str, str]]:
@@ -438,7 +449,7 @@ def test_a_person_looks_and_clears_by_command(
 
 
 def test_a_summary_is_json(home: Settings) -> None:
-    summary = night.warn(home, JUL).summary()
+    summary = warn(home, JUL).summary()
     assert json.loads(json.dumps(summary)) == {
         "champion": None,
         "watched": 2,

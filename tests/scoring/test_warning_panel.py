@@ -15,6 +15,7 @@ from firmpulse.settings import Settings
 from model import bundle
 from scoring.warnings import conditions, measures, panel, peers, rules
 from scoring.warnings.rules import RuleBook
+from tests import watch_tables
 from tests.credit_economy import INSUFFICIENT, SNAPSHOTS, Trained, firm_id
 from tests.scoring.test_warning_night import A, B, C, put
 
@@ -29,6 +30,8 @@ def rows_of(columns: str, *rows: tuple[Any, ...]) -> pl.DataFrame:
 
 def read(settings: Settings, as_of: date, *sources: str) -> dict[str, dict[str, Any]]:
     firms = pl.DataFrame({"firm_id": [A, B]})
+    put(settings, "features.firm_snapshots", firms.with_columns(as_of=pl.lit(as_of)))
+    watch_tables.build(settings)
     granted = firms.join(pl.DataFrame({"source": list(sources)}), how="cross")
     with warehouse.connect(settings) as connection:
         found = measures.read(connection, as_of, firms, granted)
