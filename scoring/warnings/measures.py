@@ -8,6 +8,7 @@ from types import MappingProxyType
 import duckdb
 import polars as pl
 
+from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 
 
@@ -95,7 +96,7 @@ def read(
 def require(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> None:
     """Raise NotReadyError where the warehouse has no rows of `as_of` in the table `schema.name`."""
     found = None
-    if has_table(connection, table):
+    if warehouse.is_built(connection, table):
         found = connection.execute(
             f"select 1 from warehouse.{table} where as_of = ? limit 1",  # noqa: S608 - our own names
             [as_of],
@@ -104,14 +105,3 @@ def require(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> N
         raise NotReadyError(
             f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
         )
-
-
-def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Return whether the warehouse has a table `schema.name`; a source never built has none."""
-    schema, _, name = table.partition(".")
-    found = connection.execute(
-        "select 1 from information_schema.tables "
-        "where table_catalog = 'warehouse' and table_schema = ? and table_name = ?",
-        [schema, name],
-    ).fetchone()
-    return found is not None
