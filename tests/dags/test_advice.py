@@ -24,10 +24,10 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return a home whose Airflow database knows the DAGs, as after `firmpulse up`."""
     settings = Settings(home=tmp_path_factory.mktemp("advice") / "home")
     code = (
-        "from firmpulse import airflow_env; from firmpulse.settings import Settings\n"
-        "with airflow_env.activated(Settings()):\n"
-        "    from firmpulse import airflow_db\n"
-        "    airflow_db.ensure(); airflow_db.store_dags()"
+        "from firmpulse.airflow import environment; from firmpulse.settings import Settings\n"
+        "with environment.activated(Settings()):\n"
+        "    from firmpulse.airflow import database\n"
+        "    database.ensure(); database.store_dags()"
     )
     subprocess.run([sys.executable, "-c", code], env=_env(settings), check=True)  # noqa: S603 - ours
     return settings
