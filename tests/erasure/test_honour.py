@@ -328,7 +328,18 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
     run_night(home.settings, again.valid_from)
     rows = _rows_of(home.settings, firm_id, firm)
     assert rows["vault.raw.tax_invoice"] == rows["warehouse.staging.stg_tax__invoice"] > 100
-    assert not [place for place in rows if "bank" in place and "features" not in place]
+    # Every firm has a row for a date, of what is not observed with nulls.
+    snapshots = ("warehouse.features", "warehouse.watch")
+    assert not [place for place in rows if "bank" in place and not place.startswith(snapshots)]
+    with warehouse.connect(home.settings) as connection:
+        lenders = connection.execute(
+            "select count(*), count(bank_new_lenders_3m) from warehouse.watch.watch_bank_lenders "
+            "where firm_id = ?",
+            [firm_id],
+        ).fetchone()
+    assert lenders is not None
+    assert lenders[0] > 0
+    assert lenders[1] == 0
     mine = (pl.col("firm_id") == firm_id) & (pl.col("as_of") == home.night)
     tax = "tax_sales_mean_6m"
     after = _features(home.settings)["feat_tax_monthly"].filter(mine)[tax].to_list()
