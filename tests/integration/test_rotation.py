@@ -79,7 +79,8 @@ def test_every_uuid_is_a_token(before: Settings) -> None:
             "where data_type like '%UUID%' and data_type <> 'UUID' and not internal"
         ).fetchall()
     assert nested == []
-    allowed = ("firm_id", "_id", "_token", "fixed_text_token")
+    # A member of a training frame is a firm, by another name: its row outlives the firm's others.
+    allowed = ("firm_id", "_id", "_token", "fixed_text_token", "member")
     assert [name for name in names if not name.endswith(allowed)] == []
 
 
