@@ -10,7 +10,7 @@ from firmpulse import stored_tables, warehouse
 from tests.integration.conftest import Assessed
 
 # Made by dbt, and declared beside its models.
-_OF_DBT = ("staging", "facts", "features", "labels")
+_OF_DBT = ("staging", "facts", "features", "labels", "watch")
 _SHORT = {"TIMESTAMP WITH TIME ZONE": "timestamptz"}
 
 
