@@ -81,7 +81,7 @@ def test_a_second_run_of_a_night_changes_nothing(nights: Nights) -> None:
             tables = connection.execute(
                 "select database_name, schema_name, table_name from duckdb_tables() "
                 "where list_contains(?, schema_name) order by all",
-                [["raw", "staging", "facts", "features", "labels"]],
+                [["raw", "staging", "facts", "features", "labels", "watch"]],
             ).fetchall()
             return {
                 table: connection.execute(

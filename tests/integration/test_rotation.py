@@ -104,7 +104,7 @@ def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Set
             tables = connection.execute(
                 "select database_name || '.' || schema_name || '.' || table_name "
                 "from duckdb_tables() where list_contains(?, schema_name) order by all",
-                [["raw", "staging", "facts", "features", "labels"]],
+                [["raw", "staging", "facts", "features", "labels", "watch"]],
             ).fetchall()
             return [
                 (table, *connection.execute(
