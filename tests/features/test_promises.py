@@ -19,6 +19,7 @@ from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.features import random_rows
+from tests.sizes import sized
 
 BUILT = ("facts", "features", "labels", "watch")
 NIGHTS = tuple(random_rows.end_of(seq) for seq in (1, 3, 6))
@@ -102,7 +103,7 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
     seqs=st.lists(st.integers(1, 6), min_size=2, max_size=4, unique=True),
     order=st.randoms(use_true_random=False),
 )
-@hypothesis.settings(max_examples=2, deadline=None)
+@hypothesis.settings(max_examples=sized(1, 4), deadline=None)
 def test_any_rows_landed_in_any_portions_give_what_a_full_refresh_gives(
     tmp_path_factory: pytest.TempPathFactory, seed: int, seqs: list[int], order: random.Random
 ) -> None:

@@ -24,7 +24,7 @@ from firmpulse.settings import Settings
 from simulator import deliver
 from tests.homes import copied
 from tests.integration.conftest import Assessed
-from tests.sizes import sized
+from tests.sizes import exhaustive, sized
 
 pytestmark = pytest.mark.slow
 
@@ -209,6 +209,10 @@ def test_killed_at_random_moments_the_next_run_ends_as_if_nothing_had_happened(
         shutil.rmtree(settings.root)
 
 
+@exhaustive(
+    "each fault in tests/kernel/test_envelope.py, tests/extracts/test_full_disk.py, "
+    "tests/extracts/test_damaged_vault.py, tests/dags/test_homelock.py, tests/cli/test_dates.py"
+)
 def test_one_fault_after_the_other_and_then_a_good_night(waiting: Waiting, tmp_path: Path) -> None:
     with _disk(tmp_path / "disk") as resize:
         settings = copied(waiting.settings, tmp_path / "disk" / "home")

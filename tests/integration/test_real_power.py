@@ -9,8 +9,12 @@ import pytest
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from tests.integration.conftest import firmpulse
+from tests.sizes import exhaustive
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    exhaustive("tests/extracts/test_shapes.py lands the file, tests/features have its features"),
+]
 
 
 @pytest.fixture(scope="module")

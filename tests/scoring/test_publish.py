@@ -20,6 +20,7 @@ from scoring import store
 from scoring.publish import VIEWS, publish, publish_again
 from scoring.store import NightlyScores
 from tests import delivery_rows
+from tests.sizes import sized
 
 FIRST, SECOND, THIRD = date(2026, 10, 30), date(2026, 10, 31), date(2026, 11, 1)
 
@@ -232,7 +233,7 @@ def test_a_reader_of_parquet_keeps_its_folder_for_one_more_publication(
     assert {path.resolve() for path in folders} == {(settings.scores_dir / "parquet").resolve()}
 
 
-def test_fifty_readers_see_one_complete_night_each_during_twenty_publications(
+def test_many_readers_see_one_complete_night_each_during_many_publications(
     settings: Settings, published: Path
 ) -> None:
     """Every row of a night says which; a reader that sees two at once prints them."""
@@ -248,19 +249,20 @@ def test_fifty_readers_see_one_complete_night_each_during_twenty_publications(
     command = [sys.executable, "-c", MANY, str(published), str(stop)]
     readers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this interpreter
-        for _ in range(50)
+        for _ in range(sized(10, 50))
     ]
+    last = sized(8, 20)
     try:
-        for number in range(1, 21):
+        for number in range(1, last + 1):
             publish_night(number)
     finally:
         stop.touch()
         said = [reader.communicate(timeout=120)[0].split() for reader in readers]
-    assert [reader.returncode for reader in readers] == [0] * 50
+    assert [reader.returncode for reader in readers] == [0] * len(readers)
     nights = {night for seen in said for night in seen}
-    assert nights <= {str(600 + number) for number in range(21)}
+    assert nights <= {str(600 + number) for number in range(last + 1)}
     assert len(nights) > 3
-    assert {seen[-1] for seen in said} == {"620"}
+    assert {seen[-1] for seen in said} == {str(600 + last)}
 
 
 WRITER = """
