@@ -17,6 +17,9 @@ FEWEST_MONTHS = 3
 THIN_BELOW_MONTHS = 6
 # Two sources agree where their changes differ by no more.
 AGREE_WITHIN = 0.2
+# Share of the money that came in, or went out, whose text no rule of narratives.yml knows, above
+# which flows by category are not observed.
+BANK_UNKNOWN_SHARE = 0.2
 # Figures of fewer firms are not shown: they would be about these firms.
 LEAST_FIRMS = 5
 
@@ -28,5 +31,6 @@ VARIABLES: Mapping[str, float] = MappingProxyType(
         "fewest_months": FEWEST_MONTHS,
         "thin_below_months": THIN_BELOW_MONTHS,
         "agree_within": AGREE_WITHIN,
+        "bank_unknown_share": BANK_UNKNOWN_SHARE,
     }
 )

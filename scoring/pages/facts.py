@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from firmpulse.bounds import BANK_UNKNOWN_SHARE
 from firmpulse.calendar import add_months, month_end
 from firmpulse.known_at import known_at, known_by
 
@@ -20,6 +21,15 @@ _WHOLE_MONTH = """
             then sum(energy_kwh) * day(last_day(month)) / bit_count(bit_or(covered_days))
     end
 """
+
+
+def _of_known(way: str, measure: str) -> str:
+    """Return SQL of a sum of bank flows by category; null where their texts are not known."""
+    total = {"in": "turnover_in_cny", "out": "turnover_cny - turnover_in_cny"}[way]
+    share = f"sum(unknown_{way}_cny) / nullif(cast(sum({total}) as double), 0)"
+    return f"case when coalesce({share}, 0) <= {BANK_UNKNOWN_SHARE} then sum({measure}) end"
+
+
 # Fact → its measures; parts of a fact add up, day masks join.
 _MONTHLY = {
     "fct_tax_invoice_monthly": {
@@ -43,9 +53,11 @@ _MONTHLY = {
     "fct_tax_arrears_monthly": {"arrears_cny": "sum(open_cny)"},
     "fct_tax_violation_monthly": {"violations": "sum(violation_count)"},
     "fct_bank_monthly": {
-        "in_cny": "sum(operating_in_cny)", "out_cny": "sum(operating_out_cny)",
-        "payroll_cny": "sum(payroll_cny)", "loan_in_cny": "sum(loan_in_cny)",
-        "debt_service_cny": "sum(debt_service_cny)",
+        "in_cny": _of_known("in", "operating_in_cny"),
+        "out_cny": _of_known("out", "operating_out_cny"),
+        "payroll_cny": _of_known("out", "payroll_cny"),
+        "loan_in_cny": _of_known("in", "loan_in_cny"),
+        "debt_service_cny": _of_known("out", "debt_service_cny"),
         "active_days": "bit_count(bit_or(active_days))", "returned": "sum(returned_count)",
         "seizures": "sum(seizure_count)",
     },

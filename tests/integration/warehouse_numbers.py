@@ -52,7 +52,11 @@ _ENERGY = """
     group by firm_id, month
 """
 _BANK = """
-    select firm_id::varchar, month, sum({})::double
+    select firm_id::varchar, month, case
+        when coalesce(sum(unknown_{way}_cny)::double, 0)
+            <= 0.2 * coalesce(sum({turnover})::double, 0)
+            then sum({column})::double
+    end
     from warehouse.facts.fct_bank_monthly
     where available_at <= $as_of and superseded_at > $as_of
     group by all
@@ -222,9 +226,11 @@ def _monthly(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, Mo
         f"cast({sql} as double) from {_NEWEST.format(table)} where {day} <= $as_of group by 1, 2"
         for name, (table, day, sql) in _MONTHLY.items()
     } | {"energy": _ENERGY}
-    for name, column in (("in", "operating_in_cny"), ("out", "operating_out_cny"),
-                         ("payroll", "payroll_cny"), ("debt", "debt_service_cny")):  # fmt: skip
-        queries[name] = _BANK.format(column)
+    for name, way, column in (("in", "in", "operating_in_cny"), ("out", "out", "operating_out_cny"),
+                              ("payroll", "out", "payroll_cny"),
+                              ("debt", "out", "debt_service_cny")):  # fmt: skip
+        turnover = "turnover_in_cny" if way == "in" else "turnover_cny - turnover_in_cny"
+        queries[name] = _BANK.format(way=way, turnover=turnover, column=column)
     found: dict[str, Months] = {}
     for name, query in queries.items():
         found[name] = defaultdict(dict)
