@@ -19,7 +19,8 @@ install: $(STAMP) ## Install everything from the hash-pinned lock into .venv
 # uv is fetched first by pip, with its own hash. It takes the package index that pip is set up with.
 # Packages are compiled here: where Python may not write (a service's own account, many containers),
 # each process would compile thousands of modules anew, and take twice as long to start.
-$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+# A new package of the project is found after another install, which its __init__.py brings about.
+$(STAMP): requirements.lock requirements-uv.lock pyproject.toml $(wildcard */__init__.py)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Firmpulse needs Python 3.11, 3.12 or 3.13; call: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "Installing into $(VENV) (once; under a minute on a fast network) ..."
