@@ -31,10 +31,10 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
     """Opens vault and warehouse for dbt."""
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Attach both files once per connection."""
+        """Attach both files and create the macros, once per connection."""
         warehouse.prepare(conn, _settings(), vault=True, warehouse=True)
+        narratives.install(conn)
 
     def configure_cursor(self, cursor: Any) -> None:
-        """Variables and temporary macros belong to one cursor: install them on each."""
-        tokens.install(cursor, keyring.load(_settings(), "token_key"))
-        narratives.install(cursor)
+        """Set the variables of each cursor; macros are the connection's."""
+        tokens.give_key(cursor, keyring.load(_settings(), "token_key"))

@@ -129,7 +129,7 @@ def normalised(text: str) -> str:
 def install(connection: duckdb.DuckDBPyConnection, narratives: Narratives | None = None) -> None:
     """Make `narrative_text(stated)` and `narrative_category(text, direction)` available."""
     for signature, body in macros(narratives or load()).items():
-        connection.execute(f"create or replace temp macro {signature} as ({body})")
+        connection.execute(f"create or replace macro {signature} as ({body})")
 
 
 def macros(narratives: Narratives) -> Mapping[str, str]:

@@ -1,3 +1,4 @@
+import gc
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -9,6 +10,9 @@ import pytest
 from firmpulse import clock
 from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
+
+# As the command line does.
+gc.set_threshold(100_000, 50, 50)
 
 # Small matrices are no faster on two threads, which spin where workers share the cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

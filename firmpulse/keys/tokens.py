@@ -51,18 +51,27 @@ def versions(key: SecretStr) -> tuple[bytes, ...]:
 
 
 def install(connection: duckdb.DuckDBPyConnection, key: SecretStr) -> None:
-    """Make `token(domain, value)` available on this connection."""
+    """Make `token(domain, value)` available on this connection; see `give_key` for its cursors."""
     count = len(versions(key))
-    _set_pads(connection, key)
+    give_key(connection, key)
     made = _hmac_sql(1, "domain || ':' || value")
     for version in range(2, count + 1):
         made = _step_sql(version, made)
     _create(connection, "token(domain, value)", "value", made)
 
 
+def give_key(connection: duckdb.DuckDBPyConnection, key: SecretStr) -> None:
+    """Set the key for a cursor of a connection that has the macros: it does not inherit it."""
+    for version, secret in enumerate(versions(key), 1):
+        padded = secret.ljust(_BLOCK_BYTES, b"\0")
+        for side, mask in (("inner", 0x36), ("outer", 0x5C)):
+            pad = bytes(byte ^ mask for byte in padded)
+            connection.execute(f"set variable token_{side}_{version} = $pad::blob", {"pad": pad})
+
+
 def install_advance(connection: duckdb.DuckDBPyConnection, key: SecretStr, version: int) -> None:
     """Make `advance(made)` available: it brings a token of `version` to the newest version."""
-    _set_pads(connection, key)
+    give_key(connection, key)
     made = "made"
     for later in range(version + 1, len(versions(key)) + 1):
         made = _step_sql(later, made)
@@ -101,14 +110,6 @@ def _hmac(secret: bytes, message: str) -> uuid.UUID:
     return uuid.UUID(hmac.new(secret, message.encode(), hashlib.sha256).hexdigest()[:32])
 
 
-def _set_pads(connection: duckdb.DuckDBPyConnection, key: SecretStr) -> None:
-    for version, secret in enumerate(versions(key), 1):
-        padded = secret.ljust(_BLOCK_BYTES, b"\0")
-        for side, mask in (("inner", 0x36), ("outer", 0x5C)):
-            pad = bytes(byte ^ mask for byte in padded)
-            connection.execute(f"set variable token_{side}_{version} = $pad::blob", {"pad": pad})
-
-
 def _hmac_sql(version: int, message: str) -> str:
     return (
         f"cast(left(sha256(getvariable('token_outer_{version}') || unhex(sha256("
@@ -124,6 +125,5 @@ def _create(
     connection: duckdb.DuckDBPyConnection, signature: str, argument: str, made: str
 ) -> None:
     connection.execute(
-        f"create or replace temp macro {signature} as "
-        f"case when {argument} is not null then {made} end"
+        f"create or replace macro {signature} as case when {argument} is not null then {made} end"
     )

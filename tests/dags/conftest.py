@@ -4,6 +4,7 @@ import pytest
 
 from firmpulse.settings import Settings
 from simulator import Economy, deliver
+from tests.homes import know_tokens
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +14,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, date]
     One more delivery cannot be read; it must not be in anybody's way.
     """
     settings = Settings(home=tmp_path_factory.mktemp("dags"), memory_limit="2GB")
+    know_tokens(settings)
     economy = Economy(firms=350, months=36)
     deliver(economy, settings.inbox, through=economy.last_day)
     broken = settings.inbox / "tax" / "tax-broken" / "manifest.json"
