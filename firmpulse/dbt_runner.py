@@ -23,7 +23,9 @@ _OF_DBT = ("Compilation Error", "Got ", "actual differs from expected")
 _NAMING = ("Runtime Error", "Database Error", "Dependency Error", "Parsing Error")
 _KIND = re.compile(r"[A-Z][A-Za-z ]+ Error(?=:)")
 # Errors of a database about names in the SQL; any other may quote a cell.
-_OF_NAMES = ("Binder Error", "Catalog Error", "Parser Error", "Dependency Error")
+_OF_NAMES = re.compile(
+    "(Binder|Catalog|Parser|Dependency) Error|Constraint Error: NOT NULL constraint failed"
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def build(
         parent: the step that the models belong to, for their lineage; none is told without it.
 
     Raises:
-        BuildFailed: a model or a data test failed; the message names the first ones.
+        BuildFailed: a model, a constraint or a data test failed; the message names the first ones.
     """
     arguments = ["build", "--select", *select]
     # The manifest is written when the project is parsed, and the outcome is read from memory.
@@ -78,7 +80,7 @@ def build_on_spark(
     """Run `dbt build --target spark` in the Spark session of this process.
 
     Raises:
-        BuildFailed: a model or a data test failed; the message names the first ones.
+        BuildFailed: a model, a constraint or a data test failed; the message names the first ones.
     """
     arguments = ["build", "--select", *select]
     arguments += ["--exclude-resource-type", "unit_test", "--target", "spark"]
@@ -238,6 +240,5 @@ def _said(message: str) -> str:
     if kind is None:
         return lines[0] if lines[0].startswith(_NAMING) else "its text is in dbt's log"
     text = next(line for line in lines if line.startswith(kind[0]))
-    return (
-        f"{lines[0]}: {text if kind[0] in _OF_NAMES else f'{kind[0]}; its text may quote a cell'}"
-    )
+    said = text if _OF_NAMES.match(text) else f"{kind[0]}; its text may quote a cell"
+    return f"{lines[0]}: {said}"

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from features import build
 from firmpulse import warehouse
+from firmpulse.errors import BuildFailed
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
@@ -158,3 +160,19 @@ def test_tax_that_is_still_due_is_no_payment(settings: Settings) -> None:
     assert _query(settings, query) == [(date(2024, 3, 1), 1)]
     due = "select row_id from warehouse.staging.stg_tax__payment where paid_on is null"
     assert _query(settings, due) == [(41,)]
+
+
+def test_a_null_where_the_contract_wants_a_value_stops_the_build_by_name(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(home=tmp_path / "home", memory_limit="2GB")
+    undated = {**vault_rows.invoice(1, "F1", DAY, 100), "available_at": None}
+    vault_rows.fill(settings, {"tax_invoice": [undated]})
+
+    with pytest.raises(
+        BuildFailed, match=r"stg_tax__invoice.*NOT NULL constraint failed: \w+\.available_at"
+    ):
+        build.build(settings, date(2024, 3, 31), "mask")
+
+    with warehouse.connect(settings) as connection:
+        assert not warehouse.is_built(connection, "staging.stg_tax__invoice")
