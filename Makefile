@@ -58,6 +58,7 @@ lint-imports: $(STAMP)
 
 lint-sql: $(STAMP)
 	@$(RUN)/sqlfluff lint dbt_project/models
+	@$(RUN)/python -m tests.python_sql
 
 SPARK := .venv-spark
 spark: $(SPARK)/.installed ## Install everything and Spark into .venv-spark; needs Java 17

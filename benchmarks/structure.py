@@ -22,16 +22,16 @@ _SQL = re.compile(
 def main() -> None:
     """Print the table."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
-    modules = _modules(folder)
+    found = modules(folder)
     by_folder: dict[str, int] = {}
-    for path in modules.values():
+    for path in found.values():
         name = path.parent.relative_to(folder).as_posix()
         by_folder[name] = by_folder.get(name, 0) + 1
-    _line("modules", len(modules))
-    _line("lines", sum(len(path.read_text("utf-8").splitlines()) for path in modules.values()))
+    _line("modules", len(found))
+    _line("lines", sum(len(path.read_text("utf-8").splitlines()) for path in found.values()))
     for name, count in sorted(by_folder.items(), key=lambda entry: -entry[1])[:6]:
         _line(f"modules in {name}/", count)
-    trees = {name: ast.parse(path.read_text("utf-8")) for name, path in modules.items()}
+    trees = {name: ast.parse(path.read_text("utf-8")) for name, path in found.items()}
     late = {name: len(_inside_functions(tree)) for name, tree in trees.items()}
     _line("imports inside functions", sum(late.values()))
     of_commands = sum(count for name, count in late.items() if "cli" in name.split("."))
@@ -39,7 +39,7 @@ def main() -> None:
     chain = _longest(trees)
     _line("longest import path", len(chain))
     print("  " + " > ".join(chain))
-    sql = {name: sum(_sql_lines(tree)) for name, tree in trees.items()}
+    sql = {name: sum(lines_of(text) for _, text in sql_texts(tree)) for name, tree in trees.items()}
     _line("lines of SQL in texts of Python", sum(sql.values()))
     _line("... in so many modules", sum(count > 0 for count in sql.values()))
     tests = [path for path in (folder / "tests").rglob("test_*.py")]
@@ -58,7 +58,8 @@ def _line(name: str, value: int) -> None:
     print(f"{name:<40}{value:>8,}")
 
 
-def _modules(folder: Path) -> dict[str, Path]:
+def modules(folder: Path) -> dict[str, Path]:
+    """Return dotted name → file of all modules of the packages."""
     tops = [path.parent for path in folder.glob("*/__init__.py") if path.parent.name not in _BESIDE]
     paths = sorted(path for top in tops for path in top.rglob("*.py"))
     return {_dotted(path.relative_to(folder)): path for path in paths}
@@ -78,21 +79,27 @@ def _inside_functions(tree: ast.Module) -> list[ast.AST]:
     ]
 
 
-def _sql_lines(tree: ast.Module) -> Iterator[int]:
-    for text in _texts(tree):
+def sql_texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and text of the SQL in a module; `{x}` stands for each value put into one."""
+    for line, text in _texts(tree):
         if _SQL.match(text) and re.search(r"\s(?:from|into|table|view|set|values)\s", text):
-            yield len([line for line in text.splitlines() if line.strip()])
+            yield line, text
 
 
-def _texts(tree: ast.Module) -> Iterator[str]:
-    """Yield the texts of a module; of one with values in it, a word for each value."""
+def lines_of(text: str) -> int:
+    """Return how many lines of a text are not blank."""
+    return len([line for line in text.splitlines() if line.strip()])
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     formed = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
     parts = {id(part) for node in formed for part in node.values}
     for node in formed:
-        yield "".join(str(p.value) if isinstance(p, ast.Constant) else "x" for p in node.values)
+        values = (str(p.value) if isinstance(p, ast.Constant) else "{x}" for p in node.values)
+        yield node.lineno, "".join(values)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
-            yield node.value
+            yield node.lineno, node.value
 
 
 def _longest(trees: Mapping[str, ast.Module]) -> list[str]:

@@ -128,7 +128,7 @@ def tables_of_firms(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, st
     return connection.execute("""
         select columns.schema_name, columns.table_name, columns.data_type
         from duckdb_columns() as columns
-        inner join duckdb_tables() as tables using (database_name, schema_name, table_name)
+        inner join duckdb_tables() using (database_name, schema_name, table_name)
         where columns.database_name = 'warehouse' and columns.column_name = 'firm_id'
             and columns.table_name <> 'erased'
         order by all

@@ -72,7 +72,7 @@ with delivered as (
         any_value(kind) as kind,
         any_value(delivered_at)::date as delivered_on,
         sum(rows_landed)::bigint - coalesce(any_value(erased.rows), 0) as landed_rows
-    from {open} as delivery
+    from {open}
     left join warehouse.ops.erased_deliveries as erased using (delivery_seq)
     where status = 'landed'
     group by delivery_seq

@@ -42,7 +42,7 @@ _VOLUMES = """
         left join nightly as past
             on now.source = past.source and now.provider = past.provider
                 and now.table_name = past.table_name
-                and past.as_of < now.as_of and past.as_of >= now.as_of - $nights
+                and now.as_of > past.as_of and now.as_of - $nights <= past.as_of
         where now.as_of = $as_of
         group by all
     )

@@ -73,7 +73,7 @@ _OUTCOMES = f"""
     where made.status = 'approved'
     qualify row_number() over (
         partition by made.firm_id, outcomes.as_of
-        order by made.as_of desc, made.decided_at desc, made.override_id
+        order by made.as_of desc, made.decided_at desc, made.override_id asc
     ) = 1
     order by made.override_id
 """  # noqa: S608 - our own names

@@ -86,8 +86,8 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         left join latest_scores as scores using (firm_id)
         where levels.level in ('yellow', 'orange', 'red')
         order by
-            list_position(['red', 'orange', 'yellow'], levels.level), scores.default_prob desc,
-            levels.firm_id
+            list_position(['red', 'orange', 'yellow'], levels.level) asc,
+            scores.default_prob desc, levels.firm_id asc
         """,
     ),
     "hidden_champions": (

@@ -123,7 +123,7 @@ _PARTNERS = f"""
     where {_KNOWN} and month > $year_before and month <= $last and counterparty_id is not null
     group by firm_id, direction, counterparty_id
     having sum(net_cny) > 0
-    order by firm_id, direction, cny desc
+    order by firm_id asc, direction asc, cny desc
 """  # noqa: S608 - our own names
 # Receivables in their newest known version, by how long what is open is overdue.
 _AGEING = f"""

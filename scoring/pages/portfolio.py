@@ -131,7 +131,7 @@ _RULES = """
     select rule_id, level, source, count(distinct firm_id) as firms
     from warehouse.scoring.warnings where as_of = ?
     group by rule_id, level, source
-    order by list_position(['red', 'orange', 'yellow', 'blue'], level), firms desc, rule_id
+    order by list_position(['red', 'orange', 'yellow', 'blue'], level) asc, firms desc, rule_id asc
 """
 _WATCHLIST = """
     select levels.firm_id, levels.level, levels.since, levels.red, levels.orange, levels.yellow,
@@ -139,7 +139,7 @@ _WATCHLIST = """
     from warehouse.scoring.warning_levels as levels
     left join warehouse.scoring.scores as scores using (firm_id, as_of)
     where as_of = ? and levels.level in ('orange', 'red') and scores.grade <> 'D'
-    order by list_position(['red', 'orange'], levels.level), scores.default_prob desc, firm_id
+    order by list_position(['red', 'orange'], levels.level) asc, scores.default_prob desc, firm_id asc
     limit ?
 """
 _STALE = """
@@ -158,7 +158,7 @@ _UNSCORED = """
 _DRIFT = """
     select feature, psi, missing_share, reference_missing_share
     from warehouse.ops.feature_drift
-    where as_of = ? order by psi desc, feature limit 15
+    where as_of = ? order by psi desc, feature asc limit 15
 """
 _DELIVERIES = """
     select source, status, count(distinct delivery_id) as deliveries,
@@ -179,12 +179,12 @@ _STEPS = """
     group by step, part order by max(started_at)
 """
 _NIGHTS = """
-    select scores.as_of, count(*) as firms,
+    select as_of, count(*) as firms,
         avg(score) filter (grade <> 'D') as mean_score,
         avg(default_prob) filter (grade <> 'D') as mean_prob
-    from warehouse.scoring.scores as scores
-    where scores.as_of <= ?
-    group by scores.as_of order by scores.as_of
+    from warehouse.scoring.scores
+    where as_of <= ?
+    group by as_of order by as_of
 """
 _MODEL = """
     select models.* from warehouse.scoring.model_versions as models

@@ -15,7 +15,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, date]
     """
     settings = Settings(home=tmp_path_factory.mktemp("dags"), memory_limit="2GB")
     know_tokens(settings)
-    economy = Economy(firms=350, months=36)
+    economy = Economy(firms=160, months=36)
     deliver(economy, settings.inbox, through=economy.last_day)
     broken = settings.inbox / "tax" / "tax-broken" / "manifest.json"
     broken.parent.mkdir(parents=True)
