@@ -139,7 +139,9 @@ _WATCHLIST = """
     from warehouse.scoring.warning_levels as levels
     left join warehouse.scoring.scores as scores using (firm_id, as_of)
     where as_of = ? and levels.level in ('orange', 'red') and scores.grade <> 'D'
-    order by list_position(['red', 'orange'], levels.level) asc, scores.default_prob desc, firm_id asc
+    order by
+        list_position(['red', 'orange'], levels.level) asc,
+        scores.default_prob desc, firm_id asc
     limit ?
 """
 _STALE = """
