@@ -145,12 +145,10 @@ def _outcomes(
     """Return the features of firms that allow training at dates whose outcome is known."""
     granted = Ledger(settings).live(day, purposes=[TRAINING], recipient=settings.recipient)
     found = pl.DataFrame()
-    for query in (_DATED, _UNDATED):
-        try:
+    # A home without that kind of outcome has no such table.
+    for table, query in (("default_12m", _DATED), ("undated_outcome", _UNDATED)):
+        if warehouse.is_built(connection, f"labels.{table}"):
             found = connection.execute(query, {"as_of": day}).pl()
-        except duckdb.CatalogException:
-            # A home without that kind of outcome has no such table.
-            continue
         if found.height:
             break
     if found.is_empty() or granted.is_empty():

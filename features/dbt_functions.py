@@ -47,33 +47,33 @@ def spring_festival(year: int | None) -> date | None:
 
 
 def _trade_graphs(sellers: Any, buyers: Any, amounts: Any) -> Any:
-    """Return one list of structs a graph; each argument is an Arrow column of lists."""
-    lists = zip(sellers.to_pylist(), buyers.to_pylist(), amounts.to_pylist(), strict=True)
-    return pa.array([trade_graph(*edges) for edges in lists], type=_ARROW)
+    """Return one list of structs per graph; each argument is an Arrow column of lists."""
+    found = [
+        graph.measure(*(edges.values.to_numpy(zero_copy_only=False) for edges in of_graph))
+        for of_graph in zip(sellers, buyers, amounts, strict=True)
+    ]
+    ends = np.cumsum([0, *(len(measures.nodes) for measures in found)])
+    shares = np.concatenate([measures.cycle_share for measures in found])
+    places = pa.StructArray.from_arrays(
+        [
+            pa.array(np.concatenate([measures.nodes for measures in found])),
+            pa.array(shares, mask=np.isnan(shares)),
+            pa.array(np.concatenate([measures.supplier_rank for measures in found])),
+        ],
+        fields=list(_PLACE),
+    )
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), places)
 
 
 def trade_graph(
     sellers: list[int], buyers: list[int], amounts: list[float]
 ) -> list[dict[str, Any]]:
     """Return node, cycle_share and supplier_rank of each node of a graph of edges."""
-    found = graph.measure(
-        np.array(sellers, dtype=np.int64),
-        np.array(buyers, dtype=np.int64),
-        np.array(amounts, dtype=np.float64),
-    )
-    values = zip(found.nodes, found.cycle_share, found.supplier_rank, strict=True)
-    return [
-        {
-            "node": int(node),
-            "cycle_share": None if np.isnan(share) else float(share),
-            "supplier_rank": float(rank),
-        }
-        for node, share, rank in values
-    ]
+    columns = (pa.array([edges]) for edges in (sellers, buyers, amounts))
+    (places,) = _trade_graphs(*columns).to_pylist()
+    return list(places)
 
 
-_ARROW = pa.list_(
-    pa.struct(
-        [("node", pa.int64()), ("cycle_share", pa.float64()), ("supplier_rank", pa.float64())]
-    )
+_PLACE = pa.struct(
+    [("node", pa.int64()), ("cycle_share", pa.float64()), ("supplier_rank", pa.float64())]
 )

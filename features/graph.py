@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from firmpulse.scale import FloatArray
 
@@ -94,11 +95,21 @@ def _ring_edges(graph: "nx.DiGraph[int]") -> Iterator[tuple[int, int]]:
 
 
 def _supplier_rank(nodes: Nodes, sellers: Nodes, buyers: Nodes, amounts: FloatArray) -> FloatArray:
-    graph = nx.DiGraph()
-    graph.add_nodes_from(nodes.tolist())
-    graph.add_weighted_edges_from(
-        zip(buyers.tolist(), sellers.tolist(), amounts.tolist(), strict=True)
-    )
-    ranks = nx.pagerank(graph, alpha=_DAMPING, tol=_TOLERANCE, max_iter=_MOST_ROUNDS)
-    values = np.array([ranks[node] for node in nodes.tolist()], dtype=np.float64)
-    return np.asarray(np.round(np.log10(values * len(nodes)), 9), dtype=np.float64)
+    """Return the ranks by power iteration over sparse matrices, as networkx does it.
+
+    Its graph of dictionaries takes ten times as long to fill as the ranks to find.
+    """
+    count = len(nodes)
+    places = (np.searchsorted(nodes, buyers), np.searchsorted(nodes, sellers))
+    bought = sparse.csr_array((amounts, places), shape=(count, count))
+    totals = bought.sum(axis=1)
+    buys_nothing = totals == 0
+    passed_on = sparse.diags_array(1 / np.where(buys_nothing, 1, totals)) @ bought
+    ranks = np.full(count, 1 / count)
+    for _ in range(_MOST_ROUNDS):
+        before = ranks
+        of_all = _DAMPING * before[buys_nothing].sum() + 1 - _DAMPING
+        ranks = _DAMPING * (before @ passed_on) + of_all / count
+        if np.abs(ranks - before).sum() < count * _TOLERANCE:
+            return np.asarray(np.round(np.log10(ranks * count), 9), dtype=np.float64)
+    raise ArithmeticError(f"the ranks of {count} firms did not settle in {_MOST_ROUNDS} rounds")

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
 import polars as pl
 
 from consent import today
@@ -48,6 +47,7 @@ _FIRMS = """
         on scores.firm_id = cast(tax.firm_id as varchar) and scores.as_of = tax.as_of
     where scores.as_of = $as_of
 """
+_FEATURES = ("features.feat_profile_monthly", "features.feat_tax_monthly")
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,10 @@ def read(settings: Settings, as_of: date | None = None) -> ScoredFirms:
     if not settings.warehouse_path.exists():
         raise NotReadyError(f"no warehouse is in {settings.root}; run: make run")
     with warehouse.connect(settings) as connection:
-        try:
-            night = as_of or connection.execute(_NEWEST).fetchall()[0][0]
+        night = as_of or connection.execute(_NEWEST).fetchall()[0][0]
+        rows = pl.DataFrame()
+        if all(warehouse.is_built(connection, table) for table in _FEATURES):
             rows = connection.execute(_FIRMS, {"as_of": night}).pl()
-        except duckdb.CatalogException:
-            night, rows = as_of, pl.DataFrame()
     if night is None or rows.is_empty():
         raise NotReadyError(
             f"no scores are published{f' for {night}' if night else ''}; "

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
-
 from firmpulse import scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.known_at import known_at
@@ -42,13 +40,12 @@ def backtest(settings: Settings, known_by: date) -> OverrideBackTest:
         NotReadyError: no outcomes were ever built.
     """
     with warehouse.connect(settings) as connection:
-        try:
-            rows = connection.execute(_OUTCOMES, {"known_by": known_by}).fetchall()
-        except duckdb.CatalogException:
+        if not warehouse.is_built(connection, "labels.default_12m"):
             raise NotReadyError(
                 f"no outcomes in labels.default_12m for {known_by}; land loan performance and run: "
                 f"firmpulse night --as-of {known_by}"
-            ) from None
+            )
+        rows = connection.execute(_OUTCOMES, {"known_by": known_by}).fetchall()
     model = [_middle_prob(grade) for grade, _, _ in rows]
     persons = [_middle_prob(grade) for _, grade, _ in rows]
     return OverrideBackTest(

@@ -83,15 +83,14 @@ def trainable(settings: Settings, as_of: date) -> pl.DataFrame:
 
 
 def _labels(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
-    try:
+    labels = pl.DataFrame()
+    if warehouse.is_built(connection, "labels.default_12m"):
         labels = connection.execute(
             "select cast(firm_id as varchar) as firm_id, as_of, outcome, matured_at "  # noqa: S608 - our own names
             "from warehouse.labels.default_12m "
             f"where {known_at()} order by firm_id, as_of",
             {"as_of": as_of},
         ).pl()
-    except duckdb.CatalogException:
-        labels = pl.DataFrame()
     if labels.is_empty():
         raise NotReadyError(
             f"no outcomes in labels.default_12m for {as_of}; land loan performance and run: "

@@ -133,7 +133,8 @@ def _by_content(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
 def _labels(
     connection: duckdb.DuckDBPyConnection, as_of: date, granted: pl.DataFrame, folds: int
 ) -> pl.DataFrame:
-    try:
+    labels = pl.DataFrame(schema={"outcome": pl.String})
+    if warehouse.is_built(connection, "labels.undated_outcome"):
         labels = connection.execute(
             "select cast(firm_id as varchar) as firm_id, cast($as_of as date) as as_of, "  # noqa: S608 - our own names
             "case when defaulted then 'bad' else 'good' end as outcome, 'train' as split "
@@ -142,8 +143,6 @@ def _labels(
             {"as_of": as_of},
         ).pl()
         labels = labels.join(granted, on="firm_id", how="semi", maintain_order="left")
-    except duckdb.CatalogException:
-        labels = pl.DataFrame(schema={"outcome": pl.String})
     bads = int((labels["outcome"] == "bad").sum())
     goods = labels.height - bads
     if min(bads, goods) < folds:

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from firmpulse import warehouse
 from firmpulse.bounds import ARREARS_DAYS, DEFAULT_DAYS, FEWEST_MONTHS, LEAST_FIRMS
 from firmpulse.errors import NotReadyError
 from firmpulse.known_at import known_at
@@ -22,6 +23,8 @@ BUCKETS: Mapping[str, int] = MappingProxyType(
     {"current": 0, "1-29": 1, "30-59": ARREARS_DAYS, "60-89": 60, "90+": DEFAULT_DAYS}
 )
 LEFT_BOOK = "left the book"
+
+_READ = ("facts.fct_loan_monthly", "labels.default_12m", "features.feat_profile_monthly")
 
 # Of the parts of a month only balances add up; of days past due the worst part counts.
 _KNOWN = f"""
@@ -312,14 +315,13 @@ def _rows(
     connection: duckdb.DuckDBPyConnection, as_of: date, query: str, parameters: Mapping[str, Any]
 ) -> pl.DataFrame:
     bound = {"as_of": as_of}
-    try:
-        known = connection.execute(_KNOWN + _COUNT, bound).fetchone()
-        rows = connection.execute(_KNOWN + query, {**bound, **parameters}).pl()
-    except duckdb.CatalogException as error:
+    if not all(warehouse.is_built(connection, table) for table in _READ):
         raise NotReadyError(
             f"loan facts or labels have never been built; land loan performance and run: "
             f"firmpulse night --as-of {as_of}"
-        ) from error
+        )
+    known = connection.execute(_KNOWN + _COUNT, bound).fetchone()
+    rows = connection.execute(_KNOWN + query, {**bound, **parameters}).pl()
     if known is None or not known[0]:
         raise NotReadyError(
             f"no loan performance was known on {as_of}; take a later date, or land it and run: "

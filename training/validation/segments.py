@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-import duckdb
 import polars as pl
 
 from firmpulse import warehouse
@@ -72,20 +71,18 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
 def provinces(settings: Settings, rows: pl.DataFrame, as_of: date) -> pl.DataFrame | None:
     """Return firm_id and province_code as registered by `as_of`, None where none is masked."""
     with warehouse.connect(settings) as connection:
-        connection.register("wanted_firms", rows.select("firm_id").unique())
-        try:
-            return connection.execute(
-                "select cast(firm_id as varchar) as firm_id, "  # noqa: S608 - our own names
-                "max_by(province_code, (updated_on, record_version)) as province_code "
-                "from warehouse.staging.stg_tax__registration "
-                f"where {known_by()} "
-                "and cast(firm_id as varchar) in (select firm_id from wanted_firms) "
-                "group by firm_id order by firm_id",
-                {"as_of": as_of},
-            ).pl()
-        except (duckdb.CatalogException, duckdb.BinderException):
-            # No registration was ever masked, or none since provinces are kept.
+        if not warehouse.is_built(connection, "staging.stg_tax__registration"):
             return None
+        connection.register("wanted_firms", rows.select("firm_id").unique())
+        return connection.execute(
+            "select cast(firm_id as varchar) as firm_id, "  # noqa: S608 - our own names
+            "max_by(province_code, (updated_on, record_version)) as province_code "
+            "from warehouse.staging.stg_tax__registration "
+            f"where {known_by()} "
+            "and cast(firm_id as varchar) in (select firm_id from wanted_firms) "
+            "group by firm_id order by firm_id",
+            {"as_of": as_of},
+        ).pl()
 
 
 def types_of(labelled: pl.DataFrame) -> pl.Series:

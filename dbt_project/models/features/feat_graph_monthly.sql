@@ -154,24 +154,37 @@ divisions as (
 
 ),
 
--- Customers whose purchases are known, and how many sellers of a division each has.
-supplied as (
+-- What firms of a division sold. Made by itself: joining snapshots and divisions at once, a planner
+-- may pair each firm of a date with all others.
+sold as materialized (
 
     select
         edges.as_of,
-        edges.seller_id as firm_id,
+        edges.seller_id,
         edges.buyer_id,
-        count(*) over (partition by edges.as_of, edges.buyer_id, divisions.division) as suppliers
+        divisions.division
     from edges
-    inner join snapshots
-        on
-            edges.as_of = snapshots.as_of
-            and edges.buyer_id = snapshots.firm_id
     inner join divisions
         on
             edges.as_of = divisions.as_of
             and edges.seller_id = divisions.firm_id
     where divisions.division is not null
+
+),
+
+-- Customers whose purchases are known, and how many sellers of a division each has.
+supplied as (
+
+    select
+        sold.as_of,
+        sold.seller_id as firm_id,
+        sold.buyer_id,
+        count(*) over (partition by sold.as_of, sold.buyer_id, sold.division) as suppliers
+    from sold
+    inner join snapshots
+        on
+            sold.as_of = snapshots.as_of
+            and sold.buyer_id = snapshots.firm_id
 
 ),
 
