@@ -213,7 +213,14 @@ def _spoil(settings: Settings, day: date) -> None:
     turn = f"cast('0x' || substr(md5(firm), 1, 4) as bigint) % {_TURN}"
     with warehouse.connect(settings, vault=True) as connection:
         for table, places in _GONE.items():
-            connection.execute(f"delete from vault.raw.{table} where {turn} in {(*places, -1)}")
+            gone = f"from vault.raw.{table} where {turn} in {(*places, -1)}"
+            # What is masked is less by as many.
+            connection.execute(
+                f"insert into warehouse.ops.erased_deliveries by name select delivery_seq, "
+                f"count(*) as rows {gone} group by delivery_seq "
+                "on conflict do update set rows = erased_deliveries.rows + excluded.rows"
+            )
+            connection.execute(f"delete {gone}")
         connection.execute(
             f"update vault.raw.power_bill set paid_at = null where {turn} = {_UNTOLD}"
         )
