@@ -17,6 +17,8 @@ def open_context(settings: Settings) -> Any:
     settings.data_docs.mkdir(parents=True, exist_ok=True)
     context = gx.get_context(mode="file", project_root_dir=settings.data_docs)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    # It would be read again whenever a setting is looked up; there is nothing in it.
+    context.variables.config_variables_file_path = None
     site = {
         "class_name": "SiteBuilder",
         "show_how_to_buttons": False,

@@ -141,8 +141,11 @@ def document(settings: Settings) -> str:
 
 def parse(settings: Settings) -> Path:
     """Write the manifest without touching any data; returns its path."""
-    _invoke(settings, ["parse"])
-    return target_path(settings) / "manifest.json"
+    path = target_path(settings) / "manifest.json"
+    written = _project(settings).written
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(written)
+    return path
 
 
 def _invoke(
@@ -194,15 +197,28 @@ def _common(settings: Settings, target: Path, variables: dict[str, str]) -> list
     ]  # fmt: skip
 
 
-_parsed: Any = None
+@dataclass(frozen=True)
+class _Project:
+    """The parsed project; its manifest also as dbt wrote it, which names no home folder."""
+
+    manifest: Any
+    written: bytes
 
 
-def _manifest(settings: Settings) -> Any:
+_parsed: _Project | None = None
+
+
+def _project(settings: Settings) -> _Project:
     """Return the parsed project, once per process."""
     global _parsed
     if _parsed is None:
-        _parsed = _invoke(settings, ["parse"])
+        manifest = _invoke(settings, ["parse"])
+        _parsed = _Project(manifest, (target_path(settings) / "manifest.json").read_bytes())
     return _parsed
+
+
+def _manifest(settings: Settings) -> Any:
+    return _project(settings).manifest
 
 
 def _nodes(result: Any) -> tuple[NodeOutcome, ...]:

@@ -41,7 +41,7 @@ def connect(
         FileHeldError: another process holds a file.
         DamagedError: a page that was read is not what was written.
     """
-    connection = duckdb.connect(":memory:")
+    connection = session()
     try:
         prepare(connection, settings, vault=vault, warehouse=warehouse)
         yield connection
@@ -51,6 +51,31 @@ def connect(
         raise
     finally:
         connection.close()
+
+
+# Files of extensions whose signature this process has checked, as they were then.
+_checked: set[tuple[Path, int, int, int]] = set()
+
+
+def session() -> duckdb.DuckDBPyConnection:
+    """Open an in-memory session with the extensions.
+
+    DuckDB hashes the whole file at each load to check its signature, which takes longer than all
+    else here; so a process has it checked once, and again where the file is not the same.
+    """
+    files = set(map(_state, map(_extension_path, _EXTENSIONS)))
+    known = files <= _checked
+    connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": known})
+    for path, *_ in files:
+        connection.execute(f"load '{_quoted(path)}'")
+    connection.execute("set allow_unsigned_extensions = false")
+    _checked.update(files)
+    return connection
+
+
+def _state(path: Path) -> tuple[Path, int, int, int]:
+    found = path.stat()
+    return path, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def is_damage(error: object) -> bool:
@@ -170,7 +195,7 @@ def prepare(
 def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Load the extensions and set what every session has in common."""
     for name in _EXTENSIONS:
-        connection.execute(f"load '{_extension_path(name)}'")
+        connection.execute(f"load '{_quoted(_extension_path(name))}'")
     connection.execute(f"set threads = {settings.threads:d}")
     connection.execute("set memory_limit = $limit", {"limit": settings.memory_limit})
     connection.execute("set TimeZone = 'Asia/Shanghai'")
@@ -279,7 +304,7 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-def _extension_path(name: str) -> str:
+def _extension_path(name: str) -> Path:
     package = resources.files(f"duckdb_extension_{name}")
     found = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
     if not found.is_file():
@@ -287,4 +312,4 @@ def _extension_path(name: str) -> str:
             f"duckdb {duckdb.__version__} has no {name} extension installed beside it; "
             f"install duckdb-extension-{name}=={duckdb.__version__}"
         )
-    return _quoted(Path(str(found)))
+    return Path(str(found))

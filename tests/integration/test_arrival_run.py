@@ -11,7 +11,7 @@ from firmpulse import warehouse
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from simulator.truth import truth
-from tests.integration.conftest import Assessed, firmpulse
+from tests.integration.conftest import Assessed, command
 
 TOUCHED = 5
 
@@ -65,7 +65,7 @@ def test_the_firms_of_a_delivery_are_assessed_and_no_others(
     chosen = _sound(assessed, home)
     _deliver(home, assessed, list(chosen.values()))
     day = assessed.as_of + timedelta(days=1)
-    said = firmpulse(home, "arrivals", "--as-of", day.isoformat())
+    said = command(home, "arrivals", "--as-of", day.isoformat())
     assert f"{TOUCHED} firms" in said
     with warehouse.connect_published(home) as connection:
         scored = connection.execute("select firm_id from scores where as_of = ?", [day]).fetchall()
@@ -80,4 +80,4 @@ def test_the_firms_of_a_delivery_are_assessed_and_no_others(
     assert [night for night, _ in nights] == [assessed.as_of, day]
     assert nights[1][1] == TOUCHED
     assert nights[0][1] > 100
-    assert "no firm has news" in firmpulse(home, "arrivals", "--as-of", day.isoformat())
+    assert "no firm has news" in command(home, "arrivals", "--as-of", day.isoformat())

@@ -2,95 +2,36 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, datetime
-from itertools import cycle
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from markupsafe import Markup, escape
 
-from extracts.vault import nightly
 from features import registry
 from firmpulse import warehouse
 from firmpulse.calendar import CHINA, add_months
 from firmpulse.settings import Settings
 from scoring.pages import dossier, firm, ranking, words
-from simulator import Economy
-from tests.extracts import inbox
-from tests.homes import made_once
 from tests.integration import report_page, warehouse_numbers
-from tests.integration.conftest import Assessed, assess
+from tests.integration.conftest import Assessed
 from tests.integration.report_page import Page
 from tests.integration.warehouse_numbers import Numbers
 
 DASH = "—"
 LIGHT = {"65", "72", "73", "74", "75", "86", "87", "88", "89", "90"}
-# Table → places in the turn of firms that it was never delivered of.
-_GONE = {
-    "tax_invoice": (0, 7), "tax_vat_return": (1,), "tax_payment": (2, 7), "bank_txn": (3,),
-    "sc_order": (4,), "power_bill": (5,), "tax_registration": (6,), "sc_receivable": (8,),
-}  # fmt: skip
-# Places of the firms whose power provider does not say when a bill was paid, and of those whose
-# bank gives no word about the bookings of the last three months.
-_UNTOLD, _WORDLESS, _TURN = 9, 10, 16
 
 
 @pytest.fixture(scope="module")
-def kinds(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
-    """Return a home of firms of all industries, thin ones, and ones that tables are missing of."""
-    settings, made = made_once(tmp_path_factory, "kinds", _make)
-    return replace(made, settings=settings)
-
-
-def _make(settings: Settings) -> Assessed:
-    return assess(settings, Economy(firms=215, months=36), _spoil)
-
-
-def _spoil(settings: Settings, day: date) -> None:
-    """Take tables away, and let a second bureau deliver arrears and violations of some firms."""
-    with warehouse.connect(settings, vault=True) as connection:
-        found = connection.execute("select distinct firm from vault.raw.tax_invoice order by all")
-        codes = [firm.removeprefix("uscc:") for (firm,) in found.fetchall()]
-    tables = {
-        "tax_grade": ("纳税人识别号,评价年度,信用等级,公布日期",
-                      [f"{code},2025,{grade},2026-04-20"
-                       for code, grade in zip(codes[::4], cycle("ABMCD"), strict=False)]),
-        "tax_arrears": ("纳税人识别号,征收项目,所属期起,欠税额,欠税发生日期,清缴日期",
-                        [f"{code},增值税,2026-05-01,5000.00,2026-06-16," for code in codes[::16]]),
-        "tax_violation": ("纳税人识别号,违法类型,登记日期,处理状态,稽查标志",
-                          [f"{code},逾期申报,2026-03-02,已处理,否" for code in codes[::24]]),
-    }  # fmt: skip
-    for table, (header, rows) in tables.items():
-        inbox.deliver(
-            settings, {"a.csv": inbox.csv(rows, header)}, table=table,
-            delivery_id=f"second-{table}", provider="sim-second-bureau", delivered=day,
-        )  # fmt: skip
-    nightly.land(settings, "tax", day)
-    turn = f"cast('0x' || substr(md5(firm), 1, 4) as bigint) % {_TURN}"
-    with warehouse.connect(settings, vault=True) as connection:
-        for table, places in _GONE.items():
-            connection.execute(f"delete from vault.raw.{table} where {turn} in {(*places, -1)}")
-        connection.execute(
-            f"update vault.raw.power_bill set paid_at = null where {turn} = {_UNTOLD}"
-        )
-        connection.execute(
-            "update vault.raw.bank_txn set summary = '转账', purpose = null, channel = null "
-            f"where {turn} = {_WORDLESS} and booked_at > cast(? as date) - interval 3 month",
-            [day],
-        )
-
-
-@pytest.fixture(scope="module")
-def numbers(kinds: Assessed) -> Numbers:
-    known = registry.load(kinds.settings)
+def numbers(assessed: Assessed) -> Numbers:
+    known = registry.load(assessed.settings)
     sources = {feature.name: feature.sources for feature in known.features}
-    return warehouse_numbers.read(kinds.settings, kinds.as_of, sources)
+    return warehouse_numbers.read(assessed.settings, assessed.as_of, sources)
 
 
 @pytest.fixture(scope="module")
-def pages(kinds: Assessed) -> Iterator[dict[str, Page]]:
+def pages(assessed: Assessed) -> Iterator[dict[str, Page]]:
     """Return every firm's page in English; charts give their numbers as text, for speed."""
     cover = firm.Cover(
         None, "analyst", datetime(2026, 11, 1, 9, 30, tzinfo=CHINA), "demo-bank", "simulated firms"
@@ -99,7 +40,7 @@ def pages(kinds: Assessed) -> Iterator[dict[str, Page]]:
     with patch.multiple("firmpulse.pages.charts", **drawn):
         yield {
             one.firm_id: report_page.read(firm.render(one, cover, "en"))
-            for one in dossier.read(kinds.settings, kinds.as_of)
+            for one in dossier.read(assessed.settings, assessed.as_of)
         }
 
 
@@ -373,9 +314,9 @@ def _series(
 
 
 def test_the_months_of_the_tables_are_those_of_the_rows(
-    kinds: Assessed, pages: dict[str, Page], numbers: Numbers
+    assessed: Assessed, pages: dict[str, Page], numbers: Numbers
 ) -> None:
-    months = _months(kinds.as_of, 12)
+    months = _months(assessed.as_of, 12)
     for token, page in pages.items():
         rows = {row[0]: row[1:] for row in page.rows[4] if len(row) == 13}
         if not rows:
@@ -390,9 +331,9 @@ def test_the_months_of_the_tables_are_those_of_the_rows(
 
 
 def test_charts_draw_the_same_numbers(
-    kinds: Assessed, pages: dict[str, Page], numbers: Numbers
+    assessed: Assessed, pages: dict[str, Page], numbers: Numbers
 ) -> None:
-    two_years, half_year = _months(kinds.as_of, 24), _months(kinds.as_of, 6)
+    two_years, half_year = _months(assessed.as_of, 24), _months(assessed.as_of, 6)
     drawn = set()
 
     def line(token: str, name: str, key: str, months: Sequence[date], per: float) -> str:
@@ -441,9 +382,9 @@ def test_charts_draw_the_same_numbers(
 
 
 def test_a_source_agrees_with_invoices_alone(
-    kinds: Assessed, pages: dict[str, Page], numbers: Numbers
+    assessed: Assessed, pages: dict[str, Page], numbers: Numbers
 ) -> None:
-    months = _months(kinds.as_of, 24)
+    months = _months(assessed.as_of, 24)
     granted = {"invoiced": "tax", "declared_of_month": "tax", "in": "bank",
                "orders": "supply_chain", "energy": "power"}  # fmt: skip
     without = 0
@@ -499,7 +440,7 @@ def test_signs_of_fraud_and_warnings_are_the_rows(pages: dict[str, Page], number
 
 
 def test_grants_and_their_newest_months(
-    kinds: Assessed, pages: dict[str, Page], numbers: Numbers
+    assessed: Assessed, pages: dict[str, Page], numbers: Numbers
 ) -> None:
     for token, page in pages.items():
         grants = numbers.grants[token]
@@ -540,9 +481,9 @@ def test_no_other_number_stands_on_a_page(pages: dict[str, Page], numbers: Numbe
                 assert champion or not re.search(r"\d", left), (section, text)
 
 
-def test_a_corrected_default_does_not_mark_a_firm(kinds: Assessed) -> None:
+def test_a_corrected_default_does_not_mark_a_firm(assessed: Assessed) -> None:
     """The ranking counts a loan as it is known now; the default that was taken back is none."""
-    settings, day = kinds.settings, kinds.as_of
+    settings, day = assessed.settings, assessed.as_of
     before = _with_record(settings, day)
     with warehouse.connect(settings) as connection:
         ((token, month),) = connection.execute(

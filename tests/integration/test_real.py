@@ -11,7 +11,7 @@ from firmpulse import warehouse
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from scoring.replay import replay
-from tests.integration.conftest import firmpulse
+from tests.integration.conftest import command
 from tests.sizes import EXHAUSTIVE, exhaustive, sized
 
 _FOLDERS = "{}_enterprise_{}_invoice"
@@ -49,7 +49,7 @@ def _cut(whole: Path, folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def printed(folder: Path, home: Settings) -> str:
     """Return what the command printed."""
-    return firmpulse(
+    return command(
         home,
         "real",
         "cumcm2020c",

@@ -14,7 +14,7 @@ from firmpulse import warehouse
 from firmpulse.keys import envelope, keyring, tokens
 from firmpulse.settings import Settings
 from firmpulse.sources import SOURCES
-from tests.integration.conftest import Nights, firmpulse
+from tests.integration.conftest import Nights, command
 
 _DATABASES = ("vault", "warehouse")
 
@@ -31,7 +31,7 @@ def rotated(before: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
     home = tmp_path_factory.mktemp("rotated") / "home"
     shutil.copytree(before.root, home)
     settings = Settings(home=home, memory_limit="2GB")
-    told = firmpulse(settings, "vault", "rotate", "--tokens")
+    told = command(settings, "vault", "rotate", "--tokens")
     assert "tokens are of version 2" in told
     return settings
 
@@ -121,21 +121,21 @@ def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Set
 
 
 def test_data_and_master_keys_change_and_all_rows_stay(rotated: Settings) -> None:
-    firmpulse(rotated, "vault", "rotate", "--tokens")
+    command(rotated, "vault", "rotate", "--tokens")
     values = _values(rotated)
     masters = [keyring.load(rotated, f"{name}_key") for name in _DATABASES]
     data_keys = [envelope.read(rotated, name).keys for name in _DATABASES]
-    firmpulse(rotated, "vault", "rotate")
-    firmpulse(rotated, "vault", "rotate", "--master")
+    command(rotated, "vault", "rotate")
+    command(rotated, "vault", "rotate", "--master")
     assert _values(rotated) == values
-    told = firmpulse(rotated, "vault", "status")
+    told = command(rotated, "vault", "status")
     for name, master, data_key in zip(_DATABASES, masters, data_keys, strict=True):
         assert keyring.load(rotated, f"{name}_key") != master
         (present,) = envelope.read(rotated, name).keys
         assert present.generation == data_key[0].generation + 1
         assert envelope.fingerprint(present.secret) in told
         assert present.secret.get_secret_value() not in told
-    assert "The audit chain is whole" in firmpulse(rotated, "audit", "verify")
+    assert "The audit chain is whole" in command(rotated, "audit", "verify")
 
 
 def test_no_key_in_any_file_but_its_own(rotated: Settings) -> None:

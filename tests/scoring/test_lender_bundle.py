@@ -4,6 +4,7 @@ import base64
 import csv
 import hmac
 import json
+import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -58,9 +59,10 @@ GRANTS = {
 UNRATED = ("young", "young_both")
 
 
-@pytest.fixture
-def home(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Record the grants, score the firms BB by all that they granted, publish the night."""
+    settings = Settings(home=tmp_path_factory.mktemp("origin") / "home", memory_limit="2GB")
     lines = [
         json.dumps({
             "authorization_id": number, "firm": f"case:{firm}", "source": source,
@@ -86,6 +88,13 @@ def home(settings: Settings) -> Settings:
     publish.publish(settings, NIGHT)
     for recipient, key in (("demo-bank", LENDER), ("other-bank", OTHER)):
         hand_over.register(settings, recipient, sealed.to_pem(key.public_key()))
+    return settings
+
+
+@pytest.fixture
+def home(settings: Settings, origin: Settings) -> Settings:
+    """Return a copy of that home."""
+    shutil.copytree(origin.root, settings.root, symlinks=True)
     return settings
 
 

@@ -1,6 +1,7 @@
 """Overrides: what is refused, who may decide, what is published and what the chain keeps."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import date
 
@@ -25,9 +26,10 @@ NIGHT = date(2026, 10, 31)
 SOUND, WEAK, DEFAULTED = (f"00000000-0000-0000-0000-00000000000{n}" for n in (1, 2, 3))
 
 
-@pytest.fixture
-def home(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Score three firms: BB, AAA and one in default; and the outcome of the first."""
+    settings = Settings(home=tmp_path_factory.mktemp("origin") / "home", memory_limit="2GB")
     rows = [
         {**dict.fromkeys(SCORES.columns), "firm_id": firm, "as_of": NIGHT, "grade": grade}
         for firm, grade in ((SOUND, "BB"), (WEAK, "AAA"), (DEFAULTED, "D"))
@@ -41,6 +43,13 @@ def home(settings: Settings) -> Settings:
             "date '9999-12-31' as superseded_at",
             [SOUND],
         )
+    return settings
+
+
+@pytest.fixture
+def home(settings: Settings, origin: Settings) -> Settings:
+    """Return a copy of that home."""
+    shutil.copytree(origin.root, settings.root)
     return settings
 
 

@@ -44,7 +44,7 @@ while True:
     print("-".join(map(str, sorted(seen))), flush=True)
     if done:
         break
-    time.sleep(2)
+    time.sleep(float(sys.argv[3]))
 """
 
 
@@ -83,12 +83,20 @@ def _night(as_of: date, scores: dict[str, int]) -> NightlyScores:
     )
 
 
-@pytest.fixture
-def published(settings: Settings) -> Path:
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Publish the first of two nights."""
-    night = _night(FIRST, {"f1": 640, "f2": 600})
-    store.replace(settings, FIRST, night)
-    return publish(settings, FIRST)
+    settings = Settings(home=tmp_path_factory.mktemp("origin") / "home", memory_limit="2GB")
+    store.replace(settings, FIRST, _night(FIRST, {"f1": 640, "f2": 600}))
+    assert publish(settings, FIRST) == settings.scores_path
+    return settings
+
+
+@pytest.fixture
+def published(settings: Settings, origin: Settings) -> Path:
+    """Return the published file of a copy of that home."""
+    shutil.copytree(origin.root, settings.root, symlinks=True)
+    return settings.scores_path
 
 
 @pytest.fixture
@@ -246,13 +254,18 @@ def test_many_readers_see_one_complete_night_each_during_many_publications(
         publish(settings, FIRST)
 
     publish_night(0)
-    command = [sys.executable, "-c", MANY, str(published), str(stop)]
+    # All of them together read twenty times a second.
+    count = sized(4, 50)
+    command = [sys.executable, "-c", MANY, str(published), str(stop), str(count / 20)]
     readers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this interpreter
-        for _ in range(sized(10, 50))
+        for _ in range(count)
     ]
     last = sized(8, 20)
     try:
+        for reader in readers:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "600\n"
         for number in range(1, last + 1):
             publish_night(number)
     finally:

@@ -1,6 +1,7 @@
 """Nights of a small warehouse: what is stored, run again, backfilled, cleared, overdue."""
 
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import asdict
@@ -159,13 +160,14 @@ def no_models(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
 
 
-@pytest.fixture
-def home(tmp_path: Path, no_models: str) -> Settings:
-    """Return a home of two firms: A sells less in June and July, B has troughs in July and later.
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory: pytest.TempPathFactory, no_models: str) -> Settings:
+    """Make a home of two firms: A sells less in June and July, B has troughs in July and later.
 
     A third firm has granted nothing.
     """
-    settings = Settings(home=tmp_path / "home", memory_limit="1GB", mlflow_uri=no_models)
+    folder = tmp_path_factory.mktemp("origin") / "home"
+    settings = Settings(home=folder, memory_limit="1GB", mlflow_uri=no_models)
     settings.root.mkdir(parents=True)
     (settings.root / "warning_rules.yml").write_text(RULES, encoding="utf-8")
     _manifest(settings)
@@ -178,6 +180,13 @@ def home(tmp_path: Path, no_models: str) -> Settings:
     )
     loans(settings, (A, MONTHS[3], 0), (B, MONTHS[4], 0))
     return settings
+
+
+@pytest.fixture
+def home(tmp_path: Path, origin: Settings) -> Settings:
+    """Return a copy of that home."""
+    shutil.copytree(origin.root, tmp_path / "home")
+    return origin.model_copy(update={"home": tmp_path / "home"})
 
 
 def table(settings: Settings, name: str, as_of: date | None = None) -> list[dict[str, Any]]:

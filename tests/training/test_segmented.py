@@ -12,8 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from firmpulse.errors import ConfigurationError
 from model import bundle
+from model.bundle import CreditModel
 from tests.credit_economy import AS_OF, Trained
 from training import boosted, frozen, segmented
+from training.boosted import Candidate
 from training.config import DEFAULT
 from training.frozen import FrozenFrame
 
@@ -35,10 +37,21 @@ def frame(trained: Trained) -> FrozenFrame:
     return replace(known, rows=rows)
 
 
+@pytest.fixture(scope="module")
+def model(trained: Trained, frame: FrozenFrame) -> CreditModel:
+    """Return the model with segments of their own."""
+    return segmented.fit(trained.settings, frame, BY_INDUSTRY).model
+
+
+@pytest.fixture(scope="module")
+def pooled(trained: Trained, frame: FrozenFrame) -> Candidate:
+    """Return what is fitted on all firms alike."""
+    return boosted.fit(trained.settings, frame, QUICK)
+
+
 def test_a_large_segment_is_predicted_by_its_own_model(
-    trained: Trained, frame: FrozenFrame
+    trained: Trained, frame: FrozenFrame, model: CreditModel, pooled: Candidate
 ) -> None:
-    model = segmented.fit(trained.settings, frame, BY_INDUSTRY).model
     alone = boosted.fit(
         trained.settings,
         replace(frame, rows=frame.rows.filter(pl.col("profile_industry") == "I65")),
@@ -47,30 +60,28 @@ def test_a_large_segment_is_predicted_by_its_own_model(
     here = frame.rows.filter(pl.col("profile_industry") == "I65")
     assert "I65" in model.segments
     assert model.default_prob(here).tobytes() == alone.default_prob(here).tobytes()
-    pooled = boosted.fit(trained.settings, frame, QUICK).model
     oot = here.filter(pl.col("split") == "oot")
     is_bad = (oot["outcome"] == "bad").to_numpy()
-    own, all_of_them = (roc_auc_score(is_bad, found.default_prob(oot)) for found in (model, pooled))
+    own, all_of_them = (
+        roc_auc_score(is_bad, found.default_prob(oot)) for found in (model, pooled.model)
+    )
     assert own > all_of_them + 0.02
 
 
 def test_small_segments_and_unknown_levels_keep_the_model_of_all(
-    trained: Trained, frame: FrozenFrame
+    trained: Trained, frame: FrozenFrame, model: CreditModel, pooled: Candidate
 ) -> None:
-    pooled = boosted.fit(trained.settings, frame, QUICK)
     few = replace(BY_INDUSTRY, segment_bads=10_000)
     candidate = segmented.fit(trained.settings, frame, few)
     assert candidate.model.segments == {}
     assert candidate.held_out_prob.tobytes() == pooled.held_out_prob.tobytes()
-    model = segmented.fit(trained.settings, frame, BY_INDUSTRY).model
     strangers = frame.rows.head(20).with_columns(profile_industry=pl.lit("Z99"))
     missing = frame.rows.head(20).with_columns(profile_industry=pl.lit(None, pl.String))
     for rows in (strangers, missing):
         assert model.default_prob(rows).tobytes() == pooled.model.default_prob(rows).tobytes()
 
 
-def test_contributions_add_up_across_segments(trained: Trained, frame: FrozenFrame) -> None:
-    model = segmented.fit(trained.settings, frame, BY_INDUSTRY).model
+def test_contributions_add_up_across_segments(frame: FrozenFrame, model: CreditModel) -> None:
     assert len(model.segments) >= 2
     together = model.contributions(frame.rows)
     rest = logit(model.default_prob(frame.rows)) - together.sum(axis=1)
@@ -80,9 +91,8 @@ def test_contributions_add_up_across_segments(trained: Trained, frame: FrozenFra
 
 
 def test_segments_survive_the_round_trip(
-    trained: Trained, frame: FrozenFrame, tmp_path: Path
+    frame: FrozenFrame, model: CreditModel, tmp_path: Path
 ) -> None:
-    model = segmented.fit(trained.settings, frame, BY_INDUSTRY).model
     bundle.save(model, tmp_path)
     again = bundle.load(tmp_path)
     assert again.bundle == model.bundle

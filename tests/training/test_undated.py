@@ -18,6 +18,7 @@ from tests.credit_economy import AS_OF, FIRMS, build_warehouse
 from training import boosted, frozen, logistic, undated
 from training.config import DEFAULT_UNDATED
 from training.cross_validation import Comparison, OutOfFold, measure_out_of_fold
+from training.undated import CrossValidationReport
 
 QUICK = replace(
     DEFAULT_UNDATED,
@@ -29,9 +30,10 @@ QUICK = replace(
 )
 
 
-@pytest.fixture
-def labelled(settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Give the firms an outcome without a date: that of its last labelled snapshot."""
+    settings = Settings(home=tmp_path_factory.mktemp("undated") / "home", memory_limit="2GB")
     build_warehouse(settings)
     with warehouse.connect(settings) as connection:
         connection.execute(
@@ -46,8 +48,15 @@ def labelled(settings: Settings) -> Settings:
     return settings
 
 
-def test_cross_validated_model_leads_and_scores_every_firm(labelled: Settings) -> None:
-    report = undated.cross_validate(labelled, AS_OF, repeats=2, folds=4, config=QUICK)
+@pytest.fixture(scope="module")
+def report(labelled: Settings) -> CrossValidationReport:
+    """Cross-validate once for all tests."""
+    return undated.cross_validate(labelled, AS_OF, repeats=2, folds=4, config=QUICK)
+
+
+def test_cross_validated_model_leads_and_scores_every_firm(
+    labelled: Settings, report: CrossValidationReport
+) -> None:
     with warehouse.connect(labelled) as connection:
         counted = connection.execute(
             "select count(*), count(*) filter (defaulted) from warehouse.labels.undated_outcome"
@@ -75,8 +84,9 @@ def test_cross_validated_model_leads_and_scores_every_firm(labelled: Settings) -
     assert batch.score(labelled, AS_OF).scored == FIRMS - 1
 
 
-def test_registered_model_is_linear_keeps_the_signs_and_explains_itself(labelled: Settings) -> None:
-    report = undated.cross_validate(labelled, AS_OF, repeats=1, folds=4, config=QUICK)
+def test_registered_model_is_linear_keeps_the_signs_and_explains_itself(
+    labelled: Settings, report: CrossValidationReport
+) -> None:
     folder = tracking.model_folder(labelled, "firmpulse-credit", report.version)
     model = bundle.load(folder / "artifacts" / "bundle")
     linear = model.bundle.linear
@@ -130,9 +140,16 @@ def test_auc_compares_firms_of_one_fold() -> None:
 
 def test_too_few_defaults_for_the_folds_are_refused(labelled: Settings) -> None:
     with warehouse.connect(labelled) as connection:
+        outcomes = connection.execute("from warehouse.labels.undated_outcome").pl()
         connection.execute("update warehouse.labels.undated_outcome set defaulted = false")
-    with pytest.raises(NotReadyError, match="0 bad and"):
-        undated.cross_validate(labelled, AS_OF)
+    try:
+        with pytest.raises(NotReadyError, match="0 bad and"):
+            undated.cross_validate(labelled, AS_OF)
+    finally:
+        with warehouse.connect(labelled) as connection:
+            connection.execute("create or replace table warehouse.labels.undated_outcome as "
+                               "from outcomes")  # fmt: skip
+    assert outcomes.height
 
 
 def test_no_labels_at_all_are_refused(settings: Settings) -> None:

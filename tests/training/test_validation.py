@@ -3,7 +3,6 @@
 import html
 import json
 import re
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from cli import app
 from features import contract
 from firmpulse import tracking
 from firmpulse.errors import ModelChangedError, NotReadyError
-from firmpulse.settings import Settings
-from tests.credit_economy import AS_OF, CONFIG, REGISTRY, Trained
+from tests.credit_economy import AS_OF, CONFIG, REGISTRY, Trained, trained_copy
 from training import frozen, pipeline
 from training.claims.measure import ClaimsConfig
 from training.config import DEFAULT
@@ -168,22 +166,19 @@ def test_claims_count_firms_of_interest(trained: Trained) -> None:
         worth.measure(trained.settings, read, terms, {"nobody"})
 
 
-def test_a_changed_file_is_not_validated(tmp_path: Path) -> None:
-    from tests.credit_economy import build_warehouse
-
-    settings = Settings(home=tmp_path / "home", threads=2, memory_limit="2GB")
-    build_warehouse(settings)
-    quick = replace(DEFAULT, trials=0, bootstrap_draws=20)
-    pipeline.sample(settings, AS_OF)
-    fitted = pipeline.fit_candidate(settings, AS_OF, quick)
-    with pytest.raises(NotReadyError, match="no scorecard on statements was fitted"):
-        pipeline.validate(settings, AS_OF, fitted.version, quick)
-    pipeline.fit_statements(settings, AS_OF, quick)
-    folder = tracking.model_folder(settings, "firmpulse-credit", fitted.version)
+def test_a_changed_file_is_not_validated(tmp_path_factory: pytest.TempPathFactory) -> None:
+    trained = trained_copy(tmp_path_factory)
+    settings, version = trained.settings, trained.candidate.version
+    folder = tracking.model_folder(settings, "firmpulse-credit", version)
     features = folder / "artifacts" / "bundle" / "features.json"
-    features.write_text(features.read_text().replace("tax sales", "tax  sales"), encoding="utf-8")
+    text = features.read_text()
+    features.write_text(text.replace("tax sales", "tax  sales"), encoding="utf-8")
     with pytest.raises(ModelChangedError, match="are not the ones that were registered"):
-        pipeline.validate(settings, AS_OF, fitted.version, quick)
+        pipeline.validate(settings, AS_OF, version, CONFIG)
+    features.write_text(text, encoding="utf-8")
+    tracking.client(settings).delete_registered_model(tracking.STATEMENTS_MODEL)
+    with pytest.raises(NotReadyError, match="no scorecard on statements was fitted"):
+        pipeline.validate(settings, AS_OF, version, CONFIG)
 
 
 def test_numbers_are_shown_as_a_reader_expects() -> None:

@@ -25,14 +25,12 @@ AS_OF, CONFIG = credit_economy.AS_OF, credit_economy.CONFIG
 @pytest.fixture(scope="module")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Two versions fitted on the same frame, both promoted in turn."""
-    settings = Settings(home=Path(tmp_path_factory.mktemp("versions")), threads=2)
-    credit_economy.build_warehouse(settings)
-    pipeline.sample(settings, AS_OF)
-    pipeline.fit_statements(settings, AS_OF, CONFIG)
-    for approver in ("Li Wei", "Wang Fang"):
-        report = pipeline.fit_candidate(settings, AS_OF, CONFIG)
-        pipeline.validate(settings, AS_OF, report.version, CONFIG)
-        pipeline.promote(settings, AS_OF, report.version, approver)
+    trained = credit_economy.trained_copy(tmp_path_factory)
+    settings = trained.settings
+    pipeline.promote(settings, AS_OF, trained.candidate.version, "Li Wei")
+    report = pipeline.fit_candidate(settings, AS_OF, CONFIG)
+    pipeline.validate(settings, AS_OF, report.version, CONFIG)
+    pipeline.promote(settings, AS_OF, report.version, "Wang Fang")
     return settings
 
 
