@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+import duckdb
 import polars as pl
 
 from firmpulse import warehouse
@@ -74,15 +75,19 @@ def provinces(settings: Settings, rows: pl.DataFrame, as_of: date) -> pl.DataFra
         if not warehouse.is_built(connection, "staging.stg_tax__registration"):
             return None
         connection.register("wanted_firms", rows.select("firm_id").unique())
-        return connection.execute(
-            "select cast(firm_id as varchar) as firm_id, "  # noqa: S608 - our own names
-            "max_by(province_code, (updated_on, record_version)) as province_code "
-            "from warehouse.staging.stg_tax__registration "
-            f"where {known_by()} "
-            "and cast(firm_id as varchar) in (select firm_id from wanted_firms) "
-            "group by firm_id order by firm_id",
-            {"as_of": as_of},
-        ).pl()
+        try:
+            return connection.execute(
+                "select cast(firm_id as varchar) as firm_id, "  # noqa: S608 - our own names
+                "max_by(province_code, (updated_on, record_version)) as province_code "
+                "from warehouse.staging.stg_tax__registration "
+                f"where {known_by()} "
+                "and cast(firm_id as varchar) in (select firm_id from wanted_firms) "
+                "group by firm_id order by firm_id",
+                {"as_of": as_of},
+            ).pl()
+        except duckdb.BinderException:
+            # No registration was masked since provinces are kept.
+            return None
 
 
 def types_of(labelled: pl.DataFrame) -> pl.Series:
