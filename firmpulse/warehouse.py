@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def connect(
         FileHeldError: another process holds a file.
         DamagedError: a page that was read is not what was written.
     """
-    connection = duckdb.connect(":memory:")
+    connection = session()
     try:
         prepare(connection, settings, vault=vault, warehouse=warehouse)
         yield connection
@@ -51,6 +52,33 @@ def connect(
         raise
     finally:
         connection.close()
+
+
+def session() -> duckdb.DuckDBPyConnection:
+    """Open an in-memory session with the extensions loaded.
+
+    DuckDB checks the signature over all of an extension's file each time that it loads it, which
+    takes several times longer than all else of a session. Here the first session of a process
+    checks it for all of them.
+    """
+    for name in _EXTENSIONS:
+        _check_signature(_extension_path(name))
+    connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": "true"})
+    _load_extensions(connection)
+    # Nothing more is loaded unchecked, and nothing can allow it again.
+    connection.execute("set allow_unsigned_extensions = false")
+    return connection
+
+
+@cache
+def _check_signature(path: str) -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"load '{path}'")
+
+
+def _load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    for name in _EXTENSIONS:
+        connection.execute(f"load '{_extension_path(name)}'")
 
 
 def is_damage(error: object) -> bool:
@@ -169,8 +197,7 @@ def prepare(
 
 def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Load the extensions and set what every session has in common."""
-    for name in _EXTENSIONS:
-        connection.execute(f"load '{_extension_path(name)}'")
+    _load_extensions(connection)
     connection.execute(f"set threads = {settings.threads:d}")
     connection.execute("set memory_limit = $limit", {"limit": settings.memory_limit})
     connection.execute("set TimeZone = 'Asia/Shanghai'")
@@ -279,6 +306,7 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
+@cache
 def _extension_path(name: str) -> str:
     package = resources.files(f"duckdb_extension_{name}")
     found = package / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"

@@ -60,7 +60,7 @@ def renew(settings: Settings, name: str, rows: Rows = same_rows) -> RenewalRepor
     """
     begun = time.monotonic()
     path = envelope.database_path(settings, name)
-    connection = duckdb.connect(":memory:")
+    connection = warehouse.session()
     try:
         warehouse.configure(connection, settings)
         _attach_to_read(connection, settings, name)

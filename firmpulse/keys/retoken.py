@@ -24,7 +24,7 @@ def version(settings: Settings, name: str) -> int | None:
     if not envelope.key_path(settings, name).exists():
         return None
     key = keyring.load(settings, "token_key")
-    connection = duckdb.connect(":memory:")
+    connection = warehouse.session()
     try:
         warehouse.configure(connection, settings)
         warehouse.attach(connection, settings, name)
