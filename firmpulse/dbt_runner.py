@@ -36,6 +36,14 @@ class NodeOutcome:
     message: str
 
 
+@dataclass(frozen=True)
+class _Project:
+    """The parsed project, and the manifest as dbt wrote it."""
+
+    manifest: Any
+    written: bytes
+
+
 def target_path(settings: Settings) -> Path:
     """Folder of dbt's manifest and compiled SQL."""
     return settings.root / "dbt" / "target"
@@ -139,8 +147,11 @@ def document(settings: Settings) -> str:
 
 def parse(settings: Settings) -> Path:
     """Write the manifest without touching any data; returns its path."""
-    _invoke(settings, ["parse"])
-    return target_path(settings) / "manifest.json"
+    project = _project(settings)
+    path = _manifest_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(project.written)
+    return path
 
 
 def _invoke(
@@ -192,15 +203,24 @@ def _common(settings: Settings, target: Path, variables: dict[str, str]) -> list
     ]  # fmt: skip
 
 
-_parsed: Any = None
+_parsed: _Project | None = None
+
+
+def _project(settings: Settings) -> _Project:
+    """Return the project, parsed once per process."""
+    global _parsed
+    if _parsed is None:
+        manifest = _invoke(settings, ["parse"])
+        _parsed = _Project(manifest, _manifest_path(settings).read_bytes())
+    return _parsed
 
 
 def _manifest(settings: Settings) -> Any:
-    """Return the parsed project, once per process."""
-    global _parsed
-    if _parsed is None:
-        _parsed = _invoke(settings, ["parse"])
-    return _parsed
+    return _project(settings).manifest
+
+
+def _manifest_path(settings: Settings) -> Path:
+    return target_path(settings) / "manifest.json"
 
 
 def _nodes(result: Any) -> tuple[NodeOutcome, ...]:
