@@ -81,19 +81,18 @@ def check(settings: Settings, known_on: date, firms: int) -> LeakageReport:
         scratch.home(settings, "leakage") as after,
     ):
         _load(settings, before, firms, known_on, with_later=False)
+        build.build(before, known_on, "from_masked")
+        snapshots = _values(before, metas[0].view, known_on)
+        if snapshots.is_empty():
+            raise NotReadyError(
+                f"no firm of the sample has a snapshot by {known_on}; choose a later day"
+            )
         later_rows = _load(settings, after, firms, known_on, with_later=True)
-        for home in (before, after):
-            build.build(home, known_on, "facts")
-            build.build(home, known_on, "features")
+        build.build(after, known_on, "from_masked")
         moved: dict[str, int] = {}
         for view in dict.fromkeys(meta.view for meta in metas):
             left, right = (_values(home, view, known_on) for home in (before, after))
             moved |= _compare(left, right, [meta.name for meta in metas if meta.view == view])
-        snapshots = _values(before, metas[0].view, known_on)
-    if snapshots.is_empty():
-        raise NotReadyError(
-            f"no firm of the sample has a snapshot by {known_on}; choose a later day"
-        )
     return LeakageReport(
         known_on=known_on,
         firms=snapshots["firm_id"].n_unique(),

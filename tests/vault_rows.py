@@ -12,6 +12,7 @@ import polars as pl
 from extracts import contracts
 from features import build
 from firmpulse import warehouse
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 Row = Mapping[str, Any]
@@ -137,6 +138,42 @@ def build_views(settings: Settings, as_of: date, *views: str) -> None:
     """Build some models and what they are made of; the whole project takes several times longer."""
     with patch.dict(build.SELECTORS, {"all": tuple(f"+{view}" for view in views)}):
         build.build(settings, as_of, "all")
+
+
+def features_of_cases(
+    settings: Settings,
+    as_of: date,
+    view: str,
+    cases: Mapping[str, Mapping[str, Collection[Row]]],
+) -> dict[str, dict[date, dict[str, Any]]]:
+    """Build a view once of rows of `F1`, each case's under a firm of its own name.
+
+    Args:
+        settings: home folder.
+        as_of: the night.
+        view: one whose features of a firm follow from its own rows alone.
+        cases: case → table → rows.
+
+    Returns:
+        Case → date → features.
+    """
+    rows: dict[str, list[Row]] = {}
+    for place, (case, tables) in enumerate(cases.items()):
+        own = {"F1": case, "uscc:F1": f"uscc:{case}"}
+        for table, of_case in tables.items():
+            rows.setdefault(table, []).extend(
+                {name: own.get(str(value), value) for name, value in row.items()}
+                | {"row_id": 1_000 * place + row["row_id"]}
+                for row in of_case
+            )
+    fill(settings, rows)
+    build_views(settings, as_of, view)
+    key = keyring.load(settings, "token_key")
+    case_of = {str(tokens.firm_token(key, f"uscc:{case}")): case for case in cases}
+    found: dict[str, dict[date, dict[str, Any]]] = {case: {} for case in cases}
+    for row in features_of(settings, view).iter_rows(named=True):
+        found[case_of[row["firm_id"]]][row["as_of"]] = row
+    return found
 
 
 def features_of(settings: Settings, view: str, schema: str = "features") -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """A home folder after one night of a small economy, and copies of it to erase firms from."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from consent import intake
 from consent.grants import parse
 from extracts.vault import nightly
-from features.build import build
+from features.build import Stage, build
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from firmpulse.sources import SOURCES
@@ -18,7 +19,6 @@ from simulator import Economy, deliver
 from tests.homes import made_once
 
 ECONOMY = Economy(firms=40, months=13)
-STAGES = ("mask", "facts", "features")
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Home:
         return self.night + timedelta(days=1)
 
 
-def run_night(settings: Settings, as_of: date) -> None:
-    """Import grants, land and build, as the DAG does up to the features."""
+def run_night(settings: Settings, as_of: date, stages: Sequence[Stage] = ("all",)) -> None:
+    """Import grants, land and build, up to the features."""
     intake.import_night(settings)
     for source in SOURCES:
         nightly.land(settings, source, as_of)
-    for stage in STAGES:
-        build(settings, as_of, stage)  # type: ignore[arg-type] # one of the stages
+    for stage in stages:
+        build(settings, as_of, stage)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,8 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def _one_night(settings: Settings) -> Home:
     deliver(ECONOMY, settings.inbox, through=ECONOMY.last_day)
     lines = (settings.inbox / "consent" / "grants.jsonl").read_text("utf-8").splitlines()
-    run_night(settings, ECONOMY.last_day)
+    # In the steps of the DAG.
+    run_night(settings, ECONOMY.last_day, ("mask", "facts", "features"))
     return Home(settings, ECONOMY.last_day, _fully_granted(settings, lines))
 
 
@@ -71,6 +72,10 @@ def _fully_granted(settings: Settings, lines: list[str]) -> dict[str, str]:
 @pytest.fixture
 def home(origin: Home, tmp_path: Path) -> Home:
     """Return a copy of the home folder."""
-    shutil.copytree(origin.settings.root, tmp_path / "home")
-    settings = Settings(home=tmp_path / "home", memory_limit="2GB")
-    return Home(settings, origin.night, origin.firms)
+    return copy(origin, tmp_path / "home")
+
+
+def copy(home: Home, folder: Path) -> Home:
+    """Copy a home folder."""
+    shutil.copytree(home.settings.root, folder)
+    return replace(home, settings=Settings(home=folder, memory_limit="2GB"))

@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from features.spark import build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 from simulator import deliver
-from tests.erasure.conftest import ECONOMY, Home, run_night
+from tests.erasure.conftest import ECONOMY, Home, copy, run_night
 from training import membership
 
 pytestmark = pytest.mark.slow
@@ -93,57 +94,69 @@ def _named_in_any_table(settings: Settings, firm: str) -> list[str]:
     return found
 
 
-def test_a_firm_that_withdraws_everything_is_nowhere(home: Home) -> None:
+@dataclass(frozen=True)
+class Gone:
+    """A home folder that a firm was erased from."""
+
+    home: Home
+    firm_id: str
+    firm: str
+    # Its rows by place, before.
+    before: dict[str, int]
+    # Its grants.
+    ended: list[str]
+    report: honour.ErasureReport
+
+
+@pytest.fixture(scope="module")
+def gone(origin: Home, tmp_path_factory: pytest.TempPathFactory) -> Gone:
+    """Return a home folder with masked rows for Spark, once its first firm was erased."""
+    home = copy(origin, tmp_path_factory.mktemp("gone") / "home")
     (firm_id, firm), *_ = home.firms.items()
     before = _rows_of(home.settings, firm_id, firm)
-    assert len(before) > 25
-    assert set(before) >= WATCHED
+    assert build.export_rows(home.settings) > 1_000
+    assert stat.S_IMODE(home.settings.spark_dir.stat().st_mode) == 0o700
+    tokens = pl.read_parquet(build.rows_folder(home.settings) / "staging/stg_bank__txn/*.parquet")
+    assert firm_id in tokens["firm_id"].to_list()
     ended = _revoke(home, firm_id)
-    assert len(ended) == 8
-
     report = honour.honour(home.settings, home.next_day)
+    return Gone(home, firm_id, firm, before, ended, report)
 
-    assert list(report.certificates) == [firm_id]
-    assert _rows_of(home.settings, firm_id, firm) == {}
-    assert _named_in_any_table(home.settings, firm) == []
-    certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
-    assert dict(certificate.deleted) == before
-    assert set(certificate.authorization_ids) == set(ended)
-    assert report.rows == sum(before.values())
-    states = Ledger(home.settings).status(firm_id, home.next_day)["state"].unique().to_list()
+
+def test_a_firm_that_withdraws_everything_is_nowhere(gone: Gone) -> None:
+    settings, report = gone.home.settings, gone.report
+    assert len(gone.before) > 25
+    assert set(gone.before) >= WATCHED
+    assert len(gone.ended) == 8
+
+    assert list(report.certificates) == [gone.firm_id]
+    assert _rows_of(settings, gone.firm_id, gone.firm) == {}
+    assert _named_in_any_table(settings, gone.firm) == []
+    certificate = Ledger(settings).certificate(report.certificates[gone.firm_id])
+    assert dict(certificate.deleted) == gone.before
+    assert set(certificate.authorization_ids) == set(gone.ended)
+    assert report.rows == sum(gone.before.values())
+    states = Ledger(settings).status(gone.firm_id, gone.home.next_day)["state"].unique().to_list()
     assert states == ["PURGED"]
 
 
-def test_masked_rows_for_spark_go_whoever_withdraws(home: Home) -> None:
-    assert build.export_rows(home.settings) > 1_000
-    assert stat.S_IMODE(home.settings.spark_dir.stat().st_mode) == 0o700
-    firm_id = next(iter(home.firms))
-    tokens = pl.read_parquet(build.rows_folder(home.settings) / "staging/stg_bank__txn/*.parquet")
-    assert firm_id in tokens["firm_id"].to_list()
-    _revoke(home, firm_id)
-
-    honour.honour(home.settings, home.next_day)
-
-    assert not home.settings.spark_dir.exists()
+def test_masked_rows_for_spark_go_whoever_withdraws(gone: Gone) -> None:
+    assert not gone.home.settings.spark_dir.exists()
 
 
-def test_a_second_call_finds_nothing_to_do(home: Home) -> None:
-    firm_id = next(iter(home.firms))
-    _revoke(home, firm_id)
-    honour.honour(home.settings, home.next_day)
+def test_a_second_call_finds_nothing_to_do(gone: Gone, tmp_path: Path) -> None:
+    home = copy(gone.home, tmp_path / "home")
     again = honour.honour(home.settings, home.next_day)
     assert again.certificates == {}
     assert again.rows == 0
 
 
-def test_what_is_delivered_later_stays_out(home: Home) -> None:
+def test_what_is_delivered_later_stays_out(gone: Gone, tmp_path: Path) -> None:
     """Providers go on sending; without a grant nothing of it is stored, the lender's neither."""
-    (firm_id, firm), *_ = home.firms.items()
-    _revoke(home, firm_id)
-    honour.honour(home.settings, home.next_day)
+    home = copy(gone.home, tmp_path / "home")
     deliver(ECONOMY, home.settings.inbox, through=home.next_day, since=home.night)
     run_night(home.settings, home.next_day)
-    assert _rows_of(home.settings, firm_id, firm) == {}
+    assert _rows_of(home.settings, gone.firm_id, gone.firm) == {}
 
 
 def test_features_of_other_firms_do_not_change(home: Home) -> None:
@@ -395,12 +408,9 @@ def test_a_grant_to_another_recipient_keeps_nothing_here(home: Home) -> None:
     assert due.sources == {"tax", "bank", "supply_chain", "power"}
 
 
-def test_no_file_of_the_home_folder_holds_the_code(home: Home) -> None:
-    (firm_id, firm), *_ = home.firms.items()
-    code = firm.partition(":")[2].encode()
-    _revoke(home, firm_id)
-    honour.honour(home.settings, home.next_day)
-    holders = [path for path in _files(home.settings.root) if code in path.read_bytes()]
+def test_no_file_of_the_home_folder_holds_the_code(gone: Gone) -> None:
+    code = gone.firm.partition(":")[2].encode()
+    holders = [path for path in _files(gone.home.settings.root) if code in path.read_bytes()]
     assert holders == []
 
 
@@ -425,13 +435,11 @@ def test_every_table_with_rows_of_firms_can_be_erased_from(home: Home) -> None:
     }  # fmt: skip
 
 
-def test_the_audit_chain_tells_of_the_erasure(home: Home) -> None:
-    firm_id = next(iter(home.firms))
-    _revoke(home, firm_id)
-    honour.honour(home.settings, home.next_day)
-    assert audit.verify(home.settings).ok
-    with store.reading(home.settings) as connection:
-        query = sa.select(AUDIT.c.action).where(AUDIT.c.subject == firm_id)
+def test_the_audit_chain_tells_of_the_erasure(gone: Gone) -> None:
+    settings = gone.home.settings
+    assert audit.verify(settings).ok
+    with store.reading(settings) as connection:
+        query = sa.select(AUDIT.c.action).where(AUDIT.c.subject == gone.firm_id)
         actions = list(connection.scalars(query))
     assert actions.count("ERASE") == 1
     assert actions.count("PURGE") == 8

@@ -14,8 +14,7 @@ import pytest
 from consent.ledger import Ledger
 from erasure import honour
 from firmpulse import warehouse
-from firmpulse.settings import Settings
-from tests.erasure.conftest import Home
+from tests.erasure.conftest import Home, copy
 from tests.sizes import sized
 
 pytestmark = pytest.mark.slow
@@ -59,23 +58,18 @@ def _start(home: Home) -> BaseProcess:
     return process
 
 
-def _copy(home: Home, folder: Path) -> Home:
-    shutil.copytree(home.settings.root, folder)
-    return Home(Settings(home=folder, memory_limit="2GB"), home.night, home.firms)
-
-
 @pytest.fixture(scope="module")
 def revoked(origin: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     """Return a home folder in which five firms have withdrawn and nothing is erased yet."""
-    home = _copy(origin, tmp_path_factory.mktemp("kill") / "home")
+    home = copy(origin, tmp_path_factory.mktemp("kill") / "home")
     for firm_id in list(home.firms)[:_GONE]:
         Ledger(home.settings).revoke(firm_id, on=home.next_day, actor="test")
     return home
 
 
 def test_killed_at_any_moment(revoked: Home, tmp_path: Path) -> None:
-    undisturbed = _copy(revoked, tmp_path / "undisturbed")
-    _start(_copy(revoked, tmp_path / "warm")).join()
+    undisturbed = copy(revoked, tmp_path / "undisturbed")
+    _start(copy(revoked, tmp_path / "warm")).join()
     began = time.monotonic()
     process = _start(undisturbed)
     process.join()
@@ -87,7 +81,7 @@ def test_killed_at_any_moment(revoked: Home, tmp_path: Path) -> None:
     draw = random.Random(20261123)  # noqa: S311 - moments, not secrets
     killed = 0
     while killed < sized(2, 10):
-        home = _copy(revoked, tmp_path / "killed")
+        home = copy(revoked, tmp_path / "killed")
         process = _start(home)
         waited = draw.uniform(0, seconds)
         time.sleep(waited)

@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -9,22 +10,26 @@ from firmpulse.settings import Settings
 from tests import vault_rows
 
 AS_OF = date(2024, 12, 31)
+# Case → features.
+Built = dict[str, dict[str, Any]]
 
 
 def _txn(row_id: int, day: date, direction: str, amount: float, summary: str) -> vault_rows.Row:
     return {
         "firm": "uscc:F1", "row_id": row_id, "record_version": 1, "delivery_seq": 1,
-        "available_at": day, "account_no": "6222", "booked_at": day, "dc": direction,
+        "available_at": day, "account_no": "F1", "booked_at": day, "dc": direction,
         "amount": amount, "reversal_flag": False, "summary": summary,
     }  # fmt: skip
 
 
-def test_paydays_trends_and_shares_match_hand_computed_values(settings: Settings) -> None:
-    # Wages on the 10th, 10th, 12th and, two months later, the 20th; e times as much each time.
-    wages = [(8, 10, 100.0), (9, 10, 271.83), (10, 12, 738.91), (12, 20, 5459.82)]
+# Wages on the 10th, 10th, 12th and, two months later, the 20th; e times as much each time.
+WAGES = [(8, 10, 100.0), (9, 10, 271.83), (10, 12, 738.91), (12, 20, 5459.82)]
+
+
+def _paydays() -> list[vault_rows.Row]:
     rows = [
         _txn(n, date(2024, month, day), "OUT", amount, "代发工资")
-        for n, (month, day, amount) in enumerate(wages)
+        for n, (month, day, amount) in enumerate(WAGES)
     ]
     rows += [
         # a second payroll of the month is no payday
@@ -37,8 +42,11 @@ def test_paydays_trends_and_shares_match_hand_computed_values(settings: Settings
         _txn(16, date(2024, 12, 8), "OUT", 50, "司法扣划"),
         _txn(17, date(2024, 12, 9), "IN", 4, "退汇"),
     ]
-    got = _features(settings, rows)
+    return rows
 
+
+def test_paydays_trends_and_shares_match_hand_computed_values(built: Built) -> None:
+    got = built["paydays"]
     mean = (10 + 10 + 12 + 20) / 4
     spread = math.sqrt((2 * (10 - mean) ** 2 + (12 - mean) ** 2 + (20 - mean) ** 2) / 4)
     assert got["bank_payday_spread_6m"] == pytest.approx(spread)
@@ -49,14 +57,14 @@ def test_paydays_trends_and_shares_match_hand_computed_values(settings: Settings
     slope = 2.5 * (math.log(4001) - math.log(1001)) / 17.5
     assert got["bank_operating_in_slope_6m"] == pytest.approx(slope)
     assert got["bank_social_security_month_share_6m"] == pytest.approx(2 / 6)
-    moved = sum(amount for _, _, amount in wages) + 0.01 + 5000 + 600 + 500 + 50 + 4
+    moved = sum(amount for _, _, amount in WAGES) + 0.01 + 5000 + 600 + 500 + 50 + 4
     assert got["bank_cash_share_6m"] == pytest.approx(500 / moved)
     assert got["bank_returned_share_6m"] == pytest.approx(1 / 12)
     assert got["bank_seizure_count_6m"] == 1
 
 
-def test_a_firm_without_wages_has_no_payday(settings: Settings) -> None:
-    got = _features(settings, [_txn(1, date(2024, 12, 5), "IN", 10, "货款")])
+def test_a_firm_without_wages_has_no_payday(built: Built) -> None:
+    got = built["no wages"]
     assert got["bank_payday_spread_6m"] is None
     assert got["bank_payday_delay_6m"] is None
     assert got["bank_payroll_slope_6m"] is None
@@ -64,13 +72,6 @@ def test_a_firm_without_wages_has_no_payday(settings: Settings) -> None:
     assert got["bank_social_security_month_share_6m"] == 0
     assert got["bank_seizure_count_6m"] == 0
     assert got["bank_cash_share_6m"] == 0
-
-
-def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
-    vault_rows.fill(settings, {"bank_txn": rows})
-    vault_rows.build_views(settings, AS_OF, "feat_bank_monthly")
-    found = vault_rows.features_of(settings, "feat_bank_monthly")
-    return found.filter(as_of=AS_OF).to_dicts()[0]
 
 
 # Bookings of a software house: what it sells and buys has 息 and 税 in its name.
@@ -82,13 +83,16 @@ _SERVICES = [
 ]
 
 
-def test_letters_inside_a_word_are_neither_interest_nor_tax(settings: Settings) -> None:
-    rows = [
+def _services() -> list[vault_rows.Row]:
+    return [
         _txn(10 * month + n, date(2024, month, 5 + n), way, amount, f"转账 {text}")
         for month in (10, 11, 12)
         for n, (way, amount, text) in enumerate(_SERVICES)
     ]
-    got = _features(settings, rows)
+
+
+def test_letters_inside_a_word_are_neither_interest_nor_tax(built: Built) -> None:
+    got = built["letters"]
     assert got["bank_operating_in_mean_6m"] == 200_000
     assert got["bank_net_flow_ratio_6m"] == pytest.approx(0.65)
     assert got["bank_debt_service_ratio_6m"] == 0
@@ -108,19 +112,16 @@ _OF_BOTH = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("unknown_in", "unknown_out", "missing"),
-    [
-        (0, 0, []),
-        (24, 12, []),
-        (26, 0, _OF_RECEIPTS + _OF_BOTH),
-        (0, 13, _OF_PAYMENTS + _OF_BOTH),
-    ],
-)
-def test_flows_whose_texts_are_not_known_are_not_observed(
-    settings: Settings, unknown_in: float, unknown_out: float, missing: list[str]
-) -> None:
-    """A fifth of the money may be unknown: 25 of 125 in, 12.5 of 62.5 out."""
+# Unknown amounts in and out, and what is not observed then.
+_UNKNOWN: list[tuple[float, float, list[str]]] = [
+    (0, 0, []),
+    (24, 12, []),
+    (26, 0, _OF_RECEIPTS + _OF_BOTH),
+    (0, 13, _OF_PAYMENTS + _OF_BOTH),
+]
+
+
+def _partly_known(unknown_in: float, unknown_out: float) -> list[vault_rows.Row]:
     rows = []
     for month in range(7, 13):
         day = date(2024, month, 5)
@@ -130,7 +131,15 @@ def test_flows_whose_texts_are_not_known_are_not_observed(
             _txn(10 * month + 2, day, "IN", unknown_in, "网银互联汇入"),
             _txn(10 * month + 3, day, "OUT", unknown_out, "跨行转出"),
         ]
-    got = _features(settings, [row for row in rows if row["amount"]])
+    return [row for row in rows if row["amount"]]
+
+
+@pytest.mark.parametrize(("unknown_in", "unknown_out", "missing"), _UNKNOWN)
+def test_flows_whose_texts_are_not_known_are_not_observed(
+    built: Built, unknown_in: float, unknown_out: float, missing: list[str]
+) -> None:
+    """A fifth of the money may be unknown: 25 of 125 in, 12.5 of 62.5 out."""
+    got = built[f"unknown {unknown_in} {unknown_out}"]
     names = _OF_RECEIPTS + _OF_PAYMENTS + _OF_BOTH
     assert [name for name in names if got[name] is None] == [n for n in names if n in missing]
     assert got["bank_active_days_mean_6m"] == 1
@@ -138,9 +147,13 @@ def test_flows_whose_texts_are_not_known_are_not_observed(
         assert got["bank_operating_in_mean_6m"] == 100
 
 
-def test_one_month_that_is_not_known_is_no_fall_of_receipts(settings: Settings) -> None:
+def _one_month_unknown() -> list[vault_rows.Row]:
     rows = [_txn(month, date(2024, month, 5), "IN", 100, "货款") for month in range(7, 12)]
-    got = _features(settings, [*rows, _txn(12, date(2024, 12, 5), "IN", 100, "跨行汇款")])
+    return [*rows, _txn(12, date(2024, 12, 5), "IN", 100, "跨行汇款")]
+
+
+def test_one_month_that_is_not_known_is_no_fall_of_receipts(built: Built) -> None:
+    got = built["one month"]
     # A sixth of six months, and all of one.
     assert got["bank_operating_in_mean_6m"] == pytest.approx(500 / 6)
     assert got["bank_operating_in_2m_to_6m"] is None
@@ -148,9 +161,28 @@ def test_one_month_that_is_not_known_is_no_fall_of_receipts(settings: Settings) 
     assert got["bank_operating_in_slope_6m"] is None
 
 
-def test_a_seizure_counts_however_little_else_is_known(settings: Settings) -> None:
-    rows = [
-        _txn(1, date(2024, 12, 5), "OUT", 900, "跨行转出"),
-        _txn(2, date(2024, 12, 6), "OUT", 10, "司法扣划"),
-    ]
-    assert _features(settings, rows)["bank_seizure_count_6m"] == 1
+def test_a_seizure_counts_however_little_else_is_known(built: Built) -> None:
+    assert built["seizure"]["bank_seizure_count_6m"] == 1
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Return the features of each case at AS_OF."""
+    cases = {
+        "paydays": _paydays(),
+        "no wages": [_txn(1, date(2024, 12, 5), "IN", 10, "货款")],
+        "letters": _services(),
+        "one month": _one_month_unknown(),
+        "seizure": [
+            _txn(1, date(2024, 12, 5), "OUT", 900, "跨行转出"),
+            _txn(2, date(2024, 12, 6), "OUT", 10, "司法扣划"),
+        ],
+    } | {f"unknown {into} {out}": _partly_known(into, out) for into, out, _ in _UNKNOWN}
+    settings = Settings(home=tmp_path_factory.mktemp("bank"), memory_limit="2GB")
+    found = vault_rows.features_of_cases(
+        settings,
+        AS_OF,
+        "feat_bank_monthly",
+        {case: {"bank_txn": rows} for case, rows in cases.items()},
+    )
+    return {case: dates[AS_OF] for case, dates in found.items()}

@@ -2,7 +2,6 @@
 
 import math
 import re
-from datetime import date
 
 import numpy as np
 import polars as pl
@@ -10,15 +9,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from extracts import contracts
-from features import build, catalogue, catalogue_page, distribution, lineage, registry, strength
+from features import catalogue, catalogue_page, distribution, lineage, registry, strength
 from features.catalogue import Catalogue
 from firmpulse import dbt_runner
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from tests import vault_rows
-from tests.features import random_rows
 
-NIGHT = date(2024, 12, 31)
 CONTRACTS = {
     table: tuple(column.name for column in contract.columns)
     for table, contract in contracts.load().items()
@@ -26,32 +22,25 @@ CONTRACTS = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Return a home with features of random rows."""
-    settings = Settings(home=tmp_path_factory.mktemp("catalogue"), memory_limit="2GB")
-    vault_rows.fill(settings, random_rows.make(6))
-    build.build(settings, NIGHT, "all")
-    return settings
-
-
-@pytest.fixture(scope="module")
-def collected(home: Settings) -> Catalogue:
-    """Return the catalogue of that home."""
-    return catalogue.collect(home, CONTRACTS)
+def collected(random_home: Settings) -> Catalogue:
+    """Return the catalogue of a home with features of random rows."""
+    return catalogue.collect(random_home, CONTRACTS)
 
 
 def test_every_feature_is_traced_to_columns_of_contracts(
-    collected: Catalogue, home: Settings
+    collected: Catalogue, random_home: Settings
 ) -> None:
-    assert [entry.meta.name for entry in collected.entries] == list(registry.load(home).names())
+    assert [entry.meta.name for entry in collected.entries] == list(
+        registry.load(random_home).names()
+    )
     for entry in collected.entries:
         assert entry.origin.delivered, entry.meta.name
         for table, column in entry.origin.delivered:
             assert column == "*" or column in CONTRACTS[table], entry.meta.name
 
 
-def test_the_columns_behind_a_feature(home: Settings) -> None:
-    traced = lineage.read(home, CONTRACTS)
+def test_the_columns_behind_a_feature(random_home: Settings) -> None:
+    traced = lineage.read(random_home, CONTRACTS)
     slope = traced.origin("feat_bank_monthly", "bank_payroll_slope_6m")
     # Wages, and how much of what was paid out is known by its text.
     assert slope.facts == (
@@ -129,10 +118,10 @@ def test_the_pages_hold_every_feature_and_need_no_network(collected: Catalogue) 
     assert "snapshots_to_build" in pages["feat_bank_monthly.html"]
 
 
-def test_the_documentation_of_dbt_names_no_folder_and_no_key(home: Settings) -> None:
-    page = dbt_runner.document(home)
+def test_the_documentation_of_dbt_names_no_folder_and_no_key(random_home: Settings) -> None:
+    page = dbt_runner.document(random_home)
     assert "feat_bank_monthly" in page
-    assert str(home.root) not in page
+    assert str(random_home.root) not in page
     assert str(dbt_runner.DBT_PROJECT.parent) not in page
-    for key in home.keys_dir.iterdir():
+    for key in random_home.keys_dir.iterdir():
         assert key.read_text().strip() not in page

@@ -1,6 +1,7 @@
 """Features of customers and suppliers against values computed by hand."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -9,37 +10,40 @@ from tests import vault_rows
 from tests.vault_rows import invoice
 
 AS_OF = date(2024, 12, 31)
+# Case → features.
+Built = dict[str, dict[str, Any]]
 
 
-def test_two_years_of_customers_match_hand_computed_values(settings: Settings) -> None:
-    got = _features(
-        settings,
-        [
-            # the year before: A 100, B 50, C 40, of which C is taken back, D 30
-            invoice(1, "F1", date(2023, 1, 10), 100, other="A"),
-            invoice(2, "F1", date(2023, 5, 10), 50, other="B"),
-            invoice(3, "F1", date(2023, 6, 10), 40, other="C"),
-            invoice(4, "F1", date(2023, 6, 20), -40, other="C"),
-            invoice(5, "F1", date(2023, 7, 10), 30, other="D"),
-            # the last year: A 3 invoices, the last in May; B one; E three, two of them lately
-            invoice(11, "F1", date(2024, 3, 1), 100, other="A"),
-            invoice(12, "F1", date(2024, 4, 1), 100, other="A"),
-            invoice(13, "F1", date(2024, 5, 1), 100, other="A"),
-            invoice(14, "F1", date(2024, 9, 1), 200, other="B"),
-            invoice(15, "F1", date(2024, 6, 1), 100, other="E"),
-            invoice(16, "F1", date(2024, 7, 1), 100, other="E"),
-            invoice(17, "F1", date(2024, 8, 1), 100, other="E"),
-            invoice(18, "F1", date(2024, 9, 2), 10, other="G"),
-            invoice(19, "F1", date(2024, 9, 2), 20, other="H"),
-            invoice(20, "F1", date(2024, 9, 2), 70, other="I"),
-            # suppliers: S both years, T the year before, E, a customer too, the last year
-            invoice(31, "F1", date(2023, 2, 1), 10, direction="IN", other="S"),
-            invoice(32, "F1", date(2023, 2, 1), 10, direction="IN", other="T"),
-            invoice(33, "F1", date(2024, 2, 1), 60, direction="IN", other="S"),
-            invoice(34, "F1", date(2024, 2, 1), 20, direction="IN", other="E"),
-            invoice(35, "F1", date(2024, 12, 9), 20, direction="IN", other="E"),
-        ],
-    )
+def _two_years() -> list[vault_rows.Row]:
+    return [
+        # the year before: A 100, B 50, C 40, of which C is taken back, D 30
+        invoice(1, "F1", date(2023, 1, 10), 100, other="A"),
+        invoice(2, "F1", date(2023, 5, 10), 50, other="B"),
+        invoice(3, "F1", date(2023, 6, 10), 40, other="C"),
+        invoice(4, "F1", date(2023, 6, 20), -40, other="C"),
+        invoice(5, "F1", date(2023, 7, 10), 30, other="D"),
+        # the last year: A 3 invoices, the last in May; B one; E three, two of them lately
+        invoice(11, "F1", date(2024, 3, 1), 100, other="A"),
+        invoice(12, "F1", date(2024, 4, 1), 100, other="A"),
+        invoice(13, "F1", date(2024, 5, 1), 100, other="A"),
+        invoice(14, "F1", date(2024, 9, 1), 200, other="B"),
+        invoice(15, "F1", date(2024, 6, 1), 100, other="E"),
+        invoice(16, "F1", date(2024, 7, 1), 100, other="E"),
+        invoice(17, "F1", date(2024, 8, 1), 100, other="E"),
+        invoice(18, "F1", date(2024, 9, 2), 10, other="G"),
+        invoice(19, "F1", date(2024, 9, 2), 20, other="H"),
+        invoice(20, "F1", date(2024, 9, 2), 70, other="I"),
+        # suppliers: S both years, T the year before, E, a customer too, the last year
+        invoice(31, "F1", date(2023, 2, 1), 10, direction="IN", other="S"),
+        invoice(32, "F1", date(2023, 2, 1), 10, direction="IN", other="T"),
+        invoice(33, "F1", date(2024, 2, 1), 60, direction="IN", other="S"),
+        invoice(34, "F1", date(2024, 2, 1), 20, direction="IN", other="E"),
+        invoice(35, "F1", date(2024, 12, 9), 20, direction="IN", other="E"),
+    ]
+
+
+def test_two_years_of_customers_match_hand_computed_values(built: Built) -> None:
+    got = built["two years"]
     # A 300, B 200, E 300, I 70, H 20, G 10
     assert got["tax_customer_count_12m"] == 6
     assert got["tax_top5_customer_share_12m"] == pytest.approx(890 / 900)
@@ -55,8 +59,12 @@ def test_two_years_of_customers_match_hand_computed_values(settings: Settings) -
     assert got["tax_two_way_share_12m"] == pytest.approx(40 / 900)
 
 
-def test_of_a_young_firm_nothing_is_said_about_the_year_before(settings: Settings) -> None:
-    got = _features(settings, [invoice(1, "F1", date(2024, 8, 10), 100, other="A")])
+def _young() -> list[vault_rows.Row]:
+    return [invoice(1, "F1", date(2024, 8, 10), 100, other="A")]
+
+
+def test_of_a_young_firm_nothing_is_said_about_the_year_before(built: Built) -> None:
+    got = built["young"]
     assert got["tax_customer_count_12m"] == 1
     assert got["tax_supplier_count_12m"] == 0
     assert got["tax_top5_customer_share_12m"] == 1
@@ -67,8 +75,15 @@ def test_of_a_young_firm_nothing_is_said_about_the_year_before(settings: Setting
     assert {got[f"tax_{name}"] for name in unknown} == {None}
 
 
-def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
-    vault_rows.fill(settings, {"tax_invoice": rows})
-    vault_rows.build_views(settings, AS_OF, "feat_customer_monthly")
-    found = vault_rows.features_of(settings, "feat_customer_monthly")
-    return found.filter(as_of=AS_OF).to_dicts()[0]
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Return the features of each case at AS_OF."""
+    settings = Settings(home=tmp_path_factory.mktemp("customers"), memory_limit="2GB")
+    cases = {"two years": _two_years(), "young": _young()}
+    found = vault_rows.features_of_cases(
+        settings,
+        AS_OF,
+        "feat_customer_monthly",
+        {case: {"tax_invoice": rows} for case, rows in cases.items()},
+    )
+    return {case: dates[AS_OF] for case, dates in found.items()}

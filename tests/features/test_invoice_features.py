@@ -2,6 +2,7 @@
 
 import math
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,11 @@ from tests import vault_rows
 from tests.vault_rows import invoice
 
 AS_OF = date(2024, 12, 31)
+# Case → features.
+Built = dict[str, dict[str, Any]]
 
 
-def test_two_years_of_invoices_match_hand_computed_values(settings: Settings) -> None:
+def _two_years() -> list[vault_rows.Row]:
     # 2023: 100 a month; 2024: nothing from January to March, then 200 a month, 500 in December.
     rows = [invoice(n, "F1", date(2023, n, 10), 100) for n in range(1, 13)]
     rows += [invoice(20 + n, "F1", date(2024, n, 10), 200) for n in range(4, 12)]
@@ -27,8 +30,11 @@ def test_two_years_of_invoices_match_hand_computed_values(settings: Settings) ->
         invoice(46, "F1", date(2024, 11, 12), 1000),
         invoice(47, "F1", date(2024, 11, 12), -1000),
     ]
-    got = _features(settings, rows)
+    return rows
 
+
+def test_two_years_of_invoices_match_hand_computed_values(built: Built) -> None:
+    got = built["two years"]
     # nine months of 200 (October: 200 - 100 + 100), three of nothing, and 500 in December
     assert got["tax_sales_median_12m"] == 200
     assert got["tax_sales_growth_3m_yoy"] == pytest.approx((200 + 200 + 500) / 300 - 1)
@@ -69,15 +75,16 @@ def test_two_years_of_invoices_match_hand_computed_values(settings: Settings) ->
     assert got["tax_sales_seasonality_24m"] is None
 
 
-def test_a_young_firm_has_no_growth_and_a_silent_one_a_streak(settings: Settings) -> None:
-    got = _features(
-        settings,
-        [
-            invoice(1, "F1", date(2024, 8, 10), 100),
-            # something else is known of the later months
-            invoice(2, "F1", date(2024, 12, 10), 5, direction="IN", other="S1"),
-        ],
-    )
+def _young() -> list[vault_rows.Row]:
+    return [
+        invoice(1, "F1", date(2024, 8, 10), 100),
+        # something else is known of the later months
+        invoice(2, "F1", date(2024, 12, 10), 5, direction="IN", other="S1"),
+    ]
+
+
+def test_a_young_firm_has_no_growth_and_a_silent_one_a_streak(built: Built) -> None:
+    got = built["young"]
     assert got["tax_zero_streak_months"] == 4
     assert got["tax_sales_median_12m"] == 0
     assert got["tax_sales_growth_3m_yoy"] is None
@@ -88,8 +95,15 @@ def test_a_young_firm_has_no_growth_and_a_silent_one_a_streak(settings: Settings
     assert got["tax_cancel_share_12m"] == 0
 
 
-def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
-    vault_rows.fill(settings, {"tax_invoice": rows})
-    vault_rows.build_views(settings, AS_OF, "feat_invoice_monthly")
-    found = vault_rows.features_of(settings, "feat_invoice_monthly")
-    return found.filter(as_of=AS_OF).to_dicts()[0]
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Return the features of each case at AS_OF."""
+    settings = Settings(home=tmp_path_factory.mktemp("invoices"), memory_limit="2GB")
+    cases = {"two years": _two_years(), "young": _young()}
+    found = vault_rows.features_of_cases(
+        settings,
+        AS_OF,
+        "feat_invoice_monthly",
+        {case: {"tax_invoice": rows} for case, rows in cases.items()},
+    )
+    return {case: dates[AS_OF] for case, dates in found.items()}

@@ -7,23 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from features import build, leakage
+from features import leakage
 from firmpulse import dbt_runner, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
-from tests import vault_rows
-from tests.features import random_rows
 
+# The masked rows reach beyond it.
 KNOWN_ON = date(2024, 9, 30)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Return a home whose masked rows reach beyond KNOWN_ON."""
-    settings = Settings(home=tmp_path_factory.mktemp("leakage"), memory_limit="2GB")
-    vault_rows.fill(settings, random_rows.make(5))
-    build.build(settings, date(2024, 12, 31), "mask")
-    return settings
 
 
 @pytest.fixture
@@ -46,25 +36,24 @@ def leaky_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setattr(dbt_runner, "_parsed", None)
     yield
     monkeypatch.undo()
-    dbt_runner._parsed = None
 
 
-def test_no_feature_moves_by_what_became_known_later(home: Settings) -> None:
-    before = _masked(home)
-    report = leakage.check(home, KNOWN_ON, firms=10)
+def test_no_feature_moves_by_what_became_known_later(random_home: Settings) -> None:
+    before = _tables(random_home)
+    report = leakage.check(random_home, KNOWN_ON, firms=10)
     assert report.moved == {}
     assert report.firms == 3
     assert report.snapshots > 3
     assert report.features > 120
     # a correction or a late row for two of three rows at least
     assert report.later_rows > 100
-    assert _masked(home) == before
-    assert not list(home.root.glob("leakage-*"))
+    assert _tables(random_home) == before
+    assert not list(random_home.root.glob("leakage-*"))
 
 
 @pytest.mark.usefixtures("leaky_models")
-def test_a_planted_leak_is_named(home: Settings) -> None:
-    report = leakage.check(home, KNOWN_ON, firms=10)
+def test_a_planted_leak_is_named(random_home: Settings) -> None:
+    report = leakage.check(random_home, KNOWN_ON, firms=10)
     assert "supply_return_share_12m" in report.moved
     assert all(name.startswith("supply_") for name in report.moved)
 
@@ -74,13 +63,13 @@ def test_a_home_without_masked_rows_says_what_to_do(settings: Settings) -> None:
         leakage.check(settings, KNOWN_ON, firms=10)
 
 
-def test_a_day_before_everything_says_what_to_do(home: Settings) -> None:
+def test_a_day_before_everything_says_what_to_do(random_home: Settings) -> None:
     with pytest.raises(NotReadyError, match="choose a later day"):
-        leakage.check(home, date(2000, 1, 1), firms=10)
+        leakage.check(random_home, date(2000, 1, 1), firms=10)
 
 
-def _masked(home: Settings) -> list[tuple[object, ...]]:
-    with warehouse.connect(home) as connection:
+def _tables(settings: Settings) -> list[tuple[object, ...]]:
+    with warehouse.connect(settings) as connection:
         return connection.execute(
             "select table_name, estimated_size from duckdb_tables() "
             "where database_name = 'warehouse' order by all"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,19 +11,21 @@ from firmpulse.settings import Settings
 from tests import vault_rows
 
 AS_OF = date(2025, 1, 15)
+# Case → features.
+Built = dict[str, dict[str, Any]]
 
 
 def _bill(row_id: int, month: date, energy: int, valley: int, **more: object) -> vault_rows.Row:
     due = month + timedelta(days=20)
     return {
         "firm": "uscc:F1", "row_id": row_id, "record_version": 1, "delivery_seq": 1,
-        "available_at": month + timedelta(days=30), "cons_no": "P1", "bill_month": month,
+        "available_at": month + timedelta(days=30), "cons_no": "F1", "bill_month": month,
         "kwh_total": energy, "kwh_valley": valley, "amount": 100, "due_date": due,
         "paid_at": due - timedelta(days=1), "penalty": 0, "arrears": 0, **more,
     }  # fmt: skip
 
 
-def test_two_years_of_bills_match_hand_computed_values(settings: Settings) -> None:
+def _two_years() -> list[vault_rows.Row]:
     rows = [_bill(n, date(2023, n, 1), 100, 20) for n in range(1, 13)]
     rows += [_bill(20 + n, date(2024, n, 1), 150, 30) for n in range(2, 7)]
     rows += [_bill(20 + n, date(2024, n, 1), 150, 60) for n in range(7, 12)]
@@ -30,8 +33,11 @@ def test_two_years_of_bills_match_hand_computed_values(settings: Settings) -> No
         _bill(21, date(2024, 1, 1), 150, 30, paid_at=date(2024, 1, 27)),
         _bill(32, date(2024, 12, 1), 75, 30, arrears=50),
     ]
-    got = _features(settings, rows)
+    return rows
 
+
+def test_two_years_of_bills_match_hand_computed_values(built: Built) -> None:
+    got = built["two years"]
     assert got["power_growth_12m_yoy"] == pytest.approx((11 * 150 + 75) / 1200 - 1)
     # eleven equal months and a lower one at 5.5 months behind the middle
     slope = 5.5 * (math.log(76) - math.log(151)) / sum((n - 5.5) ** 2 for n in range(12))
@@ -43,32 +49,20 @@ def test_two_years_of_bills_match_hand_computed_values(settings: Settings) -> No
     assert got["power_arrears_to_bills_12m"] == pytest.approx(50 / 1200)
 
 
-def test_of_two_months_nothing_is_said_about_a_year(settings: Settings) -> None:
-    got = _features(
-        settings,
-        [_bill(n, date(2024, n, 1), 100, 20, paid_at=None) for n in (11, 12)],
-    )
+def test_of_two_months_nothing_is_said_about_a_year(built: Built) -> None:
+    got = built["two months"]
     assert got["power_arrears_to_bills_12m"] == 0
     unknown = ("growth_12m_yoy", "slope_12m", "utilisation_13m", "valley_share_change_12m",
                "payment_delay_days_12m")  # fmt: skip
     assert {got[f"power_{name}"] for name in unknown} == {None}
 
 
-def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, object]:
-    vault_rows.fill(settings, {"power_bill": rows})
-    vault_rows.build_views(settings, AS_OF, "feat_power_monthly")
-    found = vault_rows.features_of(settings, "feat_power_monthly")
-    return found.filter(as_of=AS_OF).to_dicts()[0]
-
-
-def test_a_large_consumer_is_no_overflow(settings: Settings) -> None:
+def test_a_large_consumer_is_no_overflow(built: Built) -> None:
     """Some use ten million kWh a month, and their squares count too."""
-    got = _features(settings, [_bill(n, date(2024, n, 1), 100_000_000, 0) for n in range(7, 13)])
-    assert got["power_cv_12m"] == pytest.approx(0, abs=1e-6)
+    assert built["large"]["power_cv_12m"] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_bill_that_is_overdue_is_as_late_as_it_is(settings: Settings) -> None:
-    """Of the bills of August to November one was paid ten days late, one is 26 days overdue."""
+def _overdue() -> list[vault_rows.Row]:
     rows = [_bill(n, date(2024, n, 1), 100, 20) for n in (8, 9)]
     rows += [
         _bill(10, date(2024, 10, 1), 100, 20, paid_at=date(2024, 10, 31)),
@@ -76,21 +70,48 @@ def test_a_bill_that_is_overdue_is_as_late_as_it_is(settings: Settings) -> None:
         # Not yet due.
         _bill(12, date(2024, 12, 1), 100, 20, paid_at=None, due_date=date(2025, 1, 20)),
     ]
-    got = _features(settings, rows)
+    return rows
+
+
+def test_a_bill_that_is_overdue_is_as_late_as_it_is(built: Built) -> None:
+    """Of the bills of August to November one was paid ten days late, one is 26 days overdue."""
+    got = built["overdue"]
     assert got["power_late_payment_share_12m"] == pytest.approx(2 / 5)
     assert got["power_payment_delay_days_12m"] == pytest.approx((10 + 26) / 4)
 
 
 @pytest.mark.parametrize(("arrears", "late", "delay"), [(0, None, None), (70, 1.0, 26.0)])
 def test_a_provider_that_does_not_say_when_bills_are_paid(
-    settings: Settings, arrears: int, late: float | None, delay: float | None
+    built: Built, arrears: int, late: float | None, delay: float | None
 ) -> None:
     """An empty day of payment is late only where the bill says that something is owed."""
-    rows = [_bill(11, date(2024, 11, 1), 100, 20, paid_at=None, due_date=date(2024, 12, 20),
-                  arrears=arrears)]  # fmt: skip
-    got = _features(settings, rows)
+    got = built[f"arrears {arrears}"]
     assert got["power_late_payment_share_12m"] == late
     assert got["power_payment_delay_days_12m"] == delay
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Return the features of each case at AS_OF."""
+    cases = {
+        "two years": _two_years(),
+        "two months": [_bill(n, date(2024, n, 1), 100, 20, paid_at=None) for n in (11, 12)],
+        "large": [_bill(n, date(2024, n, 1), 100_000_000, 0) for n in range(7, 13)],
+        "overdue": _overdue(),
+    }
+    for arrears in (0, 70):
+        cases[f"arrears {arrears}"] = [
+            _bill(11, date(2024, 11, 1), 100, 20, paid_at=None, due_date=date(2024, 12, 20),
+                  arrears=arrears),
+        ]  # fmt: skip
+    settings = Settings(home=tmp_path_factory.mktemp("power"), memory_limit="2GB")
+    found = vault_rows.features_of_cases(
+        settings,
+        AS_OF,
+        "feat_power_monthly",
+        {case: {"power_bill": rows} for case, rows in cases.items()},
+    )
+    return {case: dates[AS_OF] for case, dates in found.items()}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import polars as pl
 import pytest
 
-from features import build, registry
+from features import registry
 from features.frame import frame
 from features.registry import UnderSales
 from firmpulse import warehouse
@@ -203,7 +203,7 @@ def _built(home: Path, rows: Rows) -> pl.DataFrame:
     """Return the features of the test firms at AS_OF, in their order."""
     settings = Settings(home=home, memory_limit="2GB", token_key="ab" * 32)
     vault_rows.fill(settings, rows)
-    build.build(settings, AS_OF, "all")
+    vault_rows.build_views(settings, AS_OF, "path:models/features")
     key = keyring.load(settings, "token_key")
     firms = [str(tokens.firm_token(key, f"uscc:{firm}")) for firm in CUSTOMERS]
     spine = pl.DataFrame({"firm_id": firms, "as_of": [AS_OF] * len(firms)})

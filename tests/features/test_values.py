@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 import pytest
 
-from features import build, registry
+from features import registry
 from features.frame import frame
 from firmpulse import warehouse
 from firmpulse.keys import keyring, tokens
@@ -112,7 +112,7 @@ def _txn(
 
 def _features(settings: Settings, rows: dict[str, list[dict[str, object]]]) -> dict[str, object]:
     vault_rows.fill(settings, rows)
-    build.build(settings, AS_OF, "all")
+    vault_rows.build_views(settings, AS_OF, "path:models/features")
     firm = str(tokens.firm_token(keyring.load(settings, "token_key"), "uscc:F1"))
     spine = pl.DataFrame({"firm_id": [firm], "as_of": [AS_OF]})
     with warehouse.connect(settings) as connection:

@@ -31,8 +31,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         _loan("F2", 2, date(2026, 7, 5), date(2026, 6, 1), 40),
     ]
     vault_rows.fill(settings, {"tax_invoice": [seen], "loan_performance": loans})
-    build.build(settings, BEFORE, "all")
-    build.build(settings, NIGHT, "all")
+    vault_rows.build_views(settings, BEFORE, "path:models/watch")
+    vault_rows.build_views(settings, NIGHT, "path:models/watch")
     return settings
 
 
