@@ -204,7 +204,11 @@ def publish_again(
             connection.execute(
                 f"copy published.{table.published_name} to '{twin}' (format parquet)"
             )
+        # Hundreds of statements, each of which would wait for the disk on its own.
+        connection.execute("begin")
+        _comment(connection)
         _add_views(connection)
+        connection.execute("commit")
         # Detaching writes the log into the file: what is renamed is complete.
         connection.execute("detach published")
     # Whoever may read the folder may read what is published in it.
@@ -259,9 +263,14 @@ def _copy(connection: duckdb.DuckDBPyConnection, table: Table, withheld: Collect
             f"order by {order}",
             values,
         )
-    connection.execute(f"comment on table {target} is '{_quoted(table.grain)}'")
-    for name, column in table.published_columns.items():
-        connection.execute(f"comment on column {target}.{name} is '{_quoted(column.meaning)}'")
+
+
+def _comment(connection: duckdb.DuckDBPyConnection) -> None:
+    for table in PUBLISHED:
+        target = f"published.{table.published_name}"
+        connection.execute(f"comment on table {target} is '{_quoted(table.grain)}'")
+        for name, column in table.published_columns.items():
+            connection.execute(f"comment on column {target}.{name} is '{_quoted(column.meaning)}'")
 
 
 def _add_views(connection: duckdb.DuckDBPyConnection) -> None:

@@ -254,9 +254,9 @@ def test_many_readers_see_one_complete_night_each_during_many_publications(
         publish(settings, FIRST)
 
     publish_night(0)
-    # All of them together read twenty times a second.
+    # All of them together read ten times a second.
     count = sized(4, 50)
-    command = [sys.executable, "-c", MANY, str(published), str(stop), str(count / 20)]
+    command = [sys.executable, "-c", MANY, str(published), str(stop), str(count / 10)]
     readers = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this interpreter
         for _ in range(count)
