@@ -61,12 +61,8 @@ def session() -> duckdb.DuckDBPyConnection:
     takes several times longer than all else of a session. Here the first session of a process
     checks it for all of them.
     """
-    for name in _EXTENSIONS:
-        _check_signature(_extension_path(name))
     connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": "true"})
     _load_extensions(connection)
-    # Nothing more is loaded unchecked, and nothing can allow it again.
-    connection.execute("set allow_unsigned_extensions = false")
     return connection
 
 
@@ -78,7 +74,11 @@ def _check_signature(path: str) -> None:
 
 def _load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
     for name in _EXTENSIONS:
-        connection.execute(f"load '{_extension_path(name)}'")
+        path = _extension_path(name)
+        _check_signature(path)
+        connection.execute(f"load '{path}'")
+    # Nothing more is loaded unchecked, and nothing can allow it again.
+    connection.execute("set allow_unsigned_extensions = false")
 
 
 def is_damage(error: object) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from features import build, registry
 from firmpulse import warehouse
+from firmpulse.errors import BuildFailed
 from firmpulse.settings import Settings
 from tests import vault_rows
 
@@ -79,6 +80,16 @@ def test_a_table_whose_definition_changed_is_built_again_at_its_dates(home: Sett
     assert [row for row in after if row[2] != -1] == [row for row in before if row[1] == BEFORE]
     assert build.backfill(home, ["watch_standing"]).rows == {"watch_standing": 5}
     assert _rows(home, f"{whole} order by all") == before
+
+
+def test_a_null_in_a_column_that_has_none_stops_the_build(home: Settings) -> None:
+    with warehouse.connect(home) as connection:
+        connection.execute(
+            "update warehouse.watch.watch_standing set as_of = null where as_of = ?", [NIGHT]
+        )
+    with pytest.raises(BuildFailed, match="no_nulls_watch_standing_firm_id__as_of"):
+        build.backfill(home, ["watch_standing"], (BEFORE, BEFORE))
+    build.backfill(home, ["watch_standing"])
 
 
 def _watch_models(settings: Settings) -> dict[str, set[str]]:

@@ -1,0 +1,48 @@
+"""No session runs an extension of DuckDB that is not signed, or that was changed."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from firmpulse import dbt_plugin, dbt_runner, warehouse
+from firmpulse.settings import Settings
+
+SETTING = "select current_setting('allow_unsigned_extensions')"
+
+
+def test_a_session_takes_no_more_extensions_unsigned(settings: Settings) -> None:
+    with warehouse.connect(settings, vault=True) as connection:
+        assert connection.execute(SETTING).fetchall() == [(False,)]
+        with pytest.raises(duckdb.InvalidInputException, match="Cannot change"):
+            connection.execute("set allow_unsigned_extensions = true")
+
+
+def test_nor_does_a_session_of_dbt(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    configure = dbt_plugin.Plugin.configure_cursor
+
+    def configured(plugin: dbt_plugin.Plugin, cursor: duckdb.DuckDBPyConnection) -> None:
+        configure(plugin, cursor)
+        found.append(cursor.execute(SETTING).fetchall())
+
+    monkeypatch.setattr(dbt_plugin.Plugin, "configure_cursor", configured)
+    with warehouse.connect(settings):
+        pass
+    dbt_runner._invoke(settings, ["show", "--inline", "select 1", "--quiet"])
+    assert found
+    assert all(rows == [(False,)] for rows in found)
+
+
+def test_a_changed_extension_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = Path(warehouse._extension_path("httpfs"))
+    changed = Path(shutil.copy(signed, tmp_path / signed.name))
+    with changed.open("r+b") as file:
+        file.seek(1_000_000)
+        byte = file.read(1)
+        file.seek(1_000_000)
+        file.write(bytes([byte[0] ^ 1]))
+    monkeypatch.setattr(warehouse, "_extension_path", lambda name: str(changed))
+    with pytest.raises(duckdb.IOException, match="signature"):
+        warehouse.session()
