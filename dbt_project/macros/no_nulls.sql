@@ -1,5 +1,5 @@
-{#- No cell of these columns is null: one test of a model, as each test that dbt starts takes as long
-    as its query twenty times over. -#}
+{#- No cell of these columns is null. One test of a model: to start a test takes dbt many times
+    longer than its query. -#}
 {% test no_nulls(model, columns) %}
 select {{ columns | join(', ') }}
 from {{ model }}
