@@ -6,8 +6,8 @@ Events go to a file of the home folder, a file a month, or wherever OpenLineage'
 
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
@@ -55,9 +55,14 @@ def tables(*names: str) -> tuple[Table, ...]:
     return tuple(Table(name) for name in names)
 
 
+def _named(told: Iterable[Table]) -> tuple[Table, ...]:
+    return tables(*(table.name for table in told))
+
+
 def started(settings: Settings, run: Run) -> None:
-    """Tell that a run began."""
-    _emit(settings, run, "START", run.started_at, {})
+    """Tell that a run began, of its tables the names; their columns follow at its end."""
+    named = replace(run, reads=_named(run.reads), writes=_named(run.writes))
+    _emit(settings, named, "START", run.started_at, {})
 
 
 def ended(

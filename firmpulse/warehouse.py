@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -53,29 +54,32 @@ def connect(
         connection.close()
 
 
-# Files of extensions whose signature this process has checked, as they were then.
-_checked: set[tuple[Path, int, int, int]] = set()
-
-
 def session() -> duckdb.DuckDBPyConnection:
-    """Open an in-memory session with the extensions.
-
-    DuckDB hashes the whole file at each load to check its signature, which takes longer than all
-    else here; so a process has it checked once, and again where the file is not the same.
-    """
-    files = set(map(_state, map(_extension_path, _EXTENSIONS)))
-    known = files <= _checked
-    connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": known})
-    for path, *_ in files:
-        connection.execute(f"load '{_quoted(path)}'")
-    connection.execute("set allow_unsigned_extensions = false")
-    _checked.update(files)
+    """Open an in-memory session with the extensions loaded."""
+    connection = duckdb.connect(":memory:", config={"allow_unsigned_extensions": "true"})
+    _load_extensions(connection)
     return connection
 
 
-def _state(path: Path) -> tuple[Path, int, int, int]:
-    found = path.stat()
-    return path, found.st_ino, found.st_size, found.st_mtime_ns
+def _load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load them, each checked once per process and again where its file is not the same.
+
+    DuckDB hashes the whole file at each load to check its signature, which takes longer than all
+    else of opening a session.
+    """
+    for name in _EXTENSIONS:
+        path = _extension_path(name)
+        state = path.stat()
+        _check_signature(path, state.st_ino, state.st_size, state.st_mtime_ns)
+        connection.execute(f"load '{_quoted(path)}'")
+    # Nothing more is loaded unchecked, and nothing can allow it again.
+    connection.execute("set allow_unsigned_extensions = false")
+
+
+@cache
+def _check_signature(path: Path, *_state: int) -> None:
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"load '{_quoted(path)}'")
 
 
 def is_damage(error: object) -> bool:
@@ -194,8 +198,7 @@ def prepare(
 
 def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Load the extensions and set what every session has in common."""
-    for name in _EXTENSIONS:
-        connection.execute(f"load '{_quoted(_extension_path(name))}'")
+    _load_extensions(connection)
     connection.execute(f"set threads = {settings.threads:d}")
     connection.execute("set memory_limit = $limit", {"limit": settings.memory_limit})
     connection.execute("set TimeZone = 'Asia/Shanghai'")

@@ -136,8 +136,13 @@ def invoice(
 
 def build_views(settings: Settings, as_of: date, *views: str) -> None:
     """Build some models and what they are made of; the whole project takes several times longer."""
-    with patch.dict(build.SELECTORS, {"all": tuple(f"+{view}" for view in views)}):
-        build.build(settings, as_of, "all")
+    build_only(settings, as_of, *(f"+{view}" for view in views))
+
+
+def build_only(settings: Settings, as_of: date, *select: str, full_refresh: bool = False) -> None:
+    """Build what dbt selects, such as what has news on a later night, and nothing behind it."""
+    with patch.dict(build.SELECTORS, {"all": select}):
+        build.build(settings, as_of, "all", full_refresh=full_refresh)
 
 
 def features_of_cases(

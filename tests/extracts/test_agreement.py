@@ -29,6 +29,7 @@ from firmpulse import dbt_runner, warehouse
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, csv, deliver, grant, permit
+from tests.sizes import sized
 
 SCHEME = "test"
 TABLES = sorted(contracts.load())
@@ -325,7 +326,11 @@ def test_every_row_that_comes_again_is_a_duplicate_before_and_after_its_purge(
     for attempt in ("second", "third"):
         for table, contract in contracts.load().items():
             again = {"delivery_id": f"{attempt}-{table.replace('_', '-')}", "id_scheme": SCHEME}
-            deliver(settings, _files(contract), table=table, source=contract.source, **again)
+            files = _files(contract)
+            if attempt == "third":
+                # What is kept of a purged row is that of its vault row, whichever file it was in.
+                files = dict(list(files.items())[: sized(1, len(files))])
+            deliver(settings, files, table=table, source=contract.source, **again)
         for source in sorted({contract.source for contract in contracts.load().values()}):
             totals = nightly.land(settings, source, AS_OF).totals
             assert totals == Counts(read=totals.read, duplicate=totals.read)
