@@ -1,9 +1,9 @@
 """How fast raw rows become masked rows, facts and features; prints one line per size.
 
 Run: python -m benchmarks.features --rows 5e6 20e6 60e6 --firms 2000
-Rows are invented: three invoices to two bank transactions over 24 months, 40 other parties a firm,
-one invoice in fifty void. They are put straight into the vault; `benchmarks.landing` measures how
-they get there. Each size runs in a process of its own: the full build, a plain scan of the same
+Rows are invented: three invoices per two bank transactions over 24 months, 40 counterparties
+per firm, one invoice in fifty void. They are put straight into the vault; `benchmarks.landing`
+measures landing. Each size runs in a separate process: the full build, a plain scan of the same
 columns beside it, then a night with one day of news.
 """
 

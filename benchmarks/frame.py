@@ -3,7 +3,7 @@
 Run: python -m benchmarks.frame --firms 150000 --months 36 --features 40 --spine 900000
      add --feast PYTHON for an interpreter with Feast (pip install -r requirements-feast.txt)
 Every way reads the same invented features, from the encrypted warehouse (ours) or from Parquet (the
-others), in a process of its own, and gives the same values, which is checked. Prints seconds, and
+others), in a separate process, and gives the same values, which is checked. Prints seconds, and
 the largest resident set.
 """
 
@@ -31,7 +31,7 @@ WAYS = ("frame", "asof", "inequality", "polars")
 
 
 def main() -> None:
-    """Make the store, run every way in a process of its own, print the table."""
+    """Make the store, run every way in a separate process, print the table."""
     options = _options()
     if options.way:
         print(json.dumps(_run(options)))

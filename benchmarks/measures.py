@@ -27,7 +27,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
-    """Write the file, run every way in a process of its own, print the table."""
+    """Write the file, run every way in a separate process, print the table."""
     options = _options()
     path = options.folder / "invoices.parquet"
     if options.way:

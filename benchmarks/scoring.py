@@ -35,7 +35,7 @@ _REPEATS = 3
 
 
 def main() -> None:
-    """Print one line a step."""
+    """Print one line per step."""
     options = _options()
     metas = invented_metas(options.features)
     rows = invented_firms(options.firms + _FITTED_ROWS, metas)

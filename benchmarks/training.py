@@ -1,4 +1,4 @@
-"""What a training costs, step by step: seconds and peak memory of each, in a process of its own.
+"""What a training costs, step by step: seconds and peak memory of each, in a separate process.
 
 Run: python -m benchmarks.training --rows 200000 --features 120 --trials 3
 Rows are invented: firms with four quarterly snapshots, two of them out of time, a latent quality
@@ -38,7 +38,7 @@ _MISSING_SHARE = 0.1
 
 
 def main() -> None:
-    """Print one line a step."""
+    """Print one line per step."""
     options = _options()
     with TemporaryDirectory(prefix="firmpulse-benchmark-") as folder:
         settings = Settings(home=Path(folder) / "home", threads=options.threads)
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
 
 
 def _apart(step: Callable[[], Any]) -> tuple[float, float, dict[str, float]]:
-    """Return seconds, peak memory and parts of a step that runs in a process of its own."""
+    """Return seconds, peak memory and parts of a step that runs in a separate process."""
     answers: Any = multiprocessing.Queue()
 
     def run() -> None:

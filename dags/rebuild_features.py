@@ -45,7 +45,7 @@ def rebuild(as_of: str, params: dict[str, Any] | None = None) -> dict[str, int]:
     },
 )
 def rebuild_features() -> None:
-    """One task a run."""
+    """One task per run."""
     rebuild(AS_OF)
 
 

@@ -123,7 +123,7 @@ def _values(
     metas: tuple[FeatureMeta, ...],
     day: date,
 ) -> pl.DataFrame:
-    """Return the features at `day` of firms that may be assessed, one row a firm."""
+    """Return the features at `day` of firms that may be assessed, one row per firm."""
     granted = Ledger(settings).live(day, purposes=ASSESSMENT, recipient=settings.recipient)
     spine = connection.execute(
         f"select firm_id::varchar as firm_id, as_of from {SNAPSHOTS} "  # noqa: S608 - a constant

@@ -28,7 +28,7 @@ def of_values(values: pl.Series) -> Distribution:
     """Return the distribution of a feature; bars span the 5 to 95 % range.
 
     Args:
-        values: Float64 or String with null for not observed, one value a firm, at least one.
+        values: Float64 or String with null for not observed, one value per firm, at least one.
     """
     known = values.drop_nulls()
     missing = values.null_count() / len(values)

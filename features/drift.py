@@ -58,7 +58,7 @@ def measure(rows: pl.DataFrame, references: Sequence[Reference]) -> pl.DataFrame
     """Return one row per feature of `references`: how its values in `rows` differ from them.
 
     Args:
-        rows: the features now, one row a firm, at least one.
+        rows: the features now, one row per firm, at least one.
         references: the features of a training frame; what `rows` lacks counts as missing.
 
     Returns:

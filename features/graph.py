@@ -25,7 +25,7 @@ _MOST_ROUNDS = 500
 
 @dataclass(frozen=True)
 class TradeMeasures:
-    """One entry a node, nodes ascending; arrays of shape (nodes,)."""
+    """One entry per node, nodes ascending; arrays of shape (nodes,)."""
 
     nodes: Nodes
     # Share of a node's sales that lies on cycles of 3 to 5; NaN for a node that sells nothing.

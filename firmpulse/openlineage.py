@@ -1,6 +1,6 @@
 """Tells OpenLineage what each step and each dbt model read and wrote; names of tables, never rows.
 
-Events go to a file of the home folder, a file a month, or wherever OpenLineage's own variables
+Events go to a file of the home folder, one file per month, or wherever OpenLineage's own variables
 (`OPENLINEAGE_URL`, `OPENLINEAGE__TRANSPORT__…`, `OPENLINEAGE_CONFIG`) say.
 """
 

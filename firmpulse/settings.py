@@ -104,7 +104,7 @@ class Settings(BaseSettings):
 
     @property
     def recipients_dir(self) -> Path:
-        """Public keys of the recipients of result bundles, one file a recipient."""
+        """Public keys of the recipients of result bundles, one file per recipient."""
         return self.root / "recipients"
 
     @property
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 
     @property
     def validation_dir(self) -> Path:
-        """Validation packs of model versions, one page a version; aggregates only."""
+        """Validation packs of model versions, one page per version; aggregates only."""
         return self.root / "validation"
 
     @property

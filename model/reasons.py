@@ -77,7 +77,7 @@ def _code(text: str) -> str:
 
 
 def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return up to four reasons a firm that raise its risk, strongest first.
+    """Return up to four reasons per firm that raise its risk, strongest first.
 
     Features of one source and dimension make one reason; its strongest feature names it. What is
     not observed of a firm is no reason, whatever it adds to the log odds, and neither is a source

@@ -138,7 +138,7 @@ class StressResult:
     mean_score_change: float
     # Relative rise of the mean PD per tenth of sales, per customer, per 30 days.
     sensitivity: float
-    # Counts of firms: `grade` before, and one column a grade after; best grade first.
+    # Counts of firms: `grade` before, and one column per grade after; best grade first.
     migration: pl.DataFrame
 
 
@@ -151,7 +151,7 @@ def measure(
     """Return one result a scenario, in their order.
 
     Args:
-        rows: features of firms, one row a firm, with all that the model reads.
+        rows: features of firms, one row per firm, with all that the model reads.
         metas: their definitions.
         predict: gives calibrated PDs of rows.
         scenarios: what to suppose.
@@ -166,7 +166,7 @@ def measure(
 
 
 def table(results: Sequence[StressResult]) -> pl.DataFrame:
-    """Return one row a result with all its numbers; the migration stays with the result."""
+    """Return one row per result with all its numbers; the migration stays with the result."""
     return pl.DataFrame(
         {name: value for name, value in vars(result).items() if name != "migration"}
         for result in results

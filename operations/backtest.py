@@ -58,7 +58,7 @@ class Measured:
     values: Mapping[str, Mapping[str, Interval]]
     # Measure → ranking → comparison with the statements.
     against_statements: Mapping[str, Mapping[str, Comparison]]
-    # One row a level or rule: name, rows, row_share, defaults, default_rate, lift, lead_days.
+    # One row per level or rule: name, rows, row_share, defaults, default_rate, lift, lead_days.
     by_level: pl.DataFrame
     by_rule: pl.DataFrame
 
@@ -141,7 +141,7 @@ def _month(
     granted: pl.DataFrame,
     read: Subject,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return a row a firm on the book with both PDs, and the rules that hold on a day."""
+    """Return a row per firm on the book with both PDs, and the rules that hold on a day."""
     seen = panel.read(settings, day, known, book, granted, read.model)
     findings = engine.find(seen, book)
     past_due = pl.col("days_past_due@0")

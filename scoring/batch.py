@@ -47,11 +47,11 @@ class ScoringReport:
 class ScoredBatch:
     """Results of a batch of firms."""
 
-    # One row a firm: the columns of the table scores, but for model name and version.
+    # One row per firm: the columns of the table scores, but for model name and version.
     scores: pl.DataFrame
     # Up to four rows a firm.
     reasons: pl.DataFrame
-    # One row a firm: what it was scored on, kept without values.
+    # One row per firm: what it was scored on, kept without values.
     marks: pl.DataFrame
 
 
@@ -191,7 +191,7 @@ def _joined(batches: Iterator[ScoredBatch]) -> ScoredBatch:
 
 
 def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return one row a firm without a score: too little history, or granted and no rows."""
+    """Return one row per firm without a score: too little history, or granted and no rows."""
     short = firms.filter(pl.col("coverage") == coverage.INSUFFICIENT)
     firm_ids = granted.select("firm_id").unique()
     waiting = firm_ids.join(firms, on="firm_id", how="anti").with_columns(as_of=pl.lit(as_of))

@@ -98,7 +98,7 @@ def champions(firms: pl.DataFrame, levels: pl.DataFrame, terms: ChampionTerms) -
     """Return the hidden champions among firms; a pure function.
 
     Args:
-        firms: firm_id, as_of and `FEATURES`, one row a firm.
+        firms: firm_id, as_of and `FEATURES`, one row per firm.
         levels: firm_id and warning level; a firm that is not there has none.
         terms: what makes one.
 

@@ -28,7 +28,7 @@ def load_model(settings: Settings, version: str) -> CreditModel:
 def assessable(
     settings: Settings, as_of: date, firm_ids: Collection[str] | None = None
 ) -> pl.DataFrame:
-    """Return the grants in force that let this recipient assess a firm, one row a grant."""
+    """Return the grants in force that let this recipient assess a firm, one row per grant."""
     live = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     return live if firm_ids is None else live.filter(pl.col("firm_id").is_in(list(firm_ids)))
 
@@ -41,7 +41,7 @@ def read_firms(
     granted: pl.DataFrame,
     extra: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return one row a firm with a grant and a snapshot at `as_of`.
+    """Return one row per firm with a grant and a snapshot at `as_of`.
 
     Columns: keys, the model's features, coverage and what it rests on, supplements, grants
     (authorisation numbers), in_default, is_individual.

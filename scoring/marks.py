@@ -33,7 +33,7 @@ def digests(
 def marks(
     firms: pl.DataFrame, features: tuple[str, ...], categorical: tuple[str, ...]
 ) -> list[bytes]:
-    """Return 2 bytes a feature in model order, one entry a firm."""
+    """Return 2 bytes per feature in model order, one entry per firm."""
     matrix = matrix_of(firms, features, categorical)
     found = np.empty((firms.height, len(features)), dtype="<u2")
     for place, name in enumerate(features):

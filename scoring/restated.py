@@ -48,7 +48,7 @@ class RestatedReport:
     # Masked table → rows about the night that became known after it.
     later_rows: Mapping[str, int]
     scored: int
-    # One row a firm whose features moved: firm_id, features_moved, grade_before, grade_after,
+    # One row per firm whose features moved: firm_id, features_moved, grade_before, grade_after,
     # notches (above 0: a worse grade), score_before, score_after, prob_before, prob_after.
     moved: pl.DataFrame
 

@@ -1,6 +1,6 @@
 """Scores firms on a Spark cluster: the same function, batch by batch, under `mapInArrow`.
 
-Spark is in an environment of its own, `make spark`, and nothing else imports this module.
+Spark is in a separate environment, `make spark`, and nothing else imports this module.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def scores(
 
     Args:
         firms: columns as `scoring.inputs.read_firms` returns them, without firms of insufficient
-            coverage; one row a firm.
+            coverage; one row per firm.
         model: the champion; it travels to the workers, which need this package and its
             dependencies.
         metas: the model's features in its order.

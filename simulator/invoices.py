@@ -37,7 +37,7 @@ class Documents:
 
 
 def tax_invoices(world: World, month: int) -> pl.DataFrame:
-    """Return the invoices of one month as both sides see them, one row a version and side."""
+    """Return the invoices of one month as both sides see them, one row per version and side."""
     rng = world.economy.rng(Stage.SALES_INVOICES, month)
     right = _join([
         _sales(world, month, rng),

@@ -16,7 +16,7 @@ _YOUNG_MONTHS = 12
 def truth(params: Economy, as_of: date) -> pl.DataFrame:
     """Return the latent traits of every firm that exists at `as_of`; for tests only.
 
-    One row a firm: uscc, quality, cheats, champion, archetype (champion, cheat, thin, light,
+    One row per firm: uscc, quality, cheats, champion, archetype (champion, cheat, thin, light,
     retail, standard), default_month (first month with 90 days past due at its end, null for
     none through the month of `as_of`).
     """

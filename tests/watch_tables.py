@@ -26,7 +26,7 @@ class _Project:
 
 @functools.cache
 def _project() -> _Project:
-    """Compile the models once per process, in a home folder of their own."""
+    """Compile the models once per process, in a separate home folder."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
         manifest = dbt_runner._manifest(settings)

@@ -17,7 +17,7 @@ from model import bundle, reasons
 
 
 class CreditPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types
-    """Features in; PD, score, grade and reasons out; one row a firm."""
+    """Features in; PD, score, grade and reasons out; one row per firm."""
 
     def load_context(self, context: Any) -> None:
         """Read the model and its feature contract from the logged folder."""

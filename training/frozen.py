@@ -21,7 +21,7 @@ KEYS = ("firm_id", "as_of", "outcome", "split")
 
 @dataclass(frozen=True)
 class FrozenFrame:
-    """One row a firm and snapshot; the features' meta as it was when sampled."""
+    """One row per firm and snapshot; the features' meta as it was when sampled."""
 
     as_of: date
     table: str

@@ -24,7 +24,7 @@ def assign(labels: pl.DataFrame, as_of: date, config: TrainingConfig) -> pl.Data
     are kept as 'excluded'.
 
     Args:
-        labels: one row a firm and snapshot: firm_id, as_of, outcome, matured_at.
+        labels: one row per firm and snapshot: firm_id, as_of, outcome, matured_at.
         as_of: what was known on this day counts.
         config: horizon and folds.
 

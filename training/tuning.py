@@ -35,7 +35,7 @@ class Search:
     best: Mapping[str, float | int | str]
     # What these say of held-out firms, None where not all training rows were searched.
     held_out: HeldOut | None
-    # One row a trial: trial, log_loss, gain over the first trial and its standard_error, then
+    # One row per trial: trial, log_loss, gain over the first trial and its standard_error, then
     # the parameters searched; empty without trials.
     trials: pl.DataFrame
 

@@ -95,7 +95,7 @@ def cross_validate(
 
 
 def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> FrozenFrame:
-    """Freeze one row a labelled firm with the features observed of any of them.
+    """Freeze one row per labelled firm with the features observed of any of them.
 
     Firms stand in the order of what was observed, not of their random tokens, so that every home
     cuts the same folds.

@@ -39,7 +39,7 @@ class Service:
 def start(
     settings: Settings, name: str, command: Sequence[str], env: Mapping[str, str], address: str
 ) -> Service:
-    """Start `command` in a session of its own; its output goes to logs/<name>.log."""
+    """Start `command` in a separate session; its output goes to logs/<name>.log."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
     with log_path(settings, name).open("ab") as log:

@@ -40,7 +40,7 @@ def font_file() -> str:
 def lines(
     months: Sequence[date], series: Mapping[str, Values], size: Size = WIDE, unit: str = ""
 ) -> Markup:
-    """Draw one line a series over months; a gap is a month that was not observed."""
+    """Draw one line per series over months; a gap is a month that was not observed."""
     with _style():
         figure, axes = _axes(size, unit)
         for colour, (name, values) in zip(SERIES, series.items(), strict=False):
@@ -115,7 +115,7 @@ def histogram(
     colours: Sequence[str] | None = None,
     unit: str = "",
 ) -> Markup:
-    """Draw one column a label, each with its count."""
+    """Draw one column per label, each with its count."""
     with _style():
         figure, axes = _axes(size, unit)
         axes.bar(range(len(labels)), counts, 0.75, color=colours or BLUE)

@@ -169,7 +169,7 @@ MARKS = Table(
     "scoring",
     "marks",
     "One row per scored firm and as_of: what it was scored on, without its values.",
-    {**FIRM_AND_DATE, "marks": Column("blob", "2 bytes a feature, in the order of the model")},
+    {**FIRM_AND_DATE, "marks": Column("blob", "2 bytes per feature, in the order of the model")},
     owner="scoring",
     key=("firm_id", "as_of"),
 )

@@ -50,7 +50,7 @@ class PortfolioNight:
     drift: list[Row]
     deliveries: list[Row]
     steps: list[Row]
-    # One row a night: mean score and PD, share at level orange or red.
+    # One row per night: mean score and PD, share at level orange or red.
     nights: list[Row]
     model: Row
     origin: str

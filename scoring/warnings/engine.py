@@ -25,7 +25,7 @@ _EVIDENCE = "evidence"
 
 
 def find(panel: Panel, book: RuleBook) -> pl.DataFrame:
-    """Return one row a firm and rule that holds: the columns of the table warnings but opened_on.
+    """Return one row per firm and rule that holds: the columns of the table warnings but opened_on.
 
     A rule is not asked in its quiet months, and not of a firm with a stale source among those that
     its values rest on; such a firm has a row DATA_STALE instead, which counts towards no level.
@@ -104,7 +104,7 @@ def _figure(value: pl.Expr, unit: str) -> pl.Expr:
 
 
 def _stale_rows(panel: Panel) -> pl.DataFrame:
-    """Return one row a firm with an overdue source: the one that is overdue most, all in words."""
+    """Return one row per firm with an overdue source: the most overdue one; all names in words."""
     worst = (
         panel.stale.sort("firm_id", pl.col("age_days") - pl.col("days"), "source",
                          descending=[False, True, False])

@@ -15,7 +15,7 @@ _RANKED = LEVELS[1:]
 
 
 def aggregate(findings: pl.DataFrame, firms: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a watched firm: found_level and how many rules of each level hold.
+    """Return one row per watched firm: found_level and how many rules of each level hold.
 
     Any red rule gives red; one orange, or three yellow of two sources, orange; one yellow, or three
     blue, yellow; one blue, blue. DATA_STALE counts for nothing.

@@ -31,10 +31,10 @@ class Panel:
     """Values of firms at a date."""
 
     as_of: date
-    # One row a firm: firm_id, industry, province, measures, and `<value>@<lag>` for each value and
-    # month end that a rule reads, Float64.
+    # One row per firm: firm_id, industry, province, measures, and `<value>@<lag>`, Float64, for
+    # each value and month end that a rule reads.
     rows: pl.DataFrame
-    # One row a firm and overdue source, as `staleness.stale` returns them.
+    # One row per firm and overdue source, as `staleness.stale` returns them.
     stale: pl.DataFrame
 
 

@@ -44,7 +44,7 @@ def stale(
     freshness: Mapping[str, Freshness],
     granted: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return one row a firm and granted source that is overdue.
+    """Return one row per firm and granted source that is overdue.
 
     A source that was granted and never delivered is not overdue: it is not observed.
 

@@ -82,7 +82,7 @@ def test_show_tells_what_may_stand_for_a_column() -> None:
     [
         (["show", "tax_grad"], "no table 'tax_grad'; list them with: firmpulse contracts list"),
         (["list", "--source", "water"], "no source 'water'; there are tax, bank"),
-        (["page", "--to", "/proc/nope/x.html"], "give --to a file or folder to write into"),
+        (["page", "--to", "/proc/nope/x.html"], "set --to to a writable file or folder"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], message: str) -> None:

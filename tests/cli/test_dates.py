@@ -134,5 +134,5 @@ def test_simulated_nights_catch_up_with_today_and_wait(
 
 
 def test_a_date_that_is_none_is_named() -> None:
-    with pytest.raises(FirmpulseError, match="a date looks like 2026-10-31, not 'soon'"):
+    with pytest.raises(FirmpulseError, match="a date must look like 2026-10-31, not 'soon'"):
         dates.parsed("soon")

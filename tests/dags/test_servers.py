@@ -34,7 +34,7 @@ def call(address: str, body: object = None, token: str = "") -> Any:
 
 
 def firmpulse(settings: Settings, *arguments: str) -> str:
-    """Run the command in a process of its own, as an operator does."""
+    """Run the command in a separate process, as an operator does."""
     code = "import sys; from cli import main; sys.argv[0] = 'firmpulse'; main()"
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", code, *arguments],

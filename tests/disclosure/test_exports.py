@@ -154,10 +154,10 @@ def test_a_firm_that_withdrew_is_in_no_export(home: Settings, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["firms", "--to", "a.txt"], "has to end in .csv or .parquet"),
-        (["firms", "--to", "absent/a.csv"], "is no folder"),
-        (["grades", "--to", "a.csv", "--by", "name"], "--by knows no name; it knows industry"),
-        (["grades", "--to", "a.csv", "--as-of", "2026-1"], "is no day"),
+        (["firms", "--to", "a.txt"], "must end in .csv or .parquet"),
+        (["firms", "--to", "absent/a.csv"], "is not a folder"),
+        (["grades", "--to", "a.csv", "--by", "name"], "unknown --by name; use industry"),
+        (["grades", "--to", "a.csv", "--as-of", "2026-1"], "must look like 2026-10-31"),
         (["grades", "--to", "a.csv", "--as-of", "2026-09-30"], "no scores are published for"),
     ],
 )

@@ -198,7 +198,7 @@ def test_the_command_of_one_firm_erases_that_firm_alone(home: Settings) -> None:
 
 
 def test_by_command_many_are_erased_once_their_number_was_typed(home: Settings) -> None:
-    assert "Nobody is due" in firmpulse(home, "consent", "honour")
+    assert "No firm is due" in firmpulse(home, "consent", "honour")
     revoke(home, *range(25))
     with pytest.raises(ConfirmationNeeded, match="consent honour --confirm 25"):
         firmpulse(home, "consent", "honour")

@@ -27,7 +27,7 @@ def test_a_delivery_of_tomorrow_is_refused_until_its_day(
     report = nightly.land(settings, "tax", AS_OF)
     assert report.totals == Counts(read=1, landed=1)
     assert report.problems == (
-        "tax-1: the manifest's delivered_at lies after today, which is 2024-03-31 in China; "
+        "tax-1: the manifest's delivered_at is after today, which is 2024-03-31 in China; "
         "send it again with the time of the hand-over",
     )
     assert (ahead / "a.csv").exists()

@@ -63,7 +63,7 @@ def test_the_manifest_decides(settings: Settings, form: str, told: str, item: st
 
 @pytest.mark.parametrize("text", ["Café", "Müller & Söhne", "Ελλάδα", "Москва", "××"])
 def test_text_that_does_not_tell_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DeliveryRefused, match="its text does not tell which it is; name its"):
+    with pytest.raises(DeliveryRefused, match="its text does not show which it is; name its"):
         read(tmp_path, text.encode())
     assert read(tmp_path, b"\xef\xbb\xbf" + text.encode()).endswith(text)
 

@@ -109,7 +109,7 @@ def test_two_amounts_in_another_unit_and_under_names_of_the_manifest(settings: S
     header = "付出(万元),收进,余额,交易日期"
     names = {"付出(万元)": "amount_out", "收进": "amount_in"}
     problems = land(settings, "csv", in_format("csv", rows, header), 2, headers=names, **BANK)
-    assert "announces another unit than CNY" in problems[0]
+    assert "announces a unit that is not CNY" in problems[0]
     header = "借方金额(万元),收进,余额,交易日期"
     content = in_format("csv", rows, header)
     again: dict[str, Any] = {"delivery_id": "d-2", "source": "bank", "table": "bank_txn"}

@@ -110,7 +110,7 @@ def _arm(strike: Strike) -> None:
 
 
 def _land(settings: Settings, strike: Strike | None, commits: Connection) -> None:
-    """Land in a process of its own, each file as a chunk; tell the time of each commit."""
+    """Land in a separate process, each file as a chunk; tell the time of each commit."""
     chunks.CHUNK_ROWS = 1
     for function in (
         "extracts.vault.landing:store",

@@ -135,7 +135,7 @@ def test_a_delivery_says_when_too_many_rows_share_their_number(bank: Settings) -
     assert [row[:2] for row in found] == [("bank-1", 2), ("bank-2", 3)]
     assert found[1][2] == (
         "3 of 3 rows share their key (account_no + txn_no) with another row that differs; each is "
-        "kept as a booking of its own; ask the provider which number tells its rows apart"
+        "kept as a separate booking; ask the provider which number distinguishes its rows"
     )
     few = key_trust.warning(contracts.load()["bank_txn"].key_trust, "txn_no", 2, 200)
     assert few is None
@@ -171,9 +171,9 @@ def test_however_bookings_are_split_and_sent_again_they_are_the_same(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"are": "rows"}, "'rows' is none of bookings, versions, states"),
-        ({"are": "bookings", "apart": []}, "bookings, and they alone, are told apart"),
-        ({"are": "versions"}, "bookings, and they alone, are told apart"),
+        ({"are": "rows"}, "'rows' must be bookings, versions or states"),
+        ({"are": "bookings", "apart": []}, "only bookings, and always bookings"),
+        ({"are": "versions"}, "only bookings, and always bookings"),
         ({"apart": ["amuont"]}, "names no column: 'amuont'"),
         ({"warnAbove": 2}, "a share from 0 to 1, not 2"),
     ],

@@ -50,7 +50,7 @@ def run_night(settings: Settings, as_of: date) -> str:
 
 
 def firmpulse(settings: Settings, *arguments: str) -> str:
-    """Run a command in a process of its own and return what it printed.
+    """Run a command in a separate process and return what it printed.
 
     Airflow binds its database once per process; here it must be the one of this home folder.
     """

@@ -363,7 +363,7 @@ def _months(as_of: date, count: int) -> list[date]:
 def _series(
     numbers: Numbers, token: str, name: str, months: Sequence[date], *, gaps: bool
 ) -> list[float | None]:
-    """Return a value a month; without a row it is null or, inside of what is known, zero."""
+    """Return a value per month; without a row it is null or, inside of what is known, zero."""
     rows = numbers.monthly[name].get(token, {})
     last = months[-1] if name not in ("paid",) else max(rows, default=months[-1])
     return [

@@ -161,7 +161,7 @@ def test_a_delivery_that_is_still_pulled_and_one_without_files_are_told(home: Se
     nightly.land(home, "tax", AS_OF)
     told = _said("tax-empty")
     assert told.exit_code == 0
-    assert "tax-empty (tax) has landed; it brought no file" in told.output
+    assert "tax-empty (tax) has landed; it contained no file" in told.output
 
 
 def test_a_delivery_that_broke_its_checks_says_which_with_value_and_bound(
@@ -277,7 +277,7 @@ def test_while_a_task_holds_the_vault_the_rest_is_shown(home: Settings) -> None:
     assert told.exit_code == 0
     assert "A task holds the vault" in told.output
     assert "quarantined: tax_payment, file 1: amount, decimal, chinese: 2 rows" in told.output
-    assert "an answer needs the lines that are in the vault" in str(refused.exception)
+    assert "an answer needs lines from the vault" in str(refused.exception)
 
 
 def test_while_a_task_holds_the_warehouse_what_was_published_is_shown(home: Settings) -> None:

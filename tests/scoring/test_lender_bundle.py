@@ -318,7 +318,7 @@ def test_no_bundle_is_written_where_firms_are_erased(
             cli.app,
             ["lender", "bundle", "demo-bank", "--as-of", "2026-10-31", "--to", str(place)],
         )
-        assert "lies in the home folder" in str(result.exception)
+        assert "is in the home folder" in str(result.exception)
     assert not list(home.root.rglob("*.fpb"))
     assert audit.entries(home, action="PROVIDE") == []
 

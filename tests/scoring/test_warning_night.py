@@ -124,7 +124,7 @@ def put(settings: Settings, table: str, rows: pl.DataFrame) -> None:
 def features_of(
     settings: Settings, growth: dict[str, list[float]], trough: dict[str, list[float]]
 ) -> None:
-    """Write month-end snapshots, one value a month from January 2026 on."""
+    """Write month-end snapshots, one value per month from January 2026 on."""
     keys = [(firm, day) for firm in growth for day in MONTHS]
     frame = pl.DataFrame(keys, schema=["firm_id", "as_of"], orient="row").with_columns(
         tax_growth=pl.Series([v for firm in growth for v in growth[firm]]),
@@ -432,7 +432,7 @@ def test_a_person_looks_and_clears_by_command(
     run = CliRunner()
     shown = run.invoke(cli.app, ["warnings", "show", A])
     assert shown.exit_code == 0, shown.output
-    assert "red 红 since 2026-06-30, looked at on 2026-07-31" in shown.output
+    assert "red 红 since 2026-06-30, checked on 2026-07-31" in shown.output
     assert "the rules alone give orange 橙" in shown.output
     assert "销售 -70.0%" in shown.output
     (entry,) = audit.entries(home, action="QUERY")

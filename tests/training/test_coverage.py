@@ -9,7 +9,7 @@ TERMS = CoverageTerms(least_firms=30, least_scored_share=0.9, least_auc=0.65, co
 
 
 def _measured(*types: tuple[str, np.ndarray, np.ndarray]) -> Coverage:
-    """Types of firm with outcomes and PDs, one row a firm."""
+    """Types of firm with outcomes and PDs, one row per firm."""
     names = np.concatenate([np.full(len(outcome), name) for name, outcome, _ in types])
     outcome, prob = (np.concatenate([parts[i] for parts in types]) for i in (1, 2))
     return coverage.measure(names, np.arange(len(names)), outcome, prob, TERMS)

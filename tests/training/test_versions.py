@@ -144,7 +144,7 @@ def test_versions_whose_frame_is_gone_are_compared_without_a_contest(
         connection.execute("update warehouse.training.frames set digest = 'sampled anew'")
     said = runner.invoke(app, ["models", "compare", "1", "2"], env={"COLUMNS": "160"})
     assert said.exit_code == 0, said.output
-    assert "no paired contest: the frame of 2026-10-31 was sampled anew" in said.output
+    assert "no paired comparison: the frame of 2026-10-31 was sampled anew" in said.output
 
 
 def _model(settings: Settings, version: str) -> bundle.CreditModel:

@@ -66,7 +66,7 @@ def watch(
     """Return the rows by snapshot, each ranked by each model.
 
     Args:
-        firms: number of each row's firm, one row a firm and snapshot, shape (rows,).
+        firms: number of each row's firm, one row per firm and snapshot, shape (rows,).
         snapshot_dates: of the same rows.
         default_dates: after the snapshot; NaT where the firm did not default.
         default_probs: PDs of the same rows by model, NaN where a model gives none.

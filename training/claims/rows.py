@@ -11,7 +11,7 @@ from firmpulse.scale import FloatArray
 
 @dataclass(frozen=True)
 class ClaimRows:
-    """One row a firm and snapshot, outcomes known; each array has shape (rows,)."""
+    """One row per firm and snapshot, outcomes known; each array has shape (rows,)."""
 
     firm_ids: npt.NDArray[np.str_]
     snapshot_dates: npt.NDArray[np.datetime64]

@@ -37,11 +37,11 @@ Refit = Callable[[Sequence[FeatureMeta]], FloatArray]
 def by_segment(
     rows: pl.DataFrame, labelled: pl.DataFrame, default_prob: FloatArray, config: TrainingConfig
 ) -> pl.DataFrame:
-    """Return one row a cut and segment, largest first, with intervals from redrawing firms.
+    """Return one row per cut and segment, largest first, with intervals from redrawing firms.
 
     Args:
         rows: firm_id and outcome, shape (rows,).
-        labelled: one column a cut, the segment of each row.
+        labelled: one column per cut, the segment of each row.
         default_prob: PDs of the same rows.
         config: draws, confidence and seed.
 
@@ -114,7 +114,7 @@ def by_source(
     refit: Refit,
     config: TrainingConfig,
 ) -> pl.DataFrame:
-    """Return one row a set of sources: the model on firms that granted no more than these.
+    """Return one row per set of sources: the model on firms that granted no more than these.
 
     Args:
         rows: firm_id, outcome and features.

@@ -21,7 +21,7 @@ def table(
     features: Sequence[FeatureMeta],
     contributions: FloatArray,
 ) -> pl.DataFrame:
-    """Return one row a feature, the one that moves the score most first.
+    """Return one row per feature, the one that moves the score most first.
 
     Args:
         learnt: training rows with outcome and the features.

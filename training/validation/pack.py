@@ -82,7 +82,7 @@ def card(
 
 
 def grades_frame(grades: Sequence[GradeCheck]) -> pl.DataFrame:
-    """Return one row a grade, best first, with the columns of `GradeCheck`."""
+    """Return one row per grade, best first, with the columns of `GradeCheck`."""
     return pl.DataFrame([asdict(grade) for grade in grades])
 
 

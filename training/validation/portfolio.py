@@ -212,7 +212,7 @@ def vintages(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame
     their vintage stands apart as '2023-Q4 or earlier'.
 
     Returns:
-        One row a vintage and number of months on book, in that order: vintage, is_left_censored,
+        One row per vintage and number of months on book, in that order: vintage, is_left_censored,
         months_on_book, firms, cumulative_30_plus_rate, cumulative_90_plus_rate.
 
     Raises:
@@ -245,7 +245,7 @@ def roll_rates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFra
     A firm without a row in the next month has left the book, even if it returns later.
 
     Returns:
-        One row a pair of buckets, best first: from_bucket, to_bucket, firm_months, rate. Rates
+        One row per pair of buckets, best first: from_bucket, to_bucket, firm_months, rate. Rates
         sum to 1 over to_bucket; they are null where no firm was ever in from_bucket.
 
     Raises:
@@ -272,7 +272,7 @@ def funnel(
         sample: its labelled rows: firm_id, as_of, outcome, split.
 
     Returns:
-        One row a date: as_of, split (null where no row of the date trains or tests), on_book,
+        One row per date: as_of, split (null where no row of the date trains or tests), on_book,
         then its parts, which add up to it: already_defaulted, short_history (also firms without
         any observed month), not_matured, no_performance (no month of a closed outcome window is
         known), indeterminate, good, bad; last sampled, the good and bad firms in the sample.
@@ -300,7 +300,7 @@ def default_dates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.Data
     """Return the end of the first month at which each defaulted firm was 90+ days past due.
 
     Returns:
-        One row a firm that ever defaulted, sorted: firm_id, defaulted_on.
+        One row per firm that ever defaulted, sorted: firm_id, defaulted_on.
 
     Raises:
         NotReadyError: no loan performance is known on `as_of`.

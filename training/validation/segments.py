@@ -35,7 +35,7 @@ _REGIONS = {
 
 
 def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return one column a way to cut: industry, size, age, sources, coverage, region.
+    """Return one column per way to cut: industry, size, age, sources, coverage, region.
 
     A way that the rows lack the columns for is left out.
 
