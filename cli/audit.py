@@ -56,7 +56,9 @@ def list_entries(
 ) -> None:
     """Show the newest entries, oldest first."""
     if action is not None and action.upper() not in audit.ACTIONS:
-        raise AuditError(f"there is no audit action {action}; use {', '.join(audit.ACTIONS)}")
+        raise AuditError(
+            f"there is no audit action {action}; use one of {', '.join(audit.ACTIONS)}"
+        )
     settings = Settings()
     found = audit.entries(
         settings,

@@ -166,7 +166,7 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
         withheld: firms that have withdrawn; no row of theirs is published.
 
     Raises:
-        ConfigurationError: the night lies after today.
+        ConfigurationError: the night is after today.
         ConfirmationNeeded: the clock that made the night has jumped.
     """
     today.check(settings, as_of)

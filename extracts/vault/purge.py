@@ -53,7 +53,7 @@ def purge(settings: Settings, as_of: date) -> PurgeReport:
     and overwritten by later rows; once they are much of the file, the vault is renewed.
 
     Raises:
-        ConfigurationError: the night lies after today.
+        ConfigurationError: the night is after today.
         ConfirmationNeeded: the clock that made the night has jumped.
     """
     today.check(settings, as_of)

@@ -48,7 +48,7 @@ def clear(settings: Settings, firm_id: str, as_of: date, *, reason: str, by: str
     Raises:
         NotReadyError: the firm is not red then, a red rule still holds, or a later night is known.
         GrantError: the reason looks as if it held an identifier.
-        ConfigurationError: the day lies after today.
+        ConfigurationError: the day is after today.
     """
     clock.checked(as_of)
     checked_reason(reason)

@@ -88,7 +88,7 @@ def test_no_command_takes_a_day_after_today(
     )
     assert isinstance(result.exception, ConfigurationError), result.output
     assert f"{name} {day}" in str(result.exception)
-    assert "lies after today, which is 2026-11-29 in China" in str(result.exception)
+    assert "is after today, which is 2026-11-29 in China" in str(result.exception)
     assert not (tmp_path / "home").exists()
 
 
@@ -114,7 +114,7 @@ def test_a_slip_of_the_year_changes_no_byte_of_the_home(settings: Settings) -> N
             app, [command, "--as-of", "2062-10-31"], env={"FIRMPULSE_HOME": str(settings.root)}
         )
         assert isinstance(result.exception, ConfigurationError)
-        assert "--as-of 2062-10-31 lies after today" in str(result.exception)
+        assert "--as-of 2062-10-31 is after today" in str(result.exception)
     assert _digests(settings.root) == before
 
 

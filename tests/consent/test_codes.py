@@ -45,7 +45,7 @@ def test_an_accepted_code_is_right_and_no_other(store_settings: Settings, code: 
         (CODE + "0", "19 characters"),
         ("91350203M0001AB#X0", "no code uses"),
         ("91350203M0001ABÄX0", "no code uses"),
-        ("B1350203M0001ABCX0", "no registration department"),
+        ("B1350203M0001ABCX0", "not a registration department"),
         ("51350203M0001ABCX0", "check character"),
         ("9135O203M0001ABCX0", "no code uses"),
         ("914403001922038216", "needs no exception"),

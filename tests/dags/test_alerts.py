@@ -60,7 +60,7 @@ def test_without_a_connection_nobody_is_told_and_nothing_breaks(
 ) -> None:
     with pytest.raises(NotReadyError):
         dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
-    assert "nobody was told" not in caplog.text
+    assert "no alert was sent" not in caplog.text
 
 
 def test_foreign_errors_are_told_by_their_class_only() -> None:
@@ -69,7 +69,7 @@ def test_foreign_errors_are_told_by_their_class_only() -> None:
     assert "ValueError" in said["error"]
     assert "9144" not in json.dumps(said)
     assert "张" not in json.dumps(said, ensure_ascii=False)
-    assert alerts.message({"ti": FAILED})["error"] == "it was ended from outside"
+    assert alerts.message({"ti": FAILED})["error"] == "it was terminated from outside"
 
 
 def test_an_alert_that_cannot_be_sent_fails_nothing(
@@ -188,7 +188,7 @@ def test_an_alert_carries_the_whole_message_and_the_command_that_runs_it_again(
     assert said["text"].splitlines() == [
         "Firmpulse: score of run_nightly failed (as of 2026-10-31): " + BROKEN.splitlines()[0],
         *BROKEN.splitlines()[1:],
-        "Once that is repaired: firmpulse night --as-of 2026-10-31",
+        "Once that is fixed: firmpulse night --as-of 2026-10-31",
     ]
     assert said["again"] == "firmpulse night --as-of 2026-10-31"
 
@@ -207,7 +207,7 @@ def test_a_note_has_the_message_of_what_failed_within_what_a_note_may_have() -> 
     assert len(cut) <= 1000
     assert cut.startswith("Waits for the bank.\n")
     assert BROKEN.splitlines()[0] in cut
-    assert "cut here; whole in the log of the task" in cut
+    assert "cut here; see the log of the task" in cut
     assert cut.endswith('firmpulse accept tax-1 --because "..."')
 
 

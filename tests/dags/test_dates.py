@@ -55,7 +55,7 @@ def test_a_run_for_a_day_to_come_does_nothing(
 ) -> None:
     """What REST sends as `conf`, and Airflow's form, comes in like this."""
     (name,) = params[dag_id]
-    with pytest.raises(ConfigurationError, match=f"{name} {SLIP} lies after today"):
+    with pytest.raises(ConfigurationError, match=f"{name} {SLIP} is after today"):
         dagrun.run_dag(home, dag_id, {name: SLIP})
     live = Ledger(home).live(clock.today())
     assert live.height == 1
@@ -72,16 +72,16 @@ def _files(folder: Path) -> list[str]:
 def test_an_interval_that_ends_on_a_day_to_come_is_refused() -> None:
     """A logical date that REST sends, or a backfill, makes an interval."""
     end = datetime(2062, 10, 31, 16, 30, tzinfo=UTC)
-    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 lies after today"):
+    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 is after today"):
         asof.resolve(None, end)
-    with pytest.raises(ConfigurationError, match="on 2062-11-01 lies after today"):
+    with pytest.raises(ConfigurationError, match="on 2062-11-01 is after today"):
         asof.day_of(None, end)
-    with pytest.raises(ConfigurationError, match="on 2062-10-31 lies after today"):
+    with pytest.raises(ConfigurationError, match="on 2062-10-31 is after today"):
         asof.day_of(SLIP, None)
 
 
 @pytest.mark.parametrize(
-    ("day", "says"), [(SLIP, f"as_of {SLIP} lies after today"), ("soon", "must look like")]
+    ("day", "says"), [(SLIP, f"as_of {SLIP} is after today"), ("soon", "must look like")]
 )
 def test_an_event_of_a_day_to_come_is_refused(day: str, says: str) -> None:
     """Whoever may write to Airflow's REST can make an event."""

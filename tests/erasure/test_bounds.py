@@ -70,7 +70,7 @@ def test_a_day_after_today_erases_nobody(home: Settings) -> None:
         lambda: honour.honour(home, date(2062, 10, 31)),
         lambda: withdrawals.due(home, date(2062, 10, 31)),
     ):
-        with pytest.raises(ConfigurationError, match="2062-10-31 lies after today"):
+        with pytest.raises(ConfigurationError, match="2062-10-31 is after today"):
             act()
     assert purged(home) == 0
 
@@ -132,7 +132,7 @@ def test_a_word_counts_for_the_firms_that_it_named_and_for_its_day(
             ConfigurationError, match=f"30 firms are due to be erased, not {number}"
         ):
             bounds.confirm(home, number, because="contract ended", actor="user li")
-    with pytest.raises(ConfigurationError, match="a person does, by command"):
+    with pytest.raises(ConfigurationError, match="a person must, by command"):
         bounds.confirm(home, 30, because="contract ended", actor="task run_nightly.erase")
     bounds.confirm(home, 30, because="contract ended", actor="user li")
     assert len(honour.allowed(home)) == 30

@@ -43,7 +43,7 @@ def test_no_task_works_for_a_night_to_come(
     permit(settings)
     folder = deliver(settings, {"a.csv": csv([payment()])})
     arguments = ["tax"] if act is nightly.land else []
-    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 lies after today"):
+    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 is after today"):
         act(settings, *arguments, date(2062, 10, 31))
     # The scheduler names this night itself where the clock has jumped.
     clock_at(date(2062, 11, 1))

@@ -147,7 +147,7 @@ def test_a_sign_says_the_direction(settings: Settings, form: str) -> None:
 def test_amounts_without_any_sign_have_no_direction(settings: Settings, form: str) -> None:
     rows = [f"{n}.00,9.00,2024-01-10,{n}" for n in range(1, 4)]
     (problem,) = land(settings, form, in_format(form, rows, SIGNED), 3, **BANK)
-    assert "no amount of the file has a sign" in problem
+    assert "no amount in the file has a sign" in problem
     assert "say 贷 for dc in the manifest's constants" in problem
 
 
@@ -459,7 +459,7 @@ def test_what_counts_as_a_sign(tmp_path: Path, cells: Sequence[str], has_sign: b
     if has_sign:
         signs.require(readable, 1)
     else:
-        with pytest.raises(DeliveryRefused, match="no amount of the file has a sign"):
+        with pytest.raises(DeliveryRefused, match="no amount in the file has a sign"):
             signs.require(readable, 1)
 
 

@@ -121,10 +121,10 @@ _RULE = {"name": "goods", "why": "goods", "category": "op_in", "words": ["货款
         ([_RULE | {"category": "op"}], "'op' is no category"),
         ([_RULE | {"category": {"In": "op_in"}}], "'In' is neither IN nor OUT"),
         ([_RULE | {"words": []}], "has no words"),
-        ([_RULE | {"words": ["信息"]}], "'信息' both decides and does not"),
+        ([_RULE | {"words": ["信息"]}], "'信息' both decides and decides nothing"),
         ([_RULE | {"words": ["货 款"]}], "'货 款' can never be a word of a text"),
         ([_RULE | {"words": ["息"]}], "'息' can never be a word of a text"),
-        ([{"name": "goods"}], "is no list of rules"),
+        ([{"name": "goods"}], "is not a list of rules"),
     ],
 )
 def test_rules_that_contradict_themselves_are_refused(

@@ -153,7 +153,7 @@ def test_a_master_key_of_the_environment_needs_the_one_before(home: Settings) ->
     before = keyring.load(home, "vault_key")
     new = keyring.checked("vault_key", "cd" * 32, "test")
     changed = home.model_copy(update={"vault_key": new})
-    with pytest.raises(ConfigurationError, match="FIRMPULSE_OLD_VAULT_KEY to the one before"):
+    with pytest.raises(ConfigurationError, match="FIRMPULSE_OLD_VAULT_KEY to the previous one"):
         masterkeys.change(changed, "vault")
     masterkeys.change(changed.model_copy(update={"old_vault_key": before}), "vault")
     masterkeys.change(changed.model_copy(update={"old_vault_key": before}), "vault")

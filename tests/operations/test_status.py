@@ -45,7 +45,7 @@ def _texts(found: Status, severity: str) -> list[str]:
 def test_an_empty_home_is_told_the_first_command(settings: Settings) -> None:
     found = status.look(settings, TODAY)
     (problem,) = [one for one in found.findings if one.severity == PROBLEM]
-    assert problem.text.startswith("no night was ever run")
+    assert problem.text.startswith("no night has run yet")
     assert problem.do == "firmpulse night --as-of 2026-10-30"
 
 
@@ -121,7 +121,7 @@ def test_a_run_by_day_that_failed_is_told_until_one_went_well(settings: Settings
     (problem,) = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
     assert problem.subject == "runs"
     assert problem.text.startswith("score of assess_arrivals, 2026-10-31, failed: no champion")
-    assert problem.do == "repair it, then: firmpulse arrivals --as-of 2026-10-31"
+    assert problem.do == "fix it, then: firmpulse arrivals --as-of 2026-10-31"
     _ran(settings, TODAY + timedelta(days=1), "score", dag="assess_arrivals")
     assert _texts(status.look(settings, TODAY), PROBLEM) == []
 
@@ -133,7 +133,7 @@ def test_an_older_night_that_failed_is_told_until_it_is_repaired(settings: Setti
         _ran(settings, NIGHT - timedelta(days=back), "publish")
     (problem,) = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
     assert problem.text == (
-        "2026-09-20, an older night, is not repaired: build failed: no champion; run: firmpulse "
+        "2026-09-20, an older night, is not fixed: build failed: no champion; run: firmpulse "
         "train; it was not published, its last step is build"
     )
     assert problem.do == "firmpulse night --as-of 2026-09-20"
@@ -252,7 +252,7 @@ def test_a_warehouse_in_use_is_said_and_nothing_waits(
     found = status.look(settings, TODAY)
     holder.communicate("")
     assert found.busy
-    assert "a task is at work and holds the warehouse" in _texts(found, WARNING)
+    assert "a task is running and holds the warehouse" in _texts(found, WARNING)
 
 
 def test_while_a_task_holds_the_warehouse_the_last_publication_is_shown(
@@ -284,7 +284,7 @@ def test_while_a_task_holds_the_warehouse_the_last_publication_is_shown(
     assert found.night is not None
     assert found.night.as_of == NIGHT
     (problem,) = _texts(found, PROBLEM)
-    assert problem.startswith("2026-10-27, an older night, is not repaired: build failed")
+    assert problem.startswith("2026-10-27, an older night, is not fixed: build failed")
 
 
 def test_the_command_ends_with_a_code_that_scripts_read(

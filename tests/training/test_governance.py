@@ -65,8 +65,8 @@ def moved(home: Settings) -> Iterator[Settings]:
 
 def test_a_moved_alias_scores_nothing_and_says_what_to_do(moved: Settings) -> None:
     told = (
-        "MLflow names version 2 of firmpulse-credit champion, and the last promotion in the audit "
-        r"chain is of version 1 \(.*, Li Wei\)\. Put it back with: firmpulse models restore"
+        "MLflow names version 2 of firmpulse-credit champion, but the last promotion in the audit "
+        r"chain is of version 1 \(.*, Li Wei\)\. Restore it with: firmpulse models restore"
     )
     for reader in (
         lambda: batch.score(moved, AS_OF),
@@ -118,7 +118,7 @@ def test_other_files_under_the_promoted_number_are_refused(home: Settings) -> No
     own = client.get_model_version(*key[:2]).tags[tracking.FILES_DIGEST]
     client.set_model_version_tag(*key, "0" * 64)
     try:
-        with pytest.raises(NotPromotedError, match="not those that Li Wei promoted on"):
+        with pytest.raises(NotPromotedError, match="differ from what Li Wei promoted on"):
             batch.score(home, AS_OF)
         with pytest.raises(ModelChangedError, match="not in MLflow as it was promoted"):
             versions.restore_alias(home)

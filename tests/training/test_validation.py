@@ -182,7 +182,7 @@ def test_a_changed_file_is_not_validated(tmp_path: Path) -> None:
     folder = tracking.model_folder(settings, "firmpulse-credit", fitted.version)
     features = folder / "artifacts" / "bundle" / "features.json"
     features.write_text(features.read_text().replace("tax sales", "tax  sales"), encoding="utf-8")
-    with pytest.raises(ModelChangedError, match="are not the ones that were registered"):
+    with pytest.raises(ModelChangedError, match="differ from the registered ones"):
         pipeline.validate(settings, AS_OF, fitted.version, quick)
 
 

@@ -76,7 +76,7 @@ def test_a_changed_model_file_is_refused(two_versions: Settings) -> None:
     path = _stored(two_versions, "1") / "bundle.json"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"slope": ', '"slope": 1'), encoding="utf-8")
-    with pytest.raises(ModelChangedError, match="version 1 of firmpulse-credit are not the ones"):
+    with pytest.raises(ModelChangedError, match="version 1 of firmpulse-credit differ from the"):
         tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "1")
     # Only that one.
     tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "2")
