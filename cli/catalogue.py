@@ -37,7 +37,7 @@ def list_features(
     features = registry.load(Settings()).features
     sources = sorted({feature.source for feature in features})
     if source is not None and source not in sources:
-        raise ConfigurationError(f"no source {source!r}; there are {', '.join(sources)}")
+        raise ConfigurationError(f"no source {source!r}; use one of {', '.join(sources)}")
     for feature in features:
         if source in (None, feature.source):
             table.add_row(

@@ -24,7 +24,7 @@ def list_contracts(
     """List the tables with their grain and when a row becomes known."""
     if source is not None and source not in SOURCES:
         known = ", ".join(SOURCES)
-        raise ConfigurationError(f"no source {source!r}; there are {known}")
+        raise ConfigurationError(f"no source {source!r}; use one of {known}")
     table = Table("table", "source", "名称", "columns", "a row is", "known from")
     for section in contract_page.sections(contracts.load()):
         for contract in section.contracts if source in (None, section.source) else ():

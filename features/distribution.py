@@ -1,4 +1,4 @@
-"""How the values of one feature are spread over the firms, without pointing at any of them."""
+"""The distribution of one feature over the firms, without identifying any of them."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Distribution:
     missing_share: float
     # Share of firms → value: 5, 25, 50, 75 and 95 %; none for categories and few firms.
     quantiles: dict[float, float]
-    # Range of a bar, or the category → firms in it; those of fewer than `LEAST_FIRMS` are left out.
+    # Range of a bar, or category → its firms; those of fewer than `LEAST_FIRMS` are left out.
     bars: tuple[tuple[str, int], ...]
 
 

@@ -118,8 +118,8 @@ def _waits(ref: DeliveryRef | None) -> str:
     if ref is None or ref.manifest is None:
         return f"not landed yet: it waits in the inbox, and will be refused: {ref and ref.problem}"
     return (
-        f"not landed yet: it waits in the inbox; the night of {ref.manifest.delivered_on} or the "
-        f"next one after it lands it"
+        f"not landed yet: it waits in the inbox and lands in the night of "
+        f"{ref.manifest.delivered_on} or the next one"
     )
 
 

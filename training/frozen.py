@@ -28,9 +28,9 @@ class FrozenFrame:
     digest: str
     features: tuple[FeatureMeta, ...]
     rows: pl.DataFrame
-    # Rows when it was frozen; those of firms that withdrew are gone from `rows`.
+    # Number of rows when frozen; `rows` no longer has those of firms that withdrew.
     frozen_rows: int
-    # Whose data it is, such as 'simulated firms'; stands in every title.
+    # Origin of the data, such as 'simulated firms'; shown in every title.
     origin: str
 
     def part(self, *splits: str) -> pl.DataFrame:

@@ -81,7 +81,7 @@ def test_show_tells_what_may_stand_for_a_column() -> None:
     ("arguments", "message"),
     [
         (["show", "tax_grad"], "no table 'tax_grad'; list them with: firmpulse contracts list"),
-        (["list", "--source", "water"], "no source 'water'; there are tax, bank"),
+        (["list", "--source", "water"], "no source 'water'; use one of tax, bank"),
         (["page", "--to", "/proc/nope/x.html"], "set --to to a writable file or folder"),
     ],
 )

@@ -234,7 +234,7 @@ def test_a_batch_that_breaks_its_suite_stops_every_night_before_masking(
 
 def test_an_unknown_dag_names_the_known_ones(settings: Settings) -> None:
     known = (
-        "there are assess_arrivals, honour_revocations, monitor_model, rebuild_features, "
+        "use one of assess_arrivals, honour_revocations, monitor_model, rebuild_features, "
         "run_nightly, train_model"
     )
     with pytest.raises(ConfigurationError, match=known):

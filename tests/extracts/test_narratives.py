@@ -118,7 +118,7 @@ _RULE = {"name": "goods", "why": "goods", "category": "op_in", "words": ["货款
     ("rules", "message"),
     [
         ([_RULE, _RULE], "two rules are called goods"),
-        ([_RULE | {"category": "op"}], "'op' is no category"),
+        ([_RULE | {"category": "op"}], "'op' is not a category"),
         ([_RULE | {"category": {"In": "op_in"}}], "'In' is neither IN nor OUT"),
         ([_RULE | {"words": []}], "has no words"),
         ([_RULE | {"words": ["信息"]}], "'信息' both decides and decides nothing"),

@@ -87,7 +87,7 @@ def test_a_file_is_refused_and_the_other_lands(
         ({"source": "bank"}, "source is not tax"),
         ({"delivery_id": "other"}, "delivery_id is not the name of its folder"),
         ({"files": [{"name": "a.csv"}]}, "files.0.table"),
-        ({"entry": {"table": "bank_txn"}}, "for no table of tax; known are tax_arrears"),
+        ({"entry": {"table": "bank_txn"}}, "for no table of tax; use tax_arrears"),
         ({"entry": {"name": "../../secret.csv"}}, "must be a path inside the delivery"),
         ({"entry": {"name": "pay*.csv"}}, "must be a path inside the delivery"),
         ({"entry": {"name": "pay[1].csv"}}, "must be a path inside the delivery"),

@@ -108,7 +108,7 @@ def test_a_function_without_a_rule_is_refused() -> None:
 
 
 def test_a_list_in_an_order_is_refused() -> None:
-    with pytest.raises(BuildFailed, match="hangs on an order, which Spark does not keep"):
+    with pytest.raises(BuildFailed, match="depends on an order, which Spark does not keep"):
         translate("select list(days order by day) as x from facts.bookings", TABLES, {"x": "int"})
 
 

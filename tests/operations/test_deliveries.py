@@ -95,8 +95,7 @@ def test_each_delivery_has_its_verdict_and_sentence(home: Settings) -> None:
         "stays in the inbox and is tried again every night"
     )
     assert found["tax-next"].sentence == (
-        "not landed yet: it waits in the inbox; the night of 2024-04-02 or the next one after "
-        "takes it"
+        "not landed yet: it waits in the inbox and lands in the night of 2024-04-02 or the next one"
     )
     # What waits comes first.
     assert known(home).deliveries[0].delivery_id == "tax-next"

@@ -265,7 +265,7 @@ def test_contents_that_are_no_tables_are_refused(plain: bytes) -> None:
     ).encode()
     suite = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
     content = _signed(header, suite.encrypt(plain, LENDER.public_key(), info=info))
-    with pytest.raises(DeliveryRefused, match="hold no tables"):
+    with pytest.raises(DeliveryRefused, match="have no tables"):
         sealed.unseal(content, SENDER.public_key(), LENDER)
 
 

@@ -258,8 +258,8 @@ rules:
          "rule A_RULE: no feature 'tax_sales_growth_3m_yo'; did you mean tax_sales_growth_3m_yoy"),
         ("{value: profile_industry, below: 0}", "rule A_RULE: profile_industry is a category"),
         ("{value: tax_red_share_12m, worst_of_peers: 0.05}", "has no worse side"),
-        ("{value: days_past_due, above: 0, months: 2}", "days_past_due is known for now only"),
-        ("{value: default_prob, above: 0}", "default_prob comes from the model; say source: model"),
+        ("{value: days_past_due, above: 0, months: 2}", "days_past_due is known only for the present"),
+        ("{value: default_prob, above: 0}", "default_prob comes from the model; write source: model"),
         ("{value: power_late_days}", "give one of at_least, above, at_most"),
         ("{value: power_late_days, above: 1, below: 3}", "not 2"),
         ("{value: power_late_days, above: 1, wheight: 3}", "wheight: Extra inputs"),
@@ -279,10 +279,10 @@ def test_a_wrong_condition_names_the_rule_and_the_next_step(
     [
         ("level: blue", "level: purple", "rule A_RULE: level: Input should be 'blue'"),
         (", zh: 文字", "", "rule A_RULE: zh: Field required"),
-        ("zh: 文字", "zh: text", "zh holds no Chinese text"),
+        ("zh: 文字", "zh: text", "zh has no Chinese text"),
         ("en: text", "en: '{valu}'", "a text takes {value} and {threshold}, not {valu}"),
         ("least_peers: 20", "least_peers: none", "least_peers: Input should be a valid integer"),
-        ("rules:", "rulez: [", "is no YAML"),
+        ("rules:", "rulez: [", "is not YAML"),
     ],
 )
 def test_a_wrong_file_is_told(old: str, new: str, message: str, known: Registry) -> None:
@@ -296,5 +296,5 @@ def test_a_wrong_file_is_told(old: str, new: str, message: str, known: Registry)
 def test_two_rules_of_one_id_are_refused(known: Registry) -> None:
     text = _RULE % "{value: power_late_days, above: 1}"
     rule = text.splitlines()[-1]
-    with pytest.raises(ContractError, match="A_RULE is there already"):
+    with pytest.raises(ContractError, match="A_RULE is already used"):
         rules.parse(f"{text}{rule}\n", known)

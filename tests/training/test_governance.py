@@ -171,7 +171,7 @@ def test_what_a_tag_of_mlflow_says_makes_no_earlier_champion(home: Settings) -> 
     key = tracking.CREDIT_MODEL, "2", versions.PROMOTED_AT
     client.set_model_version_tag(*key, "2020-01-01T00:00:00+00:00")
     try:
-        with pytest.raises(NotReadyError, match="version 1 is champion and none was before it"):
+        with pytest.raises(NotReadyError, match="version 1 is champion and there is none before it"):
             versions.roll_back(home, "Li Wei", "alerts doubled")
     finally:
         client.delete_model_version_tag(*key)
@@ -193,7 +193,7 @@ def test_a_worse_candidate_takes_a_reason_and_a_second_person(
     assert (report.promoted, champion.named(home).version) == (False, "1")  # type: ignore[union-attr]
     assert "difference -0." in str(report.proposed)
     assert any("is proposed by Wang Fang: version 1 reads" in text for _, text in _of_models(home))
-    with pytest.raises(ConfigurationError, match="somebody else has to decide it"):
+    with pytest.raises(ConfigurationError, match="someone else must decide it"):
         proposals.decide(home, "2", "ｗａｎｇ  fang", approve=True)
     with pytest.raises(ConfigurationError, match="--checker"):
         proposals.decide(home, "2", " ", approve=True)

@@ -102,5 +102,5 @@ def test_too_few_snapshots_are_refused_with_numbers() -> None:
 
 
 def test_no_default_at_all_is_refused() -> None:
-    with pytest.raises(NotReadyError, match="hold no defaults or no good firms"):
+    with pytest.raises(NotReadyError, match="have no defaults or no good firms"):
         assign(labels(bad_every=10_000).filter(pl.col("firm_id") != "firm-000"), AS_OF, CONFIG)

@@ -129,7 +129,7 @@ def test_a_version_of_another_frame_is_refused(trained: Trained) -> None:
         pipeline.validate(trained.settings, AS_OF, "99")
     with pytest.raises(NotReadyError, match="no training frame was sampled for 2026-09-30"):
         pipeline.validate(trained.settings, date(2026, 9, 30), trained.candidate.version)
-    with pytest.raises(NotReadyError, match="was sampled anew since the version was fitted"):
+    with pytest.raises(NotReadyError, match="was sampled again since the version was fitted"):
         subject.frame_of(trained.settings, AS_OF, "another digest")
 
 

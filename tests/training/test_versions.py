@@ -62,7 +62,7 @@ def test_list_compare_and_back(two_versions: Settings) -> None:
     assert "alerts doubled" in entry.details
 
     # The one taken back is not what a second call goes back to.
-    with pytest.raises(NotReadyError, match="version 1 is champion and none was before it"):
+    with pytest.raises(NotReadyError, match="version 1 is champion and there is none before it"):
         versions.roll_back(two_versions, "Li Wei", "again")
     # Someone may look at it again and promote it.
     pipeline.promote(two_versions, AS_OF, "2", "Zhao Min")
@@ -144,7 +144,7 @@ def test_versions_whose_frame_is_gone_are_compared_without_a_contest(
         connection.execute("update warehouse.training.frames set digest = 'sampled anew'")
     said = runner.invoke(app, ["models", "compare", "1", "2"], env={"COLUMNS": "160"})
     assert said.exit_code == 0, said.output
-    assert "no paired comparison: the frame of 2026-10-31 was sampled anew" in said.output
+    assert "no paired comparison: the frame of 2026-10-31 was sampled again" in said.output
 
 
 def _model(settings: Settings, version: str) -> bundle.CreditModel:
