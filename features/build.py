@@ -121,7 +121,7 @@ def _run(
         if _OTHER_COLUMNS not in str(error):
             raise
         raise BuildFailed(
-            f"{error}\nIts definition has different columns than its table; rebuild all its history "
+            f"{error}\nIts definition has other columns than its table; rebuild all its history "
             f"with: firmpulse features backfill --view NAME"
         ) from error
 

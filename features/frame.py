@@ -139,8 +139,8 @@ def _fetch(
             columns |= {name: found[name] for name in names}
     except duckdb.ConversionException as error:
         raise ContractError(
-            "the spine has a firm_id that is not a token, or an as_of that is not a date; tokens are "
-            f"the firm_id of the published tables ({str(error).partition(chr(10))[0]})"
+            "the spine has a firm_id that is not a token, or an as_of that is not a date; tokens "
+            f"are the firm_id of the published tables ({str(error).partition(chr(10))[0]})"
         ) from error
     finally:
         connection.execute("drop table if exists temp.spine_matched")

@@ -56,7 +56,7 @@ class Term:
         return np.column_stack([rank, missing.astype(np.float64)])
 
     def contribution(self, column: pl.Series) -> FloatArray:
-        """Return the feature's contribution to the log odds above its training mean, shape (rows,)."""
+        """Return the contribution to the log odds above the training mean, shape (rows,)."""
         return row_sums(self.encode(column) * np.asarray(self.coefficients)) - self.centre
 
 

@@ -22,7 +22,7 @@ class QuasiIdentifier:
     """A column that others may know about a firm, with ever coarser levels."""
 
     column: str
-    # Name of the level → its text over the raw rows; finest first, the last is empty of information.
+    # Name of the level → its text over the raw rows; finest first, the last has no information.
     levels: Mapping[str, pl.Expr]
 
 

@@ -182,7 +182,9 @@ def _model_grade(connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: dat
 
 def _check_grade(model_grade: str, grade: str) -> None:
     if model_grade == scale.DEFAULTED:
-        raise ConfigurationError("the firm is in default; grade D is a fact and cannot be overridden")
+        raise ConfigurationError(
+            "the firm is in default; grade D is a fact and cannot be overridden"
+        )
     if grade not in _ORDER:
         raise ConfigurationError(f"there is no grade {grade!r}; use one of {', '.join(_ORDER)}")
     notches = abs(_ORDER.index(grade) - _ORDER.index(model_grade))

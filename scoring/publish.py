@@ -157,8 +157,8 @@ _VIEW_COLUMNS = {
 def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> Path:
     """Clear the scores of `as_of`, publish those of every cleared night, return the file's path.
 
-    The caller has checked the night's scores. A night whose check failed never gets here, so neither
-    this call nor those of later nights publish its scores.
+    The caller has checked the night's scores. A night that failed its check never gets here, so
+    neither this call nor those of later nights publish its scores.
 
     Args:
         settings: home folder.

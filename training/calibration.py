@@ -26,8 +26,8 @@ _Loss = Callable[[FloatArray], tuple[float, FloatArray]]
 def choose(raw_logit: FloatArray, outcome: FloatArray, bad_firms: int) -> Calibration:
     """Return the calibration on rows that did not train the model: isotonic, beta or Platt.
 
-    From 300 firms in default the map is isotonic. With fewer it has two slopes if the rows show this
-    significantly (a likelihood-ratio test; the rows of one default count once), else one.
+    From 300 firms in default the map is isotonic. With fewer it has two slopes if these are
+    significantly better (a likelihood-ratio test; the rows of one default count once), else one.
 
     Args:
         raw_logit: uncalibrated log odds, shape (rows,).

@@ -75,7 +75,7 @@ def by_grade(
     Args:
         outcome: 1 for bad, 0 for good, shape (rows,).
         default_prob: calibrated PDs of the same rows.
-        correlation: asset correlation of the firms, for the correlated p-value; at least 0, below 1.
+        correlation: asset correlation, for the correlated p-value; at least 0, below 1.
     """
     grades = scale.grade(default_prob)
     found = []

@@ -25,8 +25,8 @@ def fit(
 ) -> Candidate:
     """Return the candidate; with `segment_by`, large segments are predicted by their own models.
 
-    A segment has a separate model from `segment_bads` firms that defaulted and as many that did not;
-    the others, and levels unseen in training, use the model of all.
+    A segment has a separate model from `segment_bads` firms that defaulted and as many that did
+    not; the others, and levels unseen in training, use the model of all.
 
     Args:
         settings: threads.

@@ -117,7 +117,9 @@ def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version,
         NotReadyError: there is no champion, or none before it.
     """
     if not approver.strip() or not because.strip():
-        raise ConfigurationError("name the responsible person with --approver, and the reason with --because")
+        raise ConfigurationError(
+            "name the responsible person with --approver, and the reason with --because"
+        )
     made = champion.promotions(settings)
     if not made:
         raise NotReadyError(

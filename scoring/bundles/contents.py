@@ -126,7 +126,7 @@ def _grants(settings: Settings, recipient: str, as_of: date, on: date) -> pl.Dat
     grants = then.join(firms.to_frame(), on="firm_id", how="semi")
     if grants.is_empty():
         raise NotReadyError(
-            f"no firm's grant to {recipient!r} was in force on {as_of} and is so on {on}; grants name "
+            f"no firm has a grant to {recipient!r} in force on both {as_of} and {on}; grants name "
             f"their recipient: firmpulse consent status FIRM"
         )
     return grants

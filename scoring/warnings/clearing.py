@@ -84,9 +84,7 @@ def _clearable(
             f"the firm's newest night is {night}; clear as of that day: --as-of {night}"
         )
     if level != "red":
-        raise NotReadyError(
-            f"the firm is at level {level} on {night}; only red can be cleared"
-        )
+        raise NotReadyError(f"the firm is at level {level} on {night}; only red can be cleared")
     if found_level == "red":
         held = [rule for (rule,) in connection.execute(_RED_RULES, [firm_id, night]).fetchall()]
         raise NotReadyError(

@@ -80,8 +80,8 @@ class WarningReport:
 def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = None) -> WarningReport:
     """Find and store the warnings of every firm with a grant for assessment; idempotent.
 
-    The state of `as_of` depends only on the newest state before it and on the present findings, so a
-    night may be repeated or backfilled. With `firm_ids`, rows of others do not change.
+    The state of `as_of` depends only on the newest state before it and on the present findings,
+    so a night may be repeated or backfilled. With `firm_ids`, rows of others do not change.
 
     Raises:
         ContractError: a rule is malformed or reads what does not exist.

@@ -133,7 +133,9 @@ def _require(condition: Condition, rule: Rule, known: Registry, name: str) -> No
     measure = MEASURES.get(value)
     if measure is not None:
         if not measure.of_model and condition.lags != {0}:
-            raise ContractError(f"{where}: {value} is known only for the present; leave months, change out")
+            raise ContractError(
+                f"{where}: {value} is known only for the present; leave months, change out"
+            )
         if measure.of_model and rule.source != "model":
             raise ContractError(f"{where}: {value} comes from the model; write source: model")
         if condition.worst_of_peers is not None:

@@ -103,7 +103,9 @@ def test_a_model_has_the_types_of_its_contract() -> None:
 
 
 def test_a_function_without_a_rule_is_refused() -> None:
-    with pytest.raises(BuildFailed, match=r"no rule brings list_zip\(\) to Spark; add one to feat"):
+    with pytest.raises(
+        BuildFailed, match=r"no rule translates list_zip\(\) for Spark; add one to feat"
+    ):
         translate("select list_zip([days], [place]) as x from facts.bookings", TABLES, {"x": "int"})
 
 

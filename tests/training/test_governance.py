@@ -171,7 +171,9 @@ def test_what_a_tag_of_mlflow_says_makes_no_earlier_champion(home: Settings) -> 
     key = tracking.CREDIT_MODEL, "2", versions.PROMOTED_AT
     client.set_model_version_tag(*key, "2020-01-01T00:00:00+00:00")
     try:
-        with pytest.raises(NotReadyError, match="version 1 is champion and there is none before it"):
+        with pytest.raises(
+            NotReadyError, match="version 1 is champion and there is none before it"
+        ):
             versions.roll_back(home, "Li Wei", "alerts doubled")
     finally:
         client.delete_model_version_tag(*key)

@@ -1,7 +1,7 @@
 """Rows ordered by score, taken from the top up to a share, under bootstrap weights.
 
-Rows of equal score are taken in part, as if drawn at random. So two rankings are compared at exactly
-the same share even if one is coarse; a whole run of ties would miss the share by the run's size.
+Rows of equal score are taken in part, as if drawn at random. So two rankings are compared at
+exactly the same share even if one is coarse; a whole run of ties would miss the share by its size.
 """
 
 from dataclasses import dataclass

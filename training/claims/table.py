@@ -137,7 +137,7 @@ def _approvals(claims: Claims) -> list[TableRow]:
         ),
         _of_candidate(
             "joint_least_bad_rate", joint.least_bad_rate, "share",
-            f"Lowest bad rate for approving {larger} or more", f"通过 {larger} 及以上时的最低坏账率",
+            f"Lowest bad rate at {larger} or more", f"通过 {larger} 及以上时的最低坏账率",
         ),
         _of_candidate(
             "joint_possible", float(joint.possible), "yes_no",

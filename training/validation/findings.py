@@ -52,9 +52,7 @@ def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
     if low is None or high is None:
         yield "Firms unseen in training show too few outcomes to measure the model on them alone."
     elif high - low > 0.2:
-        yield (
-            f"On firms unseen in training the AUC is only known to be within {low:.2f} to {high:.2f}."
-        )
+        yield (f"On firms unseen in training the AUC is only known within {low:.2f} to {high:.2f}.")
 
 
 def _of_rivals(
@@ -68,7 +66,7 @@ def _of_rivals(
             yield f"The simpler model '{name}' ranks no worse out of time: AUC {auc:.3f}."
         elif auc is not None and other[tracking.bounds_of("oot/auc")[1]] >= own:
             yield (
-                f"'{name}' (AUC {auc:.3f}) is not clearly different: its interval includes the AUC of "
+                f"'{name}' (AUC {auc:.3f}) is not clearly worse: its interval includes the AUC of "
                 f"this version. `firmpulse models compare` pairs versions on the same draws."
             )
 
