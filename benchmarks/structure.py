@@ -1,4 +1,4 @@
-"""How the code is laid out, in numbers; prints one line per measure.
+"""The structure of the code in numbers; prints one line per measure.
 
 Run: python -m benchmarks.structure [FOLDER]
 FOLDER is another checkout to measure. SQL counts where a text of a Python module begins with a

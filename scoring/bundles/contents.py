@@ -154,7 +154,7 @@ def _foreign(
 def _complete(
     found: dict[str, list[Row]], grants: pl.DataFrame, titles: Mapping[str, tuple[str, str]]
 ) -> None:
-    """Add the end of the grants and the words of the rules; drop fields that are not for lenders."""
+    """Add the end of the grants and the words of the rules; drop warnings on ungranted sources."""
     until = dict(grants.group_by("firm_id").agg(pl.col("valid_to").min()).iter_rows())
     for row in found["scores"]:
         row["valid_until"] = until[row["firm_id"]]

@@ -172,7 +172,7 @@ def test_a_note_tells_what_each_task_did_and_keeps_what_people_wrote() -> None:
 BROKEN = (
     "the delivery batch of 2026-10-31 broke 1 of its expectations:\n"
     "  - expected: at most 5 % of a table's rows go to quarantine; seen: tax-1 / tax_payment 0.5\n"
-    "Every night stops here until the cause is repaired or somebody answers for it:\n"
+    "Every night stops here until the cause is fixed or a person accepts the delivery as it is:\n"
     '  firmpulse accept tax-1 --because "..."'
 )
 

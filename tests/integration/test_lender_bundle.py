@@ -178,7 +178,7 @@ def test_unknown_recipients_and_nights_name_the_next_step(
     with pytest.raises(NotReadyError, match=f"the newest nights: {assessed.as_of}"):
         hand_over.bundle(assessed.settings, RECIPIENT, assessed.as_of.replace(day=1), at)
     hand_over.register(assessed.settings, "other-bank", sealed.to_pem(LENDER.public_key()))
-    with pytest.raises(NotReadyError, match="no firm's grant to 'other-bank'"):
+    with pytest.raises(NotReadyError, match="no firm has a grant to 'other-bank'"):
         hand_over.bundle(assessed.settings, "other-bank", assessed.as_of, at)
     with pytest.raises(ConfigurationError, match="no X25519 public key"):
         hand_over.register(assessed.settings, "third", b"no key")

@@ -267,7 +267,7 @@ _MEASURES: dict[int, dict[str, tuple[str, _Written]]] = {
         "Share of valley hours": ("power_valley_share_12m", _share),
         "Months almost without power": ("power_shutdown_month_share_12m", _share),
         "Bills paid late, or overdue": ("power_late_payment_share_12m", _share),
-        "Mean delay, days, with those overdue": ("power_payment_delay_days_12m", _ONE),
+        "Mean delay, days, including overdue bills": ("power_payment_delay_days_12m", _ONE),
     },
 }  # fmt: skip
 _LONGEST = "Longest delay of a bill that is open or was paid within a month, days"
@@ -342,7 +342,7 @@ def test_power_bills_are_late_in_one_way(pages: dict[str, Page], numbers: Number
             continue
         share, days = numbers.bills.get(token, (None, None))
         assert rows["Bills paid late, or overdue"] == _share(share), token
-        assert rows["Mean delay, days, with those overdue"] == _ONE(days), token
+        assert rows["Mean delay, days, including overdue bills"] == _ONE(days), token
         late = [
             float(row[2]) for row in page.rows[10]
             if len(row) == 5 and re.search("POWER_BILL_(LATE|OVERDUE)", row[1])

@@ -121,7 +121,7 @@ def test_a_month_without_a_row_is_zero_unless_its_source_is_overdue(
 
 def test_before_the_rules_were_asked_there_is_no_level(everything: dossier.Dossier) -> None:
     html = _page(replace(everything, levels=[], warnings=[]))
-    assert html.count("the rules were not asked yet") == 2
+    assert html.count("the rules were not checked yet") == 2
     assert "No rule holds" not in html
     assert "speaks for<" not in html
 
@@ -148,9 +148,9 @@ def test_the_same_report_is_the_same_bytes(everything: dossier.Dossier) -> None:
 
 
 def test_a_simulated_firm_is_told_so(everything: dossier.Dossier) -> None:
-    assert "tells nothing of the market" in _page(everything)
+    assert "says nothing about the market" in _page(everything)
     cover = firm.Cover(None, "analyst", READER.at, "demo-bank", "delivered data")
-    assert "tells nothing of the market" not in firm.render(everything, cover, "en")
+    assert "says nothing about the market" not in firm.render(everything, cover, "en")
 
 
 def test_a_pdf_is_a4_and_numbered(everything: dossier.Dossier, tmp_path: Path) -> None:

@@ -142,4 +142,4 @@ def test_a_test_set_of_few_defaults_is_validated_all_the_same(
     assert "PDs are too high for" in said
     images = dict.fromkeys((f"{name}.png" for name in _IMAGES), b"")
     metrics = _metrics(trained)
-    assert "Sources taken away" in pack.page(measured, metrics, {"own": metrics}, (), images)
+    assert "Sources removed" in pack.page(measured, metrics, {"own": metrics}, (), images)

@@ -46,7 +46,7 @@ def test_the_pack_is_one_page_that_needs_no_network(trained: Trained) -> None:
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "<script" not in page
     assert page.count('src="data:image/png;base64,') == 9
-    for title in ("Sample", "Calibration", "Segments", "Sources taken away", "Stress"):
+    for title in ("Sample", "Calibration", "Segments", "Sources removed", "Stress"):
         assert re.search(rf"<h2[^>]*>\d+\. {title}", page)
     metrics = trained.candidate.metrics
     assert f"{metrics['oot/auc']:.3f}" in page
