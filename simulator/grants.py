@@ -63,7 +63,7 @@ def draw_grants(world: World) -> Grants:
         valid[source] = np.where(granted, begin, NEVER)
         window[source] = begin
         sent[source] = np.where(granted | nothing, 0, NEVER)
-        if source == "bank":  # some banks give half a year of history, without the last month
+        if source == "bank":  # some banks open half a year of history, and nothing before
             late = later & granted & (world.firms.born < 0)
             valid[source] = np.where(late, months[joins], valid[source])
             window[source] = np.where(late, months[joins - 6], window[source])
