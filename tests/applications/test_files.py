@@ -69,7 +69,7 @@ def test_a_workbook_is_read_with_its_types(tmp_path: Path) -> None:
 
 
 def test_a_cell_at_the_far_corner_of_a_sheet_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    """A dense reader asks for 500 GB and aborts; it does so in a separate process."""
+    """A dense reader requests 500 GB and aborts; it runs in a separate process."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.append(HEADER.split(","))
@@ -102,7 +102,7 @@ def test_an_application_above_the_header_is_not_passed_over(tmp_path: Path) -> N
 
 
 def test_the_header_tells_the_delimiter(tmp_path: Path) -> None:
-    """More commas than semicolons in a title and in names do not make it a comma."""
+    """More commas than semicolons in a title and in names do not make the delimiter a comma."""
     lines = ["a,b,c,d,e,f,g", HEADER.replace(",", ";"), GOOD.replace(",", ";")]
     assert check_file(_file(tmp_path, *lines), ON).messages == ()
 

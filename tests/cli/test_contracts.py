@@ -1,4 +1,4 @@
-"""The contracts as people and providers see them."""
+"""The contracts as shown to users and providers."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class _Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note where a section begins and what a tag points to."""
+        """Record where a section begins and what a tag points to."""
         found = dict(attrs)
         if tag == "section":
             self._section = found["id"] or ""

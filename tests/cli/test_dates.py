@@ -1,4 +1,4 @@
-"""No command does anything on account of a day after today, whichever option it is typed into."""
+"""No command acts on a day after today, given in any option."""
 
 import hashlib
 import re
@@ -18,11 +18,11 @@ from firmpulse.settings import Settings
 
 TODAY = date(2026, 11, 29)
 TOMORROW, NEXT_MONTH = "2026-11-30", "2026-12"
-# A grant may begin and end on days to come; nothing is done before they have.
+# A grant may begin and end in the future; nothing is done before.
 MAY_LIE_AHEAD = {
     ("consent grant", "--from"), ("consent grant", "--until"), ("consent grant", "--window-start"),
 }  # fmt: skip
-# Each of them in the help of an option, or in its name, speaks of a day or a month.
+# Each of them, in an option's help or name, indicates a day or a month.
 _OF_TIME = re.compile(r"\b(day|date|night|month|as.of|since|until|20\d\d-\d\d)\b", re.IGNORECASE)
 # Shown month by month.
 NO_DATES = {("features drift", "name")}
@@ -101,7 +101,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def test_a_slip_of_the_year_changes_no_byte_of_the_home(settings: Settings) -> None:
-    """Grants, deliveries and keys lie there; the night of 2062 is refused before it begins."""
+    """Grants, deliveries and keys are there; the night of 2062 is refused before it begins."""
     simulation = simulate.Simulation(firms=20, months=1)
     import simulator
 

@@ -1,4 +1,4 @@
-"""Who logs in where, and that nobody else sees with what."""
+"""Logins at providers, and that credentials are never shown."""
 
 import base64
 import logging

@@ -1,4 +1,4 @@
-"""providers.yml says who delivers, and a wrong one is refused with the place."""
+"""providers.yml defines the providers; a wrong one is refused with the place."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Deliveries come from a folder, an SFTP server and an S3 server, whole or not at all."""
+"""Deliveries from a folder, an SFTP server and an S3 server arrive whole or not at all."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.extracts.inbox import AS_OF, csv, deliver, payment, permit, query
 def provider(
     request: pytest.FixtureRequest, there: There, sshd: SshServer
 ) -> "tuple[dict[str, Any], Any]":
-    """Return a provider's entry, and a function that puts up what lies in its folder."""
+    """Return a provider's entry, and a function that uploads the contents of its folder."""
     if request.param == "file":
         return {"uri": there.root.as_uri()}, lambda: None
     if request.param == "sftp":

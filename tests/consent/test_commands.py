@@ -1,4 +1,4 @@
-"""The commands for the firm and for compliance, as they are typed."""
+"""The commands for the firm and for compliance, as typed."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ CODE = FIRM.removeprefix("uscc:")
 
 @dataclass(frozen=True)
 class Result:
-    """What a command said."""
+    """The output of a command."""
 
     returncode: int
     stdout: str

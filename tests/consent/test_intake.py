@@ -1,4 +1,4 @@
-"""Grants from a file: what is recorded, what is refused, and who the tokens stand for."""
+"""Grants from a file: what is recorded, what is refused, and the firms of the tokens."""
 
 import json
 from datetime import date

@@ -1,4 +1,4 @@
-"""A grant's way: given, in force, ended by date, by the firm or by its use, purged, certified."""
+"""A grant's life: given, in force, ended by date, by the firm or by use, purged, certified."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -113,7 +113,7 @@ def test_an_assessment_is_used_up_and_monitoring_is_not(
 def test_a_night_of_long_ago_uses_a_grant_up_with_the_day_it_is_run(
     store_settings: Settings, clock_at: ClockAt
 ) -> None:
-    """Its results are read today; nothing of the firm goes before tomorrow."""
+    """Its results are read today; no data of the firm are erased before tomorrow."""
     clock_at(DAY)
     ledger, long_ago = Ledger(store_settings), date(2024, 2, 29)
     ledger.record([grant()])

@@ -1,4 +1,4 @@
-"""Who is told when a task has failed for good, and what the note of a run says."""
+"""Alerts about finally failed tasks, and the note of a run."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ FAILED = SimpleNamespace(
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, list[Any]]]:
-    """Listen on this machine, as a chat's webhook would; yield the address and what came."""
+    """Listen on this machine like a chat's webhook; yield the address and what arrived."""
     came: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,7 +84,7 @@ def test_an_alert_that_cannot_be_sent_fails_nothing(
 def test_mail_goes_to_those_whom_the_connection_names(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spoken to a server of plain SMTP on this machine."""
+    """Sent to a plain SMTP server on this machine."""
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
@@ -134,7 +134,7 @@ def test_mail_goes_to_those_whom_the_connection_names(
 
 
 def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
-    """What the failed task pushes is what the scheduler's listener finds."""
+    """The scheduler's listener finds what the failed task pushes."""
     with pytest.raises(NotReadyError):
         dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
     from airflow.models.dagrun import DagRun
@@ -145,7 +145,7 @@ def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
     with create_session() as session:
         newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
         assert newest is not None
-        # As the scheduler does, which does not take part here.
+        # Like the scheduler, which does not run here.
         RunNotes().on_dag_run_failed(newest)
         assert "- validate_deliveries: **failed**\n\nthe inbox is empty" in newest.note
         assert "or simulate some with: firmpulse simulate" in newest.note

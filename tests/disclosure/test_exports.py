@@ -105,7 +105,7 @@ def test_small_counts_are_empty_and_the_audit_log_tells_of_the_file(
     assert rows.filter(pl.col("suppressed"))["firms"].null_count() == rows["suppressed"].sum() > 0
     total = rows.filter(pl.all_horizontal(pl.col("industry", "founded", "grade") == "(all)"))
     assert total["firms"].to_list() == [400]
-    # The single mining firm is in no group of its own.
+    # The single mining firm is not a separate group.
     assert not rows["industry"].str.starts_with("B").any()
     assert audit.verify(home).entries == 1
 

@@ -1,4 +1,4 @@
-"""A home folder after one night of a small economy, and copies of it to erase firms from."""
+"""A home folder after one night of a small economy, and copies for erasing firms."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class Home:
 
 
 def run_night(settings: Settings, as_of: date) -> None:
-    """Import grants, land and build, as the DAG does up to the features."""
+    """Import grants, land and build, like the DAG up to the features."""
     intake.import_night(settings)
     for source in SOURCES:
         nightly.land(settings, source, as_of)
@@ -47,7 +47,7 @@ def run_night(settings: Settings, as_of: date) -> None:
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Return the home folder that the others are copied from."""
+    """Return the home folder from which the others are copied."""
     settings, made = made_once(tmp_path_factory, "erasure", _one_night)
     return replace(made, settings=settings)
 

@@ -1,4 +1,4 @@
-"""What is left of a firm once its withdrawal has been honoured."""
+"""What remains of a firm after its withdrawal has been honoured."""
 
 import json
 import stat
@@ -75,7 +75,7 @@ def _features(settings: Settings, *without: str) -> dict[str, pl.DataFrame]:
 
 
 def _named_in_any_table(settings: Settings, firm: str) -> list[str]:
-    """Return the tables with a cell, of any column, that holds the firm's code as its own."""
+    """Return the tables with the firm's code in any cell."""
     code = firm.partition(":")[2]
     found = []
     with warehouse.connect(settings, vault=True) as connection:
@@ -137,7 +137,7 @@ def test_a_second_call_finds_nothing_to_do(home: Home) -> None:
 
 
 def test_what_is_delivered_later_stays_out(home: Home) -> None:
-    """Providers go on sending; without a grant nothing of it is stored, the lender's neither."""
+    """Providers keep sending; without a grant none of it is stored, not even the lender's."""
     (firm_id, firm), *_ = home.firms.items()
     _revoke(home, firm_id)
     honour.honour(home.settings, home.next_day)
@@ -167,7 +167,7 @@ def test_one_source_withdrawn_leaves_the_others(home: Home) -> None:
     report = honour.honour(home.settings, home.next_day)
     left = _rows_of(home.settings, firm_id, firm)
     assert not [place for place in left if "bank" in place]
-    # Their next rows are of the sources that are left.
+    # Their next rows are from the remaining sources.
     assert set(had) >= WATCHED
     assert not WATCHED & set(left)
     assert left["vault.raw.tax_invoice"] > 100
@@ -285,7 +285,7 @@ def test_files_left_in_the_inbox_that_name_the_firm_are_destroyed(home: Home) ->
 
 
 def test_what_only_waits_is_left_to_the_gate(home: Home) -> None:
-    """A delivery that is being filled, or handed over later, holds rows of other firms too."""
+    """A delivery that is being filled, or handed over later, also has rows of other firms."""
     (firm_id, firm), *_ = home.firms.items()
     code = firm.partition(":")[2].encode()
     filling = home.settings.inbox / "tax" / "tax-filling"
@@ -320,7 +320,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
     )
     intake.admit(home.settings, [again])
     honour.honour(home.settings, home.next_day)
-    # The grant to come keeps the name, and nothing else.
+    # The future grant keeps only the directory entry.
     assert _rows_of(home.settings, firm_id, firm) == {"vault.ops.firm_directory": 1}
     deliver(ECONOMY, home.settings.inbox, through=ECONOMY.last_day)
     _rename_deliveries(home.settings)
@@ -328,7 +328,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
     run_night(home.settings, again.valid_from)
     rows = _rows_of(home.settings, firm_id, firm)
     assert rows["vault.raw.tax_invoice"] == rows["warehouse.staging.stg_tax__invoice"] > 100
-    # Every firm has a row for a date, of what is not observed with nulls.
+    # Every firm has a row for a date, with nulls for what is not observed.
     snapshots = ("warehouse.features", "warehouse.watch")
     assert not [place for place in rows if "bank" in place and not place.startswith(snapshots)]
     with warehouse.connect(home.settings) as connection:
@@ -350,7 +350,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
 
 
 def _rename_deliveries(settings: Settings) -> None:
-    """Hand the same history over again, under names of its own."""
+    """Hand the same history over again, under different names."""
     for path in settings.inbox.glob("*/*/manifest.json"):
         document = json.loads(path.read_text("utf-8"))
         document["delivery_id"] += "-again"

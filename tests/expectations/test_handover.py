@@ -15,7 +15,7 @@ NIGHT = date(2026, 10, 31)
 
 
 def record(settings: Settings, delivery_id: str, as_of: date = NIGHT, **values: object) -> None:
-    """Record one table of a delivery; every count is 0 unless given."""
+    """Record one table of a delivery; counts are 0 by default."""
     row = {
         "as_of": as_of, "delivery_id": delivery_id, "source": "tax", "table_name": "tax_invoice",
         "kind": "increment", "delivered_at": f"{as_of}T22:00:00+08:00",

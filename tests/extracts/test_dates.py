@@ -1,4 +1,4 @@
-"""Nothing lands, leaves or is purged on account of a day to come, whoever names it."""
+"""Nothing lands, leaves or is purged for a future day, from any source."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -45,7 +45,7 @@ def test_no_task_works_for_a_night_to_come(
     arguments = ["tax"] if act is nightly.land else []
     with pytest.raises(ConfigurationError, match="as_of 2062-10-31 is after today"):
         act(settings, *arguments, date(2062, 10, 31))
-    # The scheduler names this night itself where the clock has jumped.
+    # The scheduler itself gives this night if the clock has jumped.
     clock_at(date(2062, 11, 1))
     with pytest.raises(ConfirmationNeeded, match="2062-10-31 is, 14093 days after 2024-03-31"):
         act(settings, *arguments, date(2062, 10, 31))
@@ -57,7 +57,7 @@ def test_no_task_works_for_a_night_to_come(
 def test_a_night_of_the_past_lands_under_a_wrong_clock(
     settings: Settings, clock_at: ClockAt
 ) -> None:
-    """It speaks for a day that the audit chain knows: no clock has a part in it."""
+    """It is for a day that the audit chain confirms, without any clock."""
     clock_at(AS_OF)
     permit(settings)
     deliver(settings, {"a.csv": csv([payment()])})

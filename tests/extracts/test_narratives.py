@@ -1,4 +1,4 @@
-"""What a bank booking is for is told by words, never by letters inside other words."""
+"""Words decide the purpose of a bank booking, never letters inside other words."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def test_blanks_numbers_signs_and_forms_do_not_matter(
 
 
 def test_every_word_decides_as_its_rule_says(connection: duckdb.DuckDBPyConnection) -> None:
-    """No earlier rule has the same word, so that none is dead."""
+    """No earlier rule has the same word, so no rule is dead."""
     words = [
         (rule.name, word, direction)
         for rule in narratives.load().rules

@@ -1,4 +1,4 @@
-"""Deliveries and files that are not taken: the reason, the record, and who is not affected."""
+"""Refused deliveries and files: the reason, the record, and who is not affected."""
 
 import json
 from collections.abc import Callable

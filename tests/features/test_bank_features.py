@@ -27,7 +27,7 @@ def test_paydays_trends_and_shares_match_hand_computed_values(settings: Settings
         for n, (month, day, amount) in enumerate(wages)
     ]
     rows += [
-        # a second payroll of the month is no payday
+        # a second payroll of the month is not a payday
         _txn(10, date(2024, 12, 28), "OUT", 0.01, "代发工资"),
         _txn(11, date(2024, 7, 5), "IN", 1000, "货款"),
         _txn(12, date(2024, 12, 5), "IN", 4000, "货款"),
@@ -73,7 +73,7 @@ def _features(settings: Settings, rows: list[vault_rows.Row]) -> dict[str, objec
     return found.filter(as_of=AS_OF).to_dicts()[0]
 
 
-# Bookings of a software house: what it sells and buys has 息 and 税 in its name.
+# Bookings of a software house: its sales and purchases have 息 and 税 in their names.
 _SERVICES = [
     ("IN", 100_000, "信息服务费"),
     ("OUT", 50_000, "信息技术服务费"),

@@ -13,7 +13,7 @@ AS_OF = date(2024, 12, 31)
 
 
 def test_two_years_of_invoices_match_hand_computed_values(settings: Settings) -> None:
-    # 2023: 100 a month; 2024: nothing from January to March, then 200 a month, 500 in December.
+    # 2023: 100 per month; 2024: nothing from January to March, then 200 per month, 500 in December.
     rows = [invoice(n, "F1", date(2023, n, 10), 100) for n in range(1, 13)]
     rows += [invoice(20 + n, "F1", date(2024, n, 10), 200) for n in range(4, 12)]
     rows += [
@@ -21,7 +21,7 @@ def test_two_years_of_invoices_match_hand_computed_values(settings: Settings) ->
         invoice(41, "F1", date(2024, 12, 27), 400, issue_time="2024-12-27 03:30:00"),
         invoice(42, "F1", date(2024, 12, 28), -100),
         invoice(43, "F1", date(2024, 12, 28), 1000, status="VOID"),
-        # takes back a half of what dressed up September
+        # reverses half of what inflated September
         invoice(44, "F1", date(2024, 10, 3), -100),
         invoice(45, "F1", date(2024, 10, 4), 100),
         invoice(46, "F1", date(2024, 11, 12), 1000),
@@ -74,7 +74,7 @@ def test_a_young_firm_has_no_growth_and_a_silent_one_a_streak(settings: Settings
         settings,
         [
             invoice(1, "F1", date(2024, 8, 10), 100),
-            # something else is known of the later months
+            # other data are known for the later months
             invoice(2, "F1", date(2024, 12, 10), 5, direction="IN", other="S1"),
         ],
     )

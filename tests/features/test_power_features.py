@@ -38,7 +38,7 @@ def test_two_years_of_bills_match_hand_computed_values(settings: Settings) -> No
     assert got["power_slope_12m"] == pytest.approx(slope)
     assert got["power_utilisation_13m"] == pytest.approx(0.5)
     assert got["power_valley_share_change_12m"] == pytest.approx(330 / 825 - 180 / 900)
-    # six days late in January, in time eleven times
+    # six days late in January, on time eleven times
     assert got["power_payment_delay_days_12m"] == pytest.approx(0.5)
     assert got["power_arrears_to_bills_12m"] == pytest.approx(50 / 1200)
 
@@ -85,7 +85,7 @@ def test_a_bill_that_is_overdue_is_as_late_as_it_is(settings: Settings) -> None:
 def test_a_provider_that_does_not_say_when_bills_are_paid(
     settings: Settings, arrears: int, late: float | None, delay: float | None
 ) -> None:
-    """An empty day of payment is late only where the bill says that something is owed."""
+    """An empty day of payment is late only if the bill shows arrears."""
     rows = [_bill(11, date(2024, 11, 1), 100, 20, paid_at=None, due_date=date(2024, 12, 20),
                   arrears=arrears)]  # fmt: skip
     got = _features(settings, rows)
@@ -100,7 +100,7 @@ def test_a_provider_that_does_not_say_when_bills_are_paid(
         # The calendar begins with 2014 and ends with 2035.
         (date(2012, 6, 30), date(2012, 1, 23), None),
         (date(2037, 6, 30), date(2037, 2, 15), None),
-        # What was known of 2035 is nothing about 2036.
+        # Knowledge about 2035 gives nothing about 2036.
         (date(2036, 6, 30), date(2035, 2, 8), None),
     ],
 )

@@ -1,4 +1,4 @@
-"""What DuckDB's SQL becomes on Spark; that the results are equal is tested there."""
+"""The translation of DuckDB's SQL to Spark; the Spark tests check that results are equal."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ TABLES = {
         ("last_day(day) - 5", "DATE_SUB(LAST_DAY(bookings.day), CAST(5 AS INT))"),
         ("day - interval 3 month", "bookings.day - INTERVAL '3' MONTH"),
         ("day - to_months(days)", "bookings.day - MAKE_YM_INTERVAL(0, bookings.days)"),
-        # The turns of a month between them, not the months that are full.
+        # The month boundaries between them, not the full months.
         (
             "datediff('month', due, day)",
             "((YEAR(bookings.day) - YEAR(bookings.due)) * 12 "

@@ -26,7 +26,7 @@ final as (
             sum(net_cny) filter (where direction = 'OUT' and status <> 'VOID' and net_cny < 0), 0
         ) as red_cny,
         count(*) filter (where direction = 'OUT' and status <> 'VOID' and net_cny < 0) as red_count,
-        -- In the first ten days of a quarter: it may reverse invoices that embellished the last one.
+        -- In the first ten days of a quarter: it may reverse invoices that inflated the last one.
         -coalesce(
             sum(net_cny) filter (
                 where direction = 'OUT' and status <> 'VOID' and net_cny < 0
