@@ -71,13 +71,15 @@ COMMANDS = {
         "cli.applications:check_application",
         "Check name, USCC, founding date, licence number and industry; exit code 1 on any error.",
     ),
-    "score": Lazy("cli.score:app", "Look into single scores."),
+    "score": Lazy("cli.score:app", "Examine single scores."),
     "report": Lazy("cli.report:app", "Write the portfolio page and reports of firms."),
     "warnings": Lazy(
         "cli.warnings:app",
         "Early warnings: rules, levels, clearing, back-test. 预警管理",
     ),
-    "override": Lazy("cli.overrides:app", "Give a firm another grade: one proposes, one decides."),
+    "override": Lazy(
+        "cli.overrides:app", "Give a firm another grade: one person proposes, another decides."
+    ),
     "lender": Lazy("cli.lender:app", "Send results to a lender; verify and open them there."),
     "real": Lazy("cli.real:app", "Run on real provider files."),
     "features": Lazy("cli.catalogue:app", "The features and their definitions."),

@@ -1,4 +1,4 @@
-"""Puts rows straight into a vault, so that what happens after landing can be tested alone."""
+"""Puts rows straight into a vault, so that steps after landing can be tested alone."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
@@ -38,7 +38,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
-    """Insert rows; columns that a row does not name are null."""
+    """Insert rows; missing columns are null."""
     types = types_of(table)
     for names, alike in groupby(rows, key=tuple):
         unknown = set(names) - set(types)
@@ -60,13 +60,13 @@ def fill(
     provider: str = "test",
     night: date | None = None,
 ) -> None:
-    """Create the raw tables and insert rows by table; one without a row is delivered all the same.
+    """Create the raw tables and insert rows by table; a table without rows is also delivered.
 
     Args:
         settings: home folder.
         rows: table → rows.
         provider: who delivers them.
-        night: of an increment; None for a history.
+        night: night of an increment; None for a history.
     """
     with warehouse.connect(settings, vault=True) as connection:
         make_tables(connection)
@@ -99,7 +99,7 @@ _DELIVERED = """
 
 
 def _note_landed(connection: duckdb.DuckDBPyConnection, seqs: Iterable[int]) -> None:
-    """Record the landings, without which nothing is masked."""
+    """Record the landings; without them nothing is masked."""
     connection.execute(
         "insert into vault.ops.landed (delivery_id, source, manifest_sha256, delivery_seq, "
         "last_row_id) values ('test', 'test', '', ?, 0)",
@@ -134,7 +134,7 @@ def invoice(
 
 
 def build_views(settings: Settings, as_of: date, *views: str) -> None:
-    """Build some models and what they are made of; the whole project takes several times longer."""
+    """Build some models and their inputs; the whole project takes several times longer."""
     with patch.dict(build.SELECTORS, {"all": tuple(f"+{view}" for view in views)}):
         build.build(settings, as_of, "all")
 

@@ -94,7 +94,7 @@ def test_features_are_listed_and_shown(tmp_path: Path) -> None:
 def test_features_of_an_unknown_source_are_an_error(tmp_path: Path) -> None:
     result = _firmpulse(tmp_path, "features", "list", "--source", "nope")
     assert result.returncode == 1
-    assert "no source 'nope'; there are " in result.stderr
+    assert "no source 'nope'; use one of " in result.stderr
     assert "power" in result.stderr
 
 

@@ -100,5 +100,5 @@ def test_a_schedule_from_a_day_to_come_is_named(settings: Settings) -> None:
     from firmpulse.airflow import schedule
 
     later = settings.model_copy(update={"schedule_from": date(2062, 10, 31)})
-    with pytest.raises(ConfigurationError, match="FIRMPULSE_SCHEDULE_FROM 2062-10-31 lies after"):
+    with pytest.raises(ConfigurationError, match="FIRMPULSE_SCHEDULE_FROM 2062-10-31 is after"):
         schedule.first_day(later)

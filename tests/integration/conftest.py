@@ -45,14 +45,14 @@ def _two_nights(settings: Settings) -> Nights:
 
 
 def run_night(settings: Settings, as_of: date) -> str:
-    """Run a night as a person does and return what it printed."""
+    """Run a night like a person and return its output."""
     return firmpulse(settings, "night", "--as-of", as_of.isoformat())
 
 
 def firmpulse(settings: Settings, *arguments: str) -> str:
-    """Run a command in a separate process and return what it printed.
+    """Run a command in a separate process and return its output.
 
-    Airflow binds its database once per process; here it must be the one of this home folder.
+    Airflow binds its database once per process; here it must be that of this home folder.
     """
     result = subprocess.run(  # noqa: S603 - our own command
         [Path(sys.executable).with_name("firmpulse"), *arguments],
@@ -88,7 +88,7 @@ class Assessed:
 def assessed(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
     """Return an assessed home of a small simulated economy.
 
-    Its model is weak, and made champion without its gates.
+    Its model is weak, and is made champion without gates.
     """
     settings, made = made_once(tmp_path_factory, "assessed", _assess)
     return replace(made, settings=settings)
@@ -101,7 +101,7 @@ def _assess(settings: Settings) -> Assessed:
 def assess(
     settings: Settings, economy: Economy, change: Callable[[Settings, date], None] | None = None
 ) -> Assessed:
-    """Land, build, train, score and publish; `change` may spoil what has landed before."""
+    """Land, build, train, score and publish; `change` may spoil earlier landings."""
     from consent import intake
     from extracts.vault import nightly
     from features.build import build
@@ -121,7 +121,7 @@ def assess(
     pipeline.sample(settings, day)
     config = replace(DEFAULT, trials=0, bootstrap_draws=50, segment_draws=20)
     fitted = pipeline.fit_candidate(settings, day, config)
-    # Past the gates, which so few firms would not pass.
+    # Bypasses the gates, which so few firms would not pass.
     versions.make_champion(settings, fitted.version, "Li Wei")
     batch.score(settings, day)
     night.warn(settings, day)

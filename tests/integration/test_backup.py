@@ -1,4 +1,4 @@
-"""A copy of a home with scores: complete, the same when restored, and ended by its keys."""
+"""A copy of a home with scores: complete, the same when restored, unreadable without keys."""
 
 import shutil
 import subprocess
@@ -59,7 +59,7 @@ def test_a_restored_copy_has_every_row_and_its_model_loads(
             found.append(connection.execute(query).fetchall())
     assert found[0] == found[1]
     assert audit.verify(restored).entries > 1
-    # Whatever lay in the old folder is not needed any more.
+    # The contents of the old folder are no longer needed.
     moved = home.root.rename(home.root.with_name("moved"))
     try:
         assert inputs.load_model(restored, "1").bundle
@@ -82,7 +82,7 @@ def test_plain_rows_master_keys_and_reports_are_not_in_it(home: Settings, copy: 
 def test_the_databases_stay_held_while_they_are_copied(
     home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were the lock lost by reading the file, a task could write in the middle of the copy."""
+    """If reading the file released the lock, a task could write in the middle of the copy."""
     tried: list[subprocess.CompletedProcess[str]] = []
     original = backup._copy_rest
 
@@ -156,7 +156,7 @@ def test_what_failed_half_way_leaves_nothing(
 def test_copies_of_before_an_erasure_end_with_their_keys(
     home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Erasing ends with renewed databases; copies of before still hold the erased rows."""
+    """Erasing ends with renewed databases; earlier copies still contain the erased rows."""
     to, places = tmp_path / "to", tmp_path / "keys"
     before = backup.make(home, to, places)
     assert backup.forget(home, places) == []

@@ -1,4 +1,4 @@
-"""Bundles for a lender: what is in them, who can open them, and what happens to a changed one."""
+"""Bundles for a lender: their contents, who can open them, and changed ones."""
 
 import base64
 import json
@@ -84,7 +84,7 @@ def test_nothing_can_be_read_without_the_key(assessed: Assessed, made: hand_over
 
 
 def test_the_standard_route_opens_it_too(assessed: Assessed, made: hand_over.Bundle) -> None:
-    """Decrypt with the primitives alone, as a lender's own program would."""
+    """Decrypt with only the primitives, like a lender's own program."""
     line, signature, rest = made.content.split(b"\n", 2)
     header = json.loads(line)
     sender = hand_over.signing_key(assessed.settings).public_key()

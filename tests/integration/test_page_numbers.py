@@ -1,4 +1,4 @@
-"""Every number of 200 firms' reports is the warehouse's, and what is not collected is a dash."""
+"""Every number in 200 firms' reports is the warehouse's; what is not collected is a dash."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,19 +27,19 @@ from tests.integration.warehouse_numbers import Numbers
 
 DASH = "—"
 LIGHT = {"65", "72", "73", "74", "75", "86", "87", "88", "89", "90"}
-# Table → places in the turn of firms that it was never delivered of.
+# Table → positions in the cycle of firms for which it was never delivered.
 _GONE = {
     "tax_invoice": (0, 7), "tax_vat_return": (1,), "tax_payment": (2, 7), "bank_txn": (3,),
     "sc_order": (4,), "power_bill": (5,), "tax_registration": (6,), "sc_receivable": (8,),
 }  # fmt: skip
-# Places of the firms whose power provider does not say when a bill was paid, and of those whose
-# bank gives no word about the bookings of the last three months.
+# Positions of firms whose power provider does not report payment days, and of those whose bank
+# gives no texts for the bookings of the last three months.
 _UNTOLD, _WORDLESS, _TURN = 9, 10, 16
 
 
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Assessed:
-    """Return a home of firms of all industries, thin ones, and ones that tables are missing of."""
+    """Return a home of firms of all industries, thin ones, and ones with missing tables."""
     settings, made = made_once(tmp_path_factory, "kinds", _make)
     return replace(made, settings=settings)
 
@@ -49,7 +49,7 @@ def _make(settings: Settings) -> Assessed:
 
 
 def _spoil(settings: Settings, day: date) -> None:
-    """Take tables away, and let a second bureau deliver arrears and violations of some firms."""
+    """Remove tables, and let a second bureau deliver arrears and violations of some firms."""
     with warehouse.connect(settings, vault=True) as connection:
         found = connection.execute("select distinct firm from vault.raw.tax_invoice order by all")
         codes = [firm.removeprefix("uscc:") for (firm,) in found.fetchall()]
@@ -123,7 +123,7 @@ def _numbers(values: Sequence[float | None]) -> str:
 
 
 def _shown(value: float | None, decimals: int = 2, per: float = 1, unit: str = "") -> str:
-    """Return a number as a report writes it, by the rules of docs/reports.md."""
+    """Return a number in a report's format, by the rules of docs/reports.md."""
     if value is None:
         return DASH
     text = f"{value / per:,.{decimals}f}"
@@ -169,7 +169,7 @@ def test_the_conclusion_is_the_published_row(pages: dict[str, Page], numbers: Nu
         assert [value for _, value in page.meters[2]] == [_shown(score[n], 0) for n in names]
         told = [f"{row['text_en']} {row['code']}" for row in _reasons(numbers, token)]
         assert page.items[2][: len(told)] == told
-        # Sub-scores that speak for the firm come after the reasons.
+        # Strong sub-scores come after the reasons.
         values = {_shown(score[f"dimension_{name}"], 0) for name in words.DIMENSIONS}
         strong = [re.search(r" (\S+) / 100$", item) for item in page.items[2][len(told) :]]
         assert {found[1] for found in strong if found} <= values
@@ -255,7 +255,7 @@ _MEASURES: dict[int, dict[str, tuple[str, _Written]]] = {
         "Seizures": ("bank_seizure_count_6m", _DAYS),
     },
     7: {
-        "Deliveries in time": ("supply_on_time_share_12m", _share),
+        "Deliveries on time": ("supply_on_time_share_12m", _share),
         "Units returned": ("supply_return_share_12m", _FINE),
         "Orders from core enterprises": ("supply_core_buyer_share_12m", _share),
         "Due and unpaid": ("supply_overdue_share_12m", _share),
@@ -434,7 +434,7 @@ def test_charts_draw_the_same_numbers(
                     shares = [100 * share for share in numbers.partners[token][way]]
                     assert chart.endswith(f": {_numbers(shares)};"), token
     assert drawn >= {name for series in wanted.values() for name, *_ in series}
-    # Months whose bookings have no words are drawn as not known.
+    # Months with bookings without texts are drawn as unknown.
     receipts = numbers.monthly["in"]
     assert sum(None in receipts[token].values() for token in pages if token in receipts) > 3
     assert {"ageing", "customer", "supplier"} <= drawn
@@ -516,7 +516,7 @@ def test_grants_and_their_newest_months(
                 assert re.fullmatch(r"20\d\d-\d\d", row[5]), "it supplements the score"
 
 
-# Numbers that are no value of the firm: scales, windows, laws; and those of the model's own row.
+# Numbers that are not values of the firm: scales, windows, laws; and the model's own row.
 _STATIC = re.compile(
     r"FP-\d{8}-[0-9A-F]{8}|\(300–900\)|≥ 16\.0%|< [\d.]+%|12 months|24 months|10,000 CNY|"
     r"\(50 is neutral\)|50 is neutral|PIPL 24|20 days|within 20 points|3 to 5 firms|"
@@ -525,7 +525,7 @@ _STATIC = re.compile(
 
 
 def test_no_other_number_stands_on_a_page(pages: dict[str, Page], numbers: Numbers) -> None:
-    """What is no table, tile, list or chart has no number but dates, scales and the model's."""
+    """Text outside tables, tiles, lists and charts has only dates, scales and model numbers."""
     for token, page in pages.items():
         for section, texts in page.texts.items():
             if section in (1, 11):
@@ -541,7 +541,7 @@ def test_no_other_number_stands_on_a_page(pages: dict[str, Page], numbers: Numbe
 
 
 def test_a_corrected_default_does_not_mark_a_firm(kinds: Assessed) -> None:
-    """The ranking counts a loan as it is known now; the default that was taken back is none."""
+    """The ranking uses loans as known now; a withdrawn default does not count."""
     settings, day = kinds.settings, kinds.as_of
     before = _with_record(settings, day)
     with warehouse.connect(settings) as connection:

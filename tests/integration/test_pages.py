@@ -1,4 +1,4 @@
-"""Pages about simulated firms: what stands on them is what the tables say, and nothing else."""
+"""Pages about simulated firms: they show what the tables contain, and nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -114,7 +114,7 @@ def test_a_month_without_a_row_is_zero_unless_its_source_is_overdue(
     overdue = replace(quiet, levels=[{**everything.levels[-1], "stale_sources": ["tax"]}])
     assert months.series(quiet, months.INVOICES, "sales_cny")[-3:] == [0, 0, 0]
     assert months.series(overdue, months.INVOICES, "sales_cny")[-3:] == [None, None, None]
-    # A return that is not there was not filed yet; it is no zero.
+    # A missing return was not filed yet; it is not zero.
     unfiled = replace(everything, monthly={months.RETURNS: {}})
     assert set(months.series(unfiled, months.RETURNS, "declared_cny")) == {None}
 
@@ -186,7 +186,7 @@ def test_a_page_may_fetch_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def written(assessed: Assessed, everything: dossier.Dossier) -> Iterator[list[Path]]:
-    """Write the reports of one firm, and take them away afterwards."""
+    """Write the reports of one firm, and remove them afterwards."""
     yield list(
         write.firms(assessed.settings, assessed.as_of, READER, firm_ids=[everything.firm_id])
     )

@@ -1,4 +1,4 @@
-"""What opens a database and what does not; no key where it does not belong."""
+"""What opens a database and what does not; keys only where they belong."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from firmpulse.settings import Settings
 
 @pytest.fixture
 def home(settings: Settings) -> Settings:
-    """Return the settings of a home whose vault and warehouse hold a table each."""
+    """Return the settings of a home whose vault and warehouse have a table each."""
     with warehouse.connect(settings, vault=True) as connection:
         connection.execute("create table vault.raw.kept as select 7 as a")
         connection.execute("create table warehouse.ops.kept as select 8 as a")

@@ -56,7 +56,7 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @contextmanager
 def _held(settings: Settings, *, vault: bool) -> Iterator[None]:
-    """Hold the files in another process, as a task of a night does."""
+    """Hold the files in another process, like a task of a night."""
     code = (
         "import sys; from firmpulse import warehouse; from firmpulse.settings import Settings\n"
         f"with warehouse.connect(Settings(), vault={vault}, warehouse={not vault}):\n"
@@ -131,7 +131,7 @@ def test_a_list_is_filtered_and_printed_for_machines(home: Settings) -> None:
     assert ids("--status", "refused") == ["tax-broken"]
     assert ids("--provider", "test", "--night", "2024-03-31") == ["tax-part"]
     assert ids("--source", "bank") == []
-    assert "no status 'gone'" in str(_said("--status", "gone").exception)
+    assert "unknown status 'gone'" in str(_said("--status", "gone").exception)
     assert "landed in part" in _said().output
 
 
@@ -298,7 +298,7 @@ def test_a_landing_that_is_repeated_says_each_problem_once(home: Settings) -> No
 
 
 BANK_HEADER = "客户证件号,账号,交易时间,借方发生额,贷方发生额,余额,币种,流水号"
-# Under one number three bookings; a line with both amounts; a title above and a total below.
+# Three bookings under one number; a line with both amounts; a title above and a total below.
 BANK = "\n".join([
     "账户交易明细",
     BANK_HEADER,

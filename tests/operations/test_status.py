@@ -1,4 +1,4 @@
-"""What is told of a home folder: nights, late providers, odd volumes, and what needs somebody."""
+"""The status of a home folder: nights, late providers, odd volumes, and what needs attention."""
 
 import json
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ TODAY = NIGHT + timedelta(days=1)
 def _ran(
     settings: Settings, as_of: date, *steps: str, fails: str = "", dag: str | None = "run_nightly"
 ) -> None:
-    """Leave steps in the run log as the tasks of a DAG do; of no DAG as commands do."""
+    """Write steps to the run log like the tasks of a DAG; without a DAG, like commands."""
     for name in steps:
         with runlog.step(settings, as_of, name) as step:
             step.rows_out = 7
@@ -53,7 +53,7 @@ def test_a_published_night_that_is_due_is_no_problem(settings: Settings) -> None
     _ran(settings, NIGHT, "land", "build", "score", "publish")
     found = status.look(settings, TODAY)
     assert _texts(found, PROBLEM) == []
-    # It has no model, which somebody should know.
+    # It has no model, which should be reported.
     assert _texts(found, WARNING) == ["there is no champion, so no firm is scored"]
     assert found.severity == WARNING
     assert found.published == NIGHT
@@ -95,7 +95,7 @@ def test_training_and_erasing_are_no_nights(settings: Settings) -> None:
 
 
 def test_what_is_assessed_by_day_is_no_night_and_hides_none(settings: Settings) -> None:
-    """A small delivery came in three days after the newest night, and was published."""
+    """A small delivery arrived three days after the newest night, and was published."""
     _ran(settings, NIGHT, "land", "score", "publish")
     day = NIGHT + timedelta(days=3)
     _ran(settings, day, "land", "score", "publish", dag="assess_arrivals")
@@ -177,7 +177,7 @@ def test_a_home_of_another_release_is_told_in_a_sentence(settings: Settings) -> 
 
 
 def _deliveries(settings: Settings, rows: dict[date, int]) -> None:
-    """Deliver that many rows a night, as increments of one table."""
+    """Deliver this many rows per night, as increments of one table."""
     with warehouse.connect(settings) as connection:
         for seq, (as_of, count) in enumerate(rows.items()):
             delivery_rows.record(
@@ -234,7 +234,7 @@ def test_a_provider_whose_newest_row_is_too_old_is_late(settings: Settings) -> N
 def test_a_warehouse_in_use_is_said_and_nothing_waits(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Held by another process, as a task of a night holds it."""
+    """Held by another process, like a task of a night."""
     import subprocess
     import sys
 
@@ -258,7 +258,7 @@ def test_a_warehouse_in_use_is_said_and_nothing_waits(
 def test_while_a_task_holds_the_warehouse_the_last_publication_is_shown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log that was published ends before its own publication; the night due may be at work."""
+    """The published log ends before its own publication; the night due may be running."""
     import subprocess
     import sys
 

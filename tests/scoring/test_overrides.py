@@ -1,4 +1,4 @@
-"""Overrides: what is refused, who may decide, what is published and what the chain keeps."""
+"""Overrides: refusals, who may decide, what is published and what the chain records."""
 
 import json
 from collections.abc import Callable
@@ -173,7 +173,7 @@ def test_without_any_outcomes_the_next_step_is_named(settings: Settings) -> None
 
 
 def test_an_override_of_a_grade_that_the_model_took_back(home: Settings) -> None:
-    """The night ran again meanwhile: what answered BB says nothing of D."""
+    """The night ran again meanwhile: an override of BB does not apply to D."""
     made = _propose(home)
     _rescore(home, "D")
     with pytest.raises(NotReadyError, match="is for the grade BB; the model now gives D"):

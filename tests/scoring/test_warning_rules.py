@@ -1,4 +1,4 @@
-"""Each rule that comes with us: it can fire, keep silent, and speak two languages."""
+"""Each packaged rule: it can fire, stay silent, and has texts in two languages."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -21,7 +21,7 @@ NO_STALE = pl.DataFrame(
 )
 Values = Mapping[str, float]
 
-# Rule → the least values on which it holds, and the nearest on which it does not.
+# Rule → the smallest values for which it holds, and the nearest for which it does not.
 CASES: Mapping[str, tuple[Values, Values]] = {
     "SALES_DROP_BLUE": (
         {"tax_sales_growth_3m_yoy@0": -0.20}, {"tax_sales_growth_3m_yoy@0": -0.19}),
@@ -103,7 +103,7 @@ CASES: Mapping[str, tuple[Values, Values]] = {
         {"default_prob@0": 0.04, "default_prob@3": 0.01},
         {"default_prob@0": 0.02, "default_prob@3": 0.001}),
 }  # fmt: skip
-# Rule among peers → what it reads, and whether a higher value is worse.
+# Peer rule → its value, and whether a higher value is worse.
 PEER_CASES = {
     "SALES_DROP_PEERS": ("tax_sales_growth_3m_yoy", False),
     "POWER_DROP_PEERS": ("power_growth_3m_yoy", False),
@@ -120,14 +120,14 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 @pytest.fixture(scope="module")
 def book(known: Registry) -> RuleBook:
-    """Return the rules that come with us."""
+    """Return the packaged rules."""
     return rules.parse(rules._SHIPPED.read_text(encoding="utf-8"), known, "rules.yml")
 
 
 def panel_of(
     book: RuleBook, values: Values, as_of: date = AS_OF, outage_days: float | None = None
 ) -> Panel:
-    """Return a panel of one firm without peers; what is not named is not observed."""
+    """Return a panel of one firm without peers; unnamed values are not observed."""
     columns = {column for rule in book.rules for column in conditions.columns_read(rule)}
     assert set(values) <= columns
     row = {column: values.get(column) for column in sorted(columns)}
@@ -176,7 +176,7 @@ def test_the_worst_of_its_peers_is_told(rule_id: str, book: RuleBook) -> None:
         **{f"{value}@0": pl.Series([0.01 * rank for rank in ranked])},
     )
     found = engine.find(Panel(AS_OF, rows, NO_STALE), book).filter(pl.col("rule_id") == rule_id)
-    # 40, 39 and 38 of 40 others are better off: 5 % of them are as bad or worse.
+    # 40, 39 and 38 of 40 others do better: 5 % of them are as bad or worse.
     assert sorted(found["firm_id"]) == ["f38", "f39", "f40"]
     shown = dict(zip(found["firm_id"], found["value"], strict=True))
     assert shown == {"f38": 0.95, "f39": 0.975, "f40": 1.0}

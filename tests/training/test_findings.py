@@ -1,4 +1,4 @@
-"""Each kind of weakness is named in the pack, and a sound version has little said against it."""
+"""The pack lists each kind of weakness, and a good version has few."""
 
 from dataclasses import replace
 
@@ -138,7 +138,7 @@ def test_a_test_set_of_few_defaults_is_validated_all_the_same(
     assert measured.sources["auc"].null_count() == measured.sources.height
     said = _said(measured, _metrics(trained))
     assert f"{measured.segments.height} of {measured.segments.height} segments have too few" in said
-    # Nothing but the level of PDs can be told of so few, and it is: they are far too high.
+    # With so few rows only the level of PDs can be judged: they are far too high.
     assert "PDs are too high for" in said
     images = dict.fromkeys((f"{name}.png" for name in _IMAGES), b"")
     metrics = _metrics(trained)

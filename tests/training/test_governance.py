@@ -1,4 +1,4 @@
-"""Only what the audit chain's last promotion names is champion; a worse one takes two persons."""
+"""Only the last promotion in the audit chain is champion; a worse one needs two persons."""
 
 import json
 from collections.abc import Iterator
@@ -45,19 +45,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def _move(settings: Settings, version: str) -> None:
-    """Move the alias as somebody does in MLflow's page."""
+    """Move the alias like someone on MLflow's page."""
     client = tracking.client(settings)
     client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, version)
 
 
 def _of_models(settings: Settings) -> list[tuple[str, str]]:
-    # The rules in force read features that this economy has not, so not by `look`.
+    # The rules in force read features that this economy lacks, so `look` cannot be used.
     return [(one.severity, one.text) for one in status._models(settings, None)]
 
 
 @pytest.fixture
 def moved(home: Settings) -> Iterator[Settings]:
-    """Version 2 has the alias, and nobody promoted it."""
+    """Version 2 has the alias, but was not promoted."""
     _move(home, "2")
     yield home
     _move(home, "1")
@@ -112,7 +112,7 @@ def test_an_alias_without_any_promotion_is_refused(
 
 
 def test_other_files_under_the_promoted_number_are_refused(home: Settings) -> None:
-    """Somebody exchanged the files, and the digest that MLflow keeps beside them."""
+    """Someone replaced the files, and the digest that MLflow stores beside them."""
     client = tracking.client(home)
     key = tracking.CREDIT_MODEL, "1", tracking.FILES_DIGEST
     own = client.get_model_version(*key[:2]).tags[tracking.FILES_DIGEST]
@@ -129,7 +129,7 @@ def test_other_files_under_the_promoted_number_are_refused(home: Settings) -> No
 
 @pytest.fixture
 def open_store(home: Settings) -> Iterator[sa.Engine]:
-    """Drop what guards the chain's rows, as somebody with full access to the database can."""
+    """Drop what guards the chain's rows, like someone with full access to the database."""
     engine = sa.create_engine(home.control_db_url)
     with engine.begin() as connection:
         guards = connection.execute(
@@ -155,7 +155,7 @@ def test_a_promotion_that_was_forged_in_the_control_store_is_refused(
         connection.execute(sa.update(AUDIT).where(of_entry).values(details=forged))
     with pytest.raises(AuditError, match="the audit chain is broken"):
         batch.score(home, AS_OF)
-    # Or the entry is gone, as if nobody had ever promoted.
+    # Or the entry is gone, as if there had been no promotion.
     with open_store.begin() as connection:
         connection.execute(sa.delete(AUDIT).where(of_entry))
     _move(home, "1")
@@ -214,9 +214,9 @@ def test_a_worse_candidate_takes_a_reason_and_a_second_person(
     assert details["because"] == "version 1 reads a source that ends"
     assert batch.score(home, AS_OF).champion == "2"
 
-    # Better than the champion: as ever, by one person.
+    # Better than the champion: by one person, as always.
     assert promotion.promote(home, AS_OF, "1", "Li Wei", CONFIG).promoted
-    # A promotion ends what was proposed before it.
+    # A promotion ends earlier proposals.
     assert proposals.pending(home) == {}
     restored, taken_back = versions.roll_back(home, "Li Wei", "alerts doubled")
     assert (restored.version, taken_back.version) == ("2", "1")

@@ -78,7 +78,7 @@ def test_out_of_time_reaches_back_until_it_holds_a_default() -> None:
         pl.when(later).then(pl.lit("good")).otherwise("outcome").alias("outcome")
     )
     with pytest.raises(NotReadyError, match="label windows"):
-        # Three snapshots out of time leave training nothing but 2024-01-31.
+        # Three snapshots out of time leave only 2024-01-31 for training.
         assign(calm.filter(pl.col("as_of") > date(2024, 1, 31)), AS_OF, CONFIG)
     found = assign(calm, AS_OF, CONFIG)
     oot = set(found.filter(pl.col("split") == "oot")["as_of"])

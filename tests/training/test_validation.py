@@ -1,4 +1,4 @@
-"""The validation of a version: its pack, its card, its tables, and what it refuses."""
+"""The validation of a version: its pack, its card, its tables, and its refusals."""
 
 import html
 import json
@@ -51,7 +51,7 @@ def test_the_pack_is_one_page_that_needs_no_network(trained: Trained) -> None:
     metrics = trained.candidate.metrics
     assert f"{metrics['oot/auc']:.3f}" in page
     assert f"{metrics['oot_interval/auc_low']:.3f} to" in page
-    # Its rivals on the same rows.
+    # Its baselines on the same rows.
     for name in ("firmpulse-statements", "firmpulse-logistic", "logistic on ranks"):
         assert f"<td>{name}</td>" in page
 
@@ -66,7 +66,7 @@ def test_the_card_describes_the_version(trained: Trained) -> None:
     said = re.findall(r"<li>([^<]+)</li>", page)
     assert said
     assert all(f"- {html.unescape(finding)}" in card for finding in said[:12])
-    # They stand above the sections.
+    # They are above the sections.
     assert page.index(said[0]) < page.index('id="sample"')
     assert len(card) < 5_000
     assert f"digest `{trained.sample.digest[:12]}`" in card
@@ -115,10 +115,10 @@ def test_the_served_model_says_why(trained: Trained) -> None:
     assert not [text for text in texts if "tax sales cv 12m: low" in text]
     for chinese, english in zip(predicted["reasons_zh"], predicted["reasons_en"], strict=True):
         assert len(chinese) == len(english)
-    # Rows keep their order, and reasons belong to their row whatever stands beside it.
+    # Rows keep their order, and reasons belong to their row in any batch.
     alone = served.predict(riskiest.tail(1).to_pandas())
     assert list(alone["reasons_en"].iloc[0]) == list(predicted["reasons_en"].iloc[-1])
-    # Nothing but the features is needed.
+    # Only the features are needed.
     names = [column.name for column in served.metadata.signature.inputs]
     bare = served.predict(riskiest.select(names).to_pandas())
     assert bare["default_prob"].tolist() == predicted["default_prob"].tolist()

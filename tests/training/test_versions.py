@@ -1,4 +1,4 @@
-"""Versions side by side, and the way back to the champion before."""
+"""Comparison of versions, and rollback to the previous champion."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -61,10 +61,10 @@ def test_list_compare_and_back(two_versions: Settings) -> None:
     entry = audit.entries(two_versions, action="PROMOTE")[-1]
     assert "alerts doubled" in entry.details
 
-    # The one taken back is not what a second call goes back to.
+    # A second call does not restore the withdrawn one.
     with pytest.raises(NotReadyError, match="version 1 is champion and there is none before it"):
         versions.roll_back(two_versions, "Li Wei", "again")
-    # Someone may look at it again and promote it.
+    # Someone may review it again and promote it.
     pipeline.promote(two_versions, AS_OF, "2", "Zhao Min")
     assert versions.get(two_versions, "champion").version == "2"
     assert versions.get(two_versions, "2").taken_back is None
@@ -128,7 +128,7 @@ def test_two_versions_are_paired_on_the_same_draws(two_versions: Settings) -> No
     ]
     assert found.difference.value == pytest.approx(own[1] - own[0])
     assert found.difference.high < 0
-    # Paired, the interval is narrower than those of the versions apart.
+    # The paired interval is narrower than the separate intervals.
     assert found.difference.high - found.difference.low < found.candidate.high - found.candidate.low
 
 
