@@ -14,7 +14,7 @@ HEADINGS = (
 WORTH_HEADINGS = ("firms × months", "share", "defaults", "default rate", "lift", "median lead")
 _LABELS = {
     "precision": ("episodes that default within the horizon", "share"),
-    "recall": ("defaults warned of in time", "share"),
+    "recall": ("defaults with a timely warning", "share"),
     "pr_auc": ("PR-AUC of default within the horizon", "ratio"),
     "lead_days": ("median lead time of hits, days", "days"),
     "long_lead_share": ("hits with 90 days or more", "share"),

@@ -88,7 +88,7 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
         "It does not match its check digit: one of the digits is mistyped",
     ),
     "licence_province": (
-        "error", "前两位不是任何省级行政区划的代码", "Its first two digits are no province code",
+        "error", "前两位不是任何省级行政区划的代码", "Its first two digits name no province",
     ),
     "licence_moved": (
         "warning", "注册号与统一社会信用代码的省份不同，请对照营业执照",

@@ -12,7 +12,7 @@ its delivery and the previous version, so that no correction applies before its 
 A table is stored chunk by chunk. Rows with a key new to the vault, nearly all of a first delivery,
 go to the vault at once. The others wait: rows that repeat the newest version in `echoes`,
 which keeps their place only, and the rest in `contested`. When the last chunk has been read, rows
-in the vault whose key came again join them, keys that are none are told apart
+in the vault whose key came again join them, non-unique keys are resolved
 (`extracts.vault.shared_keys`), and versions are numbered.
 """
 
@@ -57,7 +57,7 @@ def drop(connection: duckdb.DuckDBPyConnection) -> None:
 def store_first(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, *, is_open: bool
 ) -> int:
-    """Insert the good rows of the staged chunk whose key no earlier delivery brought.
+    """Insert the good rows of the staged chunk with a key new to the vault.
 
     Args:
         connection: to the vault, with a staged chunk and its gate.
@@ -95,7 +95,7 @@ def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Pla
     """Insert the rows that waited, numbered.
 
     Returns:
-        The number of rows whose key another row of the delivery has too, with other content.
+        The number of rows that share their key with a different row of the delivery.
     """
     _take_repeated_keys(connection, contract, place)
     _note_repeated(connection, contract, place)

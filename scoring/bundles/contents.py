@@ -102,7 +102,7 @@ def collect(
             f"all {len(firms)} firms of {recipient!r} are left out: other recipients' grants had a "
             f"part in their results of {as_of}, or they are no longer in the directory. "
             f"Nights are run for the recipient {settings.recipient!r} (FIRMPULSE_RECIPIENT); one "
-            f"with other grants needs a home folder of its own"
+            f"with other grants needs a separate home folder"
         )
     _complete(found, grants, titles)
     tables = {
