@@ -41,7 +41,7 @@ def main() -> None:
     print("  " + " > ".join(chain))
     sql = {name: sum(_sql_lines(tree)) for name, tree in trees.items()}
     _line("lines of SQL in texts of Python", sum(sql.values()))
-    _line("... in so many modules", sum(count > 0 for count in sql.values()))
+    _line("... number of modules with SQL", sum(count > 0 for count in sql.values()))
     tests = [path for path in (folder / "tests").rglob("test_*.py")]
     kinds: dict[str, int] = {}
     for path in tests:

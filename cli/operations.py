@@ -19,8 +19,8 @@ _ATTEMPTS = 10
 
 
 def up(
-    airflow_port: Annotated[int, typer.Option(help="Port of Airflow or the next free.")] = 8080,
-    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow or the next free.")] = 5000,
+    airflow_port: Annotated[int, typer.Option(help="Port of Airflow; the next if taken.")] = 8080,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next if taken.")] = 5000,
 ) -> None:
     """Start Airflow and MLflow on 127.0.0.1 and wait until they answer."""
     settings, console = Settings(), make_console()

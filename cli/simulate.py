@@ -120,7 +120,7 @@ def require_past(night: date) -> None:
     if night > today:
         raise NotReadyError(
             f"the next simulated night is {night}, and in China it is {today}: every night up to "
-            f"now exists. Call this again on that day, or simulate fewer --months in an "
+            f"now exists. Call this again from that day on, or simulate fewer --months in an "
             f"empty folder with FIRMPULSE_HOME"
         )
 

@@ -152,7 +152,7 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
     source = node["config"]["meta"]["feature_source"]
     sources = meta.get("sources", [source] if source in GRANTED_SOURCES else [])
     if not set(sources) <= set(GRANTED_SOURCES):
-        raise ContractError(f"{node['name']}.yml: {column['name']} has unknown {sources}")
+        raise ContractError(f"{node['name']}.yml: {column['name']} has unknown sources {sources}")
     under_sales = meta.get("under_sales")
     if under_sales not in (None, *get_args(UnderSales)):
         raise ContractError(

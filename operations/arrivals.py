@@ -10,7 +10,7 @@ from firmpulse import warehouse
 from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
 
-# Nights with which a delivery is compared; at least so many are needed.
+# Nights with which a delivery is compared, and the minimum for a comparison.
 _NIGHTS, _LEAST_NIGHTS = 28, 7
 # More than twice the maximum of these nights, or less than half the minimum, is unusual.
 _FACTOR = 2

@@ -118,7 +118,7 @@ GROUPS: Mapping[str, str] = {
 
 
 def quasi_identifiers() -> list[QuasiIdentifier]:
-    """Return what others may know about a firm, finest first; the warehouse has no address."""
+    """Return what others may know about a firm, finest first; there is no place among them."""
     year = pl.col("_founded")
     anything = {"any": pl.lit(ANY)}
     section = pl.col("_section")

@@ -182,7 +182,7 @@ def _replace(node: exp.Expr, by: exp.Expr) -> None:
 
 
 def _moved(node: exp.Add | exp.Sub) -> exp.Expr:
-    """Return the days between two dates, or a date so many days later or earlier."""
+    """Return the days between two dates, or a date that many days later or earlier."""
     if _is(node.right, "date"):
         return exp.func("date_diff", node.left, node.right)
     function = "date_add" if isinstance(node, exp.Add) else "date_sub"
