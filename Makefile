@@ -18,8 +18,8 @@ install: $(STAMP) ## Install everything from the hash-pinned lock into .venv
 
 # uv is fetched first by pip, with its own hash. It takes the package index that pip is set up with.
 # Packages are compiled here: where Python may not write (a service's own account, many containers),
-# each process would compile thousands of modules anew, and take twice as long to start.
-# A new package of the project is found after another install, which its __init__.py brings about.
+# each process would compile thousands of modules again, and take twice as long to start.
+# A new package of the project is found after another install, which its __init__.py triggers.
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml $(wildcard */__init__.py)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Firmpulse needs Python 3.11, 3.12 or 3.13; call: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -37,14 +37,14 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml $(wildcard */__i
 run: $(STAMP) ## Simulate firms and run the whole pipeline; called again: the next night only
 	@$(RUN)/firmpulse run
 
-test: $(STAMP) ## Run the tests; what is exhaustive by nature has a small member here
+test: $(STAMP) ## Run the tests; exhaustive tests only in a small version
 	@$(RUN)/python -m pytest
 
 test-exhaustive: $(STAMP) ## Run every test in full: many kills, 1,000 bad files, all real data; then Spark if Java is there
 	@FIRMPULSE_EXHAUSTIVE=1 $(RUN)/python -m pytest
 	@if command -v java >/dev/null; then $(MAKE) test-spark; else echo "no Java 17: tests on Spark left out"; fi
 
-lint: lint-style lint-types lint-imports lint-sql ## Style, types, import rules, SQL style; side by side with make -j2 lint
+lint: lint-style lint-types lint-imports lint-sql ## Style, types, import rules, SQL style; in parallel with make -j2 lint
 
 lint-style: $(STAMP)
 	@$(RUN)/ruff check .
@@ -84,17 +84,17 @@ down: $(STAMP) ## Stop them
 docs: $(STAMP) ## Build the documentation as a site in site/
 	@NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --quiet
 
-# The place of the lock stands in for an index, whose address is nobody's business.
+# The name of the lock replaces the address of the package index, which stays private.
 sbom: $(STAMP) ## Write sbom.cdx.json: every package of the lock with its hashes
 	@$(RUN)/python -W ignore -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml \
 		--index-url urn:requirements.lock --output-reproducible --validate --output-file sbom.cdx.json
 
-# With OSV_URL=…, a service of the same interface that a closed network has.
-audit: $(STAMP) ## Look every package of the lock up in the OSV advisories; needs the network or OSV_URL
+# With OSV_URL=…, a service with the same API in a closed network.
+audit: $(STAMP) ## Check every package of the lock against the OSV advisories; needs the network or OSV_URL
 	@$(RUN)/pip-audit --requirement requirements.lock --disable-pip --require-hashes \
 		--vulnerability-service osv $(if $(OSV_URL),--osv-url $(OSV_URL)) --progress-spinner off
 
-lock: ## Resolve the dependencies anew (for maintainers)
+lock: ## Resolve the dependencies again (for maintainers)
 	@$(RUN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		-o requirements.lock
@@ -102,7 +102,7 @@ lock: ## Resolve the dependencies anew (for maintainers)
 		--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		--constraint requirements.lock -o requirements-spark.lock
 
-clean: ## Remove the environment and everything local, keys and vault included
+clean: ## Remove the environment and all local files, including keys and vault
 	@echo "This removes $(VENV) and $(FIRMPULSE_HOME) with its keys; without them the vault is unreadable."
 	@printf "Type yes to go on: "; read answer; [ "$$answer" = yes ]
 	@rm -rf $(VENV) $(SPARK) "$(FIRMPULSE_HOME)"

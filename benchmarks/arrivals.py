@@ -1,10 +1,10 @@
-"""From a delivery that comes in by day to published warnings: how long for 100 firms.
+"""From a delivery that arrives by day to published warnings: time for 100 firms.
 
 Run: python -m benchmarks.arrivals --firms 2000 --touched 100
-A home folder is made with `firmpulse run` (or taken with --home, and copied). Then the lender says
-of 100 firms without arrears that a loan is 35 days past due, and `firmpulse arrivals` runs; the
-clock stops when the published file shows a red warning of each. With --scheduler, Airflow runs as
-under `make up`, and the watcher finds the delivery by itself. The firms are simulated.
+A home folder is made with `firmpulse run` (or copied from --home). Then the lender reports loans 35
+days past due for 100 firms without arrears, and `firmpulse arrivals` runs; the clock stops when the
+published file shows a red warning for each. With --scheduler, Airflow runs as under `make up`, and
+the watcher finds the delivery by itself. The firms are simulated.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--touched", type=int, default=100)
     parser.add_argument("--home", type=Path, default=None, help="home folder of a run to copy")
     parser.add_argument("--scheduler", action="store_true", help="measure under make up")
-    parser.add_argument("--folder", type=Path, default=None, help="where to work")
+    parser.add_argument("--folder", type=Path, default=None, help="working folder")
     return parser.parse_args()
 
 
@@ -93,7 +93,7 @@ def _choose(settings: Settings, night: date, count: int) -> dict[str, str]:
     """Return token → code of firms that are scored and have no arrears."""
     simulation = simulate.load(settings)
     if simulation is None or simulation.completed_through is None:
-        raise NotReadyError(f"{settings.root} holds no simulated firms")
+        raise NotReadyError(f"{settings.root} has no simulated firms")
     key = keyring.load(settings, "token_key")
     codes = truth(simulation.economy(), simulation.completed_through)["uscc"].to_list()
     known = {str(tokens.firm_token(key, f"uscc:{code}")): code for code in codes}
@@ -106,7 +106,7 @@ def _choose(settings: Settings, night: date, count: int) -> dict[str, str]:
 
 
 def _deliver(settings: Settings, day: date, codes: list[str]) -> None:
-    # The newest month whose states are known by then.
+    # The newest month with states known by then.
     known = day - timedelta(days=_REPORTING_DAYS)
     month = (known.replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
     lines = [

@@ -1,4 +1,4 @@
-"""The program's own commands, as a benchmark calls them."""
+"""The program's commands, as called by a benchmark."""
 
 import os
 import subprocess

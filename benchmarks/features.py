@@ -1,10 +1,10 @@
 """How fast raw rows become masked rows, facts and features; prints one line per size.
 
 Run: python -m benchmarks.features --rows 5e6 20e6 60e6 --firms 2000
-Rows are invented: three invoices to two bank transactions over 24 months, 40 other parties a firm,
-one invoice in fifty void. They are put straight into the vault; `benchmarks.landing` measures how
-they get there. Each size runs in a process of its own: the full build, a plain scan of the same
-columns beside it, then a night with one day of news.
+Rows are invented: three invoices per two bank transactions over 24 months, 40 counterparties
+per firm, one invoice in fifty void. They are put straight into the vault; `benchmarks.landing`
+measures landing. Each size runs in a separate process: the full build, a plain scan of the same
+columns for comparison, then a night with one day of new data.
 """
 
 import argparse
@@ -90,9 +90,7 @@ _EXPONENTS = ("rows", "all", "peak_mb")
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, nargs="+", default=[5e6])
-    parser.add_argument(
-        "--firms", type=int, help="by default so many that each has --rows-per-firm"
-    )
+    parser.add_argument("--firms", type=int, help="by default enough for --rows-per-firm each")
     parser.add_argument("--rows-per-firm", type=int, default=2_500)
     parser.add_argument("--memory", default="3GB")
     parser.add_argument("--folder", type=Path, default=Path("var/benchmark"))
@@ -170,7 +168,7 @@ def _fill(connection: Any, table: str, rows: int, firms: int, seq: int) -> None:
 def _measure(
     settings: Settings, rows: int, firms: int, results: "multiprocessing.Queue[dict[str, float]]"
 ) -> None:
-    # Parsing the dbt project is no part of either build.
+    # Parsing the dbt project is not part of either build.
     from firmpulse import dbt_runner
 
     dbt_runner.parse(settings)
@@ -193,7 +191,7 @@ def _seconds(settings: Settings, as_of: date, stage: Stage) -> float:
 
 
 def _scan(settings: Settings) -> float:
-    """Return the seconds of reading every column that masking reads, and nothing else."""
+    """Return the seconds of only reading every column that masking reads."""
     with warehouse.connect(settings, vault=True) as connection:
         begun = time.perf_counter()
         for table in _TABLES:

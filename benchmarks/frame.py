@@ -1,9 +1,9 @@
-"""Features as they were known at each row of a spine: ours beside what one would take instead.
+"""Features as known at each row of a spine: ours compared with alternatives.
 
 Run: python -m benchmarks.frame --firms 150000 --months 36 --features 40 --spine 900000
      add --feast PYTHON for an interpreter with Feast (pip install -r requirements-feast.txt)
 Every way reads the same invented features, from the encrypted warehouse (ours) or from Parquet (the
-others), in a process of its own, and gives the same values, which is checked. Prints seconds, and
+others), in a separate process. All must give the same values, which is checked. Prints seconds and
 the largest resident set.
 """
 
@@ -31,7 +31,7 @@ WAYS = ("frame", "asof", "inequality", "polars")
 
 
 def main() -> None:
-    """Make the store, run every way in a process of its own, print the table."""
+    """Make the store, run every way in a separate process, print the table."""
     options = _options()
     if options.way:
         print(json.dumps(_run(options)))
@@ -134,7 +134,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def digest(rows: pl.DataFrame, names: list[str]) -> str:
-    """Return what two results must share: rows, and the sum of every feature to a thousandth."""
+    """Return what two results must have in common: rows, and feature sums to a thousandth."""
     total = sum(round(rows[name].sum(), 3) * (place + 1) for place, name in enumerate(names))
     return f"{rows.height} {total:.2f}"
 

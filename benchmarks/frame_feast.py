@@ -1,4 +1,4 @@
-"""The point-in-time lookup by Feast; `benchmarks.frame` runs it with an interpreter that has it.
+"""The point-in-time lookup by Feast; `benchmarks.frame` runs it with an interpreter with Feast.
 
 Arguments: the folder of the benchmark, the features, the number of views.
 """

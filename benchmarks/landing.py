@@ -1,8 +1,8 @@
-"""How fast and in how much memory deliveries land and are masked; prints one line per case.
+"""Time and memory for landing and masking deliveries; prints one line per case.
 
 Run: python -m benchmarks.landing --rows 5e6 20e6 --formats parquet csv gb18030
-Rows are invented and as wide as real ones: 2,000 firms with grants, 6,000 other parties, files of
-half a million rows, one row in two hundred repeated. Each case runs in a process of its own; the
+Rows are invented and as wide as real ones: 2,000 firms with grants, 6,000 counterparties, files of
+half a million rows, one row in two hundred repeated. Each case runs in a separate process; the
 peaks are its largest resident set, DuckDB included, while landing and while masking.
 """
 

@@ -20,7 +20,7 @@ from simulator.industries import INDUSTRIES, company_names
 TABLES = {"tax_invoice": "tax", "bank_txn": "bank"}
 _FIRMS, _PARTIES = 2_000, 8_000
 _REGIONS = 110_100
-# Every so many rows, one is repeated.
+# One row is repeated per this many rows.
 _REPEAT = 200
 
 _INVOICE = """
@@ -66,7 +66,7 @@ def write_delivery(
     """Write one history delivery into the inbox.
 
     Args:
-        settings: whose inbox.
+        settings: home folder of the inbox.
         table: one of TABLES.
         form: parquet, csv (UTF-8) or gb18030 (CSV).
         rows: rows of the delivery.

@@ -1,11 +1,11 @@
-"""Monthly measures and windows over them: DuckDB beside Polars, pandas and featuretools.
+"""Monthly measures and windows over them: DuckDB compared with Polars, pandas and featuretools.
 
 Run: python -m benchmarks.measures --rows 20e6 --firms 8000
      add --featuretools PYTHON for an interpreter with it (pip install featuretools pandas==2.*)
 Per firm and month: number, sum, largest, sum of squares and void ones of the sales invoices and the
 number of customers; then sums over 3, 6 and 12 months. Every way reads the same Parquet file in a
-process of its own and gives the same values, which is checked. featuretools makes the monthly
-measures alone, on a hundredth of the rows: it has no windows by month and takes minutes for more.
+separate process. All must give the same values, which is checked. featuretools makes only the
+monthly measures, on a hundredth of the rows: it has no windows by month and takes minutes for more.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
-    """Write the file, run every way in a process of its own, print the table."""
+    """Write the file, run every way in a separate process, print the table."""
     options = _options()
     path = options.folder / "invoices.parquet"
     if options.way:

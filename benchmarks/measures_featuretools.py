@@ -1,4 +1,4 @@
-"""Monthly measures by featuretools; `benchmarks.measures` runs it where there is one.
+"""Monthly measures by featuretools; `benchmarks.measures` runs it if installed.
 
 Argument: the Parquet file of the invoices.
 """

@@ -1,10 +1,10 @@
-"""What happens when many firms withdraw in the middle of a nightly run.
+"""Many firms withdraw in the middle of a nightly run.
 
 Run: python -m benchmarks.revocation --firms 2000 --revoked 100
 A home folder is made with `firmpulse run`, then copied. The next night runs undisturbed in one; in
-the other, as soon as the masking is done, firms chosen at random withdraw everything. At the end
-their rows are looked for in every output, and the features and scores of all other firms are
-compared with the undisturbed night. The firms are simulated.
+the other, firms chosen at random withdraw everything as soon as the masking is done. At the end
+every output is searched for their rows, and the features and scores of all other firms are compared
+with the undisturbed night. The firms are simulated.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _MOMENT = "mask"
 
 
 def main() -> None:
-    """Print the findings; the exit code is 1 if anything of a withdrawn firm is left."""
+    """Print the findings; the exit code is 1 if any data of a withdrawn firm is left."""
     options = _options()
     with TemporaryDirectory(dir=options.folder) as folder:
         calm, stormy = Path(folder) / "calm", Path(folder) / "stormy"
@@ -90,7 +90,7 @@ def _night(home: Path, night: date, at_the_moment: "object") -> float:
     if process.returncode:
         sys.exit(f"the night failed with exit code {process.returncode}")
     if at_the_moment is not None:
-        sys.exit("the night's output did not tell of the masking")
+        sys.exit("the night's output did not show the masking")
     return time.monotonic() - began
 
 
@@ -111,7 +111,7 @@ def _compare(calm: Path, stormy: Path, night: date, chosen: list[str]) -> dict[s
         "firms with a certificate": sum(bool(ledger.certificates(firm)) for firm in chosen),
         "left: rows in vault and warehouse": _rows_left(stormy, chosen),
         "left: rows of tonight's published scores": _published(stormy, chosen, night),
-        "left: firms whose published results were not to be kept": _unkept(stormy, chosen),
+        "left: firms whose published results must not be kept": _unkept(stormy, chosen),
     }
     for view, other in _outputs(calm, chosen).items():
         mine = _outputs(stormy, chosen)[view]
@@ -199,7 +199,7 @@ def _differing(left: pl.DataFrame, right: pl.DataFrame) -> int:
 
 
 def _same(left: pl.Series, right: pl.Series) -> pl.Series:
-    """Compare; what threads add up differs in the last bits from run to run."""
+    """Compare; sums over threads differ in the last bits from run to run."""
     equal = left.eq_missing(right)
     if not left.dtype.is_float():
         return equal

@@ -1,10 +1,9 @@
-"""What it costs to score a night: probabilities alone, then reasons and grades, then writing.
+"""The cost of scoring a night: probabilities only, then reasons and grades, then writing.
 
 Run: python -m benchmarks.scoring --firms 100000 --features 120 --trees 500
-Rows are invented: numbers that a latent quality moves; the model is fitted on 20,000 of them. The
-features are in memory, as they are when a night has read them; the tables are those of the
-encrypted warehouse. CatBoost's own speed is told twice: on a pool that is there already, and with
-the making of the pool.
+Rows are invented: numbers driven by a latent quality; the model is fitted on 20,000 of them. The
+features are in memory, as after reading them in a night; the tables are those of the encrypted
+warehouse. CatBoost's own speed is given twice: on an existing pool, and including making the pool.
 """
 
 import argparse
@@ -35,7 +34,7 @@ _REPEATS = 3
 
 
 def main() -> None:
-    """Print one line a step."""
+    """Print one line per step."""
     options = _options()
     metas = invented_metas(options.features)
     rows = invented_firms(options.firms + _FITTED_ROWS, metas)
@@ -115,7 +114,7 @@ def _written(
 
 
 def invented_metas(count: int) -> tuple[FeatureMeta, ...]:
-    """Return the definitions of so many features without a meaning."""
+    """Return the definitions of this many dummy features."""
     sources = ("tax", "bank", "supply_chain", "power")
     return tuple(
         FeatureMeta(
@@ -129,7 +128,7 @@ def invented_metas(count: int) -> tuple[FeatureMeta, ...]:
 
 
 def invented_firms(count: int, metas: tuple[FeatureMeta, ...]) -> pl.DataFrame:
-    """Return rows of firms whose features a latent quality moves, and whether each went bad."""
+    """Return rows of firms with features driven by a latent quality, and whether each defaulted."""
     random = np.random.default_rng(20)
     quality = random.normal(size=count)
     columns = {

@@ -1,4 +1,4 @@
-"""How well defaults can be learnt from the simulated economy; prints AUC out of time.
+"""How well models predict defaults in the simulated economy; prints AUC out of time.
 
 Run: python -m benchmarks.simulator_learnability [firms] [seed]
 The target is 0.78 to 0.85 on operating data and 0.60 to 0.68 on annual statements; above 0.90 the

@@ -1,10 +1,10 @@
-"""DuckDB against Spark: the same tables, the same scores, and how long each takes.
+"""DuckDB against Spark: the same tables, the same scores, and the time of each.
 
 Run: .venv-spark/bin/python -m benchmarks.spark --firms 500 2000 --scored 20000 100000
 For each size a home of simulated firms is made with `firmpulse run`. Both engines build facts,
-features and labels from its masked rows, from nothing, with all data tests, and every table is
-compared. Then invented firms are scored by one process and under `mapInArrow`. Spark runs on this
-machine; the time to start it is told apart.
+features and labels from its masked rows, from scratch, with all data tests, and every table is
+compared. Then invented firms are scored in one process and with `mapInArrow`. Spark runs on this
+machine; its start-up time is given separately.
 """
 
 import argparse

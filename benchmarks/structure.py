@@ -1,4 +1,4 @@
-"""How the code is laid out, in numbers; prints one line per measure.
+"""The structure of the code in numbers; prints one line per measure.
 
 Run: python -m benchmarks.structure [FOLDER]
 FOLDER is another checkout to measure. SQL counts where a text of a Python module begins with a
@@ -41,7 +41,7 @@ def main() -> None:
     print("  " + " > ".join(chain))
     sql = {name: sum(lines_of(text) for _, text in sql_texts(tree)) for name, tree in trees.items()}
     _line("lines of SQL in texts of Python", sum(sql.values()))
-    _line("... in so many modules", sum(count > 0 for count in sql.values()))
+    _line("... number of modules with SQL", sum(count > 0 for count in sql.values()))
     tests = [path for path in (folder / "tests").rglob("test_*.py")]
     kinds: dict[str, int] = {}
     for path in tests:

@@ -1,9 +1,9 @@
-"""What a training costs, step by step: seconds and peak memory of each, in a process of its own.
+"""The cost of a training, step by step: seconds and peak memory, each in a separate process.
 
 Run: python -m benchmarks.training --rows 200000 --features 120 --trials 3
 Rows are invented: firms with four quarterly snapshots, two of them out of time, a latent quality
-behind every feature and the outcome, four firms in a hundred in default. The frame is frozen in a
-scratch warehouse, and the steps are those of the DAG `train_model`.
+behind every feature and the outcome, and four firms in a hundred in default. The frame is frozen
+in a scratch warehouse, and the steps are those of the DAG `train_model`.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _MISSING_SHARE = 0.1
 
 
 def main() -> None:
-    """Print one line a step."""
+    """Print one line per step."""
     options = _options()
     with TemporaryDirectory(prefix="firmpulse-benchmark-") as folder:
         settings = Settings(home=Path(folder) / "home", threads=options.threads)
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
 
 
 def _apart(step: Callable[[], Any]) -> tuple[float, float, dict[str, float]]:
-    """Return seconds, peak memory and parts of a step that runs in a process of its own."""
+    """Return seconds, peak memory and parts of a step that runs in a separate process."""
     answers: Any = multiprocessing.Queue()
 
     def run() -> None:
@@ -81,7 +81,7 @@ def _apart(step: Callable[[], Any]) -> tuple[float, float, dict[str, float]]:
     process.start()
     process.join()
     if process.exitcode:
-        raise SystemExit("the step failed; its error stands above")
+        raise SystemExit("the step failed; its error is above")
     found: tuple[float, float, dict[str, float]] = answers.get()
     return found
 

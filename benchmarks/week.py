@@ -1,9 +1,9 @@
-"""A week of nights under the real scheduler: does each go well, and does its cost stay the same.
+"""A week of nights under the real scheduler: whether each succeeds, and at the same cost.
 
 Run: python -m benchmarks.week --firms 2000 --nights 7
-A home folder is made with `firmpulse run` (or taken with --home, and copied), so that there is a
-champion. Then so many nights are delivered, Airflow starts as under `make up`, and `firmpulse
-airflow backfill create` runs them. The firms are simulated.
+A home folder with a champion is made with `firmpulse run` (or copied from --home). Then this many
+nights are delivered, Airflow starts as under `make up`, and `firmpulse airflow backfill create`
+runs them. The firms are simulated.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
 
 
 def _deliver(settings: Settings, count: int) -> list[date]:
-    """Let the providers deliver so many more nights and return these."""
+    """Let the providers deliver this many more nights and return them."""
     simulation = simulate.load(settings)
     if simulation is None:
         raise NotReadyError(f"{settings.root} holds no simulated firms")
@@ -78,7 +78,7 @@ def _deliver(settings: Settings, count: int) -> list[date]:
 
 
 def _run(settings: Settings, nights: Sequence[date]) -> list[dict[str, Any]]:
-    """Backfill the nights and return the runs as Airflow tells them, oldest night first."""
+    """Backfill the nights and return Airflow's runs, oldest night first."""
     known = servers.running(settings)
     if known is None:
         raise NotReadyError("Airflow is not running")
@@ -117,7 +117,7 @@ def _show(settings: Settings, nights: Sequence[date], runs: Sequence[dict[str, A
         )
     before = ""
     for night, run in zip(nights, runs, strict=False):
-        # Each waits for the one before, from the start of the backfill on.
+        # Each waits for the previous one, from the start of the backfill on.
         seconds = "" if not run["end_date"] else f"{_seconds(run, before):.0f}"
         before = run["end_date"] or before
         table.add_row(run["dag_run_id"][:60], run["state"], seconds,

@@ -14,7 +14,7 @@ import typer
 from cli.lazy import Lazy, group_of
 from firmpulse.errors import FirmpulseError, is_disk_full
 
-# A command is imported when it is called; what is imported here, every call waits for.
+# Commands are imported when they are called: every call waits for what is imported here.
 COMMANDS = {
     "run": Lazy(
         "cli.run:run",
@@ -22,7 +22,7 @@ COMMANDS = {
     ),
     "simulate": Lazy(
         "cli.simulate:simulate",
-        "Write simulated deliveries into the inbox: the history, then one more night a call.",
+        "Write simulated deliveries into the inbox: the history, then one more night per call.",
     ),
     "night": Lazy("cli.nightly:night", "Run the nightly DAG in this process; safe to repeat."),
     "arrivals": Lazy(
@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "accept": Lazy(
         "cli.nightly:accept",
-        "Take a delivery that failed its checks as it is; the next night goes on with it.",
+        "Accept a delivery that failed its checks; the next night continues with it.",
     ),
     "request": Lazy(
         "cli.pull:request",
@@ -57,11 +57,11 @@ COMMANDS = {
     "down": Lazy("cli.operations:down", "Stop Airflow and MLflow and every process they started."),
     "status": Lazy(
         "cli.status:status",
-        "Tell whether last night worked, what is late and what needs somebody.",
+        "Show whether last night worked, what is late and what needs attention.",
     ),
     "deliveries": Lazy(
         "cli.deliveries:deliveries",
-        "Show what became of deliveries, newest first, or of one: verdict, counts, lines, rules.",
+        "Show the outcome of deliveries, newest first, or of one: verdict, counts, lines, rules.",
     ),
     "settings": Lazy(
         "cli.settings:settings",
@@ -71,32 +71,34 @@ COMMANDS = {
         "cli.applications:check_application",
         "Check name, USCC, founding date, licence number and industry; exit code 1 on any error.",
     ),
-    "score": Lazy("cli.score:app", "Look into single scores."),
+    "score": Lazy("cli.score:app", "Examine single scores."),
     "report": Lazy("cli.report:app", "Write the portfolio page and reports of firms."),
     "warnings": Lazy(
         "cli.warnings:app",
         "Early warnings: rules, levels, clearing, back-test. 预警管理",
     ),
-    "override": Lazy("cli.overrides:app", "Give a firm another grade: one proposes, one decides."),
-    "lender": Lazy("cli.lender:app", "Hand results to a lender; verify and open them there."),
+    "override": Lazy(
+        "cli.overrides:app", "Give a firm another grade: one person proposes, another decides."
+    ),
+    "lender": Lazy("cli.lender:app", "Send results to a lender; verify and open them there."),
     "real": Lazy("cli.real:app", "Run on real provider files."),
     "features": Lazy("cli.catalogue:app", "The features and their definitions."),
     "models": Lazy(
         "cli.models:app",
-        "List, compare, promote and take back versions of the credit model.",
+        "List, compare, promote and withdraw versions of the credit model.",
     ),
     "contracts": Lazy("cli.contracts:app", "The tables that providers deliver."),
     "firms": Lazy(
         "cli.accepted_codes:app",
-        "Accept codes of firms that a registry issued off the standard.",
+        "Accept codes that a registry issued outside the standard.",
     ),
-    "export": Lazy("cli.export:app", "Files for analysts that point to no single firm."),
+    "export": Lazy("cli.export:app", "Files for analysts that identify no single firm."),
     "vault": Lazy("cli.vault:app", "Keys of the encrypted files and the tokens."),
     "consent": Lazy(
         "cli.consent:app", "Grant, look at and revoke a firm's authorisations. 企业授权管理"
     ),
     "audit": Lazy("cli.audit:app", "The hash-chained record of what was done."),
-    "backup": Lazy("cli.backup:app", "Copy all zones, verify, restore, and end copies."),
+    "backup": Lazy("cli.backup:app", "Copy all zones; verify, restore and destroy copies."),
 }
 app = typer.Typer(
     cls=group_of(COMMANDS),
@@ -109,7 +111,7 @@ app = typer.Typer(
 
 @app.callback()
 def _root() -> None:
-    """Make a group of it, whose commands are in `COMMANDS`."""
+    """Make the app a group with the commands in `COMMANDS`."""
 
 
 _LEAST_BYTES = 1 << 20
@@ -118,9 +120,9 @@ _NO_ROOM = "{} cannot be written; make room on its disk and call the command aga
 
 def main() -> None:
     """Run the command; an expected error is one sentence on standard error and exit code 1."""
-    # Nothing that this command or its servers write is for other users of the machine.
+    # Other users of the machine may read nothing that this command or its servers write.
     os.umask(0o077)
-    # Airflow alone is millions of objects that live to the end: looking through them for garbage
+    # Airflow alone makes millions of objects that live to the end. Collecting garbage among them
     # again and again, and once more at the end, takes a quarter of a short command's time.
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)
@@ -147,7 +149,7 @@ def _home() -> Path:
 
 
 def _has_no_room(home: Path, error: Exception) -> bool:
-    """Whether an error comes of a full disk; a library may hide it behind one of its own."""
+    """Whether a full disk caused an error; a library may wrap it in another error."""
     if is_disk_full(error):
         return True
     return home.exists() and shutil.disk_usage(home).free < _LEAST_BYTES
@@ -163,7 +165,7 @@ def _fail(text: str) -> NoReturn:
 
 
 def _wrong_settings(error: Exception) -> Iterator[str]:
-    """Name each wrong variable and what is wrong with it; never its value, which may be a key."""
+    """Name each wrong variable and its problem; never its value, which may be a key."""
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError) and error.title == "Settings":

@@ -1,4 +1,4 @@
-"""`firmpulse firms …`: codes that a registry issued off the standard, accepted by a person."""
+"""`firmpulse firms …`: codes that a registry issued outside the standard, accepted by a person."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from consent import audit, codes
 from firmpulse.settings import Settings
 
 app = typer.Typer(
-    no_args_is_help=True, help="Accept codes of firms that a registry issued off the standard."
+    no_args_is_help=True, help="Accept codes that a registry issued outside the standard."
 )
 _Code = Annotated[str, typer.Argument(help="Unified social credit code, as on the licence.")]
 _Because = Annotated[str, typer.Option(help="Why, in words, without names and numbers.")]
@@ -19,11 +19,11 @@ _By = Annotated[str | None, typer.Option(help="Who decides; default: the user of
 
 @app.command("accept-code")
 def accept_code(code: _Code, because: _Because, by: _By = None) -> None:
-    """Take a code that misses GB 32100 as its firm's from now on, everywhere. 登记代码例外."""
+    """Accept a code that violates GB 32100 from now on, everywhere. 登记代码例外."""
     is_new = codes.accept(Settings(), code, because=because, actor=by or audit.actor())
     make_console().print(
-        "accepted 已登记: rows, grants and applications with this code are taken from now on; rows "
-        "that are in quarantine come with a new delivery"
+        "accepted 已登记: rows, grants and applications with this code are accepted now; rows "
+        "already in quarantine arrive with a new delivery"
         if is_new
         else "already accepted 此前已登记"
     )
@@ -31,7 +31,7 @@ def accept_code(code: _Code, because: _Because, by: _By = None) -> None:
 
 @app.command("withdraw-code")
 def withdraw_code(code: _Code, because: _Because, by: _By = None) -> None:
-    """Take an exception back; rows and grants that were taken stay. 撤销代码例外."""
+    """Withdraw an exception; rows and grants that were accepted stay. 撤销代码例外."""
     was_there = codes.withdraw(Settings(), code, because=because, actor=by or audit.actor())
     make_console().print("withdrawn 已撤销" if was_there else "there was none 没有登记")
 

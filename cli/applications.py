@@ -1,4 +1,4 @@
-"""`firmpulse check-application`: what is wrong with applications, before anybody works on them."""
+"""`firmpulse check-application`: what is wrong with applications, before anyone works on them."""
 
 import csv
 import json
@@ -22,14 +22,14 @@ _MOST_SHOWN = 200
 
 
 def check_application(
-    file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GB18030) or Excel, one row a firm.")],
+    file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GB18030) or Excel, one row per firm.")],
     to: Annotated[Path | None, typer.Option(help="Write the messages into this CSV file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     on: Annotated[
         str,
         typer.Option(
             callback=dates.text_not_ahead,
-            help="Day of the applications, such as 2026-10-31; default: today.",
+            help="Application date, such as 2026-10-31; default: today.",
         ),
     ] = "",
 ) -> None:
@@ -53,9 +53,9 @@ def _rows(checked: Checked) -> Iterator[dict[str, str | int]]:
 
 def _write(checked: Checked, to: Path) -> None:
     if to.suffix.lower() != ".csv":
-        raise ConfigurationError(f"--to {to} has to end in .csv")
+        raise ConfigurationError(f"--to {to} must end in .csv")
     try:
-        # The mark at the start lets Excel see that it is UTF-8.
+        # The byte order mark lets Excel recognise UTF-8.
         with to.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.DictWriter(file, _COLUMNS)
             writer.writeheader()

@@ -24,7 +24,7 @@ app = typer.Typer(no_args_is_help=True, help="The hash-chained record of what wa
 def verify(
     head: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER:HASH", help="An entry noted earlier that has to be there."),
+        typer.Option(metavar="NUMBER:HASH", help="An entry noted earlier that must be present."),
     ] = None,
 ) -> None:
     """Check every entry and the sealed end; exit code 1 and the entries if anything is wrong."""
@@ -56,7 +56,9 @@ def list_entries(
 ) -> None:
     """Show the newest entries, oldest first."""
     if action is not None and action.upper() not in audit.ACTIONS:
-        raise AuditError(f"there is no audit action {action}; known are {', '.join(audit.ACTIONS)}")
+        raise AuditError(
+            f"there is no audit action {action}; use one of {', '.join(audit.ACTIONS)}"
+        )
     settings = Settings()
     found = audit.entries(
         settings,
@@ -90,7 +92,7 @@ def seal(
 def confirm_clock(
     day: Annotated[
         datetime,
-        typer.Argument(formats=["%Y-%m-%d"], callback=not_ahead, help="The day that it is."),
+        typer.Argument(formats=["%Y-%m-%d"], callback=not_ahead, help="Today's date."),
     ],
     because: Annotated[
         str, typer.Option(help="Why the clock moved so far, in words; kept in the chain.")
@@ -98,7 +100,7 @@ def confirm_clock(
 ) -> None:
     """Confirm today's date after the clock has moved by more days than FIRMPULSE_CLOCK_DAYS."""
     today.confirm(Settings(), day.date(), because=because, actor=audit.actor())
-    make_console().print("Confirmed; what waits is erased by: firmpulse consent honour")
+    make_console().print("Confirmed; erase what is due with: firmpulse consent honour")
 
 
 def _readable(details: str) -> str:

@@ -14,7 +14,7 @@ HEADINGS = (
 WORTH_HEADINGS = ("firms × months", "share", "defaults", "default rate", "lift", "median lead")
 _LABELS = {
     "precision": ("episodes that default within the horizon", "share"),
-    "recall": ("defaults warned of in time", "share"),
+    "recall": ("defaults with a timely warning", "share"),
     "pr_auc": ("PR-AUC of default within the horizon", "ratio"),
     "lead_days": ("median lead time of hits, days", "days"),
     "long_lead_share": ("hits with 90 days or more", "share"),
@@ -25,7 +25,7 @@ _LABELS = {
 
 
 def title_of(measured: Measured) -> str:
-    """Return what a table is about."""
+    """Return the title of a table."""
     return (
         f"{measured.title}: {len(measured.days)} month ends {measured.days[0]} to "
         f"{measured.days[-1]}, {measured.firms:,} firms, {measured.rows:,} rows, "
@@ -71,7 +71,7 @@ def markdown(found: BackTest, title: str, about: str) -> str:
 
 
 def csv(found: BackTest) -> str:
-    """Return the measures as CSV: one row a table, measure and ranking."""
+    """Return the measures as CSV: one row per table, measure and ranking."""
     rows = [
         {
             "rows": measured.title, "measure": name, "ranking": ranking,

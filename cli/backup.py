@@ -1,4 +1,4 @@
-"""`firmpulse backup`: copy all zones, verify a copy, restore it, end those with erased rows."""
+"""`firmpulse backup`: copy all zones, verify and restore copies, destroy those with erased rows."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,17 +15,17 @@ from operations import backup
 from operations.backup import Backup
 from scoring import publish
 
-app = typer.Typer(no_args_is_help=True, help="Copy all zones, verify, restore, and end copies.")
+app = typer.Typer(no_args_is_help=True, help="Copy all zones; verify, restore and destroy copies.")
 Copy = Annotated[Path, typer.Argument(help="Folder of the copy.", exists=True, file_okay=False)]
 Keys = Annotated[Path, typer.Option("--keys", help="Folder of its wrapped data keys.")]
 
 
 @app.command()
 def make(
-    to: Annotated[Path, typer.Option(help="Where the copy gets a folder of its own.")],
-    keys_to: Annotated[Path, typer.Option(help="Another place, for the wrapped data keys.")],
+    to: Annotated[Path, typer.Option(help="Folder in which the copy gets its own folder.")],
+    keys_to: Annotated[Path, typer.Option(help="A different place, for the wrapped data keys.")],
 ) -> None:
-    """Copy all zones while tasks wait and analysts go on reading."""
+    """Copy all zones while tasks wait and analysts keep reading."""
     made = backup.make(Settings(), to, keys_to)
     console = make_console()
     console.print(f"[bold]{escape(str(made.folder))}[/]  {made.bytes / 1e6:,.0f} MB")
@@ -62,7 +62,7 @@ def restore(folder: Copy, keys: Keys) -> None:
 def forget(
     keys: Annotated[Path, typer.Option("--keys", help="Folder with the keys of all copies.")],
 ) -> None:
-    """Destroy the keys of copies made before the last erasure or rotation; they end with that."""
+    """Destroy the keys of copies made before the last erasure or rotation: no one can read them."""
     gone = backup.forget(Settings(), keys)
     text = f"Ended: {', '.join(gone)}." if gone else "No copy is older than the keys in force."
     make_console().print(text, markup=False)

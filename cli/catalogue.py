@@ -1,4 +1,4 @@
-"""`firmpulse features list|show|catalogue`: what is defined, and what is known of it."""
+"""`firmpulse features list|show|catalogue`: the definitions, and what is known about them."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -31,13 +31,13 @@ def list_features(
     source: Annotated[str | None, typer.Option(help="Only features of this source.")] = None,
 ) -> None:
     """List the features with dimension, window and expected sign."""
-    # A name that is cut cannot be copied into `show`.
+    # A truncated name cannot be copied into `show`.
     names = Column("feature", no_wrap=True)
     table = Table(names, "source", "dimension", "window", "sign", "名称")
     features = registry.load(Settings()).features
     sources = sorted({feature.source for feature in features})
     if source is not None and source not in sources:
-        raise ConfigurationError(f"no source {source!r}; there are {', '.join(sources)}")
+        raise ConfigurationError(f"no source {source!r}; use one of {', '.join(sources)}")
     for feature in features:
         if source in (None, feature.source):
             table.add_row(
@@ -49,7 +49,7 @@ def list_features(
 
 @app.command("show")
 def show_feature(name: str) -> None:
-    """Show one feature: definition, origin, values, drift, strength, and who reads it."""
+    """Show one feature: definition, origin, values, drift, strength and readers."""
     settings = Settings()
     _require_feature(settings, name)
     found = catalogue.collect(settings, _contract_columns(), only=name)
@@ -75,7 +75,7 @@ def write_catalogue(
         pages = catalogue_page.write(found, folder)
         (folder / "dbt_docs.html").write_text(dbt_runner.document(settings), encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{folder}: {error.strerror}; give --to a folder") from None
+        raise ConfigurationError(f"{folder}: {error.strerror}; set --to to a folder") from None
     make_console().print(
         f"{pages[0]}: {len(found.entries)} features at {found.as_of}, {found.whose}", markup=False
     )
@@ -87,7 +87,7 @@ def export_feast(folder: Annotated[Path, typer.Argument(help="Folder of the repo
     try:
         report = feast_export.export(Settings(), folder)
     except OSError as error:
-        raise ConfigurationError(f"{folder}: {error.strerror}; give a folder to write in") from None
+        raise ConfigurationError(f"{folder}: {error.strerror}; name a folder to write to") from None
     make_console().print(
         f"{folder}: {len(report.rows)} feature views, {report.firms:,} firms, "
         f"{sum(report.rows.values()):,} rows up to {report.as_of}. "

@@ -1,4 +1,4 @@
-"""`firmpulse models claims`: what a version is worth to a lender, as a table."""
+"""`firmpulse models claims`: the value of a version to a lender, as a table."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -30,7 +30,7 @@ def show_claims(
         float, typer.Option(min=0.001, max=0.5, help="Share of rows alerted on each date.")
     ] = 0.05,
 ) -> None:
-    """Hold a version against the scorecard on annual statements: approvals, losses, warnings."""
+    """Compare a version with the scorecard on annual statements: approvals, losses, warnings."""
     settings, console = Settings(), make_console()
     found = versions.get(settings, version)
     as_of = versions.trained_as_of(found)
@@ -41,13 +41,13 @@ def show_claims(
     _show(table(measured), found.version, found.data_origin, console)
     if champions:
         console.print(
-            "Firms of interest: the hidden champions that the simulator made, which no model is "
+            "Firms of interest: the simulator's hidden champions, which no model is "
             "told.\n[dim]Simulated firms: the numbers prove the machinery, not the market.[/]"
         )
 
 
 def simulated_champions(settings: Settings, firm_ids: Sequence[str]) -> frozenset[str]:
-    """Return those of the firms that the simulator made hidden champions; none of real firms."""
+    """Return the firms that the simulator made hidden champions; none among real firms."""
     simulation = simulate.load(settings)
     if simulation is None or simulation.completed_through is None:
         return frozenset()

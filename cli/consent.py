@@ -33,7 +33,7 @@ _Sources = Annotated[list[str] | None, typer.Option("--source", help="Repeat for
 _Purposes = Annotated[list[str] | None, typer.Option("--purpose", help="Repeat for several.")]
 _Day = Annotated[
     str | None,
-    typer.Option(metavar="DATE", callback=text_not_ahead, help="Today unless given; none to come."),
+    typer.Option(metavar="DATE", callback=text_not_ahead, help="Default: today; never later."),
 ]
 
 
@@ -50,17 +50,19 @@ def grant(
     until: Annotated[str | None, typer.Option(metavar="DATE", help="Last day.")] = None,
     window_start: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="First day of history; bank 6 months, others 36 back."),
+        typer.Option(
+            metavar="DATE", help="First day of history; default: bank 6 months, others 36."
+        ),
     ] = None,
     keep_results: Annotated[
-        bool, typer.Option("--keep-results", help="Results in use may stay after the end.")
+        bool, typer.Option("--keep-results", help="Results in use may stay after the grant ends.")
     ] = False,
     recipient: Annotated[str | None, typer.Option(help="Who may use the data.")] = None,
     role: Annotated[str, typer.Option(help="Who signed.")] = "legal_representative",
 ) -> None:
-    """Record what a firm has signed. Training of models has to be named. 登记授权.
+    """Record what a firm has signed. Model training must be named. 登记授权.
 
-    Bank accounts and a founder's credit need consent of their own: name them, or say --all, only
+    Bank accounts and a founder's credit need separate consent. Name them, or use --all, only
     where it was given.
     """
     if not everything and not source:
@@ -90,7 +92,7 @@ def grant(
         console.print("separate consent recorded 已登记单独同意: financial accounts 金融账户 / "
                       "natural person 自然人")  # fmt: skip
     _show_status(settings, token, parsed(begin), console)
-    console.print("Take it back at any time 可随时撤回: firmpulse consent revoke FIRM")
+    console.print("Withdraw at any time 可随时撤回: firmpulse consent revoke FIRM")
 
 
 @app.command()
@@ -103,7 +105,7 @@ def status(firm: _Firm, on: _Day = None) -> None:
 
 @app.command()
 def history(firm: _Firm) -> None:
-    """Show everything that happened to a firm's grants. 授权历史."""
+    """Show the history of a firm's grants. 授权历史."""
     settings = Settings()
     found = Ledger(settings).history(_token(settings, identifier_of(settings, firm)))
     table = _table("time (UTC)|时间", "event|事件", "source|来源", "purpose|目的",
@@ -130,13 +132,13 @@ def revoke(
     purpose: _Purposes = None,
     authorization: Annotated[str | None, typer.Option(help="One grant, by its id.")] = None,
     reason: Annotated[
-        str | None, typer.Option(help="In words, without names and numbers; not needed.")
+        str | None, typer.Option(help="In words, without names and numbers; optional.")
     ] = None,
     on: _Day = None,
 ) -> None:
     """Withdraw all of a firm's grants, or the chosen ones; its data are erased. 撤回授权.
 
-    Nobody else's are, whatever is due besides.
+    Only this firm is erased, even if others are due.
     """
     settings, console = Settings(), make_console()
     token = _token(settings, identifier_of(settings, firm))
@@ -195,7 +197,7 @@ def _show_certificate(issued: Certificate, console: Console) -> None:
         ("sources 来源", ", ".join(bilingual(name) for name in issued.sources)),
         ("scope 范围", issued.scope),
         ("authorisations 授权编号", ", ".join(issued.authorization_ids)),
-        ("models that had learnt from it 曾使用该数据的模型", models),
+        ("models trained on it 曾使用该数据的模型", models),
         ("audit entry 审计记录", issued.audit_hash),
     ):
         console.print(f"[bold]{name}[/]  {escape(value)}")
@@ -209,7 +211,7 @@ def _table(*headers: str) -> Table:
     return table
 
 
-_NOTHING = "This firm has granted nothing 该企业没有授权记录."
+_NOTHING = "This firm has no grants 该企业没有授权记录."
 
 
 def _token(settings: Settings, firm: str) -> str:

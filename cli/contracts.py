@@ -1,4 +1,4 @@
-"""`firmpulse contracts list|show|page`: what providers deliver, and what becomes of it."""
+"""`firmpulse contracts list|show|page`: what providers deliver, and how it is processed."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +21,10 @@ _PAGE = "contracts.html"
 def list_contracts(
     source: Annotated[str | None, typer.Option(help="Only tables of this source.")] = None,
 ) -> None:
-    """List the tables with their grain and when a row can be known."""
+    """List the tables with their grain and when a row becomes known."""
     if source is not None and source not in SOURCES:
         known = ", ".join(SOURCES)
-        raise ConfigurationError(f"no source {source!r}; there are {known}")
+        raise ConfigurationError(f"no source {source!r}; use one of {known}")
     table = Table("table", "source", "名称", "columns", "a row is", "known from")
     for section in contract_page.sections(contracts.load()):
         for contract in section.contracts if source in (None, section.source) else ():
@@ -37,7 +37,7 @@ def list_contracts(
 
 @app.command("show")
 def show_contract(name: Annotated[str, typer.Argument(metavar="TABLE")]) -> None:
-    """Show one table: its columns, their headers, and what masking makes of them."""
+    """Show one table: its columns, their headers, and how they are masked."""
     found = contracts.load().get(name)
     if found is None:
         raise ConfigurationError(f"no table {name!r}; list them with: firmpulse contracts list")
@@ -72,7 +72,7 @@ def _headers(column: Column) -> str:
 
 @app.command("page")
 def write_page(
-    to: Annotated[Path, typer.Option(help="File, or folder for a contracts.html.")],
+    to: Annotated[Path, typer.Option(help="File, or folder for contracts.html.")],
 ) -> None:
     """Write one self-contained page for providers, in Chinese and English."""
     path = to / _PAGE if to.is_dir() or not to.suffix else to
@@ -82,6 +82,6 @@ def write_page(
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            f"{path}: {error.strerror}; give --to a file or folder to write into"
+            f"{path}: {error.strerror}; set --to to a writable file or folder"
         ) from None
     make_console().print(f"{path}: {len(contracts.load())} tables", markup=False)

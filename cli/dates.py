@@ -1,4 +1,4 @@
-"""Dates as they are typed: a day on whose account something is done lies in no future."""
+"""Dates as they are typed; the date of an action is never in the future."""
 
 from datetime import date, datetime
 
@@ -12,7 +12,7 @@ def not_ahead(parameter: typer.CallbackParam, value: datetime | None) -> datetim
     """Return a typed date.
 
     Raises:
-        ConfigurationError: it lies after today in China.
+        ConfigurationError: it is after today in China.
     """
     if value is not None:
         clock.checked(value.date(), _name(parameter))
@@ -20,10 +20,10 @@ def not_ahead(parameter: typer.CallbackParam, value: datetime | None) -> datetim
 
 
 def text_not_ahead(parameter: typer.CallbackParam, value: str | None) -> str | None:
-    """Return the text of a date, or of none.
+    """Return the text of a date, or none.
 
     Raises:
-        ConfigurationError: it is no date, or it lies after today in China.
+        ConfigurationError: it is not a date, or is after today in China.
     """
     if value:
         clock.checked(parsed(value, _name(parameter)), _name(parameter))
@@ -31,7 +31,7 @@ def text_not_ahead(parameter: typer.CallbackParam, value: str | None) -> str | N
 
 
 def month_not_ahead(parameter: typer.CallbackParam, value: str | None) -> str | None:
-    """Return the text of a month such as 2026-01; what is none is named by who reads it.
+    """Return the text of a month such as 2026-01; its reader refuses other texts.
 
     Raises:
         ConfigurationError: it begins after today in China.
@@ -45,19 +45,17 @@ def month_not_ahead(parameter: typer.CallbackParam, value: str | None) -> str | 
 
 
 def parsed(text: str | None, name: str = "a date") -> date:
-    """Return a typed date, today in China without one.
+    """Return a typed date; without one, today in China.
 
     Raises:
-        ConfigurationError: it is no date.
+        ConfigurationError: it is not a date.
     """
     if not text:
         return clock.today()
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(
-            f"{name} looks like 2026-10-31, not {text!r}, which is no day"
-        ) from None
+        raise ConfigurationError(f"{name} must look like 2026-10-31, not {text!r}") from None
 
 
 def _name(parameter: typer.CallbackParam) -> str:

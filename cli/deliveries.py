@@ -1,4 +1,4 @@
-"""`firmpulse deliveries`: what became of each delivery, why, and what its provider is told."""
+"""`firmpulse deliveries`: the outcome of each delivery, why, and the answer to its provider."""
 
 import json
 from dataclasses import asdict
@@ -29,7 +29,7 @@ _SHOWN = 20
 
 def deliveries(
     delivery_id: Annotated[
-        str | None, typer.Argument(metavar="[ID]", help="One delivery, with all that was wrong.")
+        str | None, typer.Argument(metavar="[ID]", help="One delivery, with all its problems.")
     ] = None,
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only this provider.")] = None,
@@ -47,16 +47,14 @@ def deliveries(
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
     answer: Annotated[
         Path | None,
-        typer.Option(
-            help="Write what the provider has to repair: .md or .txt, or the lines as .csv."
-        ),
+        typer.Option(help="Write what the provider must fix: .md or .txt, or the lines as .csv."),
     ] = None,
-    language: Annotated[str, typer.Option(help="Of the answer: zh or en.")] = "zh",
+    language: Annotated[str, typer.Option(help="Language of the answer: zh or en.")] = "zh",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what became of deliveries, newest first, or of one: verdict, counts, lines, rules.
+    """Show the outcome of deliveries, newest first, or of one: verdict, counts, lines, rules.
 
-    Ends with 0 whatever the verdict; with 1 when there is no such delivery.
+    Exit code 0 for any verdict, 1 when there is no such delivery.
     """  # fmt: skip
     settings = Settings()
     known = record.known(settings)
@@ -68,7 +66,7 @@ def deliveries(
             "an answer is about one delivery; name it: firmpulse deliveries ID"
         )
     if verdict is not None and verdict not in VERDICTS:
-        raise ConfigurationError(f"there is no status {verdict!r}; known are {', '.join(VERDICTS)}")
+        raise ConfigurationError(f"unknown status {verdict!r}; use one of {', '.join(VERDICTS)}")
     found = [
         one
         for one in known.deliveries
@@ -101,16 +99,14 @@ def _one(
         if not known.is_published and (
             sources := quarantine.landed_without_files(settings, delivery_id)
         ):
-            console.print(f"{delivery_id} ({', '.join(sources)}) has landed; it brought no file.")
+            console.print(f"{delivery_id} ({', '.join(sources)}) has landed; it contained no file.")
             return
         raise
     try:
         found = quarantine.located(settings, found)
     except FileHeldError as error:
         if answer is not None:
-            raise FileHeldError(
-                f"an answer needs the lines that are in the vault: {error}"
-            ) from None
+            raise FileHeldError(f"an answer needs lines from the vault: {error}") from None
         held = True
     if answer is not None:
         _write(settings, found, answer, language)
@@ -130,11 +126,11 @@ def _one(
 
 def _write(settings: Settings, found: Delivery, path: Path, language: str) -> None:
     if language not in _LANGUAGES:
-        raise ConfigurationError(f"there is no language {language!r}; known are zh and en")
+        raise ConfigurationError(f"there is no language {language!r}; use zh or en")
     if path.suffix not in (".md", ".txt", ".csv"):
-        raise ConfigurationError(f"{path.name}: an answer is a .md, a .txt or a .csv")
+        raise ConfigurationError(f"{path.name}: an answer must be .md, .txt or .csv")
     written = answer.table(found) if path.suffix == ".csv" else answer.text(found, language)
-    # With a mark, so that Excel reads the Chinese of a CSV.
+    # With a byte order mark, so that Excel shows the Chinese of a CSV.
     path.write_text(written, encoding="utf-8-sig" if path.suffix == ".csv" else "utf-8")
     audit.append(
         settings, "ANSWER", actor=audit.actor(), source=found.source,
@@ -149,7 +145,7 @@ def _list(found: "list[Delivery]", limit: int, console: Console) -> None:
     table = Table(box=None, pad_edge=False)
     counts = ("rows", "stored", "bad")
     for name in ("night", "source", "delivery", "provider", "status", *counts):
-        # What is cut short cannot be asked for.
+        # A truncated id cannot be used in a call.
         whole = name in ("night", "delivery", *counts)
         table.add_column(name, justify="right" if name in counts else "left", no_wrap=whole,
                          overflow="fold")  # fmt: skip
@@ -165,7 +161,7 @@ def _list(found: "list[Delivery]", limit: int, console: Console) -> None:
     console.print(table)
     if len(found) > limit:
         console.print(f"{len(found) - limit:,} older ones: --limit, --source, --provider, --night")
-    console.print("Why, and what to repair: firmpulse deliveries ID", markup=False)
+    console.print("Reasons, and what to fix: firmpulse deliveries ID", markup=False)
 
 
 def _show(one: Delivery, console: Console) -> None:
@@ -213,7 +209,7 @@ def _show(one: Delivery, console: Console) -> None:
 def _say_published(known: Known, console: Console) -> None:
     if known.is_published:
         console.print(
-            "[yellow]A task holds the warehouse: this is what was published last, and what lies "
+            "[yellow]A task holds the warehouse: this is what was published last, and what is "
             "in the inbox.[/]"
         )
 

@@ -1,4 +1,4 @@
-"""`firmpulse consent honour`, and the erasing that a withdrawal by command does itself."""
+"""`firmpulse consent honour`, and the erasure that a withdrawal by command does itself."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -21,17 +21,15 @@ _DAG = "honour_revocations"
 def honour(
     confirm: Annotated[
         int | None,
-        typer.Option(
-            metavar="FIRMS", min=1, help="Confirm that so many firms are to be erased today."
-        ),
+        typer.Option(metavar="FIRMS", min=1, help="Confirm how many firms are to be erased today."),
     ] = None,
     because: Annotated[
         str | None, typer.Option(help="Why that is right, in words; kept in the audit chain.")
     ] = None,
 ) -> None:
-    """Erase everybody whose authorisation has ended by today. 删除授权已终止的数据.
+    """Erase all firms whose authorisation has ended by today. 删除授权已终止的数据.
 
-    More firms at once than the bound need a person's word: their number, and why.
+    Erasing more firms at once than the bound needs confirmation: their number, and why.
     """
     settings, console = Settings(), make_console()
     if (confirm is None) != (because is None):
@@ -40,7 +38,7 @@ def honour(
         bounds.confirm(settings, confirm, because=because, actor=audit.actor())
     due = honouring.allowed(settings)
     if not due:
-        console.print("Nobody is due 没有待删除的企业.")
+        console.print("No firm is due 没有待删除的企业.")
         return
     try:
         _run(settings, {})
@@ -54,9 +52,9 @@ def honour(
 
 
 def erase_now(settings: Settings, token: str, ended: Sequence[str]) -> str:
-    """Erase what one firm has just withdrawn, and nobody else; return one sentence for the firm.
+    """Erase what one firm has just withdrawn, and no other firm; return a sentence for the firm.
 
-    Where a scheduler or another run works on the home folder, it does the erasing.
+    Where a scheduler or another run works on the home folder, it does the erasure.
     """
     try:
         honouring.allowed(settings, [token])

@@ -1,4 +1,4 @@
-"""`firmpulse export`: files for analysts in which no firm can be picked out."""
+"""`firmpulse export`: files for analysts in which no firm can be identified."""
 
 import hashlib
 import uuid
@@ -19,7 +19,7 @@ from firmpulse.settings import Settings
 from scoring import exports
 from scoring.exports import ScoredFirms
 
-app = typer.Typer(no_args_is_help=True, help="Files for analysts that point to no single firm.")
+app = typer.Typer(no_args_is_help=True, help="Files for analysts that identify no single firm.")
 To = Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")]
 AsOf = Annotated[
     str,
@@ -33,7 +33,7 @@ def firms(
     as_of: AsOf = "",
     ids: Annotated[bool, typer.Option("--ids", help="Add a random id, new in each file.")] = False,
 ) -> None:
-    """Write one row per firm: at least 5 alike in what others know, with 2 grades among them."""
+    """Write one row per firm: at least 5 share all traits known to others, with 2 grades."""
     settings, console = Settings(), make_console()
     _check_name(to)
     scored = exports.read(settings, _night(as_of))
@@ -43,7 +43,7 @@ def firms(
     for column, level in done.levels.items():
         console.print(f"  {column:<14} written as: {level}")
     console.print(
-        f"  {done.rows_left_out:,} firms left out because too few are like them; {done.classes:,} "
+        f"  {done.rows_left_out:,} firms left out because too few are similar; {done.classes:,} "
         f"groups remain, the smallest of {done.smallest_class} firms"
     )
 
@@ -60,7 +60,7 @@ def grades(
     groups = list(dict.fromkeys(part.strip() for part in by.split(",")))
     if unknown := [group for group in groups if group not in exports.GROUPS]:
         raise ConfigurationError(
-            f"--by knows no {', '.join(unknown)}; it knows {', '.join(exports.GROUPS)}"
+            f"unknown --by {', '.join(unknown)}; use {', '.join(exports.GROUPS)}"
         )
     scored = exports.read(settings, _night(as_of))
     table = exports.grades(scored, groups)
@@ -70,7 +70,7 @@ def grades(
     other = "" if pooled else f"; groups of fewer than {LEAST_FIRMS} are in (other)"
     console.print(
         f"  {int(table['suppressed'].sum()):,} cells left empty: counts below {LEAST_FIRMS}, "
-        f"and those that would give them away{other}"
+        f"and those that would reveal them{other}"
     )
 
 
@@ -85,9 +85,9 @@ def _night(as_of: str) -> date | None:
 
 def _check_name(to: Path) -> None:
     if to.suffix.lower() not in (".csv", ".parquet"):
-        raise ConfigurationError(f"--to {to} has to end in .csv or .parquet")
+        raise ConfigurationError(f"--to {to} must end in .csv or .parquet")
     if not to.absolute().parent.is_dir():
-        raise ConfigurationError(f"--to {to}: {to.parent} is no folder; make it first")
+        raise ConfigurationError(f"--to {to}: {to.parent} is not a folder; create it first")
 
 
 def _write(
@@ -98,8 +98,8 @@ def _write(
     as_of: date,
     told: list[tuple[str, str]],
 ) -> None:
-    """Write the file once the audit chain holds what it will be."""
-    # A name that nothing of anybody's has.
+    """Write the file once the audit chain records it."""
+    # A name that no other file has.
     beside = to.with_name(f".{to.name}-{uuid.uuid4().hex}")
     try:
         if to.suffix.lower() == ".csv":

@@ -1,4 +1,4 @@
-"""`firmpulse features backfill|drift`: features built again, and how far they have moved."""
+"""`firmpulse features backfill|drift`: features rebuilt, and how far they have moved."""
 
 import re
 from datetime import date, datetime
@@ -26,7 +26,7 @@ _SHOWN = 20
 
 def backfill(
     feature: Annotated[
-        list[str] | None, typer.Option(help="A feature; its whole view is built.")
+        list[str] | None, typer.Option(help="A feature; its whole view is rebuilt.")
     ] = None,
     view: Annotated[list[str] | None, typer.Option(help="A feature view.")] = None,
     first: Annotated[
@@ -40,7 +40,7 @@ def backfill(
         typer.Option("--to", callback=month_not_ahead, help="Last month, such as 2025-12."),
     ] = None,
 ) -> None:
-    """Build features again after their definition changed: all history, or some months."""
+    """Rebuild features after their definition changed: all history, or some months."""
     settings = Settings()
     known = registry.load(settings)
     views = _views(known, feature or [], view or [])
@@ -49,8 +49,8 @@ def backfill(
     for name, rows in report.rows.items():
         console.print(f"{name}: {rows:,} rows")
     console.print(
-        f"Built again in {report.seconds:.1f} s. Published scores stay as they are; "
-        f"a training frame is made anew by: firmpulse train"
+        f"Rebuilt in {report.seconds:.1f} s. Published scores stay as they are; "
+        f"make a new training frame with: firmpulse train"
     )
 
 
@@ -59,13 +59,13 @@ def drift(
         str | None, typer.Argument(metavar="[FEATURE]", help="One feature, month by month.")
     ] = None,
 ) -> None:
-    """Show which features moved away from what the champion learnt, or one of them by month."""
+    """Show how far features moved from the champion's training data, or one by month."""
     settings = Settings()
     with warehouse.connect(settings) as connection:
         measured = drifts.recorded(connection)
     if measured.is_empty():
         raise NotReadyError(
-            "no drift was measured yet; it is with each night after a model was approved"
+            "no drift was measured yet; each night after a model is approved measures it"
         )
     console = make_console()
     newest: date = measured["as_of"].to_list()[-1]
@@ -88,7 +88,7 @@ def restated(
         ),
     ],
 ) -> None:
-    """Show whose score of a night would move by what became known about it afterwards."""
+    """Show which scores of a night would change with what became known about it later."""
     report = again.restated(Settings(), since.date())
     console = make_console()
     rows = sum(report.later_rows.values())
@@ -115,19 +115,19 @@ def recreate(
         typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the training frame."),
     ],
 ) -> None:
-    """Make a frozen training frame again and say whether it is the same to the digest."""
+    """Recreate a frozen training frame and show whether its digest is the same."""
     made = recreation.recreate(Settings(), as_of.date())
     console = make_console()
     console.print(f"{made.as_of}: frozen {made.frozen_rows:,} rows, digest {made.digest}")
     if made.same:
-        console.print("Made again: the same digest.")
+        console.print("Recreated: the same digest.")
         return
-    console.print(f"Made again: digest {made.digest_now}")
+    console.print(f"Recreated: digest {made.digest_now}")
     if made.erased_rows:
         console.print(f"  {made.erased_rows:,} frozen rows were erased since")
     console.print(f"  {made.only_frozen:,} rows are frozen only, {made.only_now:,} are new")
     for name, rows in sorted(made.changed.items(), key=lambda item: -item[1]):
-        console.print(f"  {name}: {rows:,} rows have another value", highlight=False)
+        console.print(f"  {name}: {rows:,} rows have a different value", highlight=False)
     raise typer.Exit(1)
 
 
@@ -181,5 +181,5 @@ def _month(text: str) -> date:
     """Return the first day of a month written as 2026-01."""
     found = _MONTH.fullmatch(text)
     if found is None:
-        raise ConfigurationError(f"a month looks like 2026-01, not {text!r}")
+        raise ConfigurationError(f"a month must look like 2026-01, not {text!r}")
     return date(int(found[1]), int(found[2]), 1)

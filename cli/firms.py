@@ -1,4 +1,4 @@
-"""How commands are told which firm: by its code, an identifier `scheme:value`, or its token."""
+"""How commands name a firm: by its code, an identifier `scheme:value`, or its token."""
 
 import re
 from typing import Annotated
@@ -25,7 +25,7 @@ def token_of(settings: Settings, firm: str) -> str:
     """Return the firm's token.
 
     Raises:
-        GrantError: it is neither a token nor an identifier that can be right.
+        GrantError: it is neither a token nor a valid identifier.
     """
     if is_token(firm):
         return firm.strip().lower()
@@ -35,9 +35,9 @@ def token_of(settings: Settings, firm: str) -> str:
 
 
 def identifier_of(settings: Settings, firm: str) -> str:
-    """Return the identifier `scheme:value` that was typed for a firm, a code without its scheme.
+    """Return the identifier `scheme:value` that was typed for a firm; a code needs no scheme.
 
     Raises:
-        GrantError: the code cannot be right, was not accepted and has granted nothing.
+        GrantError: the code is invalid, was not accepted and has no grant.
     """
     return identifier(firm, Codes(settings).problem_of_known)

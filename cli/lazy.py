@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are called, so that its help comes at once."""
+"""A group that imports its commands when they are called, so that help is fast."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typer.main import get_command
 
 @dataclass(frozen=True)
 class Lazy:
-    """Where a command is, and the line that the help of its group shows."""
+    """Where a command is, and its line in the help of its group."""
 
     # module:attribute of a function or of a Typer application.
     place: str
@@ -25,7 +25,7 @@ def group_of(listed: Mapping[str, Lazy]) -> type[TyperGroup]:
     class LazyGroup(TyperGroup):
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
-            # What the help lists and a typing error is compared with.
+            # What the help lists; suggestions for mistyped names come from it.
             self.commands = {name: TyperCommand(name, help=lazy.help)
                              for name, lazy in listed.items()}  # fmt: skip
 
@@ -37,7 +37,7 @@ def group_of(listed: Mapping[str, Lazy]) -> type[TyperGroup]:
 
 
 def imported(name: str, listed: Mapping[str, Lazy]) -> Any:
-    """Import a command and return it as click knows it."""
+    """Import a command and return it as a click command."""
     module, _, attribute = listed[name].place.partition(":")
     found = getattr(import_module(module), attribute)
     if not isinstance(found, typer.Typer):

@@ -1,4 +1,4 @@
-"""`firmpulse features check-leakage`: what became known later moves no feature."""
+"""`firmpulse features check-leakage`: what became known later must move no feature."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -24,7 +24,7 @@ def check_leakage(
     ] = None,
     firms: Annotated[int, typer.Option(min=1, help="Firms in the sample.")] = 100,
 ) -> None:
-    """Perturb what became known later, on a copy, and name every feature that moves."""
+    """Perturb what became known later, on a copy, and list every feature that moves."""
     console = make_console()
     settings = Settings()
     known_on = as_of.date() if as_of else build.newest_night(settings) - timedelta(days=60)

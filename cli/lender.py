@@ -1,4 +1,4 @@
-"""`firmpulse lender`: results for a lender, signed and encrypted; and how the lender opens them."""
+"""`firmpulse lender`: signed and encrypted results for a lender, and how the lender opens them."""
 
 import csv
 import os
@@ -20,9 +20,9 @@ from firmpulse.settings import Settings
 from scoring.bundles import hand_over, sealed
 
 app = typer.Typer(
-    no_args_is_help=True, help="Hand results to a lender; verify and open them there."
+    no_args_is_help=True, help="Send results to a lender; verify and open them there."
 )
-Recipient = Annotated[str, typer.Argument(help="As the grants name it.")]
+Recipient = Annotated[str, typer.Argument(help="Recipient as named in the grants.")]
 Sender = Annotated[Path, typer.Option("--sender-key", help="The sender's public key, PEM.")]
 File = Annotated[Path, typer.Argument(help="The bundle.")]
 
@@ -32,14 +32,14 @@ def add(
     recipient: Recipient,
     public_key: Annotated[Path, typer.Option(help="The recipient's public key, PEM.")],
 ) -> None:
-    """Register a recipient's public key; compare its fingerprint by another way."""
+    """Register a recipient's public key; compare its fingerprint over another channel."""
     found = hand_over.register(Settings(), recipient, _read(public_key))
     make_console().print(f"{recipient}: key {found}", highlight=False)
 
 
 @app.command("public-key")
 def public_key() -> None:
-    """Print the key that recipients verify bundles with, and its fingerprint."""
+    """Print the key with which recipients verify bundles, and its fingerprint."""
     key = hand_over.signing_key(Settings()).public_key()
     typer.echo(sealed.to_pem(key).decode(), nl=False)
     make_console(stderr=True).print(f"fingerprint {sealed.fingerprint(key)}", highlight=False)
@@ -59,7 +59,7 @@ def bundle(
         to = to / f"firmpulse-{recipient}-{as_of:%Y-%m-%d}.fpb"
     if to.resolve().is_relative_to(settings.root):
         raise ConfigurationError(
-            f"{to} lies in the home folder, from which firms are erased; choose another folder"
+            f"{to} is in the home folder, from which firms are erased; choose another folder"
         )
     made = hand_over.bundle(settings, recipient, as_of.date(), clock.now().astimezone(CHINA))
     _write(to, made.content)

@@ -1,4 +1,4 @@
-"""`firmpulse models …`: the versions of the credit model, who leads, and back again."""
+"""`firmpulse models …`: versions of the credit model, the champion, and rollback."""
 
 from typing import Annotated
 
@@ -17,11 +17,11 @@ from training.validation.validate import validate as validate_version
 from training.versions import Comparison, Version
 
 app = typer.Typer(
-    no_args_is_help=True, help="List, compare, promote and take back versions of the credit model."
+    no_args_is_help=True, help="List, compare, promote and withdraw versions of the credit model."
 )
 _IS_CHAMPION = "Version {} is champion; the next night scores with it."
 _Number = Annotated[str, typer.Argument(help="Number of the version.")]
-_Approver = Annotated[str, typer.Option(help="Who answers for it.")]
+_Approver = Annotated[str, typer.Option(help="Who is responsible for it.")]
 # What a model owner asks first; the rest is in MLflow.
 _LISTED = {
     "oot/auc": "AUC",
@@ -30,7 +30,7 @@ _LISTED = {
     "stability/psi_score": "PSI",
 }
 
-# What a comparison shows in this order.
+# What a comparison shows, in this order.
 _ROWS = (
     "oot", "oot_unseen", "oot_calibration", "oot_grades", "worth", "stress", "stability",
     "train_held_out", "train",
@@ -60,7 +60,7 @@ def compare(
     first: Annotated[str, typer.Argument(help="A version, or an alias such as champion.")],
     second: Annotated[str, typer.Argument(help="Another one, such as challenger.")],
 ) -> None:
-    """Hold two versions side by side: metrics, parameters that differ, and who is better."""
+    """Compare two versions: metrics, parameters that differ, and which one is better."""
     settings, console = Settings(), make_console()
     found = versions.compare(settings, first, second)
     names = [
@@ -82,8 +82,8 @@ def compare(
         console.print(table)
     if not found.same_frame:
         console.print(
-            "They were fitted and tested on different rows: the metrics are no contest. "
-            "Train both on one date to hold them against each other.",
+            "They were fitted and tested on different rows: the metrics are not comparable. "
+            "Train both on one date to compare them.",
             markup=False,
         )
         return
@@ -94,7 +94,7 @@ def compare(
 def validate(
     version: Annotated[str, typer.Argument(help="Number of the version, or an alias.")],
 ) -> None:
-    """Measure a version again and write its validation pack as one page, also into MLflow."""
+    """Measure a version again and write its validation pack as one page, also to MLflow."""
     settings, console = Settings(), make_console()
     found = versions.get(settings, version)
     report = validate_version(settings, versions.trained_as_of(found), found.version)
@@ -112,7 +112,7 @@ def promote(
     version: _Number,
     approver: _Approver,
     because: Annotated[
-        str, typer.Option(help="Why, where it is worse than the champion beyond chance.")
+        str, typer.Option(help="Reason, if it is significantly worse than the champion.")
     ] = "",
 ) -> None:
     """Make a version champion if all its gates are green; a worse one is only proposed."""
@@ -123,7 +123,7 @@ def promote(
     )
     if report.proposed:
         console.print(
-            f"Version {found.version} is proposed: {report.proposed}. Somebody else decides: "
+            f"Version {found.version} is proposed: {report.proposed}. Someone else decides: "
             f"firmpulse models decide {found.version} --approve --checker NAME",
             markup=False,
         )
@@ -134,8 +134,8 @@ def promote(
 @app.command()
 def decide(
     version: _Number,
-    approve: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
-    checker: Annotated[str, typer.Option(help="Who decides; never who proposed it.")],
+    approve: Annotated[bool, typer.Option("--approve/--reject", help="The decision.")],
+    checker: Annotated[str, typer.Option(help="Who decides; never the person who proposed it.")],
 ) -> None:
     """Promote a proposed version that is worse than the champion, or reject it."""
     made = proposals.decide(Settings(), version, checker, approve=approve)
@@ -149,16 +149,16 @@ def decide(
 
 @app.command()
 def restore() -> None:
-    """Put MLflow's alias `champion` back to the version that was promoted last."""
+    """Set MLflow's alias `champion` back to the version that was promoted last."""
     version = versions.restore_alias(Settings())
     make_console().print(_IS_CHAMPION.format(version), markup=False)
 
 
 @app.command()
 def rollback(
-    approver: _Approver, because: Annotated[str, typer.Option(help="Why it is taken back.")]
+    approver: _Approver, because: Annotated[str, typer.Option(help="Why it is withdrawn.")]
 ) -> None:
-    """Make the champion before the present one champion again."""
+    """Withdraw the champion and make the previous one champion again."""
     restored, taken_back = versions.roll_back(Settings(), approver, because)
     make_console().print(
         f"Version {restored.version} is champion again instead of {taken_back.version}; "
@@ -170,7 +170,7 @@ def rollback(
 def _show_contest(
     settings: Settings, found: Comparison, names: list[str], console: Console
 ) -> None:
-    """Print by how much the second is better on the same draws of firms, or that none is."""
+    """Print how much better the second is on the same draws of firms, or that neither is."""
     table = Table(
         "out of time", *names, "difference (95 %, paired)", "beyond chance",
         title="Both were fitted and tested on the same rows",
@@ -178,7 +178,7 @@ def _show_contest(
     try:
         contested = contest.paired(settings, found.first, found.second)
     except NotReadyError as reason:
-        console.print(f"Same rows, and no paired contest: {reason}", markup=False)
+        console.print(f"Same rows, but no paired comparison: {reason}", markup=False)
         return
     for name, both in contested.items():
         gap = both.difference
@@ -191,7 +191,7 @@ def _show_contest(
 
 
 def _place(metric: tuple[str, object]) -> tuple[int, str]:
-    """Return where a metric stands in a comparison: what was measured out of time comes first."""
+    """Return the position of a metric in a comparison; out-of-time metrics come first."""
     rows = metric[0].partition("/")[0]
     known = _ROWS.index(rows) if rows in _ROWS else len(_ROWS)
     return known, metric[0]

@@ -69,13 +69,13 @@ def train(
     as_of: AsOf,
     approver: Annotated[
         str | None,
-        typer.Option(help="Who answers for making the model champion if its gates are green."),
+        typer.Option(help="Who is responsible for promoting the model if its gates are green."),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=0, help="How many hyper-parameters to try; 0 for none.")
+        int | None, typer.Option(min=0, help="How many hyper-parameter sets to try; 0 for none.")
     ] = None,
     segment_by: Annotated[
-        str | None, typer.Option(help="A feature whose levels get models of their own.")
+        str | None, typer.Option(help="A feature whose levels get separate models.")
     ] = None,
 ) -> None:
     """Train, evaluate, validate and register a model version in this process."""
@@ -84,9 +84,9 @@ def train(
 
 def accept(
     delivery_id: str,
-    because: Annotated[str, typer.Option(help="Why it is right to take it as it is.")],
+    because: Annotated[str, typer.Option(help="Why it is right to accept it.")],
 ) -> None:
-    """Take a delivery that failed its checks as it is; the next night goes on with it."""
+    """Accept a delivery that failed its checks; the next night continues with it."""
     suites = verdicts.accept(Settings(), delivery_id, because)
     text = f"Accepted {delivery_id}, which had failed: {', '.join(suites)}"
     make_console().print(text, markup=False)

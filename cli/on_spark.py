@@ -33,10 +33,10 @@ def spark(
     """Build facts, features and labels on Spark, from the masked rows of this home."""
     dates = dates_of(first, last)
     if compare and dates:
-        raise ConfigurationError("--compare is of all dates; leave --from and --to away")
+        raise ConfigurationError("--compare covers all dates; leave out --from and --to")
     if find_spec("pyspark") is None:
         raise ConfigurationError(
-            "Spark is not in this environment; make its own with: make spark, "
+            "Spark is not in this environment; make its environment with: make spark, "
             "then call: .venv-spark/bin/firmpulse features spark"
         )
     settings = Settings()
@@ -59,7 +59,7 @@ def spark(
         if differing := found["differing"].sum():
             console.print(f"{differing:,} values differ by more than {comparison.TOLERANCE}")
             raise typer.Exit(1)
-        console.print(f"{found['values'].sum():,} values, none differs")
+        console.print(f"{found['values'].sum():,} values, no differences")
 
 
 def _table(found: "pl.DataFrame") -> Table:

@@ -14,13 +14,13 @@ from cli.progress import make_console
 from firmpulse.airflow import environment, servers, services
 from firmpulse.settings import Settings
 
-# Of a backfill to be created, a second apart.
+# Attempts to create a backfill, a second apart.
 _ATTEMPTS = 10
 
 
 def up(
-    airflow_port: Annotated[int, typer.Option(help="Port of Airflow; the next free one.")] = 8080,
-    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next free one.")] = 5000,
+    airflow_port: Annotated[int, typer.Option(help="Port of Airflow; the next if taken.")] = 8080,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow; the next if taken.")] = 5000,
 ) -> None:
     """Start Airflow and MLflow on 127.0.0.1 and wait until they answer."""
     settings, console = Settings(), make_console()
@@ -39,10 +39,10 @@ def _show(known: servers.Addresses, settings: Settings, console: Console) -> Non
         f"\n[bold]Airflow[/]  {known.airflow}  "
         f"user {escape(known.user)}, password {escape(known.password)}"
     )
-    # Its front page is for language models; this one has the experiments and the model registry.
+    # Its front page is about language models; this one has experiments and the model registry.
     console.print(f"[bold]MLflow[/]   {known.mlflow}/#/experiments?workflowType=machine_learning")
     console.print(f"Logs in {escape(str(settings.logs_dir))}; stop both with: firmpulse down\n")
-    console.print("Run a night (the schedule runs every night from now on by itself):")
+    console.print("Run a night (the scheduler runs every night from now on):")
     print(*servers.trigger_lines(known, servers.newest_night(settings)), sep="\n")
 
 
@@ -66,7 +66,7 @@ def airflow(context: typer.Context) -> None:
 
 
 def _until_not_locked(command: list[str], env: dict[str, str]) -> int:
-    """Run a command that Airflow undoes as a whole where another wrote to SQLite in between."""
+    """Run a command that Airflow rolls back when another process wrote to SQLite meanwhile."""
     for left in reversed(range(_ATTEMPTS)):
         done = subprocess.run(  # noqa: S603 - no shell
             command,

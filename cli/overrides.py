@@ -1,4 +1,4 @@
-"""`firmpulse override`: another grade than the model's, by two persons."""
+"""`firmpulse override`: replace the model's grade; two people decide."""
 
 from datetime import datetime
 from typing import Annotated
@@ -15,7 +15,7 @@ from firmpulse.settings import Settings
 from scoring import override_backtest, overrides, publish
 
 app = typer.Typer(
-    no_args_is_help=True, help="Give a firm another grade: one proposes, one decides."
+    no_args_is_help=True, help="Give a firm another grade: one person proposes, another decides."
 )
 AsOf = Annotated[
     datetime, typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the score.")
@@ -26,17 +26,17 @@ AsOf = Annotated[
 def propose(
     firm: Firm,
     as_of: AsOf,
-    grade: Annotated[str, typer.Option(help="Grade instead, at most two notches away.")],
+    grade: Annotated[str, typer.Option(help="New grade, at most two notches away.")],
     reason: Annotated[str, typer.Option(help="Reason code; see: firmpulse override reasons.")],
     maker: Annotated[str, typer.Option(help="Who proposes it.")],
 ) -> None:
-    """Propose another grade; it counts once somebody else has approved it."""
+    """Propose another grade; it takes effect once someone else has approved it."""
     settings = Settings()
     made = overrides.propose(
         settings, token_of(settings, firm), as_of.date(), grade.upper(), reason.upper(), maker
     )
     make_console().print(
-        f"override {made.override_id}: {made.model_grade} to {made.grade}; somebody else decides: "
+        f"override {made.override_id}: {made.model_grade} to {made.grade}; someone else decides: "
         f"firmpulse override decide {made.override_id} --approve --checker NAME",
         highlight=False,
     )
@@ -45,10 +45,10 @@ def propose(
 @app.command()
 def decide(
     override_id: str,
-    approve: Annotated[bool, typer.Option("--approve/--reject", help="What is decided.")],
+    approve: Annotated[bool, typer.Option("--approve/--reject", help="The decision.")],
     checker: Annotated[str, typer.Option(help="Who decides; never the maker.")],
 ) -> None:
-    """Approve or reject a proposal; what was decided is published at once."""
+    """Approve or reject a proposal; the decision is published at once."""
     settings, console = Settings(), make_console()
     made = overrides.decide(settings, override_id, checker, approve=approve)
     _publish_again(settings)
@@ -56,8 +56,8 @@ def decide(
     console.print(f"override {made.override_id} is {made.status}", highlight=False)
     console.print(
         f"{rate.overridden} of {rate.scored} scored firms ({rate.share:.1%}) are overridden on "
-        f"{made.as_of}; over {overrides.WARNING_RATE:.0%} look at the model, over "
-        f"{overrides.ALARM_RATE:.0%} it is to be replaced",
+        f"{made.as_of}; over {overrides.WARNING_RATE:.0%} review the model, over "
+        f"{overrides.ALARM_RATE:.0%} replace it",
         style={"green": "", "yellow": "yellow", "red": "bold red"}[rate.light] or None,
         highlight=False,
     )
@@ -66,7 +66,7 @@ def decide(
 @app.command("list")
 def show() -> None:
     """List all overrides, the newest first."""
-    # The number is what `decide` is told: it is never cut.
+    # `decide` takes the number, so it is never truncated.
     table = Table(
         Column("override", no_wrap=True), Column("firm", overflow="fold"), "as of", "model",
         "grade", Column("reason", overflow="fold"), "status", "by", "decided by",
@@ -81,7 +81,7 @@ def show() -> None:
 
 @app.command()
 def reasons() -> None:
-    """List the reasons that an override may have."""
+    """List the allowed reasons of an override."""
     table = Table("code", "reason", "原因")
     for code, (chinese, english) in overrides.REASONS.items():
         table.add_row(code, english, chinese)
@@ -92,16 +92,16 @@ def reasons() -> None:
 def backtest(
     as_of: Annotated[
         datetime,
-        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Outcomes known by then."),
+        typer.Option(formats=["%Y-%m-%d"], callback=not_ahead, help="Outcomes known by that day."),
     ],
 ) -> None:
-    """Hold approved overrides with known outcomes against what model and persons expected."""
+    """Compare the known outcomes of approved overrides with what model and persons expected."""
     console = make_console()
     found = override_backtest.backtest(Settings(), as_of.date())
     console.print(f"{found.matured} overrides have an outcome, {found.defaulted} defaulted")
     if not found.is_telling:
         console.print(
-            f"fewer than {override_backtest.LEAST_OUTCOMES}: they tell nothing yet of who was right"
+            f"fewer than {override_backtest.LEAST_OUTCOMES}: too few to show who was right"
         )
     if found.expected_by_model is not None and found.expected_by_persons is not None:
         console.print(

@@ -9,9 +9,9 @@ _LEAST_WIDTH = 100
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """Return the console to print to; where there is no terminal, wide enough for the tables.
+    """Return the console to print to; without a terminal, wide enough for the tables.
 
-    Text that is not our own has to be escaped: brackets in it are no markup.
+    Text from outside must be escaped: its brackets are not markup.
     """
     console = Console(soft_wrap=True, highlight=False, emoji=False, stderr=stderr)
     if not console.is_terminal:
@@ -20,7 +20,7 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 class Progress:
-    """Prints one line per finished step with the time since the start and the step's own."""
+    """Prints one line per finished step: time since the start, and time of the step."""
 
     def __init__(self, console: Console) -> None:
         """Start the clock."""
@@ -34,15 +34,15 @@ class Progress:
         return time.perf_counter() - self._started
 
     def heading(self, text: str) -> None:
-        """Announce what begins now."""
+        """Announce what starts now."""
         self._console.print(f"[dim]{self.seconds:6.1f} s[/]  [bold]{escape(text)}[/]")
 
     def say(self, text: str) -> None:
-        """Print a line about what is going on."""
+        """Print a line about the progress."""
         self._console.print(f"[dim]{self.seconds:6.1f} s    {escape(text)}[/]")
 
     def task(self, label: str, seconds: float, note: str, *, succeeded: bool) -> None:
-        """Print a task that ended, well or not."""
+        """Print a task that succeeded or failed."""
         if succeeded:
             self.done(label, seconds, note)
         else:

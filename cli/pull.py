@@ -1,4 +1,4 @@
-"""`firmpulse request` and `firmpulse pull`: what lies between a home folder and its providers."""
+"""`firmpulse request` and `firmpulse pull`: exchange between a home folder and its providers."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 Source = Annotated[
-    str | None, typer.Option("--source", help="Only this source; every configured one otherwise.")
+    str | None, typer.Option("--source", help="Only this source; default: every configured one.")
 ]
 
 
@@ -74,7 +74,7 @@ def _say(console: Console, text: str) -> None:
 
 
 def _end(console: Console, problems: list[str]) -> None:
-    """Show what went wrong; with a problem the command has not done all it was asked for."""
+    """Show the problems; any problem means that part of the work was not done."""
     for problem in problems:
         _say(console, f"Problem: {problem}")
     if problems:

@@ -25,7 +25,7 @@ _FEW_COLUMNS = 6
 
 def query(
     sql: Annotated[str, typer.Argument(help="A DuckDB query, such as: from latest_scores")] = "",
-    tables: Annotated[bool, typer.Option("--tables", help="Show what there is to query.")] = False,
+    tables: Annotated[bool, typer.Option("--tables", help="Show tables and columns.")] = False,
 ) -> None:
     """Query the published scores, and note it in the audit chain."""
     settings = Settings()

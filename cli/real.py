@@ -32,14 +32,14 @@ app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
 
 
 def home_of(settings: Settings, shape: str) -> Settings:
-    """Return settings whose home holds this data set alone, apart from everything else."""
+    """Return settings with a separate home for this data set."""
     return settings.model_copy(update={"home": settings.root / "real" / shape})
 
 
 def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, date]:
     settings = home_of(Settings(), shape)
     as_of = shapes.delivered_on(shape)
-    progress.heading(f"{shape}: taking the files as they came")
+    progress.heading(f"{shape}: reading the files as provided")
     deliveries = shapes.deliver(settings, shape, folder)
     progress.done("deliver into the inbox", progress.seconds, f"{len(deliveries)} deliveries")
     nightly.run_night(settings, as_of, progress)
@@ -51,14 +51,14 @@ def cumcm2020c(
     folder: Folder,
     repeats: Annotated[int, typer.Option(min=1, help="Repeats of the cross-validation.")] = 10,
     reports: Annotated[
-        int | None, typer.Option(min=1, help="Reports of so many firms only; of all by default.")
+        int | None, typer.Option(min=1, help="Reports of this many firms only; default: all.")
     ] = None,
 ) -> None:
     """VAT invoices of 425 firms, 123 of them with an outcome (contest CUMCM 2020 C)."""
     console = make_console()
     progress = Progress(console)
     settings, as_of = _prepare("cumcm2020c", folder, progress)
-    progress.heading("Cross-validating on the firms whose outcome is known")
+    progress.heading("Cross-validating on the firms with a known outcome")
     started = progress.seconds
     report = undated.cross_validate(settings, as_of, repeats=repeats, folds=_FOLDS)
     progress.done("cross-validate and register", progress.seconds - started)
@@ -116,7 +116,7 @@ _INVOICES = f"""
 
 
 def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:
-    """Print what the landed invoices are: void ones count in no sum, red ones are netted."""
+    """Print the kinds of landed invoices: void ones are in no sum, red ones are netted."""
     columns = ("direction", "firms", "landed", "void", "red", "blue")
     table = Table(*columns, title="Invoices kept (OUT: issued by the firm, IN: received)")
     with warehouse.connect(settings) as connection:
@@ -139,8 +139,8 @@ def _show_comparison(report: CrossValidationReport, repeats: int, console: Conso
     if report.comparison.baseline is not None:
         _show_leads(metrics, report.comparison.baseline, console)
     console.print(
-        f"[dim]Intervals come from redrawing firms; no model is fitted again. With {report.bads} "
-        "defaults, differences under 0.03 are noise, and which model is best cannot be told. The "
+        f"[dim]Intervals come from redrawing firms; no model is refitted. With {report.bads} "
+        "defaults, differences under 0.03 are noise, and no model is shown to be best. The "
         "outcomes have no date, so late inactivity may be a consequence of default.[/]"
     )
 
@@ -148,7 +148,7 @@ def _show_comparison(report: CrossValidationReport, repeats: int, console: Conso
 def _show_leads(
     metrics: Mapping[str, Mapping[str, Interval]], baseline: str, console: Console
 ) -> None:
-    """Print what each model gains over the best single feature on the same redrawn firms."""
+    """Print the gain of each model over the best single feature on the same redrawn firms."""
     table = Table(
         "model", "AUC over pooled folds", f"AUC beyond {baseline} (95 %)", "shown to be",
         title="AUC compares firms of one fold; over pooled folds, firms scored by different models",
@@ -166,7 +166,7 @@ def _show_leads(
 
 
 def _show_single_features(settings: Settings, as_of: date, console: Console) -> None:
-    """Print how well each feature alone ranks the firms whose outcome is known."""
+    """Print how well each feature alone ranks the firms with a known outcome."""
     found = []
     with warehouse.connect(settings) as connection:
         for meta in registry.load(settings).features:

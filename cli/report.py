@@ -1,4 +1,4 @@
-"""`firmpulse report`: pages for people, and the PDF of a firm's report."""
+"""`firmpulse report`: HTML pages, and the PDF of a firm's report."""
 
 from datetime import date, datetime
 from typing import Annotated
@@ -22,11 +22,11 @@ AsOf = Annotated[
     typer.Option(
         formats=["%Y-%m-%d"],
         callback=not_ahead,
-        help="Date of the scores; the newest published by default.",
+        help="Date of the scores; default: the newest published.",
     ),
 ]
 Lang = Annotated[str, typer.Option("--language", help="zh, en or both.")]
-Pdf = Annotated[bool, typer.Option("--pdf", help="A PDF beside each page.")]
+Pdf = Annotated[bool, typer.Option("--pdf", help="Also write a PDF of each page.")]
 
 
 @app.command()
@@ -36,7 +36,7 @@ def firm(
     language: Lang = "both",
     pdf: Pdf = False,
 ) -> None:
-    """Write the report of one firm: twelve sections, as HTML and on demand as PDF."""
+    """Write the report of one firm: twelve sections, as HTML and optionally as PDF."""
     settings = Settings()
     token = token_of(settings, firm)
     identifiers = {} if is_token(firm) else {token: firm.strip().upper()}
@@ -116,7 +116,7 @@ def _languages(text: str) -> "tuple[Language, ...]":
     for language in LANGUAGES:
         if text == language:
             return (language,)
-    raise ConfigurationError(f"there is no language {text!r}; there are zh, en and both")
+    raise ConfigurationError(f"unknown language {text!r}; use zh, en or both")
 
 
 def _newest(settings: Settings, token: str | None = None) -> date:

@@ -1,4 +1,4 @@
-"""`firmpulse run`: the whole main job on simulated firms; called again, the next night."""
+"""`firmpulse run`: the whole pipeline on simulated firms; called again, the next night."""
 
 from dataclasses import replace
 from datetime import date

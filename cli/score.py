@@ -1,4 +1,4 @@
-"""`firmpulse score replay`: a published score computed again."""
+"""`firmpulse score replay`: recompute a published score."""
 
 from datetime import datetime
 from typing import Annotated
@@ -11,12 +11,12 @@ from cli.progress import make_console
 from firmpulse.settings import Settings
 from scoring import replay as replaying
 
-app = typer.Typer(no_args_is_help=True, help="Look into single scores.")
+app = typer.Typer(no_args_is_help=True, help="Examine single scores.")
 
 
 @app.callback()
 def _group() -> None:
-    """Keep `replay` a command of its own while it is the only one."""
+    """Keep `replay` a subcommand while it is the only one."""
 
 
 @app.command()
@@ -27,7 +27,7 @@ def replay(
         typer.Argument(formats=["%Y-%m-%d"], callback=not_ahead, help="Date of the score."),
     ],
 ) -> None:
-    """Compute a published score again: the same bits, or what differs and why."""
+    """Recompute a published score: the same bits, or what differs and why."""
     settings, console = Settings(), make_console()
     done = replaying.replay(settings, token_of(settings, firm), as_of.date())
     title = f"firm {done.firm_id}, {done.as_of}, model version {done.model_version}"

@@ -1,4 +1,4 @@
-"""`firmpulse settings`: every variable, what it is set to, and what it is for."""
+"""`firmpulse settings`: every variable, its value and its purpose."""
 
 from pydantic import SecretStr
 from rich.table import Table

@@ -31,7 +31,7 @@ Seed = Annotated[
 
 @dataclass(frozen=True)
 class Simulation:
-    """Which economy is simulated here and up to which night it was delivered and completed."""
+    """Which economy is simulated here, and up to which night it was delivered and completed."""
 
     firms: int = FIRMS
     months: int = MONTHS
@@ -48,7 +48,7 @@ class Simulation:
         return _after(self.delivered_through, self)
 
     def next_night(self) -> date:
-        """Return the night to run now: one that was not completed is run again."""
+        """Return the night to run now; one that was not completed is run again."""
         return _after(self.completed_through, self)
 
 
@@ -61,7 +61,7 @@ def _path(settings: Settings) -> Path:
 
 
 def load(settings: Settings) -> Simulation | None:
-    """Return the simulation of this home folder, None when there is none.
+    """Return the simulation of this home folder, or None.
 
     Raises:
         ConfigurationError: the file that keeps it is damaged.
@@ -94,7 +94,7 @@ def save(settings: Settings, simulation: Simulation) -> None:
 def started(
     settings: Settings, firms: int | None, months: int | None, seed: int | None
 ) -> Simulation:
-    """Return the simulation of this home, a new one where there is none.
+    """Return the simulation of this home, or a new one.
 
     Raises:
         ConfigurationError: the home holds another economy than the one asked for.
@@ -104,23 +104,23 @@ def started(
     if wanted != (kept.firms, kept.months, kept.seed):
         raise ConfigurationError(
             f"this home folder holds {kept.firms} firms x {kept.months} months of seed "
-            f"{kept.seed}; leave the options out to go on with these, or choose an empty folder "
+            f"{kept.seed}; leave the options out to continue with these, or choose an empty folder "
             f"with FIRMPULSE_HOME"
         )
     return kept
 
 
 def require_past(night: date) -> None:
-    """Refuse a simulated night that has not come yet: the nights catch up with the calendar.
+    """Refuse a simulated night in the future: the nights have caught up with the calendar.
 
     Raises:
-        NotReadyError: it lies after today in China.
+        NotReadyError: it is after today in China.
     """
     today = clock.today()
     if night > today:
         raise NotReadyError(
             f"the next simulated night is {night}, and in China it is {today}: every night up to "
-            f"now is there. Call this again from that day on, or simulate fewer --months in an "
+            f"now exists. Call this again from that day on, or simulate fewer --months in an "
             f"empty folder with FIRMPULSE_HOME"
         )
 
@@ -132,7 +132,7 @@ def _or(given: int | None, otherwise: int) -> int:
 def deliver(
     settings: Settings, simulation: Simulation, through: date, progress: Progress
 ) -> Simulation:
-    """Write what is not delivered yet through a night: the history first, then day by day."""
+    """Write all missing deliveries up to a night: the history first, then day by day."""
     require_past(through)
     since = simulation.delivered_through
     if since is not None and since >= through:
@@ -150,9 +150,9 @@ def deliver(
 
 
 def simulate(firms: Firms = None, months: Months = None, seed: Seed = None) -> None:
-    """Write simulated deliveries into the inbox: the history, then one more night a call."""
+    """Write simulated deliveries into the inbox: the history, then one more night per call."""
     settings, progress = Settings(), Progress(make_console())
     simulation = started(settings, firms, months, seed)
     night = simulation.next_delivery()
     deliver(settings, simulation, night, progress)
-    progress.say(f"nothing has run; go on with: firmpulse night --as-of {night}")
+    progress.say(f"nothing has run; continue with: firmpulse night --as-of {night}")

@@ -1,4 +1,4 @@
-"""`firmpulse status`: did last night work, what is late, what needs me."""
+"""`firmpulse status`: did last night work, what is late, what needs attention."""
 
 import json
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from operations import exporter
 from operations import status as statuses
 from operations.status import Status, time_of
 
-# What the command ends with, for scripts and schedulers.
+# Exit codes, for scripts and schedulers.
 _CODES = {None: 0, "warning": 1, "problem": 2}
 _COLOURS = {"problem": "red", "warning": "yellow"}
 
@@ -31,18 +31,18 @@ def status(
             "--on",
             formats=["%Y-%m-%d"],
             callback=not_ahead,
-            help="The day it is; default: today in China.",
+            help="Today's date; default: today in China.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     prometheus: Annotated[
         Path | None,
-        typer.Option(help="Write a text file for node_exporter's collector instead."),
+        typer.Option(help="Write a text file for node_exporter's textfile collector instead."),
     ] = None,
 ) -> None:
-    """Tell whether last night worked, what is late and what needs somebody.
+    """Show whether last night worked, what is late and what needs attention.
 
-    Ends with 0 when all is well, 1 when something should be looked at soon, 2 when now.
+    Exit code 0 when all is well, 1 when something needs attention soon, 2 when now.
     """
     settings = Settings()
     day = on.date() if on else clock.today()
@@ -70,7 +70,7 @@ def _show(found: Status, console: Console) -> None:
         )
         _steps(found, console)
     elif not found.busy:
-        console.print("[bold]No night was ever run.[/]")
+        console.print("[bold]No night has run yet.[/]")
     if found.published is not None:
         levels = ", ".join(f"{count} {level}" for level, count in found.levels.items())
         console.print(
@@ -85,9 +85,9 @@ def _show(found: Status, console: Console) -> None:
         )
     console.print(f"[bold]Disk[/] {found.free_bytes / 1e9:,.1f} GB free")
     if not found.findings:
-        console.print("[green]All is well; nothing needs you.[/]")
+        console.print("[green]All is well; nothing needs attention.[/]")
         return
-    console.print("\n[bold]Needs somebody[/]")
+    console.print("\n[bold]Needs attention[/]")
     for one in found.findings:
         console.print(f"[{_COLOURS[one.severity]}]{one.severity:<8}[/] {escape(one.text)}")
         console.print(f"         [dim]{escape(one.do)}[/]")

@@ -31,7 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="Keys of the encrypted files and th
 @app.command()
 def rotate(
     master: Annotated[
-        bool, typer.Option("--master", help="Change the master keys; files stay as they are.")
+        bool, typer.Option("--master", help="Change the master keys; the data are not rewritten.")
     ] = False,
     token_keys: Annotated[
         bool, typer.Option("--tokens", help="Bring all tokens to a new version of the token key.")
@@ -39,7 +39,7 @@ def rotate(
 ) -> None:
     """Rewrite vault and warehouse under new data keys, or change master keys or tokens.
 
-    Whoever is interrupted calls the same command again.
+    After an interruption, call the same command again.
     """
     settings = Settings()
     with _undisturbed(settings):
@@ -79,7 +79,7 @@ def _undisturbed(settings: Settings) -> Iterator[None]:
         if any(services.is_running(settings, name) for name in servers.NAMES if name != "mlflow"):
             raise FileHeldError(
                 "Airflow runs on this home folder and may start a task at any time; "
-                "end it with: firmpulse down"
+                "stop it with: firmpulse down"
             )
         yield
 
@@ -105,7 +105,7 @@ def _rotate_master(settings: Settings) -> None:
 def _rotate_tokens(settings: Settings) -> None:
     """Bring ledger, warehouse, published scores and vault to the newest version, in this order.
 
-    The vault comes last: while it has the old version, everything else may be called again.
+    The vault comes last: while it has the old version, everything else can be repeated.
     """
     present = retoken.version(settings, "vault")
     if present is None:
@@ -124,7 +124,7 @@ def _rotate_tokens(settings: Settings) -> None:
 
 
 def _publish_again(settings: Settings) -> None:
-    # Reports are found by the token in their names, which is one of before.
+    # Reports are found by the token in their names, which is an old one.
     shutil.rmtree(settings.reports_dir / "firms", ignore_errors=True)
     newest = _newest_cleared(settings)
     if newest is not None:
@@ -144,7 +144,7 @@ def _tell(settings: Settings, name: str, report: RenewalReport) -> None:
     _record(settings, what="data_key", database=name, generation=report.generation)
     make_console().print(
         f"{name}: generation {report.generation}, {_mib(report.bytes_before)} became "
-        f"{_mib(report.bytes_after)} in {report.seconds:.1f} s; the data key before is destroyed",
+        f"{_mib(report.bytes_after)} in {report.seconds:.1f} s; the old data key is destroyed",
         markup=False,
     )
 

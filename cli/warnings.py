@@ -1,4 +1,4 @@
-"""`firmpulse warnings …`: the rules, a firm's warnings, clearing red, and what they were worth."""
+"""`firmpulse warnings …`: the rules, a firm's warnings, clearing red, and the back-test."""
 
 from datetime import datetime
 from pathlib import Path
@@ -54,7 +54,7 @@ _SIMULATED = "Simulated firms prove the machinery, not the market."
 
 @app.command("rules")
 def list_rules() -> None:
-    """Show the rules in force: level, source, when each holds."""
+    """Show the rules in force: level, source and condition."""
     settings, console = Settings(), make_console()
     book = rules.load(settings, registry.load(settings))
     table = Table("level", Column("rule", no_wrap=True), "source", "holds where", "text")
@@ -80,19 +80,19 @@ def show(firm: Firm) -> None:
         state = connection.execute(_STATE, [token]).fetchone()
         if state is None:
             raise NotReadyError(
-                "the firm has no warning level: it is not watched, or no night has looked at it; "
+                "the firm has no warning level: it is not watched, or no night has checked it; "
                 "run: firmpulse night"
             )
         audit.append(settings, "QUERY", actor=audit.actor(), subject=token, what="warnings")
         found = connection.execute(_OPEN, [token, state[0]]).fetchall()
         cleared = connection.execute(_CLEARED, [token]).fetchall()
     as_of, level, found_level, since, clean_since, stale = state
-    console.print(f"{_LEVELS[level]} since {since}, looked at on {as_of}; "
+    console.print(f"{_LEVELS[level]} since {since}, checked on {as_of}; "
                   f"the rules alone give {_LEVELS[found_level]}")  # fmt: skip
     if clean_since:
         console.print(f"better since {clean_since}", markup=False)
     if stale:
-        console.print(f"overdue, not asked: {', '.join(stale)}", markup=False)
+        console.print(f"overdue, not checked: {', '.join(stale)}", markup=False)
     table = Table("level", Column("rule", no_wrap=True), "found", "since", "worse than peers")
     for rule_level, rule, text_zh, text_en, opened_on, peers in found:
         table.add_row(
@@ -115,9 +115,9 @@ def clear(
         ),
     ],
     reason: Annotated[str, typer.Option(help="Why, in words, without names and numbers.")],
-    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    by: Annotated[str, typer.Option(help="Who is responsible for it.")],
 ) -> None:
-    """Clear a firm's red level once no red rule holds any more; kept in the audit chain."""
+    """Clear a firm's red level once no red rule holds; recorded in the audit chain."""
     settings = Settings()
     done = clearing.clear(settings, token_of(settings, firm), as_of.date(), reason=reason, by=by)
     when = "now" if done.night == as_of.date() else "from the next night on"
@@ -135,10 +135,10 @@ def backtest(
     ] = 0.05,
     draws: Annotated[int, typer.Option(min=100, help="Draws of firms for the intervals.")] = 500,
     to: Annotated[
-        Path | None, typer.Option(help="Write it too, as Markdown (.md) or CSV (.csv).")
+        Path | None, typer.Option(help="Also write it as Markdown (.md) or CSV (.csv).")
     ] = None,
 ) -> None:
-    """Hold the warnings against the statements alone on the months that have passed."""
+    """Compare the warnings with the statements alone over past months."""
     if to is not None and to.suffix not in (".md", ".csv"):
         raise ConfigurationError(f"{to.name} is neither .md nor .csv; name the file so")
     settings, console = Settings(), make_console()
@@ -152,7 +152,7 @@ def backtest(
         try:
             to.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise ConfigurationError(f"{to}: {error.strerror}; give --to a file") from None
+            raise ConfigurationError(f"{to}: {error.strerror}; set --to to a file") from None
         console.print(f"written: {to}", markup=False)
 
 
@@ -176,7 +176,7 @@ def _when(rule: Rule) -> str:
     parts = [_line(line) for line in rule.when]
     if rule.quiet_months:
         months = ", ".join(str(month) for month in sorted(rule.quiet_months))
-        parts.append(f"(not asked after months {months})")
+        parts.append(f"(not checked after months {months})")
     if rule.planned_outage_days:
         parts.append(f"(planned outage under {rule.planned_outage_days} days)")
     return "\n".join(parts)

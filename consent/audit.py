@@ -1,8 +1,8 @@
 """The audit chain: what was done with firms' data, by whom and when.
 
-Each entry carries an HMAC over its content and the hash of the entry before it, under a key of its
-own, and the newest one is sealed outside the control store: without the key, no entry can be
-changed, removed, reordered or slipped in unnoticed.
+Each entry has an HMAC over its content and the hash of the previous entry, under a separate key,
+and the newest one is sealed outside the control store. Without the key, no entry can be changed,
+removed, reordered or inserted unnoticed.
 """
 
 import getpass
@@ -44,7 +44,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """What is to be written down; the chain adds number, time and hashes."""
+    """What is to be recorded; the chain adds number, time and hashes."""
 
     action: str
     actor: str
@@ -56,27 +56,27 @@ class Entry:
 def append(
     settings: Settings, action: str, *, actor: str, subject: str | None = None, **details: Scalar
 ) -> str:
-    """Write one entry down and return its hash.
+    """Record one entry and return its hash.
 
     Raises:
-        AuditError: the action is unknown, the subject is no token, a detail is no JSON scalar.
+        AuditError: the action is unknown, the subject is not a token, a detail not a JSON scalar.
         WrongKeyError: the audit key is not the one of this chain.
     """
     return append_many(settings, [Entry(action, actor, subject, details)])[0]
 
 
 def append_many(settings: Settings, entries: Iterable[Entry]) -> list[str]:
-    """Write entries down in their order, all or none, and return their hashes."""
+    """Record entries in order, all or none, and return their hashes."""
     with recording(settings) as trail:
         return trail.append(entries)
 
 
 @contextmanager
 def recording(settings: Settings) -> Iterator["Trail"]:
-    """Open a writing transaction of the control store whose entries are sealed once it is kept.
+    """Open a writing transaction of the control store; its entries are sealed after the commit.
 
-    A crash between the two leaves entries after the head: they are in the chain and verified, and
-    the next entry seals them.
+    A crash in between leaves entries after the head: they are in the chain and verified, and the
+    next entry seals them.
     """
     key = keyring.load(settings, "audit_key")
     with store.writing(settings) as connection:
@@ -116,7 +116,7 @@ class Trail:
     def seal(self) -> None:
         """Seal the newest entry, unless the chain does not continue from the sealed one.
 
-        In that case the head stays as it is: it is the evidence that `verify` reports.
+        In that case the head does not change: it is the evidence that `verify` reports.
         """
         if self._last is not None and self._begun is not None:
             heads.advance(self._settings, self._key, self._last)
@@ -144,7 +144,7 @@ def verify(settings: Settings, *, noted: tuple[int, str] | None = None) -> Verif
         WrongKeyError: the audit key is not the one of this chain.
     """
     key = keyring.load(settings, "audit_key")
-    # The head first: entries that others add meanwhile may be newer, never older.
+    # Read the head first: entries added meanwhile may be newer, never older.
     sealed = heads.read(settings, key)
     is_there = heads.path_of(settings).exists()
     with store.reading(settings) as connection:
@@ -161,10 +161,9 @@ def verify(settings: Settings, *, noted: tuple[int, str] | None = None) -> Verif
 
 
 def seal(settings: Settings, *, actor: str, reason: str) -> str:
-    """Accept the chain as it stands: after restoring a backup, or on another machine.
+    """Accept the present chain: after restoring a backup, or on another machine.
 
-    The entry keeps the reason and what was sealed before; what is wrong inside the chain stays
-    wrong.
+    The entry records the reason and the previous seal; errors inside the chain remain.
     """
     key = keyring.load(settings, "audit_key")
     sealed = heads.read(settings, key)
@@ -180,12 +179,12 @@ def seal(settings: Settings, *, actor: str, reason: str) -> str:
 
 _WRONG_KEY = (
     "FIRMPULSE_AUDIT_KEY (or the audit_key file) is not the key of this audit chain; "
-    "restore the key that it was made with"
+    "restore the key with which it was made"
 )
 
 
 def actor() -> str:
-    """Return who acts: the running Airflow task, else the user of the operating system."""
+    """Return the actor: the running Airflow task, else the user of the operating system."""
     if sdk := sys.modules.get("airflow.sdk"):
         try:
             task = sdk.get_current_context()["ti"]
@@ -197,7 +196,7 @@ def actor() -> str:
 
 
 def _check_key(connection: sa.Connection, key: SecretStr) -> None:
-    """Compare the key with the chain's, or make it the key of a chain that has none yet."""
+    """Compare the key with the chain's, or make it the key of a new chain."""
     fixed = chain.fixed_text_hash(key)
     known = connection.scalar(sa.select(AUDIT_KEY.c.fixed_text_hash))
     if known is None:
@@ -207,13 +206,15 @@ def _check_key(connection: sa.Connection, key: SecretStr) -> None:
 
 
 def _checked(entry: Entry) -> tuple[str, str, str | None, str]:
-    """Return actor, action, subject and details as they are kept.
+    """Return actor, action, subject and details as stored.
 
-    A unified social credit code in a text, such as in a typed query, is replaced; one that misses
-    its standard as accepted ones do is too.
+    A unified social credit code in a text, such as in a typed query, is replaced; so is one that
+    violates the standard in the way that accepted ones do.
     """
     if entry.action not in ACTIONS:
-        raise AuditError(f"there is no audit action {entry.action}; known are {', '.join(ACTIONS)}")
+        raise AuditError(
+            f"there is no audit action {entry.action}; use one of {', '.join(ACTIONS)}"
+        )
     if entry.subject is not None and not _TOKEN.fullmatch(entry.subject):
         raise AuditError("the subject of an audit entry is the token of a firm, as a UUID")
     details = {name: _without_codes(value) for name, value in entry.details.items()}
@@ -221,7 +222,7 @@ def _checked(entry: Entry) -> tuple[str, str, str | None, str]:
         canonical = chain.canonical(details)
     except (TypeError, ValueError):
         raise AuditError(
-            f"a detail of {entry.action} is neither text, number, truth value nor null"
+            f"a detail of {entry.action} is neither text, number, boolean nor null"
         ) from None
     return str(_without_codes(entry.actor)), entry.action, entry.subject, canonical
 
@@ -255,10 +256,10 @@ def entries(
 def trusted(settings: Settings, action: str) -> Sequence[Link]:
     """Return all entries of an action, oldest first, each with the hash of its content.
 
-    What was removed elsewhere is seen too; what was changed elsewhere, `verify` finds.
+    Removals elsewhere are noticed too; changes elsewhere are found by `verify`.
 
     Raises:
-        AuditError: one of them was changed or slipped in, or entries are missing.
+        AuditError: one of them was changed or inserted, or entries are missing.
         WrongKeyError: the audit key is not the one of this chain.
     """
     key = keyring.load(settings, "audit_key")

@@ -15,7 +15,7 @@ from consent.tables import CERTIFICATES
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a firm gets after its data are gone."""
+    """What a firm receives after its data were deleted."""
 
     # Token as text.
     firm_id: str
@@ -23,11 +23,11 @@ class Certificate:
     on: date
     authorization_ids: tuple[str, ...]
     sources: tuple[str, ...]
-    # One or two sentences: what was deleted and what stays for which reason.
+    # One or two sentences: what was deleted, and what stays and why.
     scope: str
     # Rows deleted by place, such as `vault.raw.tax_invoice`.
     deleted: Mapping[str, int]
-    # Model versions that had learnt from the firm's rows.
+    # Model versions that were trained on the firm's rows.
     model_versions: tuple[str, ...] = ()
     # Set when it is issued.
     certificate_id: str = ""
@@ -35,7 +35,7 @@ class Certificate:
 
 
 def identity(certificate: Certificate) -> str:
-    """Return the id: the same firm and grants have one certificate, however often it is tried."""
+    """Return the id: the same firm and grants have one certificate, even after retries."""
     content = [certificate.firm_id, sorted(certificate.authorization_ids)]
     return f"C-{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:20]}"
 
@@ -56,7 +56,7 @@ def issue(trail: Trail, certificate: Certificate, actor: str) -> str:
     """Write a certificate and its entry of the audit chain in the transaction of `trail`.
 
     Returns:
-        Its id; a certificate that was issued before stays as it was.
+        Its id; an existing certificate does not change.
     """
     name = identity(certificate)
     known = sa.select(CERTIFICATES.c.certificate_id).where(CERTIFICATES.c.certificate_id == name)

@@ -1,4 +1,4 @@
-"""How entries of the audit chain are bound to each other, and how a break is found."""
+"""How entries of the audit chain are linked, and how a break is found."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ _MOST_FINDINGS = 20
 
 @dataclass(frozen=True)
 class Link:
-    """One entry as it is kept; `details` is canonical JSON."""
+    """One entry as stored; `details` is canonical JSON."""
 
     seq: int
     at: str
@@ -39,7 +39,7 @@ class Link:
 
 @dataclass(frozen=True)
 class ChainBreak:
-    """What is wrong at one entry; `seq` is the number of the entry."""
+    """A problem at one entry; `seq` is the number of the entry."""
 
     seq: int
     problem: str
@@ -47,7 +47,7 @@ class ChainBreak:
 
 @dataclass(frozen=True)
 class Verification:
-    """What checking the chain showed."""
+    """The result of checking the chain."""
 
     entries: int
     newest: Head
@@ -58,7 +58,7 @@ class Verification:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was changed, removed, reordered or slipped in."""
+        """Whether nothing was changed, removed, reordered or inserted."""
         return not self.findings
 
 
@@ -66,11 +66,11 @@ def canonical(details: Mapping[str, Scalar]) -> str:
     """Return details as JSON that is the same for the same details.
 
     Raises:
-        TypeError: a value is no JSON scalar.
+        TypeError: a value is not a JSON scalar.
         ValueError: a number is not finite.
     """
     if any(not isinstance(value, str | int | float | None) for value in details.values()):
-        raise TypeError("a detail is no scalar")
+        raise TypeError("a detail is not a scalar")
     return json.dumps(dict(details), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -96,7 +96,7 @@ def is_intact(key: SecretStr, entry: Link) -> bool:
 
 
 def fixed_text_hash(key: SecretStr) -> str:
-    """Return what the key makes of a fixed text."""
+    """Return the HMAC of a fixed text under the key."""
     return _mac(key, ["firmpulse audit"])
 
 
@@ -139,11 +139,11 @@ def _findings(key: SecretStr, before: Head, entry: Link) -> Iterator[ChainBreak]
         )
         yield ChainBreak(before.seq + 1, f"missing: entry {missing} was removed")
     elif entry.prev_hash != before.hash:
-        yield ChainBreak(
-            entry.seq, "does not follow the entry before it: one of them was exchanged"
-        )
+        yield ChainBreak(entry.seq, "does not follow the entry before it: one of them was replaced")
     if not is_intact(key, entry):
-        yield ChainBreak(entry.seq, "changed, moved or slipped in: its hash is not of its content")
+        yield ChainBreak(
+            entry.seq, "changed, moved or inserted: its hash is not that of its content"
+        )
 
 
 def _end_findings(newest: Head, sealed: Head | None, *, head_exists: bool) -> Iterator[ChainBreak]:
@@ -159,7 +159,7 @@ def _end_findings(newest: Head, sealed: Head | None, *, head_exists: bool) -> It
 
 
 def _entries(reading: Callable[[], AbstractContextManager[sa.Connection]]) -> Iterator[Link]:
-    """Yield the chain in pages, so that nobody who writes waits for the whole of it."""
+    """Yield the chain in pages, so that no writer waits for the whole chain."""
     after = None
     while True:
         query = sa.select(AUDIT).order_by(AUDIT.c.seq).limit(_PAGE)

@@ -1,7 +1,7 @@
-"""Which version of the credit model scores: the one that the audit chain's last promotion names.
+"""Which version of the credit model scores: the last one promoted in the audit chain.
 
-An alias in MLflow is moved by whoever may open its page. It is held against the chain, which nobody
-changes without its key, and so are the version's files against those that were promoted.
+Anyone who can open MLflow's page can move an alias. So the alias is compared with the chain, which
+no one can change without its key, and the version's files with the promoted ones.
 """
 
 import json
@@ -26,12 +26,12 @@ class Promotion:
     version: str
     files_sha256: str
     approver: str
-    # Version that was taken back for it; None for a promotion that took none back.
+    # Version that was withdrawn for it; None for a promotion without a withdrawal.
     instead_of: str | None
 
 
 def promotions(settings: Settings) -> tuple[Promotion, ...]:
-    """Return what made a version champion, oldest first.
+    """Return the entries that made a version champion, oldest first.
 
     Raises:
         AuditError: one of the entries was changed, or the chain lost entries.
@@ -52,17 +52,17 @@ def promotions(settings: Settings) -> tuple[Promotion, ...]:
 
 
 def named(settings: Settings) -> Promotion | None:
-    """Return the last promotion, None where no version was ever promoted."""
+    """Return the last promotion, or None."""
     made = promotions(settings)
     return made[-1] if made else None
 
 
 def champion(settings: Settings) -> Any | None:
-    """Return MLflow's version of the champion, None where none was promoted and none leads.
+    """Return MLflow's version of the champion, None if there is no promotion and no champion.
 
     Raises:
-        NotPromotedError: MLflow names another version than the last promotion, or that version is
-            gone, or its files are not those that were promoted.
+        NotPromotedError: MLflow's version differs from the last promotion, or that version is
+            gone, or its files differ from the promoted ones.
         AuditError: an entry of a promotion was changed, or the chain lost entries.
     """
     last = named(settings)
@@ -71,7 +71,7 @@ def champion(settings: Settings) -> Any | None:
         if leads is None:
             return None
         raise NotPromotedError(
-            f"MLflow names version {leads.version} of {tracking.CREDIT_MODEL} champion, and the "
+            f"MLflow names version {leads.version} of {tracking.CREDIT_MODEL} champion, but the "
             f"audit chain has no promotion; promote it with: "
             f"firmpulse models promote {leads.version} --approver NAME"
         )
@@ -79,9 +79,9 @@ def champion(settings: Settings) -> Any | None:
         raise NotPromotedError(_moved(last, leads))
     if not last.files_sha256 or leads.tags.get(tracking.FILES_DIGEST) != last.files_sha256:
         raise NotPromotedError(
-            f"the files of version {last.version} of {tracking.CREDIT_MODEL} are not those that "
+            f"the files of version {last.version} of {tracking.CREDIT_MODEL} differ from what "
             f"{last.approver or 'nobody named'} promoted on {last.at[:10]}; restore MLflow from a "
-            f"back-up, or go back with: firmpulse models rollback --approver NAME --because REASON"
+            f"backup, or go back with: firmpulse models rollback --approver NAME --because REASON"
         )
     return leads
 
@@ -90,7 +90,7 @@ def find_version(settings: Settings, name: str) -> Any | None:
     """Return a version of the credit model by its number or an alias; `champion` is the chain's.
 
     Raises:
-        NotPromotedError: the champion is asked for, and MLflow's is not the chain's.
+        NotPromotedError: the champion is requested, and MLflow's is not the chain's.
     """
     if name == tracking.CHAMPION:
         return champion(settings)
@@ -105,7 +105,7 @@ def _moved(last: Promotion, leads: Any | None) -> str:
         else ""
     )
     return (
-        f"MLflow names {there} of {tracking.CREDIT_MODEL} champion, and the last promotion in the "
+        f"MLflow names {there} of {tracking.CREDIT_MODEL} champion, but the last promotion in the "
         f"audit chain is of version {last.version} ({last.at[:10]}, {last.approver or 'nobody'}). "
-        f"Put it back with: firmpulse models restore{other}"
+        f"Restore it with: firmpulse models restore{other}"
     )

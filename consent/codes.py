@@ -1,8 +1,8 @@
-"""The one check of firms' codes: GB 32100, and what a person has accepted beside it.
+"""The only check of firms' codes: GB 32100, and exceptions that a person has accepted.
 
-Registries have issued codes that miss the standard. A person who has seen the licence records such
-a code for its firm; the control store keeps the firm's token, who, when and why, and the audit
-chain that it was accepted or withdrawn. The code itself is in neither.
+Registries have issued codes that violate the standard. A person who has seen the licence records
+such a code for its firm. The control store keeps the firm's token, who, when and why; the audit
+chain records that it was accepted or withdrawn. The code itself is in neither.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
 COMMAND = "firmpulse firms accept-code CODE --because REASON"
-NEXT_STEP = f"where the licence has it so, a person records that: {COMMAND}"
+NEXT_STEP = f"if the licence shows it like this, record it with: {COMMAND}"
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class AcceptedCode:
 
 
 class Codes:
-    """Which codes are right; reads the exceptions once, when a code first needs one."""
+    """Which codes are valid; reads the exceptions once, when a code first needs one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def problem(self, code: str) -> str | None:
-        """Return what is wrong with a normalised code, to follow "the code"; None when it counts.
+        """Return what is wrong with a normalised code, to follow "the code"; None if it is valid.
 
-        A code that a person could record as it is names the command for that.
+        For a code that a person could accept, the text includes the command for that.
         """
         found = uscc.problem(code)
         if found is None or not uscc.is_off_standard(code):
@@ -53,9 +53,9 @@ class Codes:
         return None if self._is_recorded(code) else f"{found}; {NEXT_STEP}"
 
     def problem_of_known(self, code: str) -> str | None:
-        """Return the same for a firm that is looked at or withdraws.
+        """Return the same for a firm that is looked up or withdraws.
 
-        Whoever has granted is known, whatever has become of the exception since.
+        A firm with a grant is known, even if the exception was withdrawn since.
         """
         found = self.problem(code)
         if found is None or not uscc.is_off_standard(code):
@@ -65,7 +65,7 @@ class Codes:
             return found if connection.scalar(mine.limit(1)) is None else None
 
     def is_accepted(self, code: str) -> bool:
-        """Whether a normalised code misses the standard and was accepted."""
+        """Whether a normalised code violates the standard and was accepted."""
         return uscc.is_off_standard(code) and self._is_recorded(code)
 
     def _is_recorded(self, code: str) -> bool:
@@ -77,15 +77,15 @@ class Codes:
 
 
 def token_of(settings: Settings, code: str) -> str:
-    """Return the token of the firm that a normalised code stands for."""
+    """Return the token of the firm with a normalised code."""
     return str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{code}"))
 
 
 def accept(settings: Settings, code: str, *, because: str, actor: str) -> bool:
-    """Record a code off the standard as its firm's; return whether it was not recorded yet.
+    """Record a non-standard code as its firm's; return whether it was new.
 
     Raises:
-        GrantError: the code needs no exception or can have none, or the reason names somebody.
+        GrantError: the code needs no exception or can have none, or the reason identifies someone.
     """
     code = _checked(code)
     _check_texts(because, actor)
@@ -101,10 +101,10 @@ def accept(settings: Settings, code: str, *, because: str, actor: str) -> bool:
 
 
 def withdraw(settings: Settings, code: str, *, because: str, actor: str) -> bool:
-    """Take an exception back; return whether there was one. What has landed stays.
+    """Withdraw an exception; return whether there was one. What has landed stays.
 
     Raises:
-        GrantError: the code can have no exception, or the reason names somebody.
+        GrantError: the code can have no exception, or the reason identifies someone.
     """
     code = _checked(code)
     _check_texts(because, actor)
@@ -131,7 +131,7 @@ def _checked(typed: str) -> str:
     """Return a typed code in its normal form.
 
     Raises:
-        GrantError: it is right, or wrong in a way that no registry explains.
+        GrantError: it is valid, or wrong in a way that no registry could have caused.
     """
     code = uscc.normalise(typed)
     if uscc.is_off_standard(code):
@@ -140,8 +140,8 @@ def _checked(typed: str) -> str:
     if problem is None:
         raise GrantError("the code meets GB 32100 and needs no exception")
     raise GrantError(
-        f"the code {problem}; a code can be accepted that has 18 characters, begins with 91, 92 or "
-        f"93 and six digits, and misses the standard by its check character, its province or a "
+        f"the code {problem}; a code can be accepted if it has 18 characters, starts with 91, 92 "
+        f"or 93 and six digits, and violates the standard in its check character, province or a "
         f"letter I, O, S, V or Z"
     )
 

@@ -1,4 +1,4 @@
-"""Who a token stands for: the vault's directory."""
+"""Which firm a token is for: the vault's directory."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from firmpulse.settings import Settings
 
 
 def identifiers(settings: Settings, firm_ids: Sequence[str]) -> dict[str, str]:
-    """Return token → identifier `scheme:value` of the firms that the directory knows."""
+    """Return token → identifier `scheme:value` of the firms in the directory."""
     if not firm_ids:
         return {}
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:

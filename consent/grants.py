@@ -16,10 +16,10 @@ ASSESSMENT = ("CREDIT_EVAL", "POST_LOAN_MONITOR")
 TRAINING = "MODEL_TRAINING"
 PURPOSES = (*ASSESSMENT, TRAINING)
 ROLES = ("legal_representative", "authorised_agent", "proprietor", "founder")
-# Financial accounts and natural persons: consent to them is given by itself.
+# Financial accounts and natural persons: these need separate consent.
 SENSITIVE_SOURCES = ("bank", "founder_credit")
 
-# What is wrong with a normalised code, to follow "the code"; None when it counts.
+# What is wrong with a normalised code, to follow "the code"; None if it is valid.
 Problem = Callable[[str], str | None]
 
 _BANK_WINDOW_MONTHS, _WINDOW_MONTHS = 6, 36
@@ -27,7 +27,7 @@ _BANK_WINDOW_MONTHS, _WINDOW_MONTHS = 6, 36
 
 @dataclass(frozen=True)
 class Grant:
-    """One authorisation as it comes in; the ledger keeps only the token of `firm`."""
+    """One authorisation as received; the ledger keeps only the token of `firm`."""
 
     authorization_id: str
     # Identifier in the form scheme:value.
@@ -46,9 +46,9 @@ class Grant:
     keep_results: bool = False
     # Who signed for the firm.
     grantor_role: str = "legal_representative"
-    # Hash of the text; None stands for the text of that version in this package.
+    # Hash of the text; None means the text of that version in this package.
     text_sha256: str | None = None
-    # Whether the source was agreed to by itself, as bank accounts and natural persons need.
+    # Whether the consent was separate, as bank accounts and natural persons require.
     separate_consent: bool = False
 
 
@@ -77,16 +77,16 @@ class _Line(BaseModel):
             ("grantor_role", ROLES),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(f"{name} is none of {', '.join(known)}")
+                raise ValueError(f"{name} must be one of {', '.join(known)}")
         if self.valid_to < self.valid_from:
             raise ValueError("valid_to is before valid_from")
         if self.source in SENSITIVE_SOURCES and not self.separate_consent:
             raise ValueError(
-                f"{self.source} needs consent of its own; where the grantor gave it, say "
+                f"{self.source} needs separate consent; if the grantor gave it, add "
                 f"separate_consent: true"
             )
         if any(uscc.may_be_issued(found) for found in _codes(self.authorization_id)):
-            raise ValueError("authorization_id holds a firm's code; number grants without it")
+            raise ValueError("authorization_id contains a firm's code; number grants without it")
         return self
 
 
@@ -95,10 +95,10 @@ def parse(line: str | bytes, problem: Problem = uscc.problem) -> Grant:
 
     Args:
         line: the line.
-        problem: what checks a code; `consent.codes.Codes` knows the accepted ones.
+        problem: checks a code; `consent.codes.Codes` has the accepted ones.
 
     Raises:
-        GrantError: the line is no grant; the message holds no identifier.
+        GrantError: the line is not a grant; the message contains no identifier.
     """
     try:
         fields = _Line.model_validate_json(line)
@@ -113,7 +113,7 @@ def identifier(firm: str, problem: Problem = uscc.problem) -> str:
     """Return an identifier `scheme:value` in its normal form; without a scheme it is a code.
 
     Raises:
-        GrantError: the code cannot be right; the message holds no identifier.
+        GrantError: the code is invalid; the message contains no identifier.
     """
     scheme, _, value = firm.partition(":") if ":" in firm else ("uscc", "", firm)
     if scheme == "uscc":
@@ -124,7 +124,7 @@ def identifier(firm: str, problem: Problem = uscc.problem) -> str:
 
 
 def usual_window_start(source: str, valid_from: date) -> date:
-    """Return the first day of the history usually asked for: bank 6 months, others 36."""
+    """Return the first day of the usual history: bank 6 months, others 36."""
     months = _BANK_WINDOW_MONTHS if source == "bank" else _WINDOW_MONTHS
     return add_months(valid_from, -months)
 
@@ -133,9 +133,9 @@ def text_problem(grant: Grant) -> str | None:
     """Return what is wrong with the text a grant refers to, None when it is known or hashed."""
     ours = wording.sha256(grant.text_version)
     if ours is None and grant.text_sha256 is None:
-        return f"refers to a text {grant.text_version} that is not known here; give its text_sha256"
+        return f"refers to a text {grant.text_version} that is not known here; add its text_sha256"
     if ours is not None and grant.text_sha256 not in (None, ours):
-        return f"has another text_sha256 than the text {grant.text_version}"
+        return f"has a different text_sha256 than the text {grant.text_version}"
     return None
 
 

@@ -1,6 +1,6 @@
 """The sealed head: number and hash of the newest audit entry, kept outside the control store.
 
-Entries cut off the end of the chain leave no gap in it; the head tells that they were there.
+Entries cut off the end of the chain leave no gap; the head shows that they existed.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ def path_of(settings: Settings) -> Path:
 
 
 def read(settings: Settings, key: SecretStr) -> Head | None:
-    """Return the sealed head, None where it is gone or its seal is broken."""
+    """Return the sealed head, None if it is gone or its seal is broken."""
     try:
         fields = json.loads(path_of(settings).read_bytes())
         head = Head(int(fields["seq"]), str(fields["hash"]))
@@ -51,7 +51,7 @@ def advance(settings: Settings, key: SecretStr, head: Head) -> None:
 
 
 def reset(settings: Settings, key: SecretStr, head: Head) -> None:
-    """Seal a head whatever was sealed before."""
+    """Seal a head regardless of the previous seal."""
     with _lock(settings):
         _replace(settings, key, head)
 

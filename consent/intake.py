@@ -1,4 +1,4 @@
-"""Take grants in: check them, remember who the tokens stand for, write the ledger."""
+"""Intake of grants: check them, add their firms to the directory, write the ledger."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class IntakeReport:
-    """What became of a file of grants."""
+    """The outcome of a file of grants."""
 
-    # New in the ledger; grants that were known already are in neither count.
+    # New in the ledger; already known grants are in neither count.
     recorded: int
     refused: int
     # One sentence per refused line; no identifiers.
@@ -31,11 +31,11 @@ class IntakeReport:
 def import_grants(settings: Settings, path: Path) -> IntakeReport:
     """Record the grants of a JSON-lines file; a second import of it changes nothing.
 
-    A line that is no grant, or changes a known one, is refused; the others are recorded.
+    A line that is not a grant, or changes a known one, is refused; the others are recorded.
 
     Raises:
         NotReadyError: there is no such file.
-        WrongKeyError: the token key is not the one that the ledger's tokens were made with.
+        WrongKeyError: the token key is not the one with which the ledger's tokens were made.
     """
     if not path.is_file():
         raise NotReadyError(f"there is no file of grants at inbox/consent/{path.name}")
@@ -51,19 +51,19 @@ def import_grants(settings: Settings, path: Path) -> IntakeReport:
 
 
 def import_night(settings: Settings) -> dict[str, Any]:
-    """Record the night's grants where a file of them lies in the inbox, and remove it.
+    """Record the night's grants if the inbox has a file of them, and remove the file.
 
-    Lines that were refused stay beside it as `grants.refused.jsonl`, to be looked at.
+    Refused lines stay beside it as `grants.refused.jsonl`, for inspection.
 
     Returns:
         recorded, refused and the first problems, for a task's result.
     """
     folder = settings.inbox / "consent"
     path, taken = folder / "grants.jsonl", folder / "grants.taken.jsonl"
-    # A night that was killed may have left the file that it had taken.
+    # A killed night may have left the file that it had taken.
     reports = [_take(settings, taken)] if taken.is_file() else []
     if path.is_file():
-        # Taken first: what a provider puts in its place meanwhile is the next night's.
+        # Moved first: a file that a provider puts in its place meanwhile is for the next night.
         path.replace(taken)
         reports.append(_take(settings, taken))
     problems = [problem for report in reports for problem in report.problems]
@@ -75,7 +75,7 @@ def import_night(settings: Settings) -> dict[str, Any]:
 
 
 def _take(settings: Settings, path: Path) -> IntakeReport:
-    """Import a file of grants and leave only its refused lines behind: it names firms."""
+    """Import a file of grants and keep only its refused lines, because it names firms."""
     report = import_grants(settings, path)
     if report.refused_lines:
         lines = path.read_bytes().split(b"\n")
@@ -88,7 +88,7 @@ def _take(settings: Settings, path: Path) -> IntakeReport:
 def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake") -> int:
     """Write checked grants to the ledger and their firms to the vault's directory.
 
-    A firm whose data are gone does not come back into the directory with its old grants.
+    A firm whose data were erased does not return to the directory with its old grants.
 
     Returns:
         How many grants were new.
@@ -109,7 +109,7 @@ def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake")
 
 
 def _check_token_key(settings: Settings) -> None:
-    """Open the vault once: with a wrong key every grant would look like another firm's."""
+    """Open the vault once: with a wrong key every grant would seem to be of another firm."""
     with warehouse.connect(settings, vault=True, warehouse=False):
         pass
 

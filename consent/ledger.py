@@ -26,18 +26,18 @@ _TOLD = (
 
 
 class Ledger(Register):
-    """Grants in the control store; it holds tokens of firms and no identifier.
+    """Grants in the control store; it contains tokens of firms and no identifiers.
 
     Every change writes the state, the grant's history and the audit chain in one transaction.
     """
 
     def record(self, grants: Iterable[Grant], *, actor: str = "intake", draft: bool = False) -> int:
-        """Add the grants that are not there yet, all or none; return how many were added.
+        """Add the missing grants, all or none; return how many were added.
 
-        A draft is a grant that nobody has signed yet; it is in force on no day.
+        A draft is an unsigned grant; it is never in force.
 
         Raises:
-            GrantError: an authorization_id is known with other terms, or the text is not known.
+            GrantError: an authorization_id is known with other terms, or the text is unknown.
         """
         grants = list(grants)
         with audit.recording(self._settings) as trail:
@@ -56,8 +56,8 @@ class Ledger(Register):
     def problems(self, grants: Iterable[Grant]) -> dict[int, str]:
         """Return what is wrong with each grant that cannot be recorded, by its position.
 
-        It is known with other terms, from the ledger or from an earlier one here, or refers to a
-        text that is not known or has another hash.
+        It is known with other terms, from the ledger or an earlier grant in the list, or refers to
+        a text that is unknown or has another hash.
         """
         grants = list(grants)
         rows = self._terms_of(grants)
@@ -65,7 +65,7 @@ class Ledger(Register):
             return terms.problems_of(connection, grants, rows)[0]
 
     def unpurged(self, authorization_ids: Sequence[str]) -> set[str]:
-        """Return those of these grants that are known and whose data are not gone."""
+        """Return those of these grants that are known and whose data are not erased."""
         with store.reading(self._settings) as connection:
             rows = terms.rows_of(connection, authorization_ids)
         return {row.authorization_id for row in rows if row.state != PURGED}
@@ -89,15 +89,15 @@ class Ledger(Register):
         actor: str,
         reason: str | None = None,
     ) -> list[str]:
-        """End the grants of a firm at once, all or the chosen ones; return those that it ended.
+        """End the grants of a firm at once, all or the chosen ones; return the ended ones.
 
-        A second call ends nothing and keeps the first day. A clock that jumped ends no grant
-        before the firm does: what is over by it alone is revoked like the rest.
+        A second call ends nothing and keeps the first day. A clock that jumped does not end a grant
+        before the firm does: a grant that is over only by that clock is revoked like the rest.
 
         Raises:
-            GrantError: the firm has no grant `authorization_id`, or the reason looks as if it held
-                an identifier.
-            ConfigurationError: the day lies after today.
+            GrantError: the firm has no grant `authorization_id`, or the reason seems to contain an
+                identifier.
+            ConfigurationError: the day is after today.
         """
         clock.checked(on, "on")
         checked_reason(reason)
@@ -122,19 +122,19 @@ class Ledger(Register):
         return [row.authorization_id for row in rows]
 
     def consume(self, authorization_ids: Iterable[str], night: date, actor: str) -> list[str]:
-        """End one-off grants by their use, with this day; return those that it ended.
+        """End one-off grants by their use, with this day; return the ended ones.
 
-        The results are read and handed over on the day on which they were made, whichever night
-        they are of; so nothing of the firm is erased before the next.
+        The results are read and handed over on the day on which they were made, for any night; so
+        nothing of the firm is erased before the next day.
 
         Args:
             authorization_ids: the grants.
-            night: the night whose scores they were used for.
-            actor: who used them.
+            night: the night for whose scores they were used.
+            actor: the user of the grants.
 
         Raises:
-            GrantError: a grant is unknown or no CREDIT_EVAL.
-            ConfigurationError: the night lies after today.
+            GrantError: a grant is unknown or not a CREDIT_EVAL.
+            ConfigurationError: the night is after today.
         """
         clock.checked(night, "the night that uses them,")
         with audit.recording(self._settings) as trail:
@@ -162,11 +162,11 @@ class Ledger(Register):
         certificate_id: str | None,
         actor: str | None = None,
     ) -> list[str]:
-        """Note that the data of ended grants are gone; return those it was noted for.
+        """Record that the data of ended grants were erased; return these grants.
 
         Raises:
             GrantError: a grant is unknown or not over.
-            ConfigurationError: the day lies after today.
+            ConfigurationError: the day is after today.
         """
         clock.checked(on, "on")
         with audit.recording(self._settings) as trail:
@@ -194,18 +194,18 @@ class Ledger(Register):
         The same firm and grants have one certificate: a second call changes nothing.
 
         Raises:
-            ConfigurationError: its day lies after today.
+            ConfigurationError: its day is after today.
         """
         clock.checked(certificate.on, "the day of a certificate,")
         with audit.recording(self._settings) as trail:
             return certificates.issue(trail, certificate, actor or audit.actor())
 
     def _check_tokens(self, trail: Trail) -> None:
-        """Refuse grants whose tokens would be of another key or version than the others'."""
+        """Refuse grants if their tokens would differ in key or version from the others."""
         retoken.require_newest(trail.connection, keyring.load(self._settings, "token_key"))
 
     def _terms_of(self, grants: Iterable[Grant]) -> list[dict[str, Any]]:
-        """Return the terms of grants as the ledger keeps them, the firm as its token."""
+        """Return the terms of grants as in the ledger, with the firm as its token."""
         key = keyring.load(self._settings, "token_key")
         rows = [asdict(grant) for grant in grants]
         for row in rows:
@@ -242,7 +242,7 @@ def _remember(
     day: date,
     reason: str | None = None,
 ) -> None:
-    """Write a change of grants to their history and to the audit chain."""
+    """Write a change of grants to their history and the audit chain."""
     at = clock.now().isoformat(timespec="microseconds")
     common = {"at": at, "day": day, "event": event, "actor": actor, "reason": reason}
     _insert(trail.connection, EVENTS, [

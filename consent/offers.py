@@ -12,7 +12,7 @@ from firmpulse.calendar import add_months
 from firmpulse.errors import GrantError
 from firmpulse.sources import GRANTED_SOURCES, MAIN_SOURCES
 
-# What "grant all" stands for; training is never part of a bundle.
+# Meaning of "grant all"; training is never part of a bundle.
 USUAL_SOURCES = MAIN_SOURCES
 USUAL_PURPOSES = ("CREDIT_EVAL", "POST_LOAN_MONITOR")
 _EVALUATION_DAYS, _PERIOD_MONTHS = 30, 12
@@ -32,8 +32,8 @@ def offer(
 ) -> list[Grant]:
     """Return one grant per source and purpose, with new ids and the text in force.
 
-    Unless given, an assessment may be made within 30 days and the others last 12 months; bank
-    history begins 6 months before the first day, other history 36 months before.
+    By default, an assessment may be made within 30 days and other grants last 12 months; bank
+    history starts 6 months before the first day, other history 36 months before.
 
     Raises:
         GrantError: a source, purpose or role is unknown, or the last day is before the first.
@@ -64,7 +64,7 @@ def offer(
 
 
 def new_among(grants: Iterable[Grant], status: pl.DataFrame) -> list[Grant]:
-    """Return the grants that no grant in force of the same firm covers already."""
+    """Return the grants that no grant in force of the same firm already covers."""
     standing = status.filter(pl.col("state").is_in(["GRANTED", "ACTIVE"])).rows(named=True)
     return [grant for grant in grants if not any(_covers(row, grant) for row in standing)]
 
@@ -94,5 +94,5 @@ def known(what: str, given: Iterable[str], all_known: tuple[str, ...]) -> list[s
     names = list(dict.fromkeys(given))
     for name in names:
         if name not in all_known:
-            raise GrantError(f"there is no {what} {name}; there are {', '.join(all_known)}")
+            raise GrantError(f"there is no {what} {name}; use one of {', '.join(all_known)}")
     return names

@@ -1,4 +1,4 @@
-"""Who is who, where one person proposes and another decides."""
+"""Identity of people, where one person proposes and another decides."""
 
 import unicodedata
 
@@ -16,7 +16,7 @@ def require(role: str, name: str) -> None:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two names are one person's: spellings that look alike are one."""
+    """Whether two names are the same person's; spellings that look alike are the same."""
     return _plain(one) == _plain(other)
 
 

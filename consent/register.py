@@ -1,4 +1,4 @@
-"""What the ledger can be asked, as frames; grants by token of their firm."""
+"""Queries over the ledger, as frames; grants have the token of their firm."""
 
 from collections.abc import Collection
 from datetime import date
@@ -41,10 +41,10 @@ _HISTORY = (
 
 
 class Register:
-    """The questions; `Ledger` adds what changes the answers."""
+    """The queries; `Ledger` adds the changes."""
 
     def __init__(self, settings: Settings) -> None:
-        """Keep where the control store is; it is made on first use."""
+        """Remember where the control store is; it is created on first use."""
         self._settings = settings
 
     def live(
@@ -57,8 +57,8 @@ class Register:
         """Return one row per grant that is in force on `as_of`.
 
         Columns: authorization_id, firm_id (token as text), source, purpose, recipient,
-        window_start, valid_from, valid_to, keep_results. A grant that was revoked or purged is in
-        force on no day, one that was used up for the night of its use alone.
+        window_start, valid_from, valid_to, keep_results. A revoked or purged grant is
+        never in force, a used one only for the night of its use.
         """
         query = sa.select(*(GRANTS.c[name] for name in _LIVE)).where(in_force(as_of))
         if source is not None:
@@ -70,10 +70,10 @@ class Register:
         return _frame(self._rows_of(query), _LIVE)
 
     def withdrawn(self, on: date) -> pl.Series:
-        """Return the firm_ids whose grants are all over on a day: nothing of theirs may be used.
+        """Return the firm_ids without any grant left on a day: none of their data may be used.
 
         Raises:
-            ConfigurationError: the day lies after today.
+            ConfigurationError: the day is after today.
         """
         clock.checked(on, "on")
         inside = sa.select(GRANTS.c.firm_id).where(in_force(on))
@@ -86,14 +86,14 @@ class Register:
         return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
 
     def firm_count(self) -> int:
-        """Return how many firms have grants, signed or to be signed, whose data are not gone."""
+        """Return how many firms have grants, signed or drafts, and data that are not erased."""
         query = sa.select(sa.func.count(sa.distinct(GRANTS.c.firm_id))).where(
             GRANTS.c.purged_on.is_(None)
         )
         return int(self._rows_of(query)[0][0])
 
     def served(self, as_of: date) -> pl.Series:
-        """Return the firm_ids whose one-off assessment was the night of `as_of`."""
+        """Return the firm_ids whose one-off assessment was for the night of `as_of`."""
         query = (
             sa.select(GRANTS.c.firm_id)
             .where(GRANTS.c.ended_as == CONSUMED, GRANTS.c.used_for == as_of)
@@ -103,7 +103,7 @@ class Register:
         return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
 
     def upcoming(self, on: date) -> pl.Series:
-        """Return the firm_ids with a grant, or a draft of one, that begins after a day."""
+        """Return the firm_ids with a grant, or a draft, that begins after a day."""
         query = (
             sa.select(GRANTS.c.firm_id)
             .where(GRANTS.c.state.in_((DRAFT, GRANTED)), GRANTS.c.valid_from > on)
@@ -113,15 +113,15 @@ class Register:
         return pl.Series("firm_id", [firm for (firm,) in self._rows_of(query)], dtype=pl.String)
 
     def ended(self, on: date, *, purged: bool = False) -> pl.DataFrame:
-        """Return one row per grant that has ended by a day and is not purged, or is (`purged`).
+        """Return one row per grant that has ended by a day: not purged ones, or `purged` ones.
 
-        A grant that was revoked counts on every day: nights before the call run without it too.
+        A revoked grant counts on every day: nights before the revocation also run without it.
 
         Columns: authorization_id, firm_id, source, purpose, keep_results, ended_as (REVOKED,
         EXPIRED or CONSUMED), ended_on (first day without it).
 
         Raises:
-            ConfigurationError: the day lies after today; no grant has ended on it yet.
+            ConfigurationError: the day is after today; no grant has ended on it yet.
         """
         clock.checked(on, "on")
         query = (
@@ -147,7 +147,7 @@ class Register:
         return _frame(rows, _STATUS)
 
     def history(self, firm_id: str) -> pl.DataFrame:
-        """Return what happened to the grants of a firm, oldest first.
+        """Return the history of a firm's grants, oldest first.
 
         Columns: at (UTC), day, event, authorization_id, source, purpose, recipient, actor, reason.
         """
@@ -201,7 +201,7 @@ class Register:
 
     def certificates(self, firm_id: str) -> list[Certificate]:
         """Return the deletion certificates of a firm, oldest first."""
-        # A certificate keeps the token of its day; the grants have the newest one.
+        # A certificate has the token of its day; the grants have the newest one.
         named = sa.select(GRANTS.c.certificate_id).where(GRANTS.c.firm_id == firm_id)
         query = (
             sa.select(CERTIFICATES)

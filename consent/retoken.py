@@ -1,4 +1,4 @@
-"""Grants and accepted codes under a new version of the token key: their tokens follow it."""
+"""Bring the tokens of grants and accepted codes to a new version of the token key."""
 
 import uuid
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ _FIXED_TEXT = "firmpulse"
 
 
 def advance(settings: Settings, *, actor: str) -> int:
-    """Bring the tokens to the newest version of the token key; return of how many firms.
+    """Bring the tokens to the newest version of the token key; return the number of firms.
 
     One transaction: a crash leaves the old tokens, a second call changes nothing. History,
-    certificates and audit entries keep the tokens of their day; they are found by their grants.
+    certificates and audit entries keep the tokens of their day; their grants lead to them.
 
     Raises:
         WrongKeyError: another token key made the tokens.
@@ -64,7 +64,7 @@ def check(connection: sa.Connection, key: SecretStr) -> int:
 
 
 def require_newest(connection: sa.Connection, key: SecretStr) -> None:
-    """Refuse to write tokens of another version than those that are there.
+    """Refuse to write tokens of another version than the existing ones.
 
     Raises:
         NotReadyError: a rotation has not been finished.

@@ -1,7 +1,7 @@
-"""States of a grant: DRAFT, GRANTED, ACTIVE, then EXPIRED, REVOKED or CONSUMED, at last PURGED.
+"""States of a grant: DRAFT, GRANTED, ACTIVE, then EXPIRED, REVOKED or CONSUMED, then PURGED.
 
 Stored are DRAFT, GRANTED, REVOKED, CONSUMED and PURGED; ACTIVE and EXPIRED follow from the dates,
-so that nobody has to call when a grant begins or ends.
+so that no action is needed when a grant begins or ends.
 """
 
 from datetime import date, timedelta
@@ -23,9 +23,9 @@ def state_on(stored: str, valid_from: date, valid_to: date, on: date) -> str:
 
 
 def in_force(on: date) -> sa.ColumnElement[bool]:
-    """Return the condition that a grant is in force on a day; one that was revoked never is.
+    """Return the condition that a grant is in force on a day; a revoked one never is.
 
-    A one-off grant that was used up stays in force for the night of its use, which may run again.
+    A used one-off grant stays in force for the night of its use, which may run again.
     """
     used_for_it = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.used_for == on)
     stands = sa.or_(GRANTS.c.state == GRANTED, used_for_it)
@@ -33,14 +33,14 @@ def in_force(on: date) -> sa.ColumnElement[bool]:
 
 
 def is_over(on: date) -> sa.ColumnElement[bool]:
-    """Return the condition that a grant was in force or could have been, and is no longer."""
+    """Return the condition that a grant was or could have been in force, and no longer is."""
     expired = sa.and_(GRANTS.c.state == GRANTED, GRANTS.c.valid_to < on)
     used = sa.and_(GRANTS.c.state == CONSUMED, GRANTS.c.ended_on <= on)
     return sa.or_(GRANTS.c.state.in_((REVOKED, PURGED)), used, expired)
 
 
 def end_of(row: Any) -> tuple[str, date]:
-    """Return how a grant that is over ended and the first day without it."""
+    """Return how a grant ended, and the first day without it."""
     if row.state == GRANTED:
         return EXPIRED, row.valid_to + timedelta(1)
     return row.ended_as, row.ended_on

@@ -1,4 +1,4 @@
-"""The control store: SQLite or PostgreSQL by URL, brought to the newest tables on first use."""
+"""The control store: SQLite or PostgreSQL by URL, migrated on first use."""
 
 import logging
 from collections.abc import Iterator
@@ -12,24 +12,24 @@ import sqlalchemy as sa
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
-# Newest migration; a test holds it equal to the newest module in `migrations/versions`.
+# Newest migration; a test compares it with the newest module in `migrations/versions`.
 HEAD = "0003"
 _FOLDER = Path(__file__).resolve().parent / "migrations"
 _BUSY_SECONDS = 60
-# PostgreSQL: held by the one transaction that writes; any fixed number does.
+# PostgreSQL: lock held by the only writing transaction; any fixed number.
 _WRITER_LOCK = 4_717_201
 
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[sa.Connection]:
-    """Open a transaction that reads one state of the store."""
+    """Open a transaction that reads a consistent state of the store."""
     with _begin(_ready(settings), "begin") as connection:
         yield connection
 
 
 @contextmanager
 def writing(settings: Settings) -> Iterator[sa.Connection]:
-    """Open the one transaction that may write; others wait for it, in any process."""
+    """Open the only transaction that may write; others wait for it, in any process."""
     with _writing(_ready(settings)) as connection:
         yield connection
 
@@ -52,7 +52,7 @@ def _begin(engine: sa.Engine, sqlite_begin: str) -> Iterator[sa.Connection]:
 
 
 def _ready(settings: Settings) -> sa.Engine:
-    """Return the engine of a store that has the newest tables."""
+    """Return the engine of a migrated store."""
     url = sa.make_url(settings.control_db_url)
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise ConfigurationError(
@@ -85,7 +85,7 @@ def _revision(engine: sa.Engine) -> str | None:
 
 
 def _upgrade(connection: sa.Connection) -> None:
-    """Run the missing migrations; a process that waited here finds nothing left to do."""
+    """Run the missing migrations; a process that waited here has nothing left to do."""
     from alembic import command
     from alembic.config import Config
     from alembic.util import CommandError
@@ -94,13 +94,13 @@ def _upgrade(connection: sa.Connection) -> None:
         "grants"
     ):
         raise ConfigurationError(
-            "the control store holds grants that no migration made; move it aside and import "
+            "the control store contains grants that no migration made; move it aside and import "
             "the grants again"
         )
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
-    # Airflow shows every INFO line, and a migration of an empty store is none.
+    # Airflow shows every INFO line, and migrating an empty store is not worth one.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         command.upgrade(config, "head")
@@ -122,7 +122,7 @@ def _engine(url: sa.URL) -> sa.Engine:
 
 
 def _leave_transactions_to_us(dbapi_connection: Any, _record: object) -> None:
-    """Keep the driver from beginning and committing by itself: tables are made in one piece."""
+    """Stop the driver from starting and committing on its own: tables are made atomically."""
     dbapi_connection.isolation_level = None
 
 

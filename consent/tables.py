@@ -1,4 +1,4 @@
-"""The tables of the control store; `migrations/` makes them, a test holds both equal."""
+"""The tables of the control store; `migrations/` makes them, a test compares both."""
 
 import sqlalchemy as sa
 
@@ -25,7 +25,7 @@ GRANTS = sa.Table(
     sa.Column("valid_to", sa.Date, nullable=False),
     sa.Column("keep_results", sa.Boolean, nullable=False),
     sa.Column("grantor_role", sa.String(32), nullable=False),
-    # Consent given by itself: bank accounts and natural persons need it.
+    # Separate consent: bank accounts and natural persons need it.
     sa.Column("separate_consent", sa.Boolean, nullable=False),
     sa.Column("text_version", sa.String, nullable=False, index=True),
     sa.Column("text_sha256", sa.String(64), nullable=False),
@@ -34,7 +34,7 @@ GRANTS = sa.Table(
     # REVOKED, CONSUMED or EXPIRED, and the first day without the grant; kept when it is purged.
     sa.Column("ended_as", sa.String(16)),
     sa.Column("ended_on", sa.Date),
-    # The night whose scores a one-off grant was used for.
+    # The night for whose scores a one-off grant was used.
     sa.Column("used_for", sa.Date),
     sa.Column("purged_on", sa.Date),
     sa.Column("certificate_id", sa.String(32)),
@@ -63,7 +63,7 @@ CERTIFICATES = sa.Table(
     sa.Column("firm_id", sa.String(36), nullable=False, index=True),
     sa.Column("issued_on", sa.Date, nullable=False),
     sa.Column("details", sa.Text, nullable=False),
-    # Hash of the entry of the audit chain that holds the digest of `details`.
+    # Hash of the audit entry that contains the digest of `details`.
     sa.Column("audit_hash", sa.String(64), nullable=False),
 )
 
@@ -81,19 +81,19 @@ AUDIT = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
 )
 
-# One row: what the audit key makes of a fixed text, so that a wrong key is not taken for tampering.
+# One row: HMAC of a fixed text under the audit key, to distinguish a wrong key from tampering.
 AUDIT_KEY = sa.Table(
     "audit_key",
     METADATA,
     sa.Column("fixed_text_hash", sa.String(64), primary_key=True),
 )
-# One row: what the token key made of a fixed text when the grants' tokens were made.
+# One row: token of a fixed text, made with the token key of the grants' tokens.
 TOKEN_KEY = sa.Table(
     "token_key",
     METADATA,
     sa.Column("fixed_text_token", sa.String(36), primary_key=True),
 )
-# One row per firm whose code misses GB 32100 and was accepted by a person all the same.
+# One row per firm whose code violates GB 32100 and was accepted by a person.
 ACCEPTED_CODES = sa.Table(
     "accepted_codes",
     METADATA,

@@ -1,4 +1,4 @@
-"""Whether grants may be recorded: compared with what the ledger knows of them and their texts."""
+"""Whether grants may be recorded: compares them with the ledger and the known texts."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -26,7 +26,9 @@ def problems_of(
         elif problem := text_problem(grant):
             found[index] = problem
         elif texts.setdefault(row["text_version"], row["text_sha256"]) != row["text_sha256"]:
-            found[index] = f"has another text_sha256 than earlier grants by {grant.text_version}"
+            found[index] = (
+                f"has a different text_sha256 than earlier grants by {grant.text_version}"
+            )
     return found, known
 
 

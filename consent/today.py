@@ -1,8 +1,8 @@
-"""What the audit chain knows of today, and whether the clock may be believed.
+"""The audit chain's evidence for today's date, and whether the clock is plausible.
 
-The chain vouches for the day of an entry that came at most `clock_days` after the newest day that
-it vouched for before. Entries of a clock that had jumped further vouch for nothing, however many
-they are, until a person has confirmed the date; once the clock is right again they do no harm.
+The chain confirms the day of an entry that is at most `clock_days` after the newest day confirmed
+before. Entries made with a clock that had jumped further confirm nothing, in any number, until a
+person has confirmed the date; once the clock is right again they do no harm.
 """
 
 import json
@@ -23,11 +23,11 @@ _CLOCK = "clock"
 
 
 def check(settings: Settings, day: date, what: str = "as_of") -> date:
-    """Return a day on whose account something may be destroyed or published.
+    """Return a day if something may be destroyed or published for it.
 
     Raises:
-        ConfigurationError: it lies after today in China.
-        ConfirmationNeeded: it lies further after what the chain knows than a clock that is right.
+        ConfigurationError: it is after today in China.
+        ConfirmationNeeded: it is implausibly far after the newest day that the chain confirms.
     """
     clock.checked(day, what)
     known = last_known(settings)
@@ -37,7 +37,7 @@ def check(settings: Settings, day: date, what: str = "as_of") -> date:
 
 
 def certain(settings: Settings) -> date:
-    """Return today in China, where the chain knows nothing against the clock.
+    """Return today in China, if the chain does not contradict the clock.
 
     Raises:
         ConfirmationNeeded: the clock is too far ahead of the chain's newest entry, or behind it.
@@ -49,7 +49,7 @@ def certain(settings: Settings) -> date:
 
 
 def surely(settings: Settings) -> date:
-    """Return today in China, or the last day that the chain knows where the clock has jumped."""
+    """Return today in China, or the last day that the chain confirms if the clock has jumped."""
     with store.reading(settings) as connection:
         return surely_in(connection, settings)
 
@@ -67,13 +67,13 @@ def confirm(settings: Settings, day: date, *, because: str, actor: str) -> str:
 
     Raises:
         ConfigurationError: the clock shows another day, or a task confirms.
-        GrantError: the reason looks as if it held an identifier.
+        GrantError: the reason seems to contain an identifier.
     """
     by_a_person(actor)
     checked_reason(because)
     if day != (today := clock.today()):
         raise ConfigurationError(
-            f"the clock of this machine says that it is {today} in China, not {day}; set the "
+            f"by the clock of this machine it is {today} in China, not {day}; set the "
             f"clock, or type the day that it shows if that is right"
         )
     details = {"what": _CLOCK, "day": day.isoformat(), "reason": because}
@@ -81,17 +81,17 @@ def confirm(settings: Settings, day: date, *, because: str, actor: str) -> str:
 
 
 def by_a_person(actor: str) -> None:
-    """Refuse a task: what asks for a person's word is not confirmed by a program.
+    """Refuse a task: a program must not confirm what a person has to confirm.
 
     Raises:
         ConfigurationError: the actor is a task.
     """
     if actor.startswith("task "):
-        raise ConfigurationError(f"{actor} cannot confirm this; a person does, by command")
+        raise ConfigurationError(f"{actor} cannot confirm this; a person must, by command")
 
 
 def last_known(settings: Settings) -> date | None:
-    """Return the last day that the chain vouches for, None for a chain without an entry."""
+    """Return the last day that the chain confirms, None for an empty chain."""
     with store.reading(settings) as connection:
         return _last_known(connection, settings.clock_days)
 
@@ -102,7 +102,7 @@ def _last_known(connection: sa.Connection, bound_days: int) -> date | None:
         AUDIT.c.seq, AUDIT.c.action, AUDIT.c.details, day.label("day"),
         sa.func.lag(day).over(order_by=AUDIT.c.seq).label("before"),
     ).subquery()  # fmt: skip
-    # The first entry of each day is enough; a chain has many on one.
+    # The first entry of each day is enough; a day has many.
     is_telling = sa.or_(
         entries.c.before.is_(None),
         entries.c.before != entries.c.day,
@@ -125,7 +125,7 @@ def _jumped(known: date, day: date) -> ConfirmationNeeded:
     days, side = abs((day - known).days), "after" if day > known else "before"
     which = f"by the clock it is {today} in China" + ("" if day == today else f"; {day} is")
     return ConfirmationNeeded(
-        f"{which}, {days} days {side} {known}, the last day that the audit chain knows; nothing "
-        f"is destroyed or published for a day that a wrong clock may have made",
+        f"{which}, {days} days {side} {known}, the last day that the audit chain confirms; nothing "
+        f"is destroyed or published for a day that may come from a wrong clock",
         f'firmpulse audit confirm-clock {today} --because "..."',
     )

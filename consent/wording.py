@@ -1,6 +1,6 @@
-"""The authorisation texts: two files per version, never edited once they were in use.
+"""The authorisation texts: two files per version, never edited after first use.
 
-The Chinese file is the text that is signed and hashed; the English one translates it.
+The Chinese file is the text that is signed and hashed; the English one is its translation.
 """
 
 import hashlib
@@ -28,14 +28,14 @@ def text(version: str, language: Literal["zh", "en"] = "zh") -> str:
     """
     if version not in versions():
         raise GrantError(
-            f"there is no authorisation text {version}; known are {', '.join(versions())}"
+            f"there is no authorisation text {version}; use one of {', '.join(versions())}"
         )
     return (FOLDER / f"{version}.{language}.md").read_text(encoding="utf-8")
 
 
 @cache
 def sha256(version: str) -> str | None:
-    """Return the hash of the text that is signed, None for a text that is not ours."""
+    """Return the hash of the signed text, None for a text that is not in this package."""
     if version not in versions():
         return None
     return hashlib.sha256((FOLDER / f"{version}.zh.md").read_bytes()).hexdigest()
@@ -62,5 +62,5 @@ ZH = {
 
 
 def bilingual(word: str, between: str = " ") -> str:
-    """Return a word of the ledger with its Chinese name."""
+    """Return a term of the ledger with its Chinese name."""
     return f"{word}{between}{ZH[word]}" if word in ZH else word

@@ -1,14 +1,14 @@
-"""From a delivery that comes in by day to published scores and warnings of the firms it touches.
+"""From a delivery that arrives by day to published scores and warnings of its firms.
 
-**Reads** the inbox, as `run_nightly` does. A watcher looks into it every two seconds; a delivery of
+**Reads** the inbox, as `run_nightly` does. A watcher polls it every two seconds; a delivery with
 more rows than `FIRMPULSE_ARRIVAL_ROWS` waits for the night. **Writes** what the night writes, with
-scores and warnings of the touched firms only; those of all others stay.
+scores and warnings only of the touched firms; those of all others do not change.
 
-**Date.** The watcher's event says it: the day on which the delivery came in, in China. Any other
-run says it: trigger with `{"as_of": "2026-11-01"}`. A date after today is refused.
+**Date.** The watcher's event contains it: the day on which the delivery arrived, in China. Give any
+other run its date: trigger with `{"as_of": "2026-11-01"}`. A date after today is refused.
 
-**Re-run.** Clear the task, or trigger it again: which firms are left to assess is kept in the
-warehouse, so a run that was killed is made up for by the next one.
+**Re-run.** Clear the task, or trigger it again: the warehouse records
+which firms are still to be assessed, so the next run completes a killed one.
 """
 
 from datetime import date
@@ -28,7 +28,7 @@ DELIVERIES = Asset("deliveries", watchers=[AssetWatcher("inbox", trigger=Deliver
 
 @task(outlets=[Asset("scores")])
 def assess(as_of: str) -> dict[str, Any]:
-    """Land, mask, build, score, warn and publish: one process, because most of it is starting."""
+    """Land, mask, build, score, warn and publish: one process, because start-up dominates."""
     from erasure import withdrawals
     from expectations import handover
     from extracts.vault import nightly
@@ -41,7 +41,7 @@ def assess(as_of: str) -> dict[str, Any]:
         nightly.land(settings, source, day)
     handover.deliveries(settings, day)
     if not touched.is_anything_due(settings):
-        return {"firms": 0, "message": "no firm has news"}
+        return {"firms": 0, "message": "no firm has new data"}
     build(settings, day, "all")
     firms, through = touched.touched(settings)
     handover.features(settings, day)

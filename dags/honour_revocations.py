@@ -1,21 +1,22 @@
 """Erase what firms have withdrawn, what has expired and what is used up.
 
 **Reads** the consent ledger. **Writes** the vault, the warehouse and the published scores: rows of
-firms and sources without a grant in force go, both database files are renewed under new keys, and
-the control store gets a certificate for each firm.
+firms and sources without a grant in force are erased, both database files are renewed under new
+keys, and the control store gets a certificate for each firm.
 
-A withdrawal stops the use of a firm's data at once: landing, scoring and publishing ask the ledger
-at every task. This run does the erasing; it takes the writer's slot between two tasks of a night.
+A withdrawal stops the use of a firm's data at once: landing, scoring and publishing check the
+ledger in every task. This run does the erasure; it takes the writer's slot between two tasks of a
+night.
 
-**Date.** What has ended is asked for today in China and for no other day. The day of the run, or
-`on` where it was triggered with `{"on": "2026-10-31"}`, says up to which day the waiting deliveries
-are landed first; one after today is refused. `{"firm": "TOKEN"}` erases that firm alone.
+**Date.** What has ended is decided only by today in China. The day of the run, or `on` if it was
+triggered with `{"on": "2026-10-31"}`, is the day up to which waiting deliveries are landed first;
+a day after today is refused. `{"firm": "TOKEN"}` erases only that firm.
 
-**Stop.** When the clock has jumped, or more firms are due at once than the bound, nothing is erased
+**Stop.** If the clock has jumped, or more firms are due at once than the bound, nothing is erased
 until a person has confirmed it: `firmpulse status` shows the command, and the run is skipped.
 
 **Re-run.** Clear the failed task. A firm is done when its certificate is written; until then every
-run takes it up again.
+run repeats it.
 """
 
 import logging
@@ -34,9 +35,9 @@ ON = "{{ day_of(params.on, data_interval_end | default(none)) }}"
 
 @task.short_circuit(pool="default_pool")
 def is_anything_due(on: str, params: dict[str, Any] | None = None) -> bool:
-    """Ask the ledger; without an ended grant, or before a person's word, the run is over.
+    """Check the ledger; without an ended grant, or before a confirmation, the run ends.
 
-    It takes the day because a wrong one has to stop the run before anything is done.
+    It takes the day because a wrong one must stop the run before anything is done.
     """
     from erasure import honour
     from firmpulse.errors import ConfirmationNeeded
@@ -50,9 +51,9 @@ def is_anything_due(on: str, params: dict[str, Any] | None = None) -> bool:
 
 @task(map_index_template="{{ task.op_kwargs['source'] }}")
 def land(source: str, on: str) -> dict[str, int]:
-    """Let what waits in the inbox pass the gate, which drops the rows of withdrawn firms.
+    """Pass waiting deliveries through the gate, which drops the rows of withdrawn firms.
 
-    The next night checks these deliveries before it masks them, as all that have no verdict yet.
+    The next night checks these deliveries before it masks them, like all without a verdict.
     """
     from extracts.vault import nightly
 
@@ -61,7 +62,7 @@ def land(source: str, on: str) -> dict[str, int]:
 
 @task(trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
 def erase(on: str, params: dict[str, Any] | None = None) -> dict[str, int]:
-    """Erase, publish anew and certify."""
+    """Erase, publish again and certify."""
     from erasure import honour
 
     return honour.honour(Settings(), date.fromisoformat(on), _firms(params)).summary()

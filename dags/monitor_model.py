@@ -1,11 +1,11 @@
-"""Does the champion still hold? Measured once a month, and whenever somebody asks.
+"""Is the champion still valid? Measured once a month, and on request.
 
-**Reads** the scores, the features' drift, the outcomes that are known at `as_of`, and the training
-frame of the champion. **Writes** `model_health`: the PSI of scores and features, defaults observed
+**Reads** the scores, the features' drift, the outcomes known at `as_of`, and the training frame of
+the champion. **Writes** `model_health`: the PSI of scores and features, defaults observed
 to expected with a test, the AUC of published scores whose twelve months are over, the default rate
-of each grade, and what the warning rules were worth; then publishes it beside the scores.
+of each grade, and the performance of the warning rules; then publishes it beside the scores.
 
-**Date.** A scheduled run speaks for the last day of the month before. Any other run says it:
+**Date.** A scheduled run is for the last day of the previous month. Give any other run its date:
 trigger with `{"as_of": "2026-10-31"}`.
 
 **Re-run.** Clear the task; it replaces what it measured for the date.
@@ -25,7 +25,7 @@ from firmpulse.settings import Settings
 
 @task
 def measure(as_of: str) -> dict[str, Any]:
-    """Measure the champion; returns how many measures are of each light, and which are red."""
+    """Measure the champion; returns the number of measures per light, and the red ones."""
     from collections import Counter
 
     from operations import health
@@ -37,7 +37,7 @@ def measure(as_of: str) -> dict[str, Any]:
 
 @task
 def publish() -> str:
-    """Publish what was measured beside the scores that are out already."""
+    """Publish the measures beside the published scores."""
     from erasure import withdrawals
     from scoring import publish
 

@@ -1,18 +1,19 @@
-"""Features of a month, built again from the facts there are.
+"""Features of a month, rebuilt from the existing facts.
 
-For a definition that changed: a night builds only what is missing or had news, so older months keep
-the old definition until they are built again. What was known when stays as it is.
+For a changed definition: a night builds only what is missing or has new data, so older months keep
+the old definition until they are rebuilt. Dates of knowledge do not change.
 
 **Reads** the facts and the masked rows. **Writes** the feature views, at the dates of one month.
 
-**Date.** A scheduled run speaks for the month before it. Any other run says a day of the month:
+**Date.** A scheduled run is for the previous month. Give any other run a day of the month:
 trigger with `{"as_of": "2026-10-31", "view": "feat_bank_monthly"}`; without a view it builds all.
 
 **Re-run.** Clear the failed task; it may run twice.
 
 **Backfill.** `firmpulse airflow backfill create --dag-id rebuild_features --from-date 2026-01-01
---to-date 2026-10-31 --dag-run-conf '{"view": "feat_bank_monthly"}'`: one run a month, oldest first.
-A view with new columns is built whole first, by `firmpulse features backfill --view NAME`.
+--to-date 2026-10-31 --dag-run-conf '{"view": "feat_bank_monthly"}'`: one run per month, oldest
+first. A view with new columns must be rebuilt as a whole first, with
+`firmpulse features backfill --view NAME`.
 """
 
 from datetime import date
@@ -45,7 +46,7 @@ def rebuild(as_of: str, params: dict[str, Any] | None = None) -> dict[str, int]:
     },
 )
 def rebuild_features() -> None:
-    """One task a run."""
+    """One task per run."""
     rebuild(AS_OF)
 
 

@@ -1,22 +1,22 @@
 """From the night's deliveries to published scores.
 
-**Reads** the grants in the inbox, the deliveries that providers put there or up for pulling on or
-before `as_of`, and the champion model. **Writes** the vault, the masked rows, facts, features,
+**Reads** the grants in the inbox, the deliveries that providers put there or offered for pulling on
+or before `as_of`, and the champion model. **Writes** the vault, the masked rows, facts, features,
 scores, warnings and hidden champions of the warehouse, the published scores file, the portfolio
-pages and the Data Docs. At the end raw rows that are past the correction window go, and what firms
-has ended by today is erased, whatever night this is.
+pages and the Data Docs. At the end, raw rows past the correction window are purged, and data whose
+authorisation has ended by today are erased, for any night.
 
-**Date.** A scheduled run starts at midnight in China and speaks for the day that has just ended.
-Any other run says it: trigger with `{"as_of": "2026-10-31"}`. A date after today is refused by the
-first task.
+**Date.** A scheduled run starts at midnight in China and is for the day that has just ended. Give
+any other run its date: trigger with `{"as_of": "2026-10-31"}`. The first task refuses a date after
+today.
 
 **Re-run.** Clear the failed task; every task may run twice. A refused delivery does not fail the
-run; it stays in the inbox and is tried again the next night. When landing one source crashes, the
-night goes on with the others, and the run as a whole is marked failed.
+run; it stays in the inbox and is tried again the next night. If landing one source crashes, the
+night continues with the others, and the run as a whole is marked failed.
 
 **Backfill.** `firmpulse airflow backfill create --dag-id run_nightly --from-date 2026-10-01
 --to-date 2026-10-31` runs every night from the first to the last of October, one at a time, oldest
-first. Nights that were missed while the scheduler was down are not made up for by themselves.
+first. Nights missed while the scheduler was down are not run automatically.
 """
 
 from datetime import date
@@ -31,9 +31,9 @@ from firmpulse.sources import SOURCES
 
 @task
 def import_grants(as_of: str) -> dict[str, Any]:
-    """Bring the consent ledger up to date, once the nights before have ended.
+    """Update the consent ledger, once earlier nights have ended.
 
-    It takes the date because a wrong one has to stop the night before anything is done.
+    It takes the date because a wrong one must stop the night before anything is done.
     """
     from consent import intake
 
@@ -43,7 +43,7 @@ def import_grants(as_of: str) -> dict[str, Any]:
 
 @task
 def pull(as_of: str) -> dict[str, Any]:
-    """Ask providers for what is granted, and bring what they have put up into the inbox."""
+    """Request what is granted from providers, and pull what they offer into the inbox."""
     from extracts.connectors import fetch
 
     return fetch.fetch(Settings(), date.fromisoformat(as_of))
@@ -51,7 +51,7 @@ def pull(as_of: str) -> dict[str, Any]:
 
 @task(map_index_template="{{ task.op_kwargs['source'] }}")
 def land(source: str, as_of: str) -> dict[str, int]:
-    """Land every delivery of one source that waits."""
+    """Land every waiting delivery of one source."""
     from extracts.vault import nightly
 
     return nightly.land(Settings(), source, date.fromisoformat(as_of)).summary()
@@ -67,7 +67,7 @@ def validate_deliveries(as_of: str) -> dict[str, Any]:
 
 @task
 def build(stage: Literal["mask", "facts", "features"], as_of: str) -> dict[str, int]:
-    """Bring the tables of one stage up to what has landed."""
+    """Update the tables of one stage with what has landed."""
     from features.build import build
 
     return {"models_and_tests": len(build(Settings(), date.fromisoformat(as_of), stage))}
@@ -96,7 +96,7 @@ def score(as_of: str) -> dict[str, Any]:
 
 @task
 def warn(as_of: str) -> dict[str, Any]:
-    """Ask the early-warning rules about every firm, and bring its warning level up to date."""
+    """Check the early-warning rules for every firm, and update its warning level."""
     from scoring.warnings import night
 
     return night.warn(Settings(), date.fromisoformat(as_of)).summary()
@@ -104,7 +104,7 @@ def warn(as_of: str) -> dict[str, Any]:
 
 @task
 def find_champions(as_of: str) -> int:
-    """Find small firms with a strong place in the trade of their industry."""
+    """Find small firms with a strong position in the trade of their industry."""
     from scoring import hidden_champions
 
     return hidden_champions.find(Settings(), date.fromisoformat(as_of))
@@ -112,7 +112,7 @@ def find_champions(as_of: str) -> int:
 
 @task
 def validate_scores(as_of: str, scored: dict[str, Any]) -> dict[str, Any]:
-    """Check the night's scores before anybody sees them."""
+    """Check the night's scores before they are published."""
     from expectations import handover
 
     return handover.scores(Settings(), date.fromisoformat(as_of), scored["champion"])
@@ -120,7 +120,7 @@ def validate_scores(as_of: str, scored: dict[str, Any]) -> dict[str, Any]:
 
 @task(outlets=[Asset("scores")])
 def publish(as_of: str, scored: dict[str, Any]) -> str:
-    """Swap the published file in, without firms that have withdrawn."""
+    """Replace the published file, without firms that have withdrawn."""
     from erasure import withdrawals
     from scoring import publish, touched
 
@@ -149,7 +149,7 @@ def purge_raw(as_of: str) -> dict[str, Any]:
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def erase(as_of: str) -> dict[str, int]:
-    """Erase what has ended by today, also when the night itself failed."""
+    """Erase what has ended by today, even if the night itself failed."""
     from erasure import honour
 
     return honour.honour(Settings(), date.fromisoformat(as_of)).summary()

@@ -2,14 +2,14 @@
 
 **Reads** features and labels of the warehouse known at `as_of`. **Writes** the frozen training
 frame of the warehouse, and three versions in MLflow: the candidate (alias `challenger`), the
-scorecard on annual statements that it has to beat, and a logistic regression on the candidate's
+scorecard on annual statements that it must beat, and a logistic regression on the candidate's
 features; then the candidate's validation pack. It becomes `champion` only with green gates and a
 named approver.
 
-**Date.** A scheduled run speaks for the last day of the month before. Any other run says it:
+**Date.** A scheduled run is for the last day of the previous month. Give any other run its date:
 trigger with `{"as_of": "2026-10-31", "approver": "name"}`; without an approver nothing is
-promoted. `trials` is how many hyper-parameters are tried, `segment_by` a feature whose levels
-get models of their own.
+promoted. `trials` is the number of hyper-parameter sets to try, `segment_by` a feature whose levels
+get separate models.
 
 **Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
 
@@ -62,7 +62,7 @@ def fit_logistic(as_of: str) -> str:
 
 @task
 def validate(as_of: str, version: str) -> str:
-    """Measure the candidate in depth and write its validation pack; returns its version."""
+    """Validate the candidate and write its validation pack; returns its version."""
     from training import pipeline
 
     return pipeline.validate(Settings(), date.fromisoformat(as_of), version).version
@@ -70,7 +70,7 @@ def validate(as_of: str, version: str) -> str:
 
 @task
 def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Make the candidate champion if its gates are green and somebody approves."""
+    """Make the candidate champion if its gates are green and a person approves."""
     from training import pipeline
 
     approver = (params or {}).get("approver")

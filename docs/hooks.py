@@ -185,7 +185,7 @@ def _stored_tables() -> Iterator[str]:
     yield "# Stored tables\n"
     yield "What the warehouse and the vault hold beside the rows of firms. dbt builds masked rows,"
     yield "facts, features and labels; raw rows are those of the [data contracts](contracts.md)."
-    yield "Columns in bold tell the rows of a table apart.\n"
+    yield "Columns in bold identify a row of the table.\n"
     for table in sorted(stored_tables.ALL, key=lambda one: (one.schema, one.name)):
         if not table.databases:
             continue

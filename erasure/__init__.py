@@ -1,1 +1,1 @@
-"""Erasure: what becomes of a firm's data once its authorisation has ended."""
+"""Erasure of a firm's data once its authorisation has ended."""

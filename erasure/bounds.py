@@ -1,4 +1,4 @@
-"""How many firms are erased at once without a person's word, and a person's word for more."""
+"""How many firms may be erased at once without confirmation, and confirmation of more."""
 
 import json
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ _ERASURE = "erasure"
 
 
 def check(settings: Settings, going: Sequence[Withdrawal], on: date) -> None:
-    """Refuse to erase many firms at once that no person has confirmed today.
+    """Refuse to erase many firms at once without a person's confirmation today.
 
-    Firms whose grants ended while others cover the same data count for nothing: no row goes.
+    Firms whose grants ended while others cover the same data do not count: they lose no row.
 
     Raises:
-        ConfirmationNeeded: more firms than the bound go, and nobody has confirmed them.
+        ConfirmationNeeded: more firms than the bound are due, and no one has confirmed them.
     """
     losing = _losing(going)
     limit = bound(settings)
@@ -43,19 +43,19 @@ def check(settings: Settings, going: Sequence[Withdrawal], on: date) -> None:
 
 
 def bound(settings: Settings) -> int:
-    """Return how many firms may be erased at once without a person's word."""
+    """Return how many firms may be erased at once without confirmation."""
     share = int(settings.erasure_share * Ledger(settings).firm_count())
     return max(settings.erasure_firms, share)
 
 
 def confirm(settings: Settings, firms: int, *, because: str, actor: str) -> None:
-    """Let a person confirm that exactly the firms that are due now may be erased today.
+    """Let a person confirm that exactly the firms due now may be erased today.
 
     Each of them gets an entry in the audit chain; a firm that becomes due later has none.
 
     Raises:
-        ConfigurationError: another number of firms is due, or a task confirms.
-        ConfirmationNeeded: the clock itself has to be confirmed first.
+        ConfigurationError: the number of due firms differs, or a task confirms.
+        ConfirmationNeeded: the clock must be confirmed first.
         GrantError: the reason looks as if it held an identifier.
     """
     today.by_a_person(actor)
@@ -64,7 +64,7 @@ def confirm(settings: Settings, firms: int, *, because: str, actor: str) -> None
     losing = _losing(withdrawals.due(settings, on))
     if len(losing) != firms:
         raise ConfigurationError(
-            f"{len(losing)} firms are due to be erased, not {firms}; look whether that is right, "
+            f"{len(losing)} firms are due to be erased, not {firms}; check whether that is right, "
             f"and confirm the number that is due"
         )
     details: dict[str, Scalar] = {

@@ -1,6 +1,6 @@
-"""Erase firms from the vault and the warehouse, and count what went.
+"""Erase firms from the vault and the warehouse, and count the erased rows.
 
-Every table that holds rows of firms says so by a column: `firm` in the vault, `firm_id` in the
+Every table with rows of firms has a column for it: `firm` in the vault, `firm_id` in the
 warehouse. What a statement removes is counted in the same transaction (`erasure.tally`).
 """
 
@@ -18,13 +18,13 @@ from extracts.vault import raw_tables
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of all contracts: a firm may leave before it came."""
+    """Make the tables of all contracts: a firm may withdraw before its data arrive."""
     raw_tables.create_tables(connection, contracts.load())
     raw_tables.take_back(connection, contracts.load())
 
 
 def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> dict[str, str]:
-    """Keep the withdrawals as temp table `going`; return firm_id → identifier where known."""
+    """Store the withdrawals in temp table `going`; return firm_id → identifier where known."""
     rows = pl.DataFrame(
         [
             (w.firm_id, sorted(w.sources), w.training, w.results, w.whole, w.forgotten)
@@ -66,7 +66,7 @@ def load(connection: duckdb.DuckDBPyConnection, going: Sequence[Withdrawal]) -> 
 
 
 def _name_from_rows(connection: duckdb.DuckDBPyConnection) -> None:
-    """Find the identifiers of firms that the directory lacks in the rows of the vault."""
+    """Find identifiers that are missing in the directory in the rows of the vault."""
     (missing,) = connection.execute("select count(*) from going where firm is null").fetchall()[0]
     if not missing:
         return
@@ -84,7 +84,7 @@ def _name_from_rows(connection: duckdb.DuckDBPyConnection) -> None:
 def erase_vault(
     connection: duckdb.DuckDBPyConnection, on: date, sources: Mapping[str, str]
 ) -> None:
-    """Erase raw rows, known keys, quarantine, names of files and the directory.
+    """Erase raw rows, known keys, quarantine, file names and directory entries.
 
     Args:
         connection: a session with the vault attached and the withdrawals loaded.
@@ -107,8 +107,8 @@ def erase_warehouse(
 ) -> None:
     """Erase masked rows, facts, features, labels, scores and rows of training frames.
 
-    Features of a firm, and what its warnings read beside them, go as a whole: the next build
-    computes them again from the sources that are left.
+    Features of a firm, and other inputs of its warnings, are erased as a whole: the next build
+    recomputes them from the remaining sources.
 
     Args:
         connection: a session with the warehouse attached and the withdrawals loaded.
@@ -136,7 +136,7 @@ def tables_of_firms(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, st
 
 
 def forget(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
-    """Take the tokens out of the records of erasures that are certified; `keep` are not yet."""
+    """Remove the tokens from the records of certified erasures; those in `keep` are not yet."""
     tally.forget(connection, keep)
     connection.execute(
         "delete from vault.ops.erasing where not list_contains($keep, cast(firm_id as varchar))",
@@ -174,7 +174,7 @@ def _erase_table(
 def _erase_quarantine(
     connection: duckdb.DuckDBPyConnection, on: date, sources: Mapping[str, str]
 ) -> None:
-    """Erase bad rows; one whose firm could not be read goes if any cell names the firm."""
+    """Erase bad rows; a row with an unreadable firm is erased if any cell names the firm."""
     cases = " ".join(
         f"when '{table}' then {_of_source(source)}" for table, source in sources.items()
     )
@@ -188,7 +188,7 @@ def _erase_quarantine(
 
 
 def _blank_file_names(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take out the names of files that a provider named after a firm."""
+    """Remove file names that contain a firm's identifier."""
     for table in ("files", "refused_files"):
         connection.execute(f"""
             update vault.ops.{table} as t set file = '(erased)'

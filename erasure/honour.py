@@ -1,10 +1,10 @@
-"""Honour what firms have withdrawn: erase, make the erased unreadable, publish anew, certify.
+"""Honour withdrawals: erase, make the erased data unreadable, publish again, certify.
 
-Which grants have ended is asked for today and for no other day: what is in force today is not
-erased by a night of the past, and nothing is by a day to come.
+Which grants have ended is decided only by today: a past night does not erase what is in force
+today, and a future day erases nothing.
 
-Every step may run again. A firm counts as erased when its certificate is written, which is the
-last step; until then the next run finds it due and goes through all steps once more.
+Every step can be repeated. A firm counts as erased when its certificate is written, which is the
+last step; until then the next run finds it due and repeats all steps.
 """
 
 import shutil
@@ -47,16 +47,16 @@ def honour(
 
     Args:
         settings: home folder.
-        landed_through: day up to which deliveries were landed; what was handed over later only
-            waits in the inbox and is left to the gate.
-        firm_ids: only these firms; everybody who is due otherwise.
+        landed_through: day up to which deliveries were landed; later deliveries only wait in the
+            inbox and are left to the gate.
+        firm_ids: only these firms; by default all that are due.
 
     Raises:
         FileHeldError: another process holds the vault or the warehouse; wait and run again.
         ConfirmationNeeded: the clock has jumped, or many firms are due at once; nothing is erased.
     """
     clock.checked(landed_through)
-    # What a firm has newly granted may cover what it has withdrawn.
+    # A firm's new grants may cover what it has withdrawn.
     intake.import_night(settings)
     if not allowed(settings, firm_ids):
         _tidy(settings)
@@ -75,10 +75,10 @@ def honour(
 
 
 def allowed(settings: Settings, firm_ids: Collection[str] | None = None) -> tuple[Withdrawal, ...]:
-    """Return what is due today, of some firms or of all, where it may be erased without a word.
+    """Return what is due today, of some firms or of all, if it may be erased.
 
     Raises:
-        ConfirmationNeeded: a person has to confirm it first.
+        ConfirmationNeeded: a person must confirm it first.
     """
     going = _due(settings, clock.today(), firm_ids)
     if going:
@@ -92,7 +92,7 @@ def _due(settings: Settings, on: date, firm_ids: Collection[str] | None) -> tupl
 
 
 def _tidy(settings: Settings) -> None:
-    """Take the tokens of certified firms out of the records that a killed run left."""
+    """Remove the tokens of certified firms from the records that a killed run left."""
     with warehouse.connect(settings, vault=True) as connection:
         databases.prepare(connection)
         databases.forget(connection, _uncertified(settings))
@@ -108,7 +108,7 @@ def _erase(
     masked = places.masked_tables(settings)
     with warehouse.connect(settings, vault=True) as connection:
         databases.prepare(connection)
-        # Asked while the vault is held: nobody can grant in between.
+        # Queried while the vault is held: no grant can be added in between.
         going = _due(settings, on, firm_ids)
         bounds.check(settings, going, on)
         databases.forget(connection, _uncertified(settings))
@@ -117,7 +117,7 @@ def _erase(
         for file in destroyed:
             for firm_id in file.firm_ids:
                 tally.record(connection, on, firm_id, file.place, 1)
-        # They show what was withdrawn, whatever results may stay.
+        # They show withdrawn data, even if results may stay.
         shown = [firm.firm_id for firm in going if firm.whole or firm.sources]
         for firm_id, pages in reports.remove(settings, shown).items():
             tally.record(connection, on, firm_id, "reports", pages)
@@ -128,7 +128,7 @@ def _erase(
 
 
 def _reach(going: Sequence[Withdrawal], identifiers: Mapping[str, str]) -> list[inbox.Reach]:
-    """Return whose files go from which folders; a part of a purpose takes no file along."""
+    """Return which firms' files are erased in which folders; one purpose alone erases none."""
     return [
         inbox.Reach(firm.firm_id, identifiers[firm.firm_id], firm.sources, everywhere=firm.whole)
         for firm in going
@@ -137,7 +137,7 @@ def _reach(going: Sequence[Withdrawal], identifiers: Mapping[str, str]) -> list[
 
 
 def _publish_again(settings: Settings) -> None:
-    """Swap in a published file without the erased firms, where anything is published."""
+    """Replace the published file by one without the erased firms, if anything is published."""
     if settings.scores_dir.is_dir() and any(settings.scores_dir.iterdir()):
         withheld = withdrawals.withheld(settings)
         publish.publish_again(settings, withheld, keep_previous=False)

@@ -1,8 +1,8 @@
-"""Erase what is left of a firm in the inbox: files that were refused, and pulls that broke off.
+"""Erase what is left of a firm in the inbox: refused files and interrupted pulls.
 
-A delivery that only waits is left to the gate, which drops the firm's rows when it lands. A file
-that was refused and names a firm that is going, or cannot be searched, is destroyed whole: its rows
-of other firms were never taken, and the provider sends them again.
+A waiting delivery is left to the gate, which drops the firm's rows when it lands. A refused file
+that names a firm to be erased, or cannot be searched, is destroyed as a whole: its rows of other
+firms never landed, and the provider sends them again.
 """
 
 import shutil
@@ -22,7 +22,7 @@ from firmpulse.settings import Settings
 
 _TEXT_SUFFIXES = frozenset({".csv", ".json", ".jsonl", ".txt", ".tsv"})
 _MANIFEST = "manifest.json"
-# A folder without a manifest is being filled; after this long nobody does.
+# A folder without a manifest is being filled; after this long it is abandoned.
 _ABANDONED_SECONDS = 86_400
 _ENCODINGS = ("utf-8-sig", "gb18030")
 _CHUNK_CHARACTERS = 8 << 20
@@ -32,15 +32,15 @@ _CHUNK_CHARACTERS = 8 << 20
 class Destroyed:
     """A file of the inbox that was destroyed."""
 
-    # Source and folder of the delivery: the name of the file may itself be an identifier.
+    # Source and folder of the delivery; the file name may itself be an identifier.
     place: str
-    # Firms that it named; all that are going where it could not be searched.
+    # Firms that it named; all firms to be erased if it could not be searched.
     firm_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Reach:
-    """A firm that is going, and the sources whose folders its files go from."""
+    """A firm to be erased, and the sources in whose folders its files are erased."""
 
     firm_id: str
     # scheme:value.
@@ -50,7 +50,7 @@ class Reach:
 
 
 def erase(settings: Settings, on: date, going: Sequence[Reach]) -> tuple[Destroyed, ...]:
-    """Destroy refused files that name a firm; transient copies and broken pulls go in any case."""
+    """Destroy refused files that name a firm, and all transient copies and broken pulls."""
     if not going or not settings.inbox.is_dir():
         return ()
     for leftover in (settings.inbox / ".reading", *settings.inbox.glob("*/.pulling")):
@@ -93,7 +93,7 @@ def _named_in(path: Path, identifiers: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _texts(path: Path) -> Iterator[str]:
-    """Yield a file's content, folded, in pieces that no identifier is cut by.
+    """Yield a file's content, folded, in pieces that do not split an identifier.
 
     Raises:
         ValueError: the file's kind cannot be searched.
@@ -106,7 +106,7 @@ def _texts(path: Path) -> Iterator[str]:
             for batch in file.iter_batches():
                 yield from (_folded("\n".join(map(str, c.to_pylist()))) for c in batch.columns)
     else:
-        raise ValueError("only texts and Parquet can be searched")
+        raise ValueError("only text and Parquet files can be searched")
 
 
 def _text_file(path: Path) -> Iterator[str]:
@@ -128,12 +128,12 @@ def _text_file(path: Path) -> Iterator[str]:
 
 
 def _folded(text: str) -> str:
-    """Fold as the reading of a code does: half-width upper case, no spaces, hyphens, guards."""
+    """Fold like the parser of codes: half-width upper case, no spaces, hyphens, guards."""
     return uscc.normalise(unicodedata.normalize("NFKC", text))
 
 
 def _rewrite_refused_grants(folder: Path, firms: Iterable[str]) -> None:
-    """Leave out the refused lines of grants that name a firm; new ones have been taken in."""
+    """Remove refused grant lines that name a firm; new lines were already imported."""
     wanted = {_folded(firm.partition(":")[2]) for firm in firms}
     path = folder / "grants.refused.jsonl"
     if not path.is_file():

@@ -25,7 +25,7 @@ def masked_tables(settings: Settings) -> dict[str, str]:
 def from_manifest(manifest: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, str]:
     """Return schema.table → source of every model that reads the vault tables of one source.
 
-    A model over several sources is not among them: it goes when all authorisation has ended.
+    A model over several sources is not included: it is erased when all authorisation has ended.
     """
     nodes = manifest["nodes"]
 

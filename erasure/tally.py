@@ -1,7 +1,7 @@
 """Count what an erasure removes, for its certificates.
 
-Counts stand in `ops.erased` of the file that lost the rows, written in the transaction that removes
-them, so that an erasure that was killed and runs again certifies the same numbers.
+Counts are in `ops.erased` of the file that lost the rows, written in the transaction that removes
+them, so that a killed and repeated erasure certifies the same numbers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,7 +58,7 @@ def record(
 
 
 def forget(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
-    """Take the tokens out of the records of erasures that are certified; `keep` are not yet."""
+    """Remove the tokens from the records of certified erasures; those in `keep` are not yet."""
     for database in ("vault", "warehouse"):
         connection.execute(
             f"update {database}.ops.erased set firm_id = null "  # noqa: S608 - our own names
@@ -68,9 +68,9 @@ def forget(connection: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
 
 
 def publish_counts(connection: duckdb.DuckDBPyConnection) -> None:
-    """Tell the warehouse how many landed rows of each delivery were erased from the vault.
+    """Record in the warehouse how many landed rows of each delivery were erased in the vault.
 
-    The check of masked rows against landed ones counts them.
+    The check of masked against landed rows includes them.
     """
     connection.execute("begin")
     connection.execute("delete from warehouse.ops.erased_deliveries")

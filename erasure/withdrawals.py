@@ -1,4 +1,4 @@
-"""What the grants that have ended oblige us to erase, firm by firm."""
+"""What must be erased after grants have ended, firm by firm."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,30 +15,30 @@ from firmpulse.settings import Settings
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """One firm whose authorisation has ended in part or as a whole."""
+    """One firm whose authorisation has ended, in part or in full."""
 
     firm_id: str
-    # The grants that have ended and whose erasure is not certified yet.
+    # Ended grants whose erasure is not certified yet.
     authorization_ids: tuple[str, ...]
-    # Sources of which no grant is in force any more: their rows go.
+    # Sources without a grant in force: their rows are erased.
     sources: frozenset[str]
-    # Rows of training frames go.
+    # Whether rows of training frames are erased.
     training: bool
-    # Scores that were computed and published go too.
+    # Whether computed and published scores are erased.
     results: bool
-    # No grant is in force: all data go.
+    # No grant is in force: all data are erased.
     whole: bool
-    # No grant is to come either: the firm's name in the directory goes too.
+    # No future grant either: the firm's directory entry is also erased.
     forgotten: bool
 
     @property
     def destroys(self) -> bool:
-        """Whether a row goes; not where other grants cover the same data."""
+        """Whether any row is erased; not if other grants cover the same data."""
         return self.whole or bool(self.sources) or self.training or self.results
 
     @property
     def scope(self) -> str:
-        """Say in one line what is erased."""
+        """Return in one line what is erased."""
         if self.whole:
             return "all data; results stay as granted" if not self.results else "all data"
         parts = [f"source {source}" for source in sorted(self.sources)]
@@ -51,7 +51,7 @@ def due(settings: Settings, on: date) -> tuple[Withdrawal, ...]:
     """Return the firms with ended grants whose data is not erased yet, in the order of firm_id.
 
     Raises:
-        ConfigurationError: the day lies after today.
+        ConfigurationError: the day is after today.
     """
     ledger = Ledger(settings)
     ended = ledger.ended(on)
@@ -74,7 +74,7 @@ def due(settings: Settings, on: date) -> tuple[Withdrawal, ...]:
 
 
 def withheld(settings: Settings) -> list[str]:
-    """Return the firms whose scores must not be published any more, whichever night is."""
+    """Return the firms whose scores must no longer be published, for any night."""
     return [firm.firm_id for firm in due(settings, today.surely(settings)) if firm.results]
 
 
@@ -112,5 +112,5 @@ def _sources(grants: Iterable[dict[str, Any]], purpose: str) -> set[str]:
 
 
 def _keeps_results(grant: dict[str, Any]) -> bool:
-    """Tell whether results may stay: as granted, or what a one-off assessment was for."""
+    """Return whether results may stay: as granted, or as the result of a one-off assessment."""
     return bool(grant["keep_results"]) or grant["ended_as"] == "CONSUMED"

@@ -1,4 +1,4 @@
-"""What is checked at each hand-over of the night: profile the batch, require its suite."""
+"""Checks at each hand-over of the night: profile the batch, require its suite."""
 
 from collections.abc import Callable, Collection
 from datetime import date
@@ -26,13 +26,13 @@ def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
     """Check what the providers delivered for a night, and earlier deliveries that failed.
 
     Raises:
-        NotReadyError: nothing has ever landed here.
-        ExpectationFailed: too much of a delivery is broken, or rows of it are unaccounted for.
+        NotReadyError: nothing has landed here yet.
+        ExpectationFailed: too much of a delivery is broken, or rows are unaccounted for.
     """
     with warehouse.connect(settings) as connection:
         landed = profiles.has_landed(connection)
     if not landed:
-        # In the run log too, which `firmpulse status` reads.
+        # Also in the run log, which `firmpulse status` reads.
         with runlog.step(settings, as_of, "validate", "delivery"):
             raise NotReadyError(_nothing_landed(settings, as_of))
     return _check(settings, as_of, "delivery", profiles.deliveries)
@@ -43,7 +43,7 @@ def features(settings: Settings, as_of: date) -> dict[str, Any]:
 
     Raises:
         ExpectationFailed: rows were lost between vault and warehouse, a feature is out of range,
-            or too many have moved away from what the champion learnt.
+            or too many have moved away from the champion's training data.
     """
     masked = _check(settings, as_of, "masked", profiles.masked)
     facts = _check(settings, as_of, "facts", profiles.facts)
@@ -136,7 +136,7 @@ def _record(
     frame: "pd.DataFrame",
     outcome: Validation,
 ) -> None:
-    """Keep the verdict: on each delivery where the batch consists of deliveries."""
+    """Store the verdict: per delivery if the batch consists of deliveries."""
     if outcome.suite not in _OF_DELIVERIES:
         verdicts.record_night(connection, outcome.suite, as_of, passed=outcome.success)
         return
@@ -152,7 +152,7 @@ def _record(
 
 
 def _advice(outcome: Validation) -> str:
-    """Say what to do about broken deliveries; every night stops until that is done."""
+    """Return what to do about broken deliveries; every night stops until that is done."""
     if outcome.suite not in _OF_DELIVERIES:
         return ""
     deliveries = dict.fromkeys(name.partition(" / ")[0] for name in outcome.broken)
@@ -160,6 +160,6 @@ def _advice(outcome: Validation) -> str:
         f'  firmpulse accept {delivery_id} --because "..."\n' for delivery_id in deliveries
     )
     return (
-        "Every night stops here until the cause is repaired or somebody answers for taking the "
+        "Every night stops here until the cause is fixed or a person accepts the "
         f"delivery as it is:\n{accept}"
     )

@@ -1,7 +1,7 @@
-"""Data Docs pages that need no network.
+"""Self-contained Data Docs pages.
 
-Great Expectations' own pages fetch their styles and scripts from elsewhere, and without them the
-index is empty. The templates beside this module take the place of those that do.
+Great Expectations' pages fetch their styles and scripts from other sites, and without them the
+index is empty. The templates beside this module replace those that do.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What a batch looks like: counts and shares, one row per delivery table, fact table or feature.
+"""Profiles of batches: counts and shares, one row per delivery table, fact table or feature.
 
-Profiles hold no identifier of a firm, so that the Data Docs may be shown to anybody who works here.
+Profiles contain no identifier of a firm, so that the Data Docs may be shown to all staff.
 """
 
 from collections.abc import Sequence
@@ -128,7 +128,7 @@ where as_of = $as_of
 """
 
 # Firms with a score, and firms that should have one. A firm may withdraw while the night runs, so
-# what counts is the grant at the time of the check.
+# the grant at the time of the check decides.
 _EXPECTED_SCORES = """
 select count(*) from (
     select firm_id from warehouse.scoring.scores where as_of = $as_of
@@ -235,7 +235,7 @@ def expected_scores(
 ) -> int:
     """Return the number of firms that have a score at `as_of` or should have one.
 
-    Should have: a snapshot, a grant in force (`granted`, firm_ids) and no place among the unscored.
+    Should have: a snapshot, a grant in force (`granted`, firm_ids) and no unscored row.
     """
     values = {"as_of": as_of, "granted": list(granted)}
     row = connection.execute(_EXPECTED_SCORES, values).fetchone()
@@ -256,7 +256,7 @@ def _bounds(unit: str) -> tuple[float, float]:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, schema: str, columns: set[str]) -> list[str]:
-    """Return the tables of a warehouse schema that carry all of `columns`."""
+    """Return the tables of a warehouse schema that have all of `columns`."""
     found = connection.execute(
         "select table_name from duckdb_columns() "
         "where database_name = 'warehouse' and schema_name = $schema "

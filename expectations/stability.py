@@ -20,7 +20,7 @@ from firmpulse.settings import Settings
 if TYPE_CHECKING:
     import pandas as pd
 
-# Rows of a frame that are held at once; 143 features of as many rows take 0.25 GB.
+# Rows of a frame in memory at once; with 143 features they take 0.25 GB.
 _MOST_ROWS = 200_000
 
 _TONIGHT = """
@@ -37,10 +37,10 @@ order by feature
 
 
 def measure(settings: Settings, as_of: date) -> bool:
-    """Record the drift of a night, and of month ends before it that have none yet.
+    """Record the drift of a night, and of earlier month ends without it.
 
-    Firms are those that may be assessed now, with the sources they granted; the reference is the
-    training frame of the champion. Returns whether there was anything to measure against.
+    Firms are those that may be assessed now, with their granted sources; the reference is the
+    training frame of the champion. Returns whether there was a reference.
     """
     leads = champion.champion(settings)
     if leads is None:
@@ -70,7 +70,7 @@ def profile(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame
 def _batches(
     connection: duckdb.DuckDBPyConnection, as_of: date, measured: set[date]
 ) -> Iterator[list[date]]:
-    """Yield the night, and the month ends before it that were not measured yet, a few at a time."""
+    """Yield the night, and earlier month ends not measured yet, a few at a time."""
     counts = connection.execute(
         f"select as_of, count(*) from {SNAPSHOTS} "  # noqa: S608 - a constant
         "where as_of = $as_of or (as_of < $as_of and as_of = last_day(as_of)) "

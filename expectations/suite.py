@@ -18,13 +18,13 @@ class Expectation:
 
     # Great Expectations' name without `expect_`.
     expect: str
-    # The expectation in words; what a failure and the Data Docs say.
+    # The expectation in words, for failures and the Data Docs.
     says: str
     # A critical failure stops the run, a warning is shown.
     severity: Severity
     # Arguments of the expectation: column, thresholds.
     arguments: Mapping[str, Any]
-    # Column → the count from which a row is looked at; shares of a few rows say nothing.
+    # Column → minimum count for a row to be checked; shares of a few rows mean nothing.
     at_least: Mapping[str, int]
 
     @property
@@ -38,7 +38,7 @@ class Suite:
     """The expectations of one hand-over."""
 
     name: str
-    # Column that names a row in the results; None where rows are firms and stay unnamed.
+    # Column that names a row in the results; None if rows are firms, which stay unnamed.
     row: str | None
     expectations: tuple[Expectation, ...]
 
@@ -48,12 +48,12 @@ def load(name: str) -> Suite:
     """Return the suite `name`.
 
     Raises:
-        ConfigurationError: there is no such suite, or an expectation lacks its words.
+        ConfigurationError: there is no such suite, or an expectation lacks a part.
     """
     folder = resources.files("expectations") / "suites"
     known = sorted(entry.name.removesuffix(".yml") for entry in folder.iterdir())
     if name not in known:
-        raise ConfigurationError(f"no suite {name!r}; there are {', '.join(known)}")
+        raise ConfigurationError(f"no suite {name!r}; use one of {', '.join(known)}")
     content = yaml_files.parse((folder / f"{name}.yml").read_text(encoding="utf-8"))
     expectations = tuple(_expectation(name, entry) for entry in content["expectations"])
     return Suite(name, content.get("row"), expectations)

@@ -1,4 +1,4 @@
-"""Check a batch against its suite, keep the result, refresh the Data Docs."""
+"""Check a batch against its suite, store the result, refresh the Data Docs."""
 
 import os
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ class Validation:
 
     suite: str
     batch: str
-    # Critical expectations that failed, each in words with what was seen.
+    # Failed critical expectations, each in words with the values seen.
     failed: tuple[str, ...]
     # Failed expectations that do not stop a run.
     warnings: tuple[str, ...]
-    # Rows of the batch that broke a critical expectation, by their name: what each broke.
+    # Rows of the batch that broke a critical expectation: name → what each broke.
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -43,10 +43,10 @@ def validate(
     batch: str,
     parameters: Mapping[str, float] | None = None,
 ) -> Validation:
-    """Check `frame` against the suite; the result and its page are kept under `data_docs`.
+    """Check `frame` against the suite; the result and its page are stored under `data_docs`.
 
     Args:
-        settings: where the Data Docs live.
+        settings: home folder with the Data Docs.
         suite: delivery, masked, facts, features or scores.
         frame: the batch; profiles have one row per table, delivery or feature.
         batch: name of the batch in messages and pages, such as 2026-10-31.
@@ -84,10 +84,10 @@ def require(
     batch: str,
     parameters: Mapping[str, float] | None = None,
 ) -> Validation:
-    """Check `frame` as `validate` does and stop the run when a critical expectation failed.
+    """Check `frame` like `validate` and stop the run if a critical expectation failed.
 
     Raises:
-        ExpectationFailed: names the suite, the batch, and each failure with what was seen.
+        ExpectationFailed: names the suite, the batch, and each failure with the values seen.
     """
     outcome = validate(settings, suite, frame, batch, parameters)
     stop_if_failed(settings, outcome)
@@ -95,10 +95,10 @@ def require(
 
 
 def stop_if_failed(settings: Settings, outcome: Validation, advice: str = "") -> None:
-    """Stop the run when a critical expectation failed.
+    """Stop the run if a critical expectation failed.
 
     Raises:
-        ExpectationFailed: names the suite, the batch, each failure with what was seen; then
+        ExpectationFailed: names the suite, the batch, each failure with the values seen, and
             the advice.
     """
     if outcome.success:
@@ -144,7 +144,7 @@ def _gx_expectation(gx: Any, expectation: Expectation) -> Any:
 
 
 def _in_order(result: Any, expectations: list[Any]) -> list[Any]:
-    """Great Expectations groups its results by column; bring them back to the suite's order."""
+    """Great Expectations groups its results by column; restore the suite's order."""
     by_id = {entry.expectation_config.id: entry for entry in result.results}
     return [by_id[expectation.id] for expectation in expectations]
 
@@ -160,7 +160,7 @@ def _result_format(suite: Suite) -> dict[str, Any]:
 
 
 def _seen(result: dict[str, Any], row: str | None) -> str:
-    """Say what broke the expectation: named rows, sample values, or the observed value."""
+    """Return what broke the expectation: named rows, sample values, or the observed value."""
     if result.get("exception_info", {}).get("raised_exception"):
         return f"it could not be checked: {result['exception_info']['exception_message']}"
     detail = result["result"]
@@ -169,14 +169,14 @@ def _seen(result: dict[str, Any], row: str | None) -> str:
     if detail.get("unexpected_count"):
         count = f"{detail['unexpected_count']} of {detail['element_count']} rows"
         if str(result["expectation_config"]["kwargs"].get("column")).endswith("_id"):
-            # Alerts repeat it; which firms they are is in the Data Docs.
+            # Alerts repeat it; the Data Docs show which firms they are.
             return count
         return f"{count}, such as {', '.join(map(str, detail['partial_unexpected_list']))}"
     return str(detail.get("observed_value"))
 
 
 def _by_row(result: dict[str, Any], row: str, names: list[str]) -> dict[str, str]:
-    """Return what was seen of each row that broke an expectation; of all, if it is of a table."""
+    """Return what was seen in each row that broke an expectation; in all, for a table."""
     entries = result["result"].get("unexpected_index_list") or ()
     if not entries:
         return dict.fromkeys(names, _seen(result, row))

@@ -1,6 +1,6 @@
 """Which deliveries and nights passed their checks: the warehouse's `ops.verdicts`.
 
-A delivery that failed is checked again every night until it passes or somebody accepts it.
+A failed delivery is checked again every night until it passes or a person accepts it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def accept(settings: Settings, delivery_id: str, because: str) -> tuple[str, ...
     if not accepted:
         raise NotReadyError(
             f"no delivery {delivery_id!r} has failed a check; "
-            f"the message of the night that stopped names those that have"
+            f"the message of the stopped night names those that have"
         )
     audit.append(settings, "ACCEPT", actor=audit.actor(), delivery_id=delivery_id, because=because)
     return tuple(suite for (suite,) in accepted)

@@ -1,4 +1,4 @@
-"""Tells Airflow that a delivery has come in; the triggerer runs it, tasks never do."""
+"""Notifies Airflow of a new delivery; runs in the triggerer, never in a task."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,9 +11,9 @@ from firmpulse.settings import Settings
 
 
 class DeliveryArrived(BaseEventTrigger):  # type: ignore[misc] # Airflow brings no types
-    """Fires when a small delivery comes into the inbox; one that lay there before is the night's.
+    """Fires when a small delivery arrives in the inbox; older ones are left to the night.
 
-    The event says for which day it is to be assessed: the day it came in, in China.
+    The event names the day to assess: the day of arrival, in China.
     """
 
     def __init__(self, poll_seconds: float = 2.0) -> None:
@@ -21,12 +21,12 @@ class DeliveryArrived(BaseEventTrigger):  # type: ignore[misc] # Airflow brings 
         self.poll_seconds = poll_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return the class path and the arguments, from which the triggerer makes it again."""
+        """Return the class path and the arguments, from which the triggerer recreates it."""
         return f"{__name__}.{type(self).__name__}", {"poll_seconds": self.poll_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look into the inbox again and again; what is refused stays there and fires once."""
-        # Not at the top: a DAG file imports this module, and it has to load fast.
+        """Poll the inbox; a refused delivery stays there and fires once."""
+        # Not at the top: a DAG file imports this module and must load fast.
         from extracts import arrivals
 
         settings = Settings()

@@ -6,10 +6,10 @@ from firmpulse.sources import SOURCES
 
 
 def waiting(settings: Settings) -> dict[str, str]:
-    """Return the deliveries that wait, as `source/delivery_id` → sha256 of the manifest.
+    """Return the waiting deliveries, as `source/delivery_id` → sha256 of the manifest.
 
-    Those of more rows than `arrival_rows` wait for the night, and so do those whose manifest
-    cannot be read. Nothing but the inbox is opened: it may be asked at any time.
+    Deliveries with more than `arrival_rows` rows wait for the night, as do those with an
+    unreadable manifest. Only the inbox is opened, so this may be called at any time.
     """
     known = contracts.load()
     found = {}

@@ -1,4 +1,4 @@
-"""The contracts as one page for a provider's engineer: Chinese and English, no network needed."""
+"""The contracts as one page for a provider's engineer: Chinese and English, self-contained."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ _UNITS = {
     "pieces": "件", "share": "比例",
 }  # fmt: skip
 
-# Two made-up files; the second says which sheet to take and which header stands for a column.
+# Two example files; the second says which sheet to read and which header means which column.
 EXAMPLE: Mapping[str, Any] = {
     "manifest_version": 1,
     "delivery_id": "tax-20260331",
@@ -101,7 +101,7 @@ def render(contracts: Mapping[str, Contract]) -> str:
 
 
 def sections(contracts: Mapping[str, Contract]) -> Sequence[Section]:
-    """Return the contracts by source, in the order in which a reader meets the sources."""
+    """Return the contracts by source, in the order in which readers meet the sources."""
     return [
         Section(source, name, tuple(c for c in contracts.values() if c.source == source))
         for source, name in NAMES.items()
@@ -109,17 +109,17 @@ def sections(contracts: Mapping[str, Contract]) -> Sequence[Section]:
 
 
 def fate(column: Column) -> Bilingual:
-    """Say what masking makes of a column."""
+    """Describe how a column is masked."""
     return _FATES[column.mask.partition(":")[0]]
 
 
 def kind(column: Column) -> Bilingual:
-    """Say what stands in the cells of a column."""
+    """Describe the cells of a column."""
     return KINDS[column.kind]
 
 
 def unit(column: Column) -> Bilingual | None:
-    """Name the unit of a column."""
+    """Return the unit of a column."""
     return Bilingual(column.unit, _UNITS[column.unit]) if column.unit else None
 
 
@@ -130,7 +130,7 @@ def bound(column: Column) -> str:
 
 
 def choices(column: Column) -> Mapping[str, Sequence[str]]:
-    """Return the texts that a file may hold by the value they stand for."""
+    """Return the texts that a file may contain, by the value they mean."""
     texts: dict[str, list[str]] = {}
     for text, value in column.values.items():
         texts.setdefault(value, [])
@@ -140,7 +140,7 @@ def choices(column: Column) -> Mapping[str, Sequence[str]]:
 
 
 def alternatives(column: Column) -> Sequence[Bilingual]:
-    """Say what a file may have instead of one column with one of the headers."""
+    """Describe what a file may have instead of one column with one of the headers."""
     other = column.alternatives
     told = []
     if other.split:
@@ -186,7 +186,7 @@ def _listed(part: Part) -> str:
 
 
 def _units(part: Part) -> Sequence[str]:
-    """Return the units that may stand behind each header of a part."""
+    """Return the units that may follow each header of a part."""
     return tuple(dict.fromkeys(f"…({text.rpartition('(')[2]}" for text in part.scaled_headers))
 
 

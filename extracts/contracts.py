@@ -41,11 +41,11 @@ class Column:
     """One column of a contract."""
 
     name: str
-    # What it means, in English; the first header says it in Chinese.
+    # What it means, in English; the first header is the Chinese name.
     description: str
     # Headers that providers use for it; the first is the usual one.
     headers: tuple[str, ...]
-    # Headers that announce another unit, such as 金额(万元), to the factor that leads to `unit`.
+    # Headers with another unit, such as 金额(万元), to the factor that converts to `unit`.
     scaled_headers: Mapping[str, Decimal]
     kind: str
     # DuckDB type in the vault.
@@ -54,14 +54,14 @@ class Column:
     # JR/T 0197 level: L1 public to L5 important.
     level: str
     personal: bool
-    # What happens on the way to the warehouse: keep, drop, category or token:<domain>.
+    # How it is masked on the way to the warehouse: keep, drop, category or token:<domain>.
     mask: str
     unit: str | None
     # Text in a file, half-width and trimmed, to canonical value; empty unless an enum.
     values: Mapping[str, str]
     # SQL comparison that every value meets, such as "> 0".
     bound: str | None
-    # Which other party of the row it is about; null where that is nobody (`reading.nobody`).
+    # Which other party of the row it describes; null where that is no party (`reading.nobody`).
     party: str | None
     # What a file may have instead of one column with one of the headers.
     alternatives: Alternatives
@@ -77,7 +77,7 @@ class Bilingual:
 
 @dataclass(frozen=True)
 class Contract:
-    """What one table of a source looks like and when its rows could be known."""
+    """What one table of a source looks like, and when its rows become known."""
 
     table: str
     # Chinese name of the table.
@@ -85,7 +85,7 @@ class Contract:
     version: str
     source: str
     grain: Bilingual
-    # When a row can first be known; `available_at` is the formula.
+    # When a row first becomes known; `available_at` is the formula.
     publication_lag: Bilingual
     columns: tuple[Column, ...]
     # Natural key within one firm, in order.
@@ -99,12 +99,12 @@ class Contract:
     grant_required: bool
     # SQL condition under which the natural key is a key; otherwise the whole row is.
     key_when: str | None
-    # SQL of the day for which the provider counts the key anew; a part of the key.
+    # SQL of the day, if the provider's numbering restarts each day; a part of the key.
     key_within: str | None
     key_trust: KeyTrust
     # Column that orders the versions of one key.
     version_order: str | None
-    # Name to SQL condition of rows that land and are counted as remarkable.
+    # Name to SQL condition of rows that land and are counted as warnings.
     warnings: Mapping[str, str]
 
     def column(self, name: str) -> Column:
@@ -113,14 +113,14 @@ class Contract:
 
 
 def normalise_text(text: str) -> str:
-    """Return the text of an enum as it is compared: NFKC, no surrounding or zero-width space."""
+    """Return the text of an enum in comparable form: NFKC, no surrounding or zero-width space."""
     folded = unicodedata.normalize("NFKC", text)
     return "".join(c for c in folded if c not in "\u200b\u200c\u200d\ufeff").strip()
 
 
 @lru_cache(maxsize=16_384)
 def normalise_header(text: str) -> str:
-    """Return a header as it is compared: the same without any space, as in 日 志 号."""
+    """Return a header in comparable form: the same without any space, as in 日 志 号."""
     return "".join(normalise_text(text).split())
 
 
@@ -218,14 +218,14 @@ def _column(entry: dict[str, Any]) -> Column:
         alternatives=other,
     )
     if not _MASKS.fullmatch(column.mask):
-        raise ValueError(f"{name}: mask {column.mask!r} is none of keep, drop, category, token:…")
+        raise ValueError(f"{name}: mask {column.mask!r} must be keep, drop, category or token:…")
     if column.level not in _LEVELS:
-        raise ValueError(f"{name}: classification {column.level!r} is none of L1 to L5")
+        raise ValueError(f"{name}: classification {column.level!r} must be L1 to L5")
     return column
 
 
 def _headers(usual: str, own: dict[str, Any], other: Alternatives) -> tuple[str, ...]:
-    """Return the headers of a column; one of a day or a time may be there alone."""
+    """Return the headers of a column; a day or a time may be there alone."""
     pair = other.day_and_clock
     apart = (*pair.day.headers, *pair.clock.headers) if pair else ()
     listed = own.get("headers", [])
@@ -233,7 +233,7 @@ def _headers(usual: str, own: dict[str, Any], other: Alternatives) -> tuple[str,
 
 
 def _values(declared: Mapping[str, str]) -> dict[str, str]:
-    """Return each text with its value, values in the order of the file: a row tries one by one."""
+    """Return each text with its value, in the order of the file: they are tried one by one."""
     texts: dict[str, list[str]] = {}
     for text, value in declared.items():
         texts.setdefault(value, []).append(normalise_text(text))
@@ -282,7 +282,7 @@ def _all_headers(columns: Iterable[Column]) -> list[str]:
 
 
 def _reject_parties_without_number(columns: Iterable[Column]) -> None:
-    """Refuse a party whose cells nothing can judge: its names and accounts go by its number."""
+    """Refuse a party without a number column: its names and accounts are judged by its number."""
     numbered = {column.party for column in columns if column.kind == "tax_no"}
     for column in columns:
         if column.party not in numbered | {None}:

@@ -31,7 +31,7 @@ _DELIVERY_ID = re.compile(r"[a-z0-9_-]{1,64}")
 # An identifier of a firm, an account or an invoice has at least 15.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{15}")
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
-# However they are split: a night and a number have less, an account or an invoice has more.
+# However it is split: a night and a number have fewer, an account or an invoice has more.
 _MAX_DIGITS = 14
 _USCC_LENGTH = 18
 _YEARS = range(2000, 2101)
@@ -47,7 +47,7 @@ def _leaves_the_vault(text: str) -> str:
 
 
 def is_delivery_id(text: str) -> bool:
-    """Whether a name may be a delivery's: it becomes a folder and leaves the vault."""
+    """Whether a delivery may have this name: it becomes a folder name and leaves the vault."""
     return bool(_DELIVERY_ID.fullmatch(text)) and not _could_identify(text)
 
 
@@ -78,15 +78,15 @@ class DeliveredFile(BaseModel):
     format: Literal["csv", "parquet", "xlsx", "jsonl"]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     rows: int = Field(ge=0)
-    # Of CSV and JSON lines; told by the text if it is not named.
+    # Of CSV and JSON lines; detected from the text if not named.
     encoding: Literal["utf-8", "gb18030"] | None = None
-    # Between the cells of a CSV file.
+    # Delimiter of a CSV file.
     delimiter: Literal[",", "\t", ";", "|"] = ","
     # Sheet of a workbook; the first visible one if none is named.
     sheet: str | None = Field(default=None, min_length=1, max_length=31)
-    # Header in this file to contract column, where it is none of the contract's aliases.
+    # Header in this file to contract column, for headers that are not in the contract.
     headers: Mapping[str, str] = {}
-    # Contract columns that the file does not carry, as text.
+    # Values, as text, of contract columns that the file does not contain.
     constants: Mapping[str, str] = {}
 
     @field_validator("name")
@@ -115,7 +115,7 @@ class Manifest(BaseModel):
     delivered_at: Annotated[AwareDatetime, AfterValidator(_of_our_time)]
     # How the provider identifies firms; `uscc` codes are checked, others are taken as they are.
     id_scheme: str = Field(default="uscc", pattern="^[a-z][a-z0-9_]*$")
-    # Empty when the night brought nothing.
+    # Empty if the night had no data.
     files: tuple[DeliveredFile, ...]
 
     @property
@@ -129,7 +129,7 @@ class DeliveryRef:
     """A delivery that waits in the inbox."""
 
     source: str
-    # Name of its folder, or a stand-in for a name that the warehouse must not repeat.
+    # Name of its folder, or a substitute for a name that the warehouse must not repeat.
     delivery_id: str
     folder: Path
     manifest_sha256: str
@@ -174,7 +174,7 @@ def _checked(
 ) -> Manifest:
     if not is_delivery_id(folder_name):
         raise DeliveryRefused(
-            "the folder's name is no delivery_id: up to 64 of a-z, 0-9, - and _, "
+            "the folder's name is not a delivery_id: up to 64 of a-z, 0-9, - and _, "
             "fewer than 15 letters or digits in a row, fewer than 15 digits, "
             "and no firm's code in pieces"
         )
@@ -184,18 +184,18 @@ def _checked(
         raise DeliveryRefused(_first(error)) from None
     if manifest.delivered_on > (today := clock.today()):
         raise DeliveryRefused(
-            f"the manifest's delivered_at lies after today, which is {today} in China; "
+            f"the manifest's delivered_at is after today, which is {today} in China; "
             f"send it again with the time of the hand-over"
         )
     if manifest.delivery_id != folder_name:
         raise DeliveryRefused("the manifest's delivery_id is not the name of its folder")
     if manifest.source != source:
-        raise DeliveryRefused(f"the manifest's source is not {source}, the folder it lies in")
+        raise DeliveryRefused(f"the manifest's source is not {source}, the name of its folder")
     for number, file in enumerate(manifest.files, 1):
         contract = contracts.get(file.table)
         if contract is None or contract.source != source:
             known = ", ".join(name for name, c in contracts.items() if c.source == source)
-            raise DeliveryRefused(f"file {number} is for no table of {source}; known are {known}")
+            raise DeliveryRefused(f"file {number} is for no table of {source}; use {known}")
     names = [file.name for file in manifest.files]
     if len(set(names)) < len(names):
         raise DeliveryRefused("the manifest names a file twice")
@@ -203,7 +203,7 @@ def _checked(
 
 
 def _first(error: ValidationError) -> str:
-    """Say where and what, without the value: a manifest may carry anything."""
+    """Return where and what is wrong, without the value: a manifest may contain anything."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     if first["type"] == "json_invalid":
         return "the manifest is not JSON in UTF-8; send it again"

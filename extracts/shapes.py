@@ -1,7 +1,7 @@
-"""Shapes of files that providers did not make for us: put them into the inbox as deliveries.
+"""Shapes of existing files that were not made for Firmpulse: deliver them into the inbox.
 
 A shape says which file is which table and which header is which column. The files themselves
-stay as they came.
+stay unchanged.
 """
 
 import csv
@@ -29,7 +29,7 @@ from firmpulse.settings import Settings
 
 FOLDER = Path(__file__).parent / "shapes"
 
-# Published data has no ledger of its own: what was published may be used, from any day on.
+# Published data has no ledger: what was published may be used, from any day on.
 _TEXT_VERSION = "open-data"
 _PURPOSES = ("CREDIT_EVAL", "MODEL_TRAINING")
 _ALWAYS = (date(1990, 1, 1), date(2099, 12, 31))
@@ -77,7 +77,7 @@ class Shape(_Strict):
 
 
 def names() -> tuple[str, ...]:
-    """Return the shapes there are."""
+    """Return the names of the shapes."""
     return tuple(path.stem for path in sorted(FOLDER.glob("*.yml")))
 
 
@@ -89,7 +89,7 @@ def load(name: str) -> Shape:
         ContractError: its file is malformed.
     """
     if name not in names():
-        raise ConfigurationError(f"there is no shape {name}; known are {', '.join(names())}")
+        raise ConfigurationError(f"unknown shape {name}; use one of {', '.join(names())}")
     content = (FOLDER / f"{name}.yml").read_text(encoding="utf-8")
     try:
         return Shape.model_validate(yaml_files.parse(content))

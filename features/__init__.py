@@ -1,1 +1,1 @@
-"""Registry, point-in-time frame: what training and scoring read."""
+"""Registry and point-in-time frame: the inputs of training and scoring."""

@@ -23,13 +23,13 @@ SELECTORS: dict[Stage, tuple[str, ...]] = {
     # The first three in one go: each start of dbt takes seconds.
     "all": ("path:models",),
 }
-# What dbt says when the columns of a model are not those of its table.
+# dbt's message when the columns of a model differ from those of its table.
 _OTHER_COLUMNS = "out of sync"
 
 
 @dataclass(frozen=True)
 class BackfillReport:
-    """What was built again: view → rows of the dates, and seconds in all."""
+    """What was rebuilt: view → rows of the dates, and total seconds."""
 
     rows: Mapping[str, int]
     seconds: float
@@ -43,12 +43,12 @@ def build(
     full_refresh: bool = False,
     only: tuple[date, date] | None = None,
 ) -> tuple[NodeOutcome, ...]:
-    """Bring one stage up to what has landed; with `full_refresh`, from nothing.
+    """Update one stage with what has landed; with `full_refresh`, from scratch.
 
-    With `only`, features are built at the dates from the first to the second and at no other.
+    With `only`, features are built only at the dates from the first to the second.
 
-    Features are kept for every month end and for every night that was ever built, so the night
-    is noted first: a full refresh then rebuilds the same snapshots.
+    Features are kept for every month end and for every night that was built, so the night is
+    recorded first: a full refresh then rebuilds the same snapshots.
 
     Raises:
         BuildFailed: a model or a data test failed.
@@ -67,15 +67,15 @@ def build(
 def backfill(
     settings: Settings, views: Sequence[str], dates: tuple[date, date] | None = None
 ) -> BackfillReport:
-    """Build feature or watch tables again from the facts there are: all history, or some dates.
+    """Rebuild feature or watch tables from the existing facts: all history, or some dates.
 
-    For a definition that changed. What was known when stays as it is, so a view whose definition
-    did not change gets the same rows again.
+    For a changed definition. Dates of knowledge do not change, so a view with an unchanged
+    definition gets the same rows again.
 
     Args:
         settings: home folder.
         views: feature views of the registry, or tables of models/watch.
-        dates: first and last as_of to build; all by default, which also takes new columns in.
+        dates: first and last as_of to build; all by default, which also adds new columns.
 
     Raises:
         ConfigurationError: there is no such view.
@@ -86,7 +86,7 @@ def backfill(
     unknown = [view for view in views if view not in spines]
     if unknown:
         raise ConfigurationError(
-            f"there is no feature view {', '.join(unknown)}; there are {', '.join(spines)}"
+            f"there is no feature view {', '.join(unknown)}; use one of {', '.join(spines)}"
         )
     newest = newest_night(settings)
     rows = {view: _snapshots(settings, spines[view], dates) for view in views}
@@ -102,7 +102,7 @@ def backfill(
 
 
 def only_dates(dates: tuple[date, date] | None) -> dict[str, str]:
-    """Return the project's variables that build features at these dates and no other."""
+    """Return the project's variables that build features only at these dates."""
     if dates is None:
         return {}
     return {"rebuild_from": dates[0].isoformat(), "rebuild_to": dates[1].isoformat()}
@@ -123,13 +123,13 @@ def _run(
         if _OTHER_COLUMNS not in str(error):
             raise
         raise BuildFailed(
-            f"{error}\nIts definition has other columns than its table; build all its history "
-            f"again: firmpulse features backfill --view NAME"
+            f"{error}\nIts definition has other columns than its table; rebuild all its history "
+            f"with: firmpulse features backfill --view NAME"
         ) from error
 
 
 def newest_night(settings: Settings) -> date:
-    """Return the newest date that features were built for.
+    """Return the newest date for which features were built.
 
     Raises:
         NotReadyError: no night was built yet.
@@ -143,7 +143,7 @@ def newest_night(settings: Settings) -> date:
 
 
 def _spines(settings: Settings) -> dict[str, str]:
-    """Return table that a backfill can build → the table of its firms and dates."""
+    """Return each table that a backfill can build → the table of its firms and dates."""
     manifest = registry.manifest(settings)
     watched = [node["name"] for node in manifest["nodes"].values() if node["schema"] == "watch"]
     return dict.fromkeys(registry.from_manifest(manifest).views(), SNAPSHOTS) | dict.fromkeys(

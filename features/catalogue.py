@@ -1,4 +1,4 @@
-"""What is known of every feature: definition, origin, values, drift, strength, who uses it."""
+"""What is known about every feature: definition, origin, values, drift, strength, users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from firmpulse import origin, warehouse
 from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 
-# Outcomes that were known on the day, dated ones before undated ones.
+# Outcomes known on the day, dated ones before undated ones.
 _DATED = f"""
     select firm_id::varchar as firm_id, as_of, outcome = 'bad' as is_bad
     from warehouse.labels.default_12m
@@ -36,7 +36,7 @@ _UNDATED = """
 
 @dataclass(frozen=True)
 class Entry:
-    """One feature with all that was found out about it."""
+    """One feature with all its information."""
 
     meta: FeatureMeta
     origin: Origin
@@ -53,10 +53,10 @@ class Catalogue:
     """The features of a home folder at a date."""
 
     as_of: date
-    # Whose data the numbers are from, such as 'simulated firms'.
+    # Origin of the data, such as 'simulated firms'.
     whose: str
     entries: tuple[Entry, ...]
-    # View → its SQL, as written and as it was run.
+    # View → its SQL, as written and as run.
     sql: Mapping[str, tuple[str, str]]
     descriptions: Mapping[str, str]
 
@@ -67,7 +67,7 @@ def collect(
     as_of: date | None = None,
     only: str | None = None,
 ) -> Catalogue:
-    """Find out what is known of all features, or of one.
+    """Collect what is known about all features, or about one.
 
     Args:
         settings: home folder.
@@ -123,7 +123,7 @@ def _values(
     metas: tuple[FeatureMeta, ...],
     day: date,
 ) -> pl.DataFrame:
-    """Return the features at `day` of firms that may be assessed, one row a firm."""
+    """Return the features at `day` of firms that may be assessed, one row per firm."""
     granted = Ledger(settings).live(day, purposes=ASSESSMENT, recipient=settings.recipient)
     spine = connection.execute(
         f"select firm_id::varchar as firm_id, as_of from {SNAPSHOTS} "  # noqa: S608 - a constant
@@ -142,7 +142,7 @@ def _outcomes(
     metas: tuple[FeatureMeta, ...],
     day: date,
 ) -> pl.DataFrame:
-    """Return the features of firms that allow training at dates whose outcome is known."""
+    """Return the features of firms that allow training, at dates with a known outcome."""
     granted = Ledger(settings).live(day, purposes=[TRAINING], recipient=settings.recipient)
     found = pl.DataFrame()
     # A home without that kind of outcome has no such table.

@@ -1,4 +1,4 @@
-"""The catalogue as static pages: one of all features, one a view; no network, good on paper."""
+"""The catalogue as static pages: one of all features, one per view; self-contained, printable."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def pages(catalogue: Catalogue) -> Mapping[str, str]:
 
 
 def figure(value: float | None) -> str:
-    """Return a number for people: three or four digits, thousands apart, '–' for none."""
+    """Return a readable number: three or four digits, thousands separated, '–' for none."""
     if value is None or math.isnan(value):
         return "–"
     if value == 0 or abs(value) >= 1000:
@@ -64,7 +64,7 @@ def figure(value: float | None) -> str:
 
 
 def bars(entry: Entry, width: int = 260, height: int = 64) -> list[dict[str, Any]]:
-    """Return the bars of a histogram: x, y, width and height in a box, and what each says."""
+    """Return the bars of a histogram: x, y, width and height in a box, and the label of each."""
     counts = entry.values.bars if entry.values else ()
     most = max((count for _, count in counts), default=0)
     if not most:

@@ -1,4 +1,4 @@
-"""The feature contract: definitions of the features that a frame or a model was made with."""
+"""The feature contract: definitions of the features of a frame or a model."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def to_json(features: Sequence[FeatureMeta], indent: int | None = None) -> str:
 
 
 def from_json(text: str) -> tuple[FeatureMeta, ...]:
-    """Return the definitions that `to_json` wrote."""
+    """Return the definitions written by `to_json`."""
     return tuple(
         FeatureMeta(**(feature | {"sources": tuple(feature["sources"])}))
         for feature in json.loads(text)

@@ -1,4 +1,4 @@
-"""dbt-duckdb plugin: functions of ours that the SQL of the models calls."""
+"""dbt-duckdb plugin: our functions for the SQL of the models."""
 
 from datetime import date
 from typing import Any
@@ -16,7 +16,7 @@ _NODE = "STRUCT(node BIGINT, cycle_share DOUBLE, supplier_rank DOUBLE)[]"
 
 
 class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
-    """Brings `trade_graph` and `spring_festival`."""
+    """Adds `trade_graph` and `spring_festival`."""
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Register the functions; every cursor of the connection has them."""
@@ -26,10 +26,10 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
 def install(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the functions available.
 
-    `trade_graph(sellers, buyers, amounts)` takes the edges of a graph and gives one struct a node;
-    `spring_festival(year)` gives its day, null for a year that the calendar does not know.
+    `trade_graph(sellers, buyers, amounts)` takes the edges of a graph and returns one struct per
+    node; `spring_festival(year)` returns its day, null for a year outside the calendar.
     """
-    # By default DuckDB takes a null that a function gives for an error.
+    # By default DuckDB treats a null from a function as an error.
     connection.create_function(
         "spring_festival", spring_festival, ["BIGINT"], "DATE", null_handling=SPECIAL
     )
@@ -39,7 +39,7 @@ def install(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def spring_festival(year: int | None) -> date | None:
-    """Return the day of Spring Festival, None for a year that the calendar does not know."""
+    """Return the day of Spring Festival, None for a year outside the calendar."""
     try:
         return None if year is None else calendar.spring_festival(year)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How the values of one feature are spread over the firms, without pointing at any of them."""
+"""The distribution of one feature over the firms, without identifying any of them."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Distribution:
     missing_share: float
     # Share of firms → value: 5, 25, 50, 75 and 95 %; none for categories and few firms.
     quantiles: dict[float, float]
-    # Range of a bar, or the category → firms in it; those of fewer than `LEAST_FIRMS` are left out.
+    # Range of a bar, or category → its firms; those of fewer than `LEAST_FIRMS` are left out.
     bars: tuple[tuple[str, int], ...]
 
 
@@ -28,7 +28,7 @@ def of_values(values: pl.Series) -> Distribution:
     """Return the distribution of a feature; bars span the 5 to 95 % range.
 
     Args:
-        values: Float64 or String with null for not observed, one value a firm, at least one.
+        values: Float64 or String with null for not observed, one value per firm, at least one.
     """
     known = values.drop_nulls()
     missing = values.null_count() / len(values)

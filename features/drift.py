@@ -1,8 +1,8 @@
-"""Has a feature moved since the model learnt it? Distributions now against the training frame.
+"""Has a feature moved since training? Distributions now against the training frame.
 
-The reference of a frame is kept when the frame is frozen: bins and shares, no rows, so it outlives
-rows that are erased. Bins are the deciles of the training rows; a missing value has a bin of its
-own, as in a scorecard, and so has every category that is not rare.
+The reference of a frame is stored when the frame is frozen: bins and shares, no rows, so it remains
+after rows are erased. Bins are the deciles of the training rows; missing values have a separate
+bin, as in a scorecard, and so has every category that is not rare.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ from firmpulse import stability
 from firmpulse.scale import FloatArray
 from firmpulse.stored_tables import FEATURE_REFERENCES
 
-# A category of fewer rows is counted with the others; it could point at a firm.
+# A category with fewer rows is counted with the others; it could identify a firm.
 _LEAST_ROWS_OF_A_CATEGORY = 5
 
 
 @dataclass(frozen=True)
 class Reference:
-    """How one feature was distributed in a training frame."""
+    """The distribution of one feature in a training frame."""
 
     feature: str
     row_count: int
     # Upper ends of all bins but the last; empty for a category.
     cuts: tuple[float, ...]
     categories: tuple[str, ...]
-    # Share of all rows per bin, or per category and of the others; the last one is missing.
+    # Share of all rows per bin, or per category and of the rest; missing values last.
     shares: tuple[float, ...]
 
     @property
@@ -58,8 +58,8 @@ def measure(rows: pl.DataFrame, references: Sequence[Reference]) -> pl.DataFrame
     """Return one row per feature of `references`: how its values in `rows` differ from them.
 
     Args:
-        rows: the features now, one row a firm, at least one.
-        references: the features of a training frame; what `rows` lacks counts as missing.
+        rows: the features now, one row per firm, at least one.
+        references: the features of a training frame; features not in `rows` count as missing.
 
     Returns:
         feature, row_count, missing_share, reference_missing_share, psi.
@@ -85,7 +85,7 @@ def keep_references(
     rows: pl.DataFrame,
     metas: Sequence[FeatureMeta],
 ) -> None:
-    """Keep the distributions of a frozen frame under its digest."""
+    """Store the distributions of a frozen frame under its digest."""
     for found in (reference(rows[meta.name], meta) for meta in metas):
         row = {
             "digest": digest, "feature": found.feature, "row_count": found.row_count,
@@ -96,7 +96,7 @@ def keep_references(
 
 
 def references_of(connection: duckdb.DuckDBPyConnection, digest: str) -> tuple[Reference, ...]:
-    """Return the distributions of a frozen frame; none when they were not kept."""
+    """Return the distributions of a frozen frame; empty if they were not stored."""
     rows = connection.execute(
         "select feature, row_count, cuts, categories, shares "
         "from warehouse.ops.feature_references where digest = ? order by feature",
@@ -118,7 +118,7 @@ def measured_days(connection: duckdb.DuckDBPyConnection, model_version: str) -> 
 
 
 def recorded(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Return all drift against the newest model version that any was measured against.
+    """Return all drift against the newest model version with recorded drift.
 
     Returns:
         as_of, feature, model_version, reference_digest, row_count, missing_share,
@@ -139,7 +139,7 @@ def record(
     digest: str,
     measured: pl.DataFrame,
 ) -> None:
-    """Replace the drift of a date against a model version by what `measure` gave."""
+    """Replace the drift of a date against a model version by the result of `measure`."""
     connection.register("measured_drift", measured)
     connection.execute("begin")
     connection.execute(

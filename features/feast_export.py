@@ -1,7 +1,7 @@
 """The registry as a Feast repository: feature views over Parquet files of the features.
 
-Files hold tokens and features of firms that may be assessed now, without the sources that a firm
-did not grant. Whoever serves from them has to write them anew when a grant ends.
+Files contain tokens and features of firms that may be assessed now, without the sources that a firm
+did not grant. If features are served from them, they must be rewritten when a grant ends.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class FeastReport:
 
 
 def export(settings: Settings, folder: Path) -> FeastReport:
-    """Write a Feast repository of all feature views into a folder and note it in the audit log.
+    """Write a Feast repository of all feature views into a folder and record it in the audit log.
 
     Raises:
         NotReadyError: no night was built yet, or no firm may be assessed.
@@ -70,7 +70,7 @@ def export(settings: Settings, folder: Path) -> FeastReport:
         for view in known.views():
             values = frame(connection, known, permitted, known.names(view=view))
             values = withhold(values, known.features, granted)
-            # Feast goes by moments; a snapshot speaks for its day from midnight on.
+            # Feast uses timestamps; a snapshot is for its day, from midnight on.
             stamped = values.with_columns(pl.col("as_of").cast(pl.Datetime("us", "UTC")))
             stamped.write_parquet(folder / DATA / f"{view}.parquet")
             rows[view] = values.height
@@ -97,7 +97,7 @@ def _definitions(known: registry.Registry, whose: str) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # It writes Python, in which every text goes through repr.
+        # The template is Python, so every text is written with repr.
         autoescape=False,  # noqa: S701
     )
     environment.filters["repr"] = repr

@@ -1,4 +1,4 @@
-"""The one matrix builder: training and scoring read features through this function only."""
+"""The only matrix builder: training and scoring read features through this function."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from features.registry import Registry
 from firmpulse.errors import ContractError
 
 SNAPSHOTS = "warehouse.features.firm_snapshots"
-# Column of the date that the features of a row were built for.
+# Column with the date for which the features of a row were built.
 SNAPSHOT_ON = "snapshot_on"
 _KEYS = ("firm_id", "as_of")
 _SPINE = """
@@ -48,31 +48,31 @@ def frame(
     max_age_days: int | None = None,
     with_snapshot: bool = False,
 ) -> Spine:
-    """Return the spine with features as they were known at each row's as_of.
+    """Return the spine with features as known at each row's as_of.
 
     Each row gets the newest snapshot at or before its as_of. Keys are matched first and columns
-    fetched afterwards: half the time and a third of the memory of an ASOF join over all columns.
+    fetched afterwards, in half the time and a third of the memory of an ASOF join over all columns.
 
     Args:
         connection: a session with the warehouse attached.
-        registry: where the features live.
-        spine: firm_id (String) and as_of (Date), any further columns are kept, shape (n, k);
-            a Polars frame or an Arrow table, and the same comes back.
-        names: feature names in the wished order, such as `registry.names(view=...)` or the
+        registry: the feature registry.
+        spine: firm_id (String) and as_of (Date), other columns are kept, shape (n, k); a Polars
+            frame or an Arrow table, and the result has the same type.
+        names: feature names in the desired order, such as `registry.names(view=...)` or the
             features of a model version; all by default.
-        max_age_days: a snapshot older than this at its row's as_of does not count; by default
-            any age does.
-        with_snapshot: add `snapshot_on` (Date) before the features: the snapshot that was taken.
+        max_age_days: a snapshot older than this at its row's as_of is not used; by default any
+            age is.
+        with_snapshot: add `snapshot_on` (Date) before the features: the date of the snapshot used.
 
     Returns:
         The spine's columns and rows in their order, then one column per feature: Float64, or
-        String for categories. A null is "not observed"; a firm without a snapshot, or with none
-        that is young enough, is all null.
+        String for categories. A null is "not observed"; a firm without a snapshot, or without a
+        recent enough one, is all null.
 
     Raises:
         KeyError: a name is not in the registry.
-        ContractError: the spine lacks a key, a key is null, a firm_id is no token, or a column of
-            the spine is named like one that would be added.
+        ContractError: the spine lacks a key, a key is null, a firm_id is not a token, or a column
+            of the spine has the name of one to be added.
     """
     wanted: list[str] = list(names) if names is not None else list(registry.names())
     table = spine.to_arrow() if isinstance(spine, pl.DataFrame) else spine
@@ -88,11 +88,11 @@ def frame(
 
 
 def _require_room(spine: Any, added: Sequence[str]) -> None:
-    """Refuse a spine with two columns of one name, before or after features are added."""
+    """Refuse a spine with duplicate column names, before or after features are added."""
     own = spine.column_names
     twice = sorted({name for name in own if own.count(name) > 1})
     if twice:
-        raise ContractError(f"the spine has two columns {twice[0]}; name one of them otherwise")
+        raise ContractError(f"the spine has two columns {twice[0]}; rename one of them")
     taken = [name for name in added if name in own]
     if taken:
         raise ContractError(
@@ -125,7 +125,7 @@ def _fetch(
     """Return column → values in the order of the keys: `snapshot_on`, then the features."""
     connection.register("spine_rows", keys)
     try:
-        # Tables have a known size; without it DuckDB takes the spine for tiny and loops over it.
+        # Tables have a known size; without it DuckDB assumes a tiny spine and loops over it.
         connection.execute(_SPINE)
         connection.execute(_MATCHED, {"max_age_days": max_age_days})
         columns = {
@@ -133,14 +133,14 @@ def _fetch(
                 f"select {SNAPSHOT_ON} from temp.spine_matched order by row_nr"  # noqa: S608 - ours
             ).to_arrow_table()[SNAPSHOT_ON]
         }
-        # One view after the other, so that only one of them is in memory.
+        # One view after the other, so that only one is in memory.
         for view, names in _by_view(registry, wanted).items():
             found = connection.execute(_view_sql(view, names)).to_arrow_table()
             columns |= {name: found[name] for name in names}
     except duckdb.ConversionException as error:
         raise ContractError(
-            "the spine has a firm_id that is no token, or an as_of that is no date; tokens are "
-            f"what the published tables call firm_id ({str(error).partition(chr(10))[0]})"
+            "the spine has a firm_id that is not a token, or an as_of that is not a date; tokens "
+            f"are the firm_id of the published tables ({str(error).partition(chr(10))[0]})"
         ) from error
     finally:
         connection.execute("drop table if exists temp.spine_matched")

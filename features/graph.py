@@ -1,7 +1,7 @@
-"""Measures of the graph of who sells to whom: cycles, and how central a firm is as a supplier.
+"""Measures of the trade graph: cycles, and the centrality of a firm as a supplier.
 
-Nodes are firms, by number; an edge is the sales of one to another in a year. Results depend on the
-edges alone, not on their order, to the last bit.
+Nodes are firms, by number; an edge is the sales of one to another in a year. Results depend only on
+the edges, not on their order, to the last bit.
 """
 
 from collections.abc import Iterator
@@ -16,8 +16,8 @@ from firmpulse.scale import FloatArray
 
 Nodes = npt.NDArray[np.int64]
 
-# A sale is part of a ring only if it is at least this share of what its seller sells; in a dense
-# network nearly every two firms lie on some cycle of five by chance.
+# A sale is part of a ring only if it is at least this share of its seller's sales; in a dense
+# network nearly every two firms are on some cycle of five by chance.
 RING_SHARE = 0.1
 _DAMPING = 0.85
 _TOLERANCE = 1e-10
@@ -26,10 +26,10 @@ _MOST_ROUNDS = 500
 
 @dataclass(frozen=True)
 class TradeMeasures:
-    """One entry a node, nodes ascending; arrays of shape (nodes,)."""
+    """One entry per node, nodes ascending; arrays of shape (nodes,)."""
 
     nodes: Nodes
-    # Share of a node's sales that lies on cycles of 3 to 5; NaN for a node that sells nothing.
+    # Share of a node's sales on cycles of 3 to 5; NaN for a node without sales.
     cycle_share: FloatArray
     # Common logarithm of its PageRank over the mean one; 0 is average, 1 ten times that.
     supplier_rank: FloatArray
@@ -41,10 +41,10 @@ def measure(sellers: Nodes, buyers: Nodes, amounts: FloatArray) -> TradeMeasures
     Args:
         sellers: node that sells, shape (edges,).
         buyers: node that buys; no edge twice, none from a node to itself.
-        amounts: what is sold over an edge, above 0.
+        amounts: sales of an edge, above 0.
 
     Source: Brin and Page, The anatomy of a large-scale hypertextual web search engine (1998): a
-    buyer passes its rank on to its suppliers by what it buys of each.
+    buyer passes its rank on to its suppliers in proportion to its purchases.
     """
     order = np.lexsort((buyers, sellers))
     sellers, buyers, amounts = sellers[order], buyers[order], amounts[order]
@@ -73,7 +73,7 @@ def _on_cycles(sellers: Nodes, buyers: Nodes, material: npt.NDArray[np.bool_]) -
 
 
 def _ring_edges(graph: "nx.DiGraph[int]") -> Iterator[tuple[int, int]]:
-    """Yield the edges that lie on a simple cycle of 3, 4 or 5.
+    """Yield the edges on a simple cycle of 3, 4 or 5.
 
     A cycle stays within a strongly connected component. The shortest way back from the buyer to
     the seller, without the edge between them, is a simple path; it has at most four edges if the

@@ -1,8 +1,8 @@
-"""Does any feature know what was not known yet? Tried on a copy of the masked rows.
+"""Does any feature use later knowledge? Tested on a copy of the masked rows.
 
 Features of a sample of firms are built twice in scratch homes: from what was known on a day, and
-from that together with rows and corrections that became known afterwards, real and made-up ones.
-Every feature must have the same value in both, at every date up to that day.
+from that plus rows and corrections that became known later, real and made-up ones. Every feature
+must have the same value in both, at every date up to that day.
 """
 
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ _BOOKKEEPING = ("row_id", "record_version", "delivery_seq")
 
 @dataclass(frozen=True)
 class LeakageReport:
-    """What moved at dates up to `known_on`, though it only became known later."""
+    """Features that moved at dates up to `known_on` because of later knowledge."""
 
     known_on: date
     firms: int
@@ -165,7 +165,7 @@ def _values(home: Settings, view: str, known_on: date) -> pl.DataFrame:
 
 
 def _compare(left: pl.DataFrame, right: pl.DataFrame, names: list[str]) -> dict[str, int]:
-    """Return feature → snapshots of `left` whose value is another, or missing, in `right`."""
+    """Return feature → snapshots of `left` with a different or missing value in `right`."""
     both = left.join(right, on=["firm_id", "as_of"], how="left", suffix=" later")
     counts = both.select(
         pl.col(name).ne_missing(pl.col(f"{name} later")).sum().alias(name) for name in names

@@ -1,4 +1,4 @@
-"""From a feature back to the columns of the contracts that it rests on, read from compiled SQL."""
+"""From a feature back to its contract columns, read from compiled SQL."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from firmpulse import dbt_runner
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
-# Every model reads them to know what counts when; they say nothing about a feature.
+# Every model reads them for dates of knowledge; they do not affect lineage.
 _KEYS = frozenset(
     {"firm_id", "firm", "as_of", "month", "available_at", "superseded_at", "delivery_seq",
      "row_id", "record_version", "through_seq", "last_month"}
@@ -22,7 +22,7 @@ Column = tuple[str, str]
 
 @dataclass(frozen=True)
 class Origin:
-    """What a column rests on: (table, column) pairs in order."""
+    """The origins of a column: (table, column) pairs in order."""
 
     facts: tuple[Column, ...]
     masked: tuple[Column, ...]
@@ -32,7 +32,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The models of the project with their compiled SQL and the columns of each."""
+    """The models of the project with their compiled SQL and columns."""
 
     # Model → its node in dbt's manifest.
     nodes: Mapping[str, Mapping[str, Any]]
@@ -43,7 +43,7 @@ class Lineage:
     _found: dict[Column, tuple[Column, ...]] = field(default_factory=dict, repr=False)
 
     def origin(self, view: str, column: str) -> Origin:
-        """Return what a feature rests on, through every model between."""
+        """Return the origins of a feature, through all intermediate models."""
         found: dict[str, dict[Column, None]] = {"fct": {}, "stg": {}, "raw": {}}
         seen: set[Column] = set()
         waiting = [(view, column)]
@@ -58,12 +58,12 @@ class Lineage:
             if table in self.compiled:
                 waiting += self._sources((table, name))
         if not found["raw"]:
-            # It tells whether there are rows at all, whatever stands in them.
+            # It only shows whether there are rows, not their values.
             return Origin((), (), tuple((table, "*") for table in self._tables_behind(view)))
         return Origin(*(tuple(sorted(columns)) for columns in found.values()))
 
     def _sources(self, column: Column) -> tuple[Column, ...]:
-        """Return the columns that a model's column is made of, in the models it selects from."""
+        """Return the input columns of a model's column, in the models it selects from."""
         from sqlglot import exp
         from sqlglot.lineage import lineage
 
@@ -103,7 +103,7 @@ class Lineage:
 
 
 def read(settings: Settings, contracts: Mapping[str, tuple[str, ...]]) -> Lineage:
-    """Return the lineage of the project as it was last built.
+    """Return the lineage of the project as last built.
 
     Args:
         settings: home folder.

@@ -28,9 +28,9 @@ def of_version(settings: Settings, version: str) -> tuple[str, ...]:
 
 
 def by_version(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Return what every version of the credit model reads, newest first.
+    """Return the features of every version of the credit model, newest first.
 
-    A version that carries an alias is named with it, such as '3 (champion)'.
+    A version with an alias is named with it, such as '3 (champion)'.
     """
     found = {}
     for version in tracking.versions(settings, tracking.CREDIT_MODEL):

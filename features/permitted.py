@@ -1,4 +1,4 @@
-"""Features know their grant: without a live one their source counts as not observed."""
+"""Features without a live grant for their source count as not observed."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ from firmpulse.errors import ContractError
 def withhold(
     rows: pl.DataFrame, features: Sequence[FeatureMeta], granted: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the rows with null for each feature that rests on a source the firm did not grant.
+    """Return the rows with null for each feature from a source that the firm did not grant.
 
     Args:
-        rows: firm_id (String) and feature columns; features that it lacks are passed over.
-        features: definitions, with the sources that each rests on.
-        granted: firm_id and source of the grants in force; further columns are not read.
+        rows: firm_id (String) and feature columns; missing features are skipped.
+        features: definitions, with the sources of each.
+        granted: firm_id and source of the grants in force; other columns are ignored.
 
     Raises:
-        ContractError: a column is named like the mark of a grant.
+        ContractError: a column has the name of a grant's mark.
     """
     wanted = sorted({source for feature in features for source in feature.sources})
     known = granted.group_by("firm_id").agg(

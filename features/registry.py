@@ -1,4 +1,4 @@
-"""The features there are, read from dbt's manifest: the YAML beside each model is their home."""
+"""The features, read from dbt's manifest; the YAML beside each model defines them."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from firmpulse.sources import GRANTED_SOURCES
 
 _META = ("name_zh", "dimension", "window", "unit", "expected_sign", "null_means")
 _SIGNS = ("+", "-", "U")
-# How a feature x moves when all sales of the last 12 months are k times what they were: x·k, x/k,
+# Change of a feature x when all sales of the last 12 months are multiplied by k: x·k, x/k,
 # (1+x)·k−1, 1−(1−x)/k, x/(x+(1−x)·k).
 UnderSales = Literal["proportional", "inverse", "growth", "margin", "inverse_share"]
 
@@ -33,9 +33,9 @@ class FeatureMeta:
     kind: Literal["number", "category"]
     name_zh: str
     name_en: str
-    # Sources that a firm must have granted; without one of them the feature is not observed.
+    # Sources that a firm must have granted; if one is missing, the feature is not observed.
     sources: tuple[str, ...] = ()
-    # None: it does not move with sales, or how it moves cannot be told from the feature alone.
+    # None: it does not move with sales, or its change cannot be derived from the feature alone.
     under_sales: UnderSales | None = None
 
 
@@ -51,13 +51,13 @@ class Registry:
         exclude_sources: Collection[str] = (),
         view: str | None = None,
     ) -> tuple[str, ...]:
-        """Return feature names: of one source, of all but some, of one view.
+        """Return feature names: of one source, of all sources but some, of one view.
 
         Raises:
             KeyError: there is no such view.
         """
         if view is not None and view not in self.views():
-            raise KeyError(f"no feature view {view!r}; there are {', '.join(self.views())}")
+            raise KeyError(f"no feature view {view!r}; use one of {', '.join(self.views())}")
         return tuple(
             f.name
             for f in self.features
@@ -79,7 +79,7 @@ class Registry:
         return tuple(dict.fromkeys(f.view for f in self.features))
 
     def __getitem__(self, name: str) -> FeatureMeta:
-        """Return one feature; KeyError when there is none of that name."""
+        """Return one feature; KeyError if there is none with that name."""
         for feature in self.features:
             if feature.name == name:
                 return feature
@@ -87,12 +87,12 @@ class Registry:
 
 
 def load(settings: Settings) -> Registry:
-    """Return the registry from the last manifest, parsing the project where there is none."""
+    """Return the registry from the last manifest; without one, parse the project."""
     return from_manifest(manifest(settings))
 
 
 def manifest(settings: Settings) -> dict[str, Any]:
-    """Return dbt's last manifest, parsing the project where there is none."""
+    """Return dbt's last manifest; without one, parse the project."""
     path = dbt_runner.target_path(settings) / "manifest.json"
     if not path.exists():
         path = dbt_runner.parse(settings)
@@ -101,7 +101,7 @@ def manifest(settings: Settings) -> dict[str, Any]:
 
 
 def days_of_staging(settings: Settings) -> dict[str, str]:
-    """Return masked table → its column of the day that a row is about, where there is one."""
+    """Return masked table → its column with the day of a row, if it has one."""
     return {
         node["name"]: node["config"]["meta"]["day"]
         for node in manifest(settings)["nodes"].values()
@@ -114,7 +114,7 @@ def from_manifest(manifest: Mapping[str, Any]) -> Registry:
 
     Raises:
         ContractError: a feature lacks a part of its definition, has an unknown one, or has the name
-            of another.
+            of another feature.
     """
     models = sorted(
         (
@@ -152,12 +152,12 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
     source = node["config"]["meta"]["feature_source"]
     sources = meta.get("sources", [source] if source in GRANTED_SOURCES else [])
     if not set(sources) <= set(GRANTED_SOURCES):
-        raise ContractError(f"{node['name']}.yml: {column['name']} rests on unknown {sources}")
+        raise ContractError(f"{node['name']}.yml: {column['name']} has unknown sources {sources}")
     under_sales = meta.get("under_sales")
     if under_sales not in (None, *get_args(UnderSales)):
         raise ContractError(
             f"{node['name']}.yml: {column['name']} has under_sales {under_sales!r}; "
-            f"there are {', '.join(get_args(UnderSales))}"
+            f"use one of {', '.join(get_args(UnderSales))}"
         )
     return FeatureMeta(
         name=column["name"],

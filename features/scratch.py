@@ -1,4 +1,4 @@
-"""Homes of their own, for builds that only try something; masked rows are copied into them."""
+"""Scratch homes for trial builds; masked rows are copied into them."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,29 +11,29 @@ from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
-# Gives for a staging table, named with its database, the query whose rows are copied.
+# Returns, for a staging table named with its database, the query of the rows to copy.
 RowsOf = Callable[[str], str]
 
 
 @contextmanager
 def home(settings: Settings, prefix: str) -> Iterator[Settings]:
-    """Give an empty home inside the home folder, with keys of its own, that is gone afterwards."""
+    """Yield an empty home inside the home folder, with its own keys; it is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix=f"{prefix}-", dir=settings.root) as folder:
         yield settings.model_copy(update={"home": Path(folder)})
 
 
 @contextmanager
 def beside(settings: Settings, scratch: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a session with the warehouse, and that of the scratch home attached as `scratch`."""
+    """Open a session with the warehouse, and the scratch home's warehouse as `scratch`."""
     with warehouse.connect(settings) as connection:
         warehouse.attach(connection, scratch, "warehouse", alias="scratch")
         yield connection
 
 
 def fill(connection: duckdb.DuckDBPyConnection, rows_of: RowsOf) -> None:
-    """Make every staging table in `scratch`, with the rows that the query of each gives.
+    """Make every staging table in `scratch`, with the rows of its query.
 
-    The record of what was delivered is copied whole.
+    The record of deliveries is copied as a whole.
 
     Raises:
         NotReadyError: nothing is masked yet.
@@ -45,7 +45,7 @@ def fill(connection: duckdb.DuckDBPyConnection, rows_of: RowsOf) -> None:
         connection.execute(ddl)
         source = f'warehouse.staging."{table}"'
         connection.execute(f'insert into scratch.staging."{table}" by name {rows_of(source)}')
-    # Which tables the providers deliver at all; the rows of no firm.
+    # The record of delivered tables; it has no rows of firms.
     connection.execute("insert into scratch.ops.deliveries by name from warehouse.ops.deliveries")
     connection.execute("use memory")
 

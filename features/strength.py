@@ -1,4 +1,4 @@
-"""How well one feature alone tells firms that default from those that do not."""
+"""How well one feature alone separates firms that default from those that do not."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ import polars as pl
 from firmpulse import stability
 from firmpulse.scale import FloatArray
 
-# Added to every count, or a bin without a good or a bad one would make the value infinite.
+# Added to every count; otherwise a bin without goods or bads would make the value infinite.
 _SMOOTHING = 0.5
-# Fewer outcomes of either kind say nothing.
+# Fewer outcomes of either kind show nothing.
 LEAST_OUTCOMES = 10
 
 
 @dataclass(frozen=True)
 class Strength:
-    """A number against known outcomes, over the rows where it was observed; IV over all rows."""
+    """A number against known outcomes, over the rows where it is observed; IV over all rows."""
 
-    # Probability that a bad one has the higher value; 0.5 says nothing.
+    # Probability that a bad firm has the higher value; 0.5 means no information.
     auc: float
     # Largest distance between the distributions of good and bad.
     ks: float
@@ -30,7 +30,7 @@ class Strength:
 
 
 def measure(values: pl.Series, is_bad: pl.Series) -> Strength | None:
-    """Return the strength of a feature; None when there are too few outcomes or values.
+    """Return the strength of a feature; None if there are too few outcomes or values.
 
     Args:
         values: Float64 with null for not observed, or String, shape (n,).

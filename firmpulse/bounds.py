@@ -1,6 +1,6 @@
-"""Bounds that several parts hold firms against, each written once.
+"""Bounds that several packages apply to firms, each defined once.
 
-A firm's outcome after a date is bad where a loan of it falls `DEFAULT_DAYS` or more past due at the
+A firm's outcome after a date is bad if one of its loans is `DEFAULT_DAYS` or more past due at the
 end of one of the next `OUTCOME_MONTHS` months, indeterminate from `ARREARS_DAYS` on, else good.
 
 dbt's models read these numbers as variables of the same names in lower case.
@@ -11,16 +11,16 @@ from types import MappingProxyType
 
 ARREARS_DAYS, DEFAULT_DAYS = 30, 90
 OUTCOME_MONTHS = 12
-# A firm that was observed for fewer months has no outcome to learn from, and no score.
+# A firm observed for fewer months has no training outcome and no score.
 FEWEST_MONTHS = 3
 # With fewer months a file is thin, and a founder's credit may supplement it.
 THIN_BELOW_MONTHS = 6
-# Two sources agree where their changes differ by no more.
+# Two sources agree if their changes differ by at most this.
 AGREE_WITHIN = 0.2
-# Share of the money that came in, or went out, whose text no rule of narratives.yml knows, above
-# which flows by category are not observed.
+# Flows by category are not observed above this share of money in, or out, whose text matches no
+# rule of narratives.yml.
 BANK_UNKNOWN_SHARE = 0.2
-# Figures of fewer firms are not shown: they would be about these firms.
+# Figures of fewer firms are not shown: they would reveal these firms.
 LEAST_FIRMS = 5
 
 VARIABLES: Mapping[str, float] = MappingProxyType(

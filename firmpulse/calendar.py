@@ -22,7 +22,7 @@ def spring_festival(year: int) -> date:
         ValueError: the year is outside 2014–2035.
     """
     if year not in _SPRING_FESTIVALS:
-        raise ValueError(f"no Spring Festival date for {year}; known are 2014 to 2035")
+        raise ValueError(f"no Spring Festival date for {year}; use 2014 to 2035")
     month, day = _SPRING_FESTIVALS[year]
     return date(year, month, day)
 
@@ -38,7 +38,7 @@ def month_end(day: date) -> date:
 
 
 def last_complete_month(as_of: date) -> date:
-    """Return the first day of the newest month whose last day has come by `as_of`."""
+    """Return the first day of the newest month that has ended by `as_of`."""
     return add_months(month_start(as_of + timedelta(days=1)), -1)
 
 

@@ -1,6 +1,6 @@
-"""What time it is: the only place that says which day is today.
+"""The clock: the only place that decides which day is today.
 
-No setting and no variable changes it: a date that nobody checked would come in by that door.
+No setting or variable changes it: that would let an unchecked date in.
 """
 
 from datetime import UTC, date, datetime
@@ -15,24 +15,24 @@ def now() -> datetime:
 
 
 def today() -> date:
-    """Return the day it is in China."""
+    """Return today's date in China."""
     return now().astimezone(CHINA).date()
 
 
 def checked(day: date, what: str = "as_of") -> date:
-    """Return a day on whose account something may be done: today in China, or one before.
+    """Return a day if something may be done for it: today in China, or earlier.
 
     Args:
         day: the day.
-        what: how the caller calls it, such as --on.
+        what: the caller's name for it, such as --on.
 
     Raises:
-        ConfigurationError: it lies after today.
+        ConfigurationError: it is after today.
     """
     latest = today()
     if day > latest:
         raise ConfigurationError(
-            f"{what} {day} lies after today, which is {latest} in China; give {latest} or an "
+            f"{what} {day} is after today, which is {latest} in China; give {latest} or an "
             f"earlier day"
         )
     return day

@@ -1,6 +1,6 @@
-"""dbt-duckdb plugin: attaches the encrypted files and brings the macros of tokens and narratives.
+"""dbt-duckdb plugin: attaches the encrypted files and adds the macros of tokens and narratives.
 
-The keys are bound as parameters here, so they stand in no profile, no compiled SQL and no log.
+The keys are bound as parameters here, so they are in no profile, compiled SQL or log.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ from firmpulse import narratives, warehouse
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 
-# dbt builds its plugins itself, so the runner leaves the caller's settings here. Where dbt is
-# started by hand they come from the environment.
+# dbt builds its plugins itself, so the runner stores the caller's settings here. If dbt is
+# started by hand, they come from the environment.
 _current: Settings | None = None
 
 
 def use(settings: Settings) -> None:
-    """Make `settings` the ones that the next connection is opened with."""
+    """Use `settings` for the next connection."""
     global _current
     _current = settings
 
@@ -36,5 +36,5 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt ships no types
         narratives.install(conn)
 
     def configure_cursor(self, cursor: Any) -> None:
-        """Set the variables of each cursor; macros are the connection's."""
+        """Set the variables of each cursor; macros belong to the connection."""
         tokens.give_key(cursor, keyring.load(_settings(), "token_key"))

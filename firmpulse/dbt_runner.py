@@ -1,4 +1,4 @@
-"""Runs dbt in this process and lets go of the DuckDB files afterwards."""
+"""Runs dbt in this process and releases the DuckDB files afterwards."""
 
 import json
 import logging
@@ -15,11 +15,11 @@ from firmpulse.settings import PROJECT_ROOT, Settings
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 _FAILED = {"error", "fail", "runtime error"}
-# Failed nodes that a message names.
+# Failed nodes listed in a message.
 _SHOWN = 3
-# Beginnings of messages that are dbt's own: about columns, counts and rows of unit tests.
+# Prefixes of dbt's own messages: about columns, counts and rows of unit tests.
 _OF_DBT = ("Compilation Error", "Got ", "actual differs from expected")
-# Beginnings that name a node, before the database speaks.
+# Prefixes that name a node, before the database's message.
 _NAMING = ("Runtime Error", "Database Error", "Dependency Error", "Parsing Error")
 _KIND = re.compile(r"[A-Z][A-Za-z ]+ Error(?=:)")
 # Errors of a database about names in the SQL; any other may quote a cell.
@@ -57,14 +57,14 @@ def build(
         settings: home folder.
         select: nodes, as dbt selects them.
         variables: of the project.
-        full_refresh: build incremental models from nothing.
-        parent: the step that the models belong to, for their lineage; none is told without it.
+        full_refresh: rebuild incremental models from scratch.
+        parent: the step that the models belong to; without it no lineage is sent.
 
     Raises:
         BuildFailed: a model, a constraint or a data test failed; the message names the first ones.
     """
     arguments = ["build", "--select", *select]
-    # The manifest is written when the project is parsed, and the outcome is read from memory.
+    # Parsing writes the manifest, and the outcome is read from memory.
     arguments += ["--exclude-resource-type", "unit_test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
@@ -118,7 +118,7 @@ def _table(node: Any) -> openlineage.Table:
 def unit_test(
     settings: Settings, select: Sequence[str] = ("test_type:unit",)
 ) -> tuple[NodeOutcome, ...]:
-    """Run the unit tests of the models; what they read must have been built once before.
+    """Run the unit tests of the models; their inputs must have been built once before.
 
     Raises:
         BuildFailed: a unit test failed; the message names the first ones.
@@ -127,14 +127,14 @@ def unit_test(
 
 
 def document(settings: Settings) -> str:
-    """Return dbt's own documentation of the project, one page that needs no network to read.
+    """Return dbt's documentation of the project, as one self-contained page.
 
-    It names the models, their columns, tests and SQL, and no folder of this machine.
+    It lists the models, their columns, tests and SQL, and no folder of this machine.
     """
     _invoke(settings, ["docs", "generate", "--static"])
     page = (target_path(settings) / "static_index.html").read_text(encoding="utf-8")
     for folder in (str(settings.root), str(PROJECT_ROOT)):
-        # As it stands in JSON.
+        # As escaped in JSON.
         page = page.replace(json.dumps(folder)[1:-1], "")
     return page
 
@@ -156,7 +156,7 @@ def _invoke(
     from firmpulse import dbt_plugin
 
     dbt_plugin.use(settings)
-    # Parsing takes seconds and depends on the project alone, not on variables or the home folder.
+    # Parsing takes seconds and depends only on the project, not on variables or the home folder.
     manifest = None if arguments == ["parse"] else _manifest(settings)
     try:
         common = _common(settings, target_path(settings), variables or {})
@@ -178,7 +178,7 @@ def _run_dbt(arguments: list[str], manifest: Any = None) -> Any:
 
 
 def _own_error(error: BaseException | None) -> FirmpulseError | None:
-    """Return the error of ours that dbt met when it opened the files, if it was one."""
+    """Return our own error if dbt hit one when it opened the files."""
     while error is not None and not isinstance(error, FirmpulseError):
         error = error.__cause__ or error.__context__
     return error
@@ -239,13 +239,13 @@ def _nodes(result: Any) -> tuple[NodeOutcome, ...]:
         more = f"\n  and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         raise BuildFailed(
             f"dbt failed on {len(failed)} of {len(nodes)} nodes:{shown}{more}\n"
-            f"The SQL and the database's own words are in dbt/logs/dbt.log of the home folder"
+            f"The SQL and the database's message are in dbt/logs/dbt.log of the home folder"
         )
     return nodes
 
 
 def _said(message: str) -> str:
-    """Return what a node's message says of models and tests; of cells it may quote, the kind alone.
+    """Return the safe part of a node's message; a database error that may quote cells as its kind.
 
     dbt names the model or test in the first line; the database's error follows.
     """

@@ -1,4 +1,4 @@
-"""Digests of a file, and of a frame whatever order or thread count made it."""
+"""Digests of a file, and of a frame independent of row order and thread count."""
 
 import hashlib
 import json

@@ -3,26 +3,26 @@
 FirmpulseError
 ├── ConfigurationError     a setting, a key or an installed part is wrong; fix it and run again
 │   ├── WrongKeyError      a key does not open the file it belongs to
-│   ├── ModelChangedError  files of a model version are not what was registered
-│   ├── NotPromotedError   MLflow's champion is not the one that was promoted; put it back
+│   ├── ModelChangedError  files of a model version differ from the registered ones
+│   ├── NotPromotedError   MLflow's champion is not the promoted version; restore it
 │   └── FileHeldError      another process holds a file or the home folder; wait and run again
 ├── ContractError          a data contract contradicts itself; a developer must fix the YAML
 ├── DeliveryRefused        a delivery or file cannot be read as a whole; the provider must re-send
 ├── FilesUnreadable        some files turn out to be damaged; land the delivery without them
 ├── GrantError             a grant is malformed or contradicts an earlier one
 ├── AuditError             an entry does not belong in the audit chain, or the chain is broken
-├── DiskError              a file of ours cannot be written; make room on the disk and run again
-├── DamagedError           a file of ours is not what was written; restore it from a back-up
+├── DiskError              one of our files cannot be written; free disk space and run again
+├── DamagedError           one of our files is damaged; restore it from a backup
 ├── NotReadyError          the input of a step is not there yet; the message names the command
 ├── ExpectationFailed      a batch broke its expectations; the run stops before it spreads
-├── ConfirmationNeeded     a person has to confirm what would be destroyed; the message says how
-├── RenewalFailed          a rewritten database is not the equal of the old one, which stays
-├── BackupError            a copy is incomplete or not what was copied; take another one
+├── ConfirmationNeeded     a person must confirm what would be destroyed; the message says how
+├── RenewalFailed          a rewritten database differs from the old one, which stays
+├── BackupError            a copy is incomplete or differs from the original; take another one
 ├── TaskFailed             a task or a server ended unexpectedly; look at its log
 ├── BuildFailed            dbt could not build or a data test failed
 └── GateFailed             a model did not pass its promotion gates
 
-One class per reaction the caller can have; the message has the fact, the value, the next step.
+One class per possible reaction of the caller; the message has the fact, the value, the next step.
 """
 
 import errno
@@ -42,7 +42,7 @@ class WrongKeyError(ConfigurationError):
 
 
 class ModelChangedError(ConfigurationError):
-    """The files of a model version are not the ones that were registered."""
+    """The files of a model version differ from the registered ones."""
 
 
 class NotPromotedError(ConfigurationError):
@@ -58,11 +58,11 @@ class ContractError(FirmpulseError):
 
 
 class DeliveryRefused(FirmpulseError):
-    """A delivery or a file in it cannot be taken as a whole."""
+    """A delivery or one of its files cannot be read as a whole."""
 
 
 class FilesUnreadable(FirmpulseError):
-    """Files of a delivery are damaged, which only reading them shows; the others can land."""
+    """Files of a delivery turned out to be damaged while reading; the others can land."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
         # By the file's ordinal in the manifest.
@@ -71,11 +71,11 @@ class FilesUnreadable(FirmpulseError):
 
 
 class DiskError(FirmpulseError):
-    """A file of ours cannot be written; no delivery is to blame."""
+    """One of our files cannot be written; no delivery is the cause."""
 
 
 class DamagedError(FirmpulseError):
-    """A file of ours is not what was written to it."""
+    """One of our files is damaged: it differs from what was written."""
 
 
 class GrantError(FirmpulseError):
@@ -95,7 +95,7 @@ class ExpectationFailed(FirmpulseError):
 
 
 class ConfirmationNeeded(FirmpulseError):
-    """Something would be destroyed that a slip may have caused; a person has to confirm it."""
+    """Something would be destroyed, perhaps by mistake; a person must confirm it."""
 
     def __init__(self, why: str, do: str) -> None:
         # The command that confirms it.
@@ -104,15 +104,15 @@ class ConfirmationNeeded(FirmpulseError):
 
 
 class RenewalFailed(FirmpulseError):
-    """A rewritten database is not the equal of the old one, which stays in force."""
+    """A rewritten database differs from the old one, which stays in force."""
 
 
 class BackupError(FirmpulseError):
-    """A copy of a home folder is incomplete, or not what was copied."""
+    """A copy of a home folder is incomplete, or differs from the original."""
 
 
 class TaskFailed(FirmpulseError):
-    """A task of a DAG run, or a server, ended in a way that nobody foresaw."""
+    """A task of a DAG run, or a server, ended unexpectedly."""
 
 
 class BuildFailed(FirmpulseError):
@@ -124,12 +124,12 @@ class GateFailed(FirmpulseError):
 
 
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# As DuckDB and SQLite say it.
+# Messages of DuckDB and SQLite.
 _NO_SPACE_TEXTS = ("no space left on device", "database or disk is full")
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or what caused it, says that nothing more can be written."""
+    """Whether an error, or its cause, says that the disk is full."""
     while error is not None:
         text = str(error).lower()
         if getattr(error, "errno", None) in _NO_SPACE or any(t in text for t in _NO_SPACE_TEXTS):
@@ -138,17 +138,17 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-# Enough for every message of ours but endless lists; what is left out is said.
+# Enough for all our messages except endless lists; omissions are marked.
 _MOST_TOLD = 4000
-_LEFT_OUT = "\n ... (cut here; whole in the log of the task) ...\n"
+_LEFT_OUT = "\n ... (cut here; see the log of the task) ...\n"
 
 
 def told(error: BaseException) -> str:
-    """Return what may be said of an error outside the process that met it.
+    """Return the text of an error for use outside its process.
 
-    Our own messages name no row of a firm and no secret; of any other error only its class is
-    told, since its text may quote a cell. A message says at its beginning what is wrong and at
-    its end what to do: one that is too long loses its middle.
+    Our own messages contain no row of a firm and no secret. Of any other error only the class is
+    given, since its text may quote a cell. A message starts with the problem and ends with the
+    next step, so one that is too long loses its middle.
     """
     if not isinstance(error, FirmpulseError):
         return f"{type(error).__name__}; its text is in the log of the task"
@@ -156,7 +156,7 @@ def told(error: BaseException) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a message of at most so many characters, with its beginning and its end."""
+    """Return a message of at most this many characters, keeping its start and its end."""
     if len(text) <= most:
         return text
     kept = max(0, most - len(_LEFT_OUT))

@@ -8,7 +8,7 @@ class Section(NamedTuple):
 
     letter: str
     official_zh: str
-    # As short as a label needs it.
+    # Short form for labels.
     zh: str
     en: str
     first: int
@@ -60,11 +60,11 @@ def section_of(code: str) -> Section | None:
 
 
 def medium_revenue_cny() -> dict[str, float]:
-    """Return division → revenue a year from which a firm is medium-sized, where there is a bound.
+    """Return division → annual revenue from which a firm is medium-sized, where there is a bound.
 
-    A firm has to be above the bounds of staff, revenue and assets alike, so one below the bound of
-    revenue is small whatever the others say. Industries that are sized by staff or assets alone are
-    absent. Source: 工信部联企业〔2011〕300号.
+    A firm must exceed the bounds of staff, revenue and assets, so a firm below the revenue bound
+    is small regardless of the others. Industries sized only by staff or assets are absent.
+    Source: 工信部联企业〔2011〕300号.
     """
     bounds = {
         (1, 5): 5e6, (6, 46): 20e6, (47, 50): 60e6, (51, 51): 50e6, (52, 52): 5e6,

@@ -1,16 +1,16 @@
-"""What was known on a day, as SQL: dbt's macros `known_at` say the same of facts and snapshots.
+"""What was known on a day, as SQL; dbt's macros `known_at` do the same for facts and snapshots.
 
 A row was known from `available_at` on. Facts and labels also end: `superseded_at` is the day on
-which a newer version took their place. Masked rows keep every version and no end.
+which a newer version replaced them. Masked rows keep every version and have no end.
 """
 
 
 def known_at(day: str = "$as_of", rows: str = "") -> str:
-    """Return the condition that a row of a fact or a label counted on a day.
+    """Return the condition that a row of a fact or a label was valid on a day.
 
     Args:
-        day: a date in SQL, a parameter unless said.
-        rows: the alias of the rows where a query needs it.
+        day: a date in SQL; a parameter by default.
+        rows: the alias of the rows, if the query needs it.
     """
     return f"{known_by(day, rows)} and {day} < {_column('superseded_at', rows)}"
 

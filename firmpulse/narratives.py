@@ -1,7 +1,7 @@
-"""What a bank booking is for: the rules of `dbt_project/narratives.yml` as SQL macros.
+"""The purpose of a bank booking: the rules of `dbt_project/narratives.yml` as SQL macros.
 
-A text is cut into the listed words, from the left, the longest first, by one regular expression
-whose alternatives are ordered by length. The rules then ask which words it has.
+One regular expression splits a text into the listed words, from the left, longest first; its
+alternatives are ordered by length. The rules then check which words the text has.
 """
 
 import re
@@ -23,7 +23,7 @@ RULES = PROJECT_ROOT / "dbt_project" / "narratives.yml"
 UNKNOWN = "unknown"
 _DIRECTIONS = ("IN", "OUT")
 
-# What NFKC makes one other character of: full-width forms, radicals and compatibility ideographs.
+# Characters that NFKC maps to one other: full-width forms, radicals, compatibility ideographs.
 _FORMS = {
     chr(code): unicodedata.normalize("NFKC", chr(code))
     for low, high in ((0x2E80, 0x2FE0), (0x3000, 0x3001), (0xF900, 0xFB00), (0xFF01, 0xFF5F))
@@ -36,20 +36,20 @@ _NO_LETTERS, _HAN = r"[^\pL]+", r"(\p{Han})"
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: the first that holds decides."""
+    """One rule; the first that holds decides."""
 
     name: str
     why: str
-    # Direction of the booking → category; a direction that is missing does not match.
+    # Direction of the booking → category; a missing direction does not match.
     category: Mapping[str, str]
     words: tuple[str, ...]
-    # Words of which one is enough for the rule not to hold.
+    # If the text has any of these words, the rule does not hold.
     without: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Narratives:
-    """The rules in their order, the words that decide nothing, and what the categories mean."""
+    """The rules in order, the words that decide nothing, and the meaning of the categories."""
 
     categories: Mapping[str, str]
     plain: tuple[str, ...]
@@ -76,7 +76,7 @@ def load(path: Path = RULES) -> Narratives:
             rules=tuple(_rule(entry) for entry in document["rules"]),
         )
     except (KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise ContractError(f"{path.name} is no list of rules: {error!r}") from None
+        raise ContractError(f"{path.name} is not a list of rules: {error!r}") from None
     problem = next(_problems(narratives), None)
     if problem is not None:
         raise ContractError(f"{path.name}: {problem}")
@@ -102,14 +102,14 @@ def _problems(narratives: Narratives) -> Iterator[str]:
         names.add(rule.name)
         for direction, category in rule.category.items():
             if category not in narratives.categories or category == UNKNOWN:
-                yield f"rule {rule.name}: {category!r} is no category"
+                yield f"rule {rule.name}: {category!r} is not a category"
             if direction not in _DIRECTIONS:
                 yield f"rule {rule.name}: {direction!r} is neither IN nor OUT"
         if not rule.words or not rule.why:
-            yield f"rule {rule.name} has no words, or does not say why"
+            yield f"rule {rule.name} has no words, or no `why`"
         for word in rule.words:
             if word in rule.without or word in narratives.plain:
-                yield f"rule {rule.name}: {word!r} both decides and does not"
+                yield f"rule {rule.name}: {word!r} both decides and decides nothing"
     if UNKNOWN not in narratives.categories:
         yield f"there is no category {UNKNOWN}"
     for word in narratives.lexicon():
@@ -121,7 +121,7 @@ def _problems(narratives: Narratives) -> Iterator[str]:
 
 
 def normalised(text: str) -> str:
-    """Return a word as it is looked for: NFKC, lower case, without blanks, digits and signs."""
+    """Return a word in search form: NFKC, lower case, without blanks, digits and signs."""
     folded = unicodedata.normalize("NFKC", text).lower()
     return re.sub(r"[\W\d_]+", " ", folded).strip()
 
@@ -147,9 +147,9 @@ def macros(narratives: Narratives) -> Mapping[str, str]:
 
 
 def _text_sql() -> str:
-    """Return SQL of a text as words are looked for in it; see `normalised`.
+    """Return SQL of a text in search form; see `normalised`.
 
-    Words that are spaced out letter by letter (工 资) are put together; other blanks part words.
+    Words spaced out letter by letter (工 资) are joined; other blanks separate words.
     """
     odd, plain = "".join(_FORMS), "".join(_FORMS.values())
     formed = (

@@ -1,7 +1,7 @@
-"""Tells OpenLineage what each step and each dbt model read and wrote; names of tables, never rows.
+"""Reports to OpenLineage what each step and dbt model read and wrote: table names, never rows.
 
-Events go to a file of the home folder, a file a month, or wherever OpenLineage's own variables
-(`OPENLINEAGE_URL`, `OPENLINEAGE__TRANSPORT__…`, `OPENLINEAGE_CONFIG`) say.
+Events go to a file in the home folder, one file per month, or to the destination that OpenLineage's
+variables define (`OPENLINEAGE_URL`, `OPENLINEAGE__TRANSPORT__…`, `OPENLINEAGE_CONFIG`).
 """
 
 import logging
@@ -26,7 +26,7 @@ class Table:
     """A table, a delivered file's contract or a model version's name, with its columns."""
 
     name: str
-    # Column → type; none where they are not told.
+    # Column → type; empty if not reported.
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -44,14 +44,14 @@ class Run:
 
     @property
     def run_id(self) -> str:
-        """The same for the same job and moment."""
+        """The same for the same job and time."""
         from openlineage.client.uuid import generate_static_uuid
 
         return str(generate_static_uuid(self.started_at, self.job.encode()))
 
 
 def tables(*names: str) -> tuple[Table, ...]:
-    """Return tables of which only the names are told."""
+    """Return tables of which only the names are reported."""
     return tuple(Table(name) for name in names)
 
 
@@ -73,14 +73,14 @@ def ended(
     error: str | None = None,
     rows: int | None = None,
 ) -> None:
-    """Tell that a run ended, well or with an error.
+    """Report that a run succeeded or failed.
 
     Args:
         settings: home folder.
-        run: what ended.
-        at: when; now by default.
+        run: the run.
+        at: time of the end; now by default.
         error: message of a run that failed.
-        rows: how many rows stand in what it wrote, where that is one table.
+        rows: number of rows in its output, if that is one table.
     """
     facets: dict[str, Any] = {}
     if error is not None:
@@ -92,7 +92,7 @@ def ended(
 
 
 def events_path(settings: Settings, day: date) -> Path:
-    """Return the file that the events of a month go to, an event a line."""
+    """Return the file for the events of a month, one event per line."""
     return settings.root / "lineage" / f"{day:%Y-%m}.jsonl"
 
 
@@ -104,7 +104,7 @@ def _emit(
     facets: dict[str, Any],
     rows: int | None = None,
 ) -> None:
-    """Send an event; a step goes on when nobody takes it."""
+    """Send an event; a failure to send does not stop the step."""
     try:
         from openlineage.client import event_v2
 
@@ -130,7 +130,7 @@ def _emit(
         )
         _client(settings, at).emit(event)
     except Exception:
-        # Lineage is a record beside the work. What failed stands in the log of the task.
+        # Lineage must not stop the work; the failure is in the log of the task.
         _log.warning("the lineage event of %s could not be sent", run.job, exc_info=True)
 
 

@@ -1,8 +1,8 @@
-"""Whether numbers come from simulated firms; whoever shows one says so."""
+"""Whether numbers come from simulated firms; every page and report that shows them says so."""
 
 import duckdb
 
-# Providers of simulated deliveries are named with this prefix in their manifests.
+# Prefix of provider names in the manifests of simulated deliveries.
 SIMULATED_PREFIX = "sim-"
 
 

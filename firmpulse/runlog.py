@@ -1,4 +1,4 @@
-"""What each step did: run, outcome, rows, seconds, memory, in `ops.steps`."""
+"""The run log, `ops.steps`: run, outcome, rows, seconds and memory of each step."""
 
 import sys
 import time
@@ -19,7 +19,7 @@ SUCCESS, FAILED = "success", "failed"
 
 _OTHER_RELEASE = (
     "this home folder was made by another release: its tables ops.steps and ops.verdicts lack what "
-    "this one notes in them, such as the run of a step. Go on with that release, or set "
+    "this one writes, such as the run of a step. Continue with that release, or set "
     "FIRMPULSE_HOME to an empty folder and deliver again"
 )
 
@@ -28,12 +28,12 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 @dataclass
 class Step:
-    """One step while it runs; the task fills in what came out."""
+    """One step while it runs; the task fills in the results."""
 
     rows_out: int | None = None
     note: str | None = None
     seconds: float = field(default=0.0, init=False)
-    # As OpenLineage is told of it; the parts of a step name it as their parent.
+    # Run for OpenLineage; the parts of a step have it as their parent.
     run: openlineage.Run | None = field(default=None, init=False)
 
 
@@ -49,18 +49,18 @@ def step(
 ) -> Iterator[Step]:
     """Time a step and record how it ended, in the run log and for OpenLineage.
 
-    That a step failed is recorded if the warehouse can be written; its error goes on either way.
+    A failure is recorded if the warehouse can be written; the error is raised either way.
 
     Args:
         settings: home folder.
-        as_of: night that it works for.
-        name: of the step.
-        part: of the step, such as a source.
+        as_of: night of the step.
+        name: name of the step.
+        part: part of the step, such as a source.
         reads: full names of the tables it reads, see `lineage.Table`.
         writes: full names of the tables it writes.
 
     Raises:
-        ConfigurationError: the night lies after today; nothing was begun.
+        ConfigurationError: the night is after today; nothing was begun.
     """
     clock.checked(as_of)
     current = Step()
@@ -104,7 +104,7 @@ def _record(settings: Settings, ended: Mapping[str, object]) -> None:
 
 @contextmanager
 def of_this_release() -> Iterator[None]:
-    """Say in a sentence that a table of runs or checks has not the columns of this release.
+    """Raise if a table of runs or checks lacks columns of this release.
 
     Raises:
         ConfigurationError: the home folder was made by another release.
@@ -116,9 +116,9 @@ def of_this_release() -> Iterator[None]:
 
 
 def _run() -> tuple[str | None, str | None]:
-    """Return DAG and run of the task that this process works at; nulls outside of one.
+    """Return DAG and run of the current task; nulls outside a task.
 
-    In a task Airflow is imported already; no other process pays for importing it.
+    In a task Airflow is already imported; other processes do not import it.
     """
     sdk = sys.modules.get("airflow.sdk")
     if sdk is None:
@@ -131,7 +131,7 @@ def _run() -> tuple[str | None, str | None]:
 
 
 def _forget_peak() -> None:
-    # 5 sets the high-water mark of resident memory back to what is resident now: see proc(5).
+    # 5 resets the high-water mark of resident memory to its current value: see proc(5).
     with suppress(OSError):
         _CLEAR.write_text("5", encoding="ascii")
 

@@ -24,7 +24,7 @@ GRADE_UPPER_PD = {
     "AAA": 0.0020, "AA": 0.0040, "A": 0.0080, "BBB": 0.0150, "BB": 0.0280,
     "B": 0.0500, "CCC": 0.0900, "CC": 0.1600, "C": 1.0,
 }  # fmt: skip
-# A firm in default has this grade; it is assigned and not scored.
+# A firm in default has this grade; it is assigned, not scored.
 DEFAULTED = "D"
 GRADES = (*GRADE_UPPER_PD, DEFAULTED)
 
@@ -37,7 +37,7 @@ def score(default_prob: FloatArray) -> npt.NDArray[np.int64]:
 
 
 def grade(default_prob: FloatArray) -> npt.NDArray[np.str_]:
-    """Return the grade of each PD, decided from the PD and not from the rounded score."""
+    """Return the grade of each PD; it depends on the PD, not on the rounded score."""
     bounds = np.array(list(GRADE_UPPER_PD.values()))[:-1]
     names = np.array(list(GRADE_UPPER_PD))
     return names[np.searchsorted(bounds, default_prob, side="right")]

@@ -1,4 +1,4 @@
-"""The one reader of the environment; a frozen object that every function is handed."""
+"""The only reader of the environment; a frozen object that is passed to every function."""
 
 from datetime import date
 from pathlib import Path
@@ -10,7 +10,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """Where things live and how much of the machine may be used.
+    """Where files are, and how much of the machine may be used.
 
     Each field is read from the environment variable `FIRMPULSE_<FIELD>`.
     """
@@ -20,23 +20,23 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path("var")
-    """Folder of everything local; nothing is written anywhere else."""
+    """Folder of all local files; nothing is written elsewhere."""
     threads: int = Field(default=2, ge=1)
     """Threads of DuckDB, CatBoost and Polars; predictions depend on it."""
     memory_limit: str = Field(default="8GB", pattern=r"(?i)^[0-9]+(\.[0-9]+)? *[kmgt]i?b$")
     """Memory of DuckDB before it spills, encrypted, to the home folder."""
     raw_days: int = Field(default=30, ge=1)
-    """Days after landing for which masked raw rows and quarantined ones stay in the vault."""
+    """Days for which masked raw rows and quarantined rows stay in the vault after landing."""
     arrival_rows: int = Field(default=20_000, ge=0)
-    """A delivery of up to so many rows is assessed as soon as it comes in; larger ones at night."""
+    """Deliveries of up to this many rows are assessed on arrival; larger ones at night."""
     clock_days: int = Field(default=45, ge=1)
-    """Days that the clock may be ahead of what the audit chain knows before a person is asked."""
+    """Days that the clock may be ahead of the audit chain before a person must confirm it."""
     erasure_share: float = Field(default=0.1, gt=0, le=1)
-    """Share of all firms with grants of which more are erased at once only by a person's word."""
+    """Share of firms with grants; erasing more of them at once needs a person's confirmation."""
     erasure_firms: int = Field(default=20, ge=1)
-    """So many firms are erased at once without a person's word, however few there are."""
+    """This many firms may always be erased at once without a person's confirmation."""
     vault_key: SecretStr | None = None
-    """Master key of the vault, 64 hexadecimal digits; made in `keys/` on a first run by default."""
+    """Master key of the vault, 64 hexadecimal digits; made in `keys/` by default on a first run."""
     warehouse_key: SecretStr | None = None
     """Master key of the warehouse, 64 hexadecimal digits; made in `keys/` by default."""
     token_key: SecretStr | None = None
@@ -46,9 +46,9 @@ class Settings(BaseSettings):
     signing_key: SecretStr | None = None
     """Key that signs result bundles, 64 hexadecimal digits; made in `keys/` by default."""
     old_vault_key: SecretStr | None = None
-    """Former master key of the vault; `vault rotate --master` alone reads it."""
+    """Former master key of the vault; only `vault rotate --master` reads it."""
     old_warehouse_key: SecretStr | None = None
-    """Former master key of the warehouse; `vault rotate --master` alone reads it."""
+    """Former master key of the warehouse; only `vault rotate --master` reads it."""
     control_url: str | None = None
     """SQLAlchemy URL of grants, certificates and the audit chain; SQLite in the home by default."""
     mlflow_uri: str | None = None
@@ -58,9 +58,9 @@ class Settings(BaseSettings):
     providers: Path | None = None
     """YAML file of the providers to pull from; `providers.yml` in the home folder by default."""
     schedule_from: date = date(2023, 1, 1)
-    """First date that the schedule may run for, none after today; `up` sets it to its own day."""
+    """First date of the schedule, not after today; `up` sets it to the current day."""
     recipient: str = "demo-bank"
-    """Lender that the scores are made for."""
+    """Lender for which the scores are made."""
 
     @property
     def root(self) -> Path:
@@ -69,12 +69,12 @@ class Settings(BaseSettings):
 
     @property
     def inbox(self) -> Path:
-        """What providers dropped, by source and delivery."""
+        """Files from providers, by source and delivery."""
         return self.root / "inbox"
 
     @property
     def providers_path(self) -> Path:
-        """The file of providers; where there is none, nothing is pulled and nothing requested."""
+        """The file of providers; without it, nothing is pulled or requested."""
         return (self.providers or self.root / "providers.yml").expanduser()
 
     @property
@@ -89,7 +89,7 @@ class Settings(BaseSettings):
 
     @property
     def scores_dir(self) -> Path:
-        """Published scores: the DuckDB file and its Parquet twins."""
+        """Published scores: the DuckDB file and its Parquet copies."""
         return self.root / "scores"
 
     @property
@@ -99,12 +99,12 @@ class Settings(BaseSettings):
 
     @property
     def reports_dir(self) -> Path:
-        """Pages for people: the portfolio of each night, and reports of firms."""
+        """HTML pages: the portfolio of each night, and reports of firms."""
         return self.root / "reports"
 
     @property
     def recipients_dir(self) -> Path:
-        """Public keys of the recipients of result bundles, one file a recipient."""
+        """Public keys of the recipients of result bundles, one file per recipient."""
         return self.root / "recipients"
 
     @property
@@ -119,22 +119,22 @@ class Settings(BaseSettings):
 
     @property
     def validation_dir(self) -> Path:
-        """Validation packs of model versions, one page a version; aggregates only."""
+        """Validation packs of model versions, one page per version; aggregates only."""
         return self.root / "validation"
 
     @property
     def spark_dir(self) -> Path:
-        """Masked rows for Spark and the tables it built; an erasure removes it as a whole."""
+        """Masked rows for Spark and the tables it built; an erasure removes all of it."""
         return self.root / "spark"
 
     @property
     def airflow_home(self) -> Path:
-        """Airflow's own files."""
+        """Airflow's files."""
         return self.root / "airflow"
 
     @property
     def airflow_url(self) -> str:
-        """SQLAlchemy URL of Airflow's database; of PostgreSQL with the driver that is installed."""
+        """SQLAlchemy URL of Airflow's database; for PostgreSQL with the installed driver."""
         return with_driver(self.airflow_db_url or f"sqlite:///{self.airflow_home / 'airflow.db'}")
 
     @property
@@ -144,7 +144,7 @@ class Settings(BaseSettings):
 
     @property
     def logs_dir(self) -> Path:
-        """What the servers wrote."""
+        """Output of the servers."""
         return self.root / "logs"
 
     @property
@@ -169,6 +169,6 @@ class Settings(BaseSettings):
 
 
 def with_driver(url: str) -> str:
-    """Return a URL that names psycopg where one of PostgreSQL names no driver."""
+    """Return the URL, with psycopg if a PostgreSQL URL names no driver."""
     scheme, separator, rest = url.partition("://")
     return f"postgresql+psycopg://{rest}" if separator and scheme == "postgresql" else url

@@ -1,20 +1,20 @@
-"""The sources of a firm's data: their codes, and what people call them in both languages.
+"""The sources of a firm's data: their codes, and their names in both languages.
 
-The names of what a firm grants are those of the authorisation text that it signs
-(`consent/texts`), so that a report, a page and a certificate say what was signed.
+The names of granted sources are those of the authorisation text that a firm signs
+(`consent/texts`), so that reports, pages and certificates use the signed words.
 """
 
 from typing import NamedTuple
 
 MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
 SUPPLEMENTS = ("founder_credit", "project_contracts")
-# What a firm grants; the lender's own records need no grant.
+# Sources that a firm grants; the lender's own records need no grant.
 GRANTED_SOURCES = (*MAIN_SOURCES, *SUPPLEMENTS)
 SOURCES = (*GRANTED_SOURCES, "lender")
 
 
 class Name(NamedTuple):
-    """What a source is called."""
+    """The names of a source."""
 
     zh: str
     en: str

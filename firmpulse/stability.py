@@ -4,9 +4,9 @@ import numpy as np
 
 from firmpulse.scale import FloatArray
 
-# A bin without a row counts as this share, or one empty bin would make the index infinite.
+# Share of an empty bin; with zero, one empty bin would make the index infinite.
 _FLOOR = 1e-4
-# From the first on a distribution has moved, from the second on it has moved much.
+# From the first value a distribution has moved, from the second it has moved much.
 PSI_MOVED, PSI_MUCH = 0.10, 0.25
 
 

@@ -1,4 +1,4 @@
-"""The one way to MLflow: where it lives, what the models are called, who is champion."""
+"""The only access to MLflow: its location, the model names, the champion."""
 
 import hashlib
 import logging
@@ -19,7 +19,7 @@ FILES_DIGEST = "files_sha256"
 
 def client(settings: Settings) -> Any:
     """Return an MlflowClient of the tracking store, which is made on first use."""
-    # The word, not 1; read when mlflow is imported.
+    # The word, not 1; mlflow reads it on import.
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -39,9 +39,9 @@ def use_experiment(settings: Settings, name: str, about: str) -> str:
     """Make `name` the active experiment and return its id.
 
     Args:
-        settings: where MLflow lives.
-        name: of the experiment, which is made on first use.
-        about: note in Markdown that MLflow shows above the runs of a new experiment.
+        settings: location of MLflow.
+        name: name of the experiment, which is made on first use.
+        about: Markdown note that MLflow shows above the runs of a new experiment.
     """
     import mlflow
 
@@ -61,10 +61,10 @@ def use_experiment(settings: Settings, name: str, about: str) -> str:
 
 
 def bounds_of(metric: str) -> tuple[str, str]:
-    """Return the names under which the ends of a metric's interval are kept.
+    """Return the names of the bounds of a metric's interval.
 
-    MLflow's charts have one section for all that stands before the slash; `oot/auc` has its bounds
-    in another, `oot_interval/auc_low`, so that they are at hand and not in the way.
+    MLflow groups charts by the part before the slash. The bounds of `oot/auc` are in another group,
+    `oot_interval/auc_low`, so that they are available but do not clutter the first.
     """
     rows, _, name = metric.partition("/")
     return f"{rows}_interval/{name}_low", f"{rows}_interval/{name}_high"
@@ -83,7 +83,7 @@ def find_version(settings: Settings, name: str, version: str) -> Any | None:
     try:
         return find(name, version)
     except MlflowException as error:
-        # A missing model or version is an answer here; anything else is a fault.
+        # A missing model or version is a valid answer here; anything else is an error.
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
         raise
@@ -94,15 +94,15 @@ def versions(settings: Settings, name: str) -> list[Any]:
     mlflow_client = client(settings)
     found = mlflow_client.search_model_versions(f"name='{name}'")
     newest_first = sorted(found, key=lambda version: -int(version.version))
-    # A search leaves the aliases out.
+    # A search omits the aliases.
     return [mlflow_client.get_model_version(name, version.version) for version in newest_first]
 
 
 def model_folder(settings: Settings, name: str, version: str) -> Path:
-    """Return a local folder with the logged files of a model version, unchanged since then.
+    """Return a local folder with the logged files of a model version, checked for changes.
 
     Raises:
-        ModelChangedError: a file is not what it was when the version was registered.
+        ModelChangedError: a file differs from the registered version.
     """
     tracking_client = client(settings)
     import mlflow
@@ -112,16 +112,16 @@ def model_folder(settings: Settings, name: str, version: str) -> Path:
     registered = tracking_client.get_model_version(name, version).tags.get(FILES_DIGEST)
     if registered != files_digest(folder):
         raise ModelChangedError(
-            f"the files of version {version} of {name} are not the ones that were registered; "
-            f"restore them from a back-up, or go back with: firmpulse models rollback"
+            f"the files of version {version} of {name} differ from the registered ones; "
+            f"restore them from a backup, or go back with: firmpulse models rollback"
         )
     return folder
 
 
 def files_digest(folder: Path) -> str:
-    """Return a SHA-256 over the names and bytes of what a logged model predicts with.
+    """Return a SHA-256 over the names and bytes of the files that a logged model predicts with.
 
-    That is its code and its artifacts; MLflow's own descriptions change when it reads them.
+    These are its code and its artifacts; MLflow changes its own descriptions when it reads them.
     """
     files = [*folder.glob("*.py"), *(folder / "artifacts").rglob("*")]
     digest = hashlib.sha256()

@@ -10,10 +10,10 @@ ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUE = {character: value for value, character in enumerate(ALPHABET)}
 WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 _LENGTH = 18
-# Which look alike on paper; a person decides.
+# Letters that look alike on paper; a person decides.
 _SUGGESTION = {"O": "0", "I": "1", "Z": "2", "S": "5", "V": "U"}
 
-# GB 11714-1997: letters count from A = 10 in the full alphabet, unlike in the code around it.
+# GB 11714-1997: letters count from A = 10 in the full alphabet, unlike in the whole code.
 _ORGANISATION = slice(8, 17)
 ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 ORGANISATION_CHECKS = "0X987654321"
@@ -34,7 +34,7 @@ PROVINCES = {
 
 
 class CodeFault(NamedTuple):
-    """One thing to tell about a code; the texts hold no more of it than one character."""
+    """One finding about a code; its texts contain at most one character of the code."""
 
     code: str
     severity: Severity
@@ -47,7 +47,7 @@ def normalise(value: str) -> str:
     """Return the code in half-width upper case without spaces, hyphens and invisible marks."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).upper())
     kept = "".join(c for c in folded if not _is_decoration(c))
-    # An accent may now follow a letter that a space kept it from.
+    # An accent may now follow a letter directly, after the space between them is gone.
     return unicodedata.normalize("NFKC", kept)
 
 
@@ -71,11 +71,11 @@ def organisation_check(body: str) -> str:
 
 
 def check(value: str) -> tuple[CodeFault, ...]:
-    """Return what is wrong or odd about a normalised code, in the order to tell it.
+    """Return the problems and oddities of a normalised code, in reporting order.
 
-    Length, then characters; only with these right: who registered it and where, the check
+    First length, then characters; only if these are right, the registry and its place, the check
     character, and as a warning the organisation code inside. The expected check character is
-    never told, so that a typing error is not turned into somebody else's code.
+    never shown, so that a typing error does not become another firm's code.
     """
     if len(value) != _LENGTH:
         return (_length(value),)
@@ -91,7 +91,7 @@ def problem(value: str) -> str | None:
 
 
 def is_off_standard(value: str) -> bool:
-    """Whether a wrong code can all the same be one that a registry issued.
+    """Whether a registry may have issued a code although it is wrong.
 
     That is: an enterprise's prefix, six digits of a division, and 18 characters. What may be wrong
     is the check character, the province, and letters that the standard leaves out (I, O, S, V, Z).
@@ -107,7 +107,7 @@ def is_off_standard(value: str) -> bool:
 
 
 def may_be_issued(value: str) -> bool:
-    """Whether a text can be a firm's code, by the standard or off it: it leaves no trace then."""
+    """Whether a text may be a firm's code, standard or not; if so, it must not be stored."""
     return problem(value) is None or is_off_standard(value)
 
 
@@ -116,20 +116,20 @@ def _findings(value: str) -> Iterator[CodeFault]:
         yield CodeFault(
             "unknown_registration", "error",
             "第 1 位不是任何登记管理部门的代码",
-            "The code begins with a character that stands for no registration department",
+            "The code begins with a character that is not a registration department",
         )  # fmt: skip
     elif value[:2] not in ENTERPRISES:
         yield CodeFault(
             "not_enterprise", "warning",
             "非企业主体：企业、个体工商户和农民专业合作社的代码以 91、92 或 93 开头",
-            "The code is not that of an enterprise: enterprises, households in business and "
+            "The code is not that of an enterprise: enterprises, individual businesses and "
             "farmers' cooperatives begin with 91, 92 or 93",
         )  # fmt: skip
     if value[2:4] not in PROVINCES:
         yield CodeFault(
             "unknown_province", "error",
             "第 3、4 位不是任何省级行政区划的代码",
-            "The code names no known province at positions 3 and 4",
+            "The code has no known province at positions 3 and 4",
         )  # fmt: skip
     if check_character(value[:17]) != value[17]:
         yield CodeFault(
@@ -141,7 +141,7 @@ def _findings(value: str) -> Iterator[CodeFault]:
         yield CodeFault(
             "organisation_code", "warning",
             "第 9–17 位组织机构代码的校验位（第 17 位）不符，请对照营业执照",
-            "The code holds an organisation code (positions 9 to 17) that does not match its own "
+            "The code contains an organisation code (positions 9 to 17) that does not match its "
             "check character at position 17; compare it with the licence",
         )  # fmt: skip
 

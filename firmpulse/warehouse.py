@@ -22,9 +22,9 @@ from firmpulse.keys.envelope import DataKey
 from firmpulse.settings import Settings
 
 _EXTENSIONS = ("httpfs",)
-# Headers of a DuckDB file without a block of rows.
+# Size of a DuckDB file that has headers but no rows.
 _EMPTY_BYTES = 12_288
-# What DuckDB says of a page, and of a header, that was changed.
+# DuckDB's messages about a changed page and a changed header.
 _OTHER_TAG, _NO_DATABASE = "Computed AES tag differs", "not a valid duckdb database file"
 
 
@@ -34,13 +34,13 @@ def connect(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-memory session with the encrypted files attached as `vault` and `warehouse`.
 
-    The vault brings the macro `token(domain, value)` with it. One process may hold a file at
-    a time; the session releases both files on leaving.
+    The session has the macro `token(domain, value)`. Only one process at a time may hold a file;
+    the session releases both files on exit.
 
     Raises:
         WrongKeyError: a key does not open its file.
         FileHeldError: another process holds a file.
-        DamagedError: a page that was read is not what was written.
+        DamagedError: a page is damaged.
     """
     connection = session()
     try:
@@ -83,9 +83,9 @@ def _check_signature(path: Path, *_state: int) -> None:
 
 
 def is_damage(error: object) -> bool:
-    """Whether an error, or its text, says that a page is not what was written.
+    """Whether an error, or its text, says that a page is damaged.
 
-    Every page is encrypted with a tag that only its own content has.
+    Every page is encrypted with a tag over its content.
     """
     return _OTHER_TAG in str(error)
 
@@ -93,19 +93,19 @@ def is_damage(error: object) -> bool:
 def damaged(what: str) -> DamagedError:
     """Return the error of a file that was changed or lost bytes."""
     return DamagedError(
-        f"{what} is damaged; nothing was read from it. Restore the home folder from a back-up: "
+        f"{what} is damaged; nothing was read from it. Restore the home folder from a backup: "
         f"firmpulse backup restore"
     )
 
 
 @contextmanager
 def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published scores for reading, closed to other files and to the network.
+    """Open the published scores for reading, without access to other files or the network.
 
     Raises:
         NotReadyError: nothing has been published yet.
-        DamagedError: somebody else has written to the file, and was killed.
-        FileHeldError: somebody else has it open for writing.
+        DamagedError: another program wrote to the file and was killed.
+        FileHeldError: another program has it open for writing.
     """
     if not settings.scores_path.exists():
         raise NotReadyError(
@@ -138,10 +138,9 @@ def connect_published(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]
 
 @contextmanager
 def connect_stand_in(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open what was published last under the names of the warehouse, which a task holds.
+    """Open the last publication under the names of the warehouse, while a task holds that.
 
-    What is not published is null, a table of which nothing is published is empty, and what dbt
-    built is absent.
+    Unpublished columns are null, unpublished tables are empty, and dbt's tables are absent.
     """
     connection = duckdb.connect(":memory:")
     try:
@@ -168,7 +167,7 @@ def connect_stand_in(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
                     f"create view warehouse.{table.schema}.{table.name} as "  # noqa: S608 - our own names
                     f"select *{unpublished} from published.{table.published_name}"
                 )
-        # A view of the name counts as the table.
+        # A view with this name replaces the table.
         connection.execute(stored_tables.create_sql("warehouse", "warehouse"))
         yield connection
     finally:
@@ -185,7 +184,7 @@ def prepare(
     """
     configure(connection, settings)
     if vault:
-        # Before the vault: a missing key must not leave a half-made one behind.
+        # Before the vault: a missing key must not leave a half-made vault.
         token_key = keyring.load(settings, "token_key")
         attach(connection, settings, "vault")
         tokens.install(connection, token_key)
@@ -211,9 +210,9 @@ def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
 def attach(
     connection: duckdb.DuckDBPyConnection, settings: Settings, name: str, alias: str | None = None
 ) -> None:
-    """Attach the vault or the warehouse under its name, or another; make it where there is none.
+    """Attach the vault or the warehouse under its name, or another; create it if it is missing.
 
-    Its stored tables are there from then on. What an interrupted renewal left behind is cleared.
+    Creates its stored tables. Removes the leftovers of an interrupted renewal.
 
     Raises:
         WrongKeyError: the master key does not open the key file, or the key file not its database.
@@ -229,7 +228,7 @@ def attach(
                     envelope.settle(settings, name, key.generation)
                 connection.execute(stored_tables.create_sql(name, alias or name))
                 return
-        # A renewal may have ended since the keys were read: look again.
+        # A renewal may have ended since the keys were read: read them again.
         seen = found
     raise WrongKeyError(
         f"{path.stem}.key does not open {path.name}; restore both files from the same backup"
@@ -244,11 +243,11 @@ def opens(
     *,
     read_only: bool = False,
 ) -> bool:
-    """Attach a file if the data key is its key.
+    """Attach a file if the data key opens it.
 
     Raises:
         FileHeldError: another process, or another session of this one, holds the file.
-        DamagedError: the file is not what was written.
+        DamagedError: the file is damaged.
     """
     options = "encryption_key $key, read_only" if read_only else "encryption_key $key"
     secret = {"key": key.secret.get_secret_value()}
@@ -260,7 +259,7 @@ def opens(
             return False
         if "lock" in text or "unique file handle conflict" in text:
             raise FileHeldError(
-                f"{path.name} is held by another process; one process may open it at a time. "
+                f"{path.name} is held by another process; only one process may open it at a time. "
                 f"Wait for the running task, or read the published scores instead"
             ) from None
         if is_damage(error) or _NO_DATABASE in text:
@@ -272,7 +271,7 @@ def opens(
 
 
 def is_built(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Return whether dbt has built `schema.name` in the warehouse; a source never seen has none."""
+    """Return whether dbt has built `schema.name` in the warehouse; not so for an unseen source."""
     schema, _, name = table.partition(".")
     found = connection.execute(
         "select 1 from information_schema.tables "
@@ -289,7 +288,7 @@ def _check_tokens(connection: duckdb.DuckDBPyConnection, name: str, key: SecretS
     if version:
         raise WrongKeyError(
             f"the tokens of the {name} are of version {version} and the token key has a newer "
-            f"one; bring them to it with: firmpulse vault rotate --tokens"
+            f"one; update them with: firmpulse vault rotate --tokens"
         )
     raise WrongKeyError(
         f"FIRMPULSE_TOKEN_KEY (or the token_key file) is not the key of the tokens in "
@@ -298,7 +297,7 @@ def _check_tokens(connection: duckdb.DuckDBPyConnection, name: str, key: SecretS
 
 
 def _drop_half_made(path: Path, found: envelope.Envelope) -> None:
-    """Remove the first bytes of a database whose maker died; nothing was ever stored in it."""
+    """Remove the first bytes of a database whose creator died; nothing was ever stored in it."""
     if found.current is None and path.exists() and path.stat().st_size < _EMPTY_BYTES:
         path.unlink()
 

@@ -1,4 +1,4 @@
-"""Read YAML, with the parser in C where PyYAML was built with it: it is eight times as fast."""
+"""Read YAML, with the C parser if PyYAML has it: it is eight times as fast."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse(text: str) -> Any:
-    """Return what a YAML text holds; plain values alone, no object is made.
+    """Return the content of a YAML text; only plain values, no objects.
 
     Raises:
         yaml.YAMLError: it is not YAML.
@@ -18,7 +18,7 @@ def parse(text: str) -> Any:
 
 
 def read(path: Path) -> Any:
-    """Return what a YAML file in UTF-8 holds.
+    """Return the content of a YAML file in UTF-8.
 
     Raises:
         yaml.YAMLError: it is not YAML.

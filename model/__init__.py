@@ -1,1 +1,1 @@
-"""What a credit model is, and how it explains itself."""
+"""The credit model and its explanations."""

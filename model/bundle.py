@@ -1,7 +1,7 @@
 """A trained credit model as files without pickle: `bundle.json` and, for trees, `model.cbm`.
 
-Training writes the folder, scoring and MLflow's pyfunc read it; all three predict through the
-same code, so a firm gets the same PD wherever it is scored.
+Training writes the folder, scoring and MLflow's pyfunc read it. All three predict with the same
+code, so a firm gets the same PD everywhere.
 """
 
 import json
@@ -22,7 +22,7 @@ from model.calibration import Calibration
 from model.linear import Linear, row_sums
 
 FORMAT_VERSION = 3
-# Stands for "not observed" in a category; CatBoost takes no null there.
+# Means "not observed" in a category; CatBoost accepts no null there.
 MISSING_CATEGORY = ""
 # Exact SHAP is fastest in batches of this many rows.
 SHAP_BATCH_ROWS = 50_000
@@ -32,7 +32,7 @@ _BUNDLE_FILE, _TREES_FILE, _SEGMENT_FOLDER = "bundle.json", "model.cbm", "segmen
 
 @dataclass(frozen=True)
 class Bundle:
-    """All that a prediction needs beside the trees, and where the model comes from."""
+    """All that a prediction needs besides the trees, and the origin of the model."""
 
     features: tuple[str, ...]
     categorical: tuple[str, ...]
@@ -40,12 +40,12 @@ class Bundle:
     trained_as_of: date
     # Digest of the frozen training frame.
     frame_digest: str
-    # Predictions differ between thread counts; scoring uses the one of training.
+    # Predictions differ between thread counts; scoring uses that of training.
     threads: int
     seed: int
-    # Without trees, the model is this one.
+    # The model, if it has no trees.
     linear: Linear | None = None
-    # Feature whose levels may have models of their own, None where there is one model.
+    # Feature whose levels may have separate models, None for a single model.
     segment_by: str | None = None
 
 
@@ -54,9 +54,9 @@ class CreditModel:
     """Trees or a linear model, calibrated."""
 
     bundle: Bundle
-    # catboost.CatBoost, which brings no types; None where the model is linear.
+    # catboost.CatBoost, which has no type hints; None if the model is linear.
     trees: Any = field(repr=False, default=None)
-    # Level of the feature `segment_by` → its own model, of the same features; others have none.
+    # Level of the feature `segment_by` → its model, on the same features; others have none.
     segments: Mapping[str, "CreditModel"] = field(default_factory=dict)
 
     def raw_logit(self, frame: pl.DataFrame) -> FloatArray:
@@ -81,9 +81,9 @@ class CreditModel:
     def contributions(self, frame: pl.DataFrame) -> FloatArray:
         """Return exact SHAP values on the calibrated log odds, shape (rows, features).
 
-        They are those on the raw log odds, stretched for each firm by what calibration does
-        between the average and it; so they add up to its calibrated log odds, up to a constant
-        that all firms share.
+        They are those on the raw log odds, scaled for each firm by the mean slope of the
+        calibration between the average and the firm. So they add up to its calibrated log odds, up
+        to a constant that all firms share.
 
         Source: Lundberg et al., From local explanations to global understanding (2020).
         """
@@ -106,13 +106,13 @@ class CreditModel:
         constant = float(calibration.logit(np.array([base]))[0])
         for here, model in self._own(frame):
             pushes[here], own_constant = model._explained(frame.filter(here))
-            # What the firms of a segment share is what its level adds for them.
+            # The part that all firms of a segment share is the contribution of its level.
             level = self.bundle.features.index(str(self.bundle.segment_by))
             pushes[here, level] += own_constant - constant
         return pushes, constant
 
     def _own(self, frame: pl.DataFrame) -> Iterator[tuple[npt.NDArray[np.bool_], "CreditModel"]]:
-        """Yield the rows of each segment that there are, shape (rows,), and its model."""
+        """Yield the rows of each existing segment, shape (rows,), and its model."""
         for level, model in self.segments.items():
             here = level_of(frame, str(self.bundle.segment_by)).eq(level).to_numpy()
             if here.any():
@@ -134,7 +134,7 @@ class CreditModel:
 
 
 def level_of(frame: pl.DataFrame, feature: str) -> pl.Series:
-    """Return the level of a feature that segments are told by, "" where it is not observed."""
+    """Return the level of the feature that defines segments, "" if not observed."""
     return frame[feature].cast(pl.String).fill_null(MISSING_CATEGORY)
 
 

@@ -1,4 +1,4 @@
-"""From a model's raw log odds to calibrated ones; how a map is chosen is training's business."""
+"""From a model's raw log odds to calibrated ones; training chooses the map."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -74,9 +74,9 @@ class Beta(Calibration):
 
 @dataclass(frozen=True)
 class Isotonic(Calibration):
-    """Straight lines between knots on the log odds; beyond the outer ones a line of its own slope.
+    """Straight lines between knots on the log odds; beyond the outer ones a separate slope.
 
-    Steps would give many firms one PD; lines through the steps' centres keep their order.
+    Steps would give many firms the same PD; lines through the steps' centres keep their order.
     Source: Oron & Flournoy, Centered Isotonic Regression (2017).
     """
 

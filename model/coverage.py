@@ -1,4 +1,4 @@
-"""How much is known of a firm, and whether that is enough for a score."""
+"""How much is known about a firm, and whether that is enough for a score."""
 
 import polars as pl
 
@@ -10,27 +10,27 @@ FULL, PARTIAL, THIN, INSUFFICIENT = "full", "partial", "thin", "insufficient"
 FOUNDER_CREDIT, PROJECT_CONTRACTS = "founder_credit", "project_contracts"
 LIGHT_ASSET = "light_asset"
 INDUSTRY = "profile_industry"
-# A feature of each supplement that is there wherever the supplement is.
+# A feature of each supplement that is observed whenever the supplement is.
 _FOUNDER_FEATURE, _PROJECT_FEATURE = "founder_report_age_months", "project_running_count"
-# What `tier` and `supplements` read.
+# Inputs of `tier` and `supplements`.
 COVERAGE_FEATURES = (
     OBSERVED_MONTHS, SOURCE_COUNT, INDUSTRY, _FOUNDER_FEATURE, _PROJECT_FEATURE,
 )  # fmt: skip
-# Divisions whose firms work with people and not with goods: software, business services, research
+# Divisions whose firms work with people, not with goods: software, business services, research
 # and technical services, culture and sports.
 _LIGHT_DIVISIONS = ("65", "72", "73", "74", "75", "86", "87", "88", "89", "90")
 
-# They tell which sources are observed, which is about the data and not about the firm.
+# They show which sources are observed, which is about the data, not about the firm.
 ABOUT_THE_DATA = frozenset({SOURCE_COUNT} | {f"profile_has_{source}" for source in MAIN_SOURCES})
 
 _ALL_SOURCES = 4
 
 
 def tier() -> pl.Expr:
-    """Return the coverage tier of a firm; months and sources that are null count as zero.
+    """Return the coverage tier of a firm; null months and sources count as zero.
 
-    A light-asset firm has project contracts in place of goods and power: with them it is covered as
-    such where it would be thin or partial for want of sources.
+    A light-asset firm has project contracts instead of goods and power: with them it has that tier
+    where it would be thin or partial for lack of sources.
     """
     months, sources = pl.col(OBSERVED_MONTHS).fill_null(0), pl.col(SOURCE_COUNT).fill_null(0)
     has_projects = is_light_asset() & pl.col(_PROJECT_FEATURE).is_not_null()
@@ -51,7 +51,7 @@ def tier() -> pl.Expr:
 
 
 def is_light_asset() -> pl.Expr:
-    """Return whether a firm works with people and not with goods; null without an industry."""
+    """Return whether a firm works with people, not with goods; null without an industry."""
     return pl.col(INDUSTRY).is_in(_LIGHT_DIVISIONS)
 
 

@@ -1,7 +1,7 @@
 """A logistic regression as plain numbers: encode, add up, explain.
 
 Each number is mapped to its rank in training, in [0, 1], by interpolation between quantiles, so
-that neither units nor a heavy tail matter; a missing one takes the median and raises a flag.
+that neither units nor heavy tails matter; a missing one gets the median and sets a flag.
 Each category becomes one indicator per level known from training.
 """
 
@@ -18,10 +18,10 @@ _MEDIAN_RANK = 0.5
 
 
 def row_sums(columns: FloatArray) -> FloatArray:
-    """Return the sum of each row, shape (rows,), added up from the first column to the last.
+    """Return the sum of each row, shape (rows,), added from the first column to the last.
 
-    A row's sum has the same bits whatever rows are beside it. Those of a matrix product, or of
-    numpy's own sum, follow the number of rows and how they lie in memory.
+    A row's sum has the same bits for any other rows in the matrix. The bits of a matrix product, or
+    of numpy's sum, depend on the number of rows and their memory layout.
     """
     total = np.zeros(len(columns))
     for column in np.ascontiguousarray(columns.T):
@@ -37,7 +37,7 @@ class Term:
     # Ascending training values and their ranks in [0, 1]; empty for a category.
     values: tuple[float, ...]
     ranks: tuple[float, ...]
-    # Levels with an indicator of their own; empty for a number.
+    # Levels with an indicator; empty for a number.
     levels: tuple[str, ...]
     # Number: rank and missing flag; category: one per level.
     coefficients: tuple[float, ...] = ()
@@ -56,7 +56,7 @@ class Term:
         return np.column_stack([rank, missing.astype(np.float64)])
 
     def contribution(self, column: pl.Series) -> FloatArray:
-        """Return what the feature adds to the log odds beyond its training mean, shape (rows,)."""
+        """Return the contribution to the log odds above the training mean, shape (rows,)."""
         return row_sums(self.encode(column) * np.asarray(self.coefficients)) - self.centre
 
 

@@ -1,4 +1,4 @@
-"""From SHAP values to reasons a person can read, and to sub-scores per dimension."""
+"""From SHAP values to readable reasons, and to sub-scores per dimension."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from model.linear import row_sums
 
 TOP_REASONS = 4
 
-# Pillar → the registry's dimensions that it sums over; each dimension belongs to one pillar.
+# Pillar → the registry's dimensions in its sum; each dimension belongs to one pillar.
 PILLARS = {
     "operations": ("scale", "growth", "liquidity", "profile"),
     "tax": ("compliance",),
@@ -46,7 +46,7 @@ class Explained:
 def sub_scores(explained: Explained) -> dict[str, FloatArray]:
     """Return `dimension_*` and `pillar_*`, each in 0–100, shape (firms,).
 
-    50 is neutral; a dimension that alone doubles the odds of default scores 20, one that halves
+    50 is neutral; a dimension that alone doubles the odds of default has 20, one that halves
     them 80. The log odds of a pillar are the sum of those of its dimensions.
 
     Raises:
@@ -57,7 +57,7 @@ def sub_scores(explained: Explained) -> dict[str, FloatArray]:
         if feature.dimension not in pushes:
             raise ContractError(
                 f"{feature.name} has dimension {feature.dimension!r}, which no pillar sums; "
-                f"known are {', '.join(sorted(DIMENSIONS))}"
+                f"use one of {', '.join(sorted(DIMENSIONS))}"
             )
         pushes[feature.dimension] += explained.log_odds[:, place]
     scores = {f"dimension_{_code(name)}": _points(push) for name, push in pushes.items()}
@@ -77,11 +77,11 @@ def _code(text: str) -> str:
 
 
 def top_reasons(explained: Explained, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return up to four reasons a firm that raise its risk, strongest first.
+    """Return up to four reasons per firm that raise its risk, strongest first.
 
-    Features of one source and dimension make one reason; its strongest feature names it. What is
-    not observed of a firm is no reason, whatever it adds to the log odds, and neither is a source
-    that firms of its kind have no use for: then there are fewer reasons.
+    Features of one source and dimension make one reason, named by its strongest feature. An
+    unobserved feature is not a reason, regardless of its effect on the log odds, nor is a source
+    that firms of its kind do not use: then there are fewer reasons.
 
     Args:
         explained: SHAP values, rows aligned with `firms`.
@@ -111,7 +111,7 @@ def texts(explained: Explained, firms: pl.DataFrame) -> dict[str, list[list[str]
 
 
 def _ranked(explained: Explained, firms: pl.DataFrame) -> pl.DataFrame:
-    """Return the reasons table but for its date."""
+    """Return the reasons table without its date."""
     groups = list(dict.fromkeys((item.source, item.dimension) for item in explained.features))
     member = np.array([groups.index((f.source, f.dimension)) for f in explained.features])
     log_odds = np.where(_may_be_said(explained.features, firms), explained.log_odds, 0.0)
@@ -153,7 +153,7 @@ def _strongest(
 
 
 def _may_be_said(features: Sequence[FeatureMeta], firms: pl.DataFrame) -> npt.NDArray[np.bool_]:
-    """Return whether each feature tells something of each firm, shape (firms, features)."""
+    """Return whether each feature can be a reason for each firm, shape (firms, features)."""
     light = np.ones(firms.height, dtype=np.bool_)
     if coverage.INDUSTRY in firms.columns:
         light = (

@@ -1,9 +1,9 @@
 """Stress scenarios of a scoring model: features are moved, firms scored again, grades compared.
 
-How a feature answers a fall of sales stands in its YAML (`under_sales`) and is exact: invoices,
-declared sales, orders and receipts of the last 12 months fall alike, and what is paid out, the
-power used, the year before, counts and days stay. Features without the key stay too. Some of them
-would move in a way that they do not tell alone, and a stressed PD leaves that out:
+How a feature responds to a fall of sales is defined in its YAML (`under_sales`) and is exact:
+invoices, declared sales, orders and receipts of the last 12 months fall alike; payments, power use,
+the previous year, counts and days stay. Features without the key stay too. Some of them would move
+in a way that cannot be derived from the feature alone, and a stressed PD leaves that out:
 
 - slopes and correlations of ln(1 + amount): a month without sales stays zero while others fall;
 - windows that reach back beyond the 12 months (`tax_sales_mean_month`, `tax_sales_shock_13m`,
@@ -12,10 +12,10 @@ would move in a way that they do not tell alone, and a stressed PD leaves that o
 - balances, which fall by all receipts lost so far; VAT burden and credit, which follow from
   purchases too; the income margin, whose return may be of an earlier year;
 - shares of a whole of which sales are an unknown part: cash, two-way trade;
-- places in the graph of trade, which depend on the other firms.
+- positions in the trade graph, which depend on the other firms.
 
-A dearer power price and a higher prime rate are no scenarios: no feature knows the share of power
-in a firm's costs, or the balance and terms of its loans.
+A higher power price and a higher prime rate are not scenarios: no feature has the share of power in
+a firm's costs, or the balance and terms of its loans.
 
 Source: European Banking Authority, Guidelines on institutions' stress testing (2018), sensitivity
 analysis.
@@ -38,7 +38,7 @@ Moves = dict[str, pl.Expr]
 _TOP_SHARE = "tax_top_customer_share_12m"
 _WINDOW_DAYS, _MONTH_DAYS, _YEAR_DAYS = 180, 365.25 / 12, 365
 _INFINITE = float("inf")
-# Where the SQL of a feature cuts it off. How far beyond a value at its limit was, nobody knows.
+# Where the SQL of a feature clips it. How far beyond the limit a clipped value was is unknown.
 _LIMITS = {
     "tax_sales_growth_3m_yoy": (-_INFINITE, 10.0),
     "tax_sales_growth_12m_yoy": (-_INFINITE, 10.0),
@@ -46,9 +46,9 @@ _LIMITS = {
     "bank_debt_service_ratio_6m": (-_INFINITE, 10.0),
     "bank_days_cash_6m": (-3650.0, 3650.0),
 }
-# With a customer its invoices go too, and the mean of the others is not known.
+# Losing a customer also removes its invoices, and the mean of the others is not known.
 _PER_INVOICE = ("tax_ticket_mean_12m",)
-# Times 1 / kept: Polars divides by a constant in another way where there is one row alone.
+# Times 1 / kept: Polars divides by a constant differently for a single row.
 _RESPONSES: Mapping[UnderSales, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {
     "proportional": lambda value, kept: value * kept,
     "inverse": lambda value, kept: value * (1 / kept),
@@ -76,13 +76,13 @@ class SalesFall:
 
     @property
     def size(self) -> float:
-        """How many tenths of sales are lost."""
+        """Number of tenths of sales lost."""
         return self.share * 10
 
 
 @dataclass(frozen=True)
 class TopCustomerLost:
-    """Each firm loses the customer it sold most to in the last 12 months."""
+    """Each firm loses its largest customer of the last 12 months."""
 
     name: str = "top customer lost"
     name_zh: str = "失去最大客户"
@@ -107,7 +107,7 @@ class PaymentsLater:
 
     @property
     def size(self) -> float:
-        """By how many times 30 days buyers pay later."""
+        """Number of 30-day steps by which buyers pay later."""
         return self.days / 30
 
 
@@ -125,11 +125,11 @@ SCENARIOS: tuple[Scenario, ...] = (
 
 @dataclass(frozen=True)
 class StressResult:
-    """What a scenario does to the PDs, scores and grades of the same firms."""
+    """The effect of a scenario on the PDs, scores and grades of the same firms."""
 
     scenario: str
     firms: int
-    # Firms of which any feature moved.
+    # Firms with any changed feature.
     firms_moved: int
     mean_prob_before: float
     mean_prob_after: float
@@ -138,7 +138,7 @@ class StressResult:
     mean_score_change: float
     # Relative rise of the mean PD per tenth of sales, per customer, per 30 days.
     sensitivity: float
-    # Counts of firms: `grade` before, and one column a grade after; best grade first.
+    # Counts of firms: `grade` before, and one column per grade after; best grade first.
     migration: pl.DataFrame
 
 
@@ -148,13 +148,13 @@ def measure(
     predict: Predict,
     scenarios: Iterable[Scenario] = SCENARIOS,
 ) -> tuple[StressResult, ...]:
-    """Return one result a scenario, in their order.
+    """Return one result per scenario, in order.
 
     Args:
-        rows: features of firms, one row a firm, with all that the model reads.
+        rows: features of firms, one row per firm, with all that the model reads.
         metas: their definitions.
         predict: gives calibrated PDs of rows.
-        scenarios: what to suppose.
+        scenarios: the scenarios.
 
     Raises:
         NotReadyError: there is no row.
@@ -166,7 +166,7 @@ def measure(
 
 
 def table(results: Sequence[StressResult]) -> pl.DataFrame:
-    """Return one row a result with all its numbers; the migration stays with the result."""
+    """Return one row per result with all its numbers; the migration stays with the result."""
     return pl.DataFrame(
         {name: value for name, value in vars(result).items() if name != "migration"}
         for result in results
@@ -174,9 +174,9 @@ def table(results: Sequence[StressResult]) -> pl.DataFrame:
 
 
 def shocked(rows: pl.DataFrame, metas: Sequence[FeatureMeta], scenario: Scenario) -> pl.DataFrame:
-    """Return the rows with the features that a scenario moves; nulls and what is absent stay.
+    """Return the rows with the features moved by a scenario; nulls and absent features stay.
 
-    A firm that has no sales left gets null where a feature divides by them, as its SQL says.
+    A firm without sales gets null if a feature divides by them, as in its SQL.
     """
     present = [meta for meta in metas if meta.name in rows.columns]
     match scenario:
@@ -190,7 +190,7 @@ def shocked(rows: pl.DataFrame, metas: Sequence[FeatureMeta], scenario: Scenario
 
 
 def _less_sales(metas: Iterable[FeatureMeta], kept: pl.Expr) -> Moves:
-    """Return the features that answer when `kept` times the sales are left."""
+    """Return the features that respond when `kept` times the sales are left."""
     moves: Moves = {}
     for meta in metas:
         if meta.under_sales is not None:
@@ -200,7 +200,7 @@ def _less_sales(metas: Iterable[FeatureMeta], kept: pl.Expr) -> Moves:
                 .then(meta.name)
                 .when(kept > 0)
                 .then(_limited(meta.name, moved))
-                # What is divided by no sales at all is null.
+                # Division by zero sales gives null.
                 .when(moved.is_finite())
                 .then(moved)
             )
@@ -208,21 +208,21 @@ def _less_sales(metas: Iterable[FeatureMeta], kept: pl.Expr) -> Moves:
 
 
 def _limited(name: str, moved: pl.Expr) -> pl.Expr:
-    """Return a moved feature within its limits; one that is at a limit stays there."""
+    """Return a moved feature within its limits; one at a limit stays there."""
     lower, upper = _LIMITS.get(name, (-_INFINITE, _INFINITE))
     is_within = pl.col(name).is_between(lower, upper, closed="none")
     return pl.when(is_within).then(moved.clip(lower, upper)).otherwise(name)
 
 
 def _without_top_customer(metas: Sequence[FeatureMeta]) -> Moves:
-    """Return what moves with the top customer's share of sales; firms without one stay.
+    """Return what changes when the top customer is lost; firms without one stay.
 
-    Exact where all sales are to named customers: sales and what is measured by them over 12
-    months, the HHI, the customers of 12 months. Declared sales, orders, receipts and shorter
-    windows are taken to lose the same share. Known within bounds, of which the mildest stands:
-    the next customer's share is at least the HHI of those left, the sixth's at least the mean of
-    those behind the fifth. The customers of 6 months fall where all bought in them. What depends
-    on when the customer bought, since when, or for how much at once stays.
+    Exact if all sales are to named customers: sales and measures based on them over 12 months, the
+    HHI, the customers of 12 months. Declared sales, orders, receipts and shorter windows are
+    assumed to lose the same share. Known within bounds, of which the mildest is used: the next
+    customer's share is at least the HHI of those left, the sixth's at least the mean of those
+    after the fifth. The customers of 6 months fall if all bought in them. What depends on when the
+    customer bought, since when, or the size of single purchases stays.
     """
     names = {meta.name for meta in metas}
     share = pl.col(_TOP_SHARE)
@@ -250,13 +250,13 @@ def _without_top_customer(metas: Sequence[FeatureMeta]) -> Moves:
 
 
 def _paid_later(metas: Sequence[FeatureMeta], days: int) -> Moves:
-    """Return what moves when receipts and payments of receivables come `days` later.
+    """Return what changes when receipts and payments of receivables come `days` later.
 
-    The delay is exact for receivables that are paid. All else is approximate: receipts and due
-    dates are taken to be even over the window, so that days/180 of the receipts of 6 months and
-    days/365 of what was paid of a year's receivables have not come yet; every balance lacks the
-    receipts of `days`. The slope, the newest months, the days in a trough and what compares
-    receipts with invoices stay: they depend on the day.
+    The delay is exact for paid receivables. All else is approximate: receipts and due dates are
+    assumed to be even over the window, so that days/180 of the receipts of 6 months and days/365
+    of the paid receivables of a year have not arrived yet; every balance lacks the receipts of
+    `days`. The slope, the newest months, the days in a trough and comparisons of receipts with
+    invoices stay: they depend on the day.
     """
     moves = _less_sales(
         (meta for meta in metas if meta.source == "bank"), pl.lit(1 - days / _WINDOW_DAYS)
@@ -268,7 +268,7 @@ def _paid_later(metas: Sequence[FeatureMeta], days: int) -> Moves:
         "supply_overdue_share_12m": overdue + (1 - overdue) * (days / _YEAR_DAYS),
     }
     if "bank_net_flow_ratio_6m" in names:
-        # Receipts over payments; a firm without receipts has none to wait for.
+        # Receipts over payments; a firm without receipts has nothing to wait for.
         covered = (1 / (1 - pl.col("bank_net_flow_ratio_6m"))).fill_null(0)
         for name, unit_days in (
             ("bank_days_cash_6m", 1.0),

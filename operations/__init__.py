@@ -1,1 +1,1 @@
-"""Running it: the state of a home folder, the health of its model, back-ups and restoring."""
+"""Operations: the state of a home folder, the health of its model, backup and restore."""

@@ -1,7 +1,7 @@
-"""What a provider is told of its delivery: what to repair and how to send it again.
+"""The answer to a provider about its delivery: what to fix and how to send it again.
 
-A text (Markdown) in Chinese or English, or the lines as CSV. It has the provider's own names of
-files, lines, columns and rules; no value of a row, and nothing of another delivery.
+A text (Markdown) in Chinese or English, or the lines as CSV. It contains the provider's file names,
+lines, columns and rules, but no values of rows, and nothing from other deliveries.
 """
 
 import csv
@@ -16,14 +16,14 @@ from extracts.vault import problem_records
 from operations import delivery as verdicts
 from operations.delivery import Delivery, Problem
 
-# Lines that the text names of one rule, column and file; the CSV has more.
+# Lines per rule, column and file in the text; the CSV has more.
 _SHOWN = 50
 
 _VERDICTS = {
     verdicts.LANDED: Bilingual("All of it is stored.", "全部入库。"),
-    verdicts.IN_PART: Bilingual("It is stored in part; please repair the rest.",
+    verdicts.IN_PART: Bilingual("It is stored in part; please fix the rest.",
                                   "部分入库，其余请更正。"),
-    verdicts.REFUSED: Bilingual("It was refused as a whole; nothing of it is stored.",
+    verdicts.REFUSED: Bilingual("It was refused as a whole; none of it is stored.",
                                   "整批拒收，未入库。"),
     verdicts.BROKEN: Bilingual("It arrived, but is held back: too much of it is wrong.",
                                  "已收到，但问题过多，暂停使用。"),
@@ -37,9 +37,9 @@ _RULES = {
                            "breaks)", "该行无法按列拆分（分隔符、引号或换行有误）"),
     "several_filled": Bilingual("only one of these columns may be filled in a row",
                                 "同一行中这些列只能填写一列"),
-    "none_filled": Bilingual("one of these columns has to be filled in each row",
+    "none_filled": Bilingual("one of these columns must be filled in each row",
                              "同一行中这些列须填写一列"),
-    "uscc": Bilingual("is no valid unified social credit code", "不是有效的统一社会信用代码"),
+    "uscc": Bilingual("is not a valid unified social credit code", "不是有效的统一社会信用代码"),
 }  # fmt: skip
 _READ_AS = Bilingual("cannot be read as: {}", "无法识别为：{}")
 _CLASSES = {
@@ -50,8 +50,8 @@ _CLASSES = {
 }  # fmt: skip
 _SEND_ROWS = Bilingual(
     "Please correct these rows and send them in a new delivery (`kind: increment`, a new "
-    "delivery_id). The other rows are stored and need not come again; where the export itself is "
-    "wrong, correct it and send the whole file: rows that are stored are not counted twice.",
+    "delivery_id). The other rows are stored and need not be sent again. If the export itself is "
+    "wrong, correct it and send the whole file: stored rows are not counted twice.",
     "请更正上述行，以 `kind: increment` 放入新的交付（新的 delivery_id）重新发送；其他行已入库，"
     "无需重发。若问题来自导出程序，请更正程序后重发整个文件，已入库的行不会重复计入。",
 )
@@ -63,7 +63,7 @@ _SEND_ALL = Bilingual(
     "Please correct it and send the whole delivery again; write manifest.json last.",
     "请更正后重新发送整个交付；manifest.json 最后写入。",
 )
-# Reasons of refused files that are most frequent; any other is told in English.
+# The most frequent reasons for refused files; any other is given in English.
 _REASONS = (
     (r"the file that the manifest names is not there", "清单中的文件不存在"),
     (r"the file's sha256 is not the manifest's", "文件的 SHA-256 与清单不符"),
@@ -82,7 +82,7 @@ def text(delivery: Delivery, language: str) -> str:
     """Return the answer as Markdown.
 
     Args:
-        delivery: with names of files and lines, see `operations.quarantine`.
+        delivery: with file names and lines, see `operations.quarantine`.
         language: zh or en.
     """
     zh = language == "zh"
@@ -182,7 +182,7 @@ def _class(one: Problem, zh: bool) -> str:
         return ""
     if zh:
         return f"（内容类型：{_CLASSES.get(one.value_class or '', one.value_class)}）"
-    return f" (the value is of the kind: {one.value_class})"
+    return f" (kind of value: {one.value_class})"
 
 
 def _reason(reason: str, zh: bool) -> str:
@@ -203,7 +203,7 @@ def _file(one: Problem, zh: bool) -> str | None:
 def _column(one: Problem) -> Column | None:
     contract = contracts.load().get(one.table or "")
     columns = {column.name: column for column in contract.columns} if contract else {}
-    # A column that several cells give is followed by their headers: amount (借方金额, 贷方金额).
+    # A column composed of several cells is followed by their headers: amount (借方金额, 贷方金额).
     return columns.get((one.column or "").partition(" (")[0])
 
 

@@ -1,4 +1,4 @@
-"""Providers that are overdue, and deliveries that are far larger or smaller than usual."""
+"""Overdue providers, and deliveries far larger or smaller than usual."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from firmpulse import warehouse
 from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
 
-# Nights that a delivery is held against; fewer than the least say nothing yet.
+# Nights with which a delivery is compared, and the minimum for a comparison.
 _NIGHTS, _LEAST_NIGHTS = 28, 7
-# More than twice the most of these nights, or less than half the least, is unusual.
+# More than twice the maximum of these nights, or less than half the minimum, is unusual.
 _FACTOR = 2
-# Below so many rows a factor is chance.
+# Below this many rows a factor is chance.
 _LEAST_ROWS = 100
 
 _AGES = """
@@ -27,7 +27,7 @@ _AGES = """
     group by all
     order by all
 """
-# Rows a night, provider and table of increments: a first delivery of all history is no measure.
+# Rows per night, provider and table of increments; a first full history does not count.
 _VOLUMES = """
     with nightly as (
         select as_of, source, provider, table_name, sum(rows_delivered) as row_count
@@ -56,7 +56,7 @@ _VOLUMES = """
 
 @dataclass(frozen=True)
 class Age:
-    """How old the newest row of a provider is."""
+    """The age of a provider's newest row."""
 
     source: str
     provider: str
@@ -65,7 +65,7 @@ class Age:
 
     @property
     def late(self) -> bool:
-        """Whether it is older than the rules of warnings allow (`DATA_STALE`)."""
+        """Whether it is older than the warning rules allow (`DATA_STALE`)."""
         return self.days > self.allowed
 
 
@@ -77,7 +77,7 @@ class Volume:
     provider: str
     table: str
     rows: int
-    # Of the nights before.
+    # Of the previous nights.
     least: int
     most: int
 
@@ -85,7 +85,7 @@ class Volume:
 def ages(
     connection: duckdb.DuckDBPyConnection, as_of: date, freshness: Mapping[str, Freshness]
 ) -> list[Age]:
-    """Return the age of every provider of a watched source that ever delivered."""
+    """Return the age of every provider of a watched source that has ever delivered."""
     found = []
     for source, allowed in freshness.items():
         if not warehouse.is_built(connection, f"facts.{allowed.table}"):
@@ -97,7 +97,7 @@ def ages(
 
 
 def unusual(connection: duckdb.DuckDBPyConnection, as_of: date) -> list[Volume]:
-    """Return the deliveries of a night that are far from those of the nights before."""
+    """Return the deliveries of a night whose size is far from the previous nights."""
     limits = {
         "as_of": as_of, "nights": _NIGHTS, "least_nights": _LEAST_NIGHTS, "factor": _FACTOR,
         "least_rows": _LEAST_ROWS,

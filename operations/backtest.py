@@ -1,7 +1,7 @@
-"""What the warnings were worth: rules, model and statements on the months that have passed.
+"""Back-test of the warnings: rules, model and statements on past months.
 
-Every month end is looked at with what was known then. All three alert the same share of the firms;
-an episode is a hit where the firm defaults within the horizon, and not too soon to act on it.
+Every month end is evaluated with what was known then. All three alert the same share of the firms;
+an episode is a hit if the firm defaults within the horizon, and not too soon to act on it.
 """
 
 from collections.abc import Mapping
@@ -38,15 +38,15 @@ from training.validation import portfolio, subject
 from training.validation.subject import Subject
 
 RULES, MODEL, STATEMENTS = "rules", "model", "statements"
-# A rule may look back a year; before, it could not be asked.
+# A rule may look back a year; earlier it could not be evaluated.
 _HISTORY_MONTHS = 12
-# Severity orders levels first; no firm breaks so many rules.
+# Severity orders by level first; no firm breaks this many rules.
 _MOST_RULES = 1_000
 
 
 @dataclass(frozen=True)
 class Measured:
-    """The three rankings on the same month ends, and what each level and rule was worth."""
+    """The three rankings on the same month ends, and the value of each level and rule."""
 
     title: str
     days: tuple[date, ...]
@@ -58,7 +58,7 @@ class Measured:
     values: Mapping[str, Mapping[str, Interval]]
     # Measure → ranking → comparison with the statements.
     against_statements: Mapping[str, Mapping[str, Comparison]]
-    # One row a level or rule: name, rows, row_share, defaults, default_rate, lift, lead_days.
+    # One row per level or rule: name, rows, row_share, defaults, default_rate, lift, lead_days.
     by_level: pl.DataFrame
     by_rule: pl.DataFrame
 
@@ -68,11 +68,11 @@ class BackTest:
     """The back-test of the rules in force."""
 
     version: str
-    # Whose data it is.
+    # Origin of the data.
     origin: str
     terms: AlertTerms
     out_of_time: Measured
-    # Rules that read no model, which has seen the outcomes of the earlier months.
+    # Rules that do not read the model; it has seen the outcomes of earlier months.
     history: Measured
 
 
@@ -114,7 +114,7 @@ def run(
 
 
 def _days(settings: Settings, as_of: date, horizon_days: int) -> list[date]:
-    """Return the month ends with a year of history before them and a known horizon after them."""
+    """Return the month ends with a year of history before and a known horizon after them."""
     with warehouse.connect(settings) as connection:
         found = [
             day
@@ -141,7 +141,7 @@ def _month(
     granted: pl.DataFrame,
     read: Subject,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return a row a firm on the book with both PDs, and the rules that hold on a day."""
+    """Return a row per firm on the book with both PDs, and the rules that hold on a day."""
     seen = panel.read(settings, day, known, book, granted, read.model)
     findings = engine.find(seen, book)
     past_due = pl.col("days_past_due@0")
@@ -160,7 +160,7 @@ def _month(
 
 
 def _with_outcomes(settings: Settings, as_of: date, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of firms that have not defaulted yet, with `defaulted_on` where they do."""
+    """Return the rows of firms that have not defaulted yet, with `defaulted_on` if they will."""
     with warehouse.connect(settings) as connection:
         defaults = portfolio.default_dates(connection, as_of)
     dated = rows.join(defaults, on="firm_id", how="left", maintain_order="left")
@@ -210,7 +210,7 @@ def _measure(
 
 
 def _severity(rows: pl.DataFrame, findings: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows with their found level, and a number that orders level, then rules."""
+    """Return the rows with their found level, and a number that orders by level, then rules."""
     parts = []
     for (day,), here in rows.group_by("as_of", maintain_order=True):
         found = levels.aggregate(findings.filter(pl.col("as_of") == day), here)
@@ -236,7 +236,7 @@ def _by_rule(rows: pl.DataFrame, findings: pl.DataFrame, terms: AlertTerms) -> p
 
 
 def _worth(named: pl.DataFrame, rows: pl.DataFrame, terms: AlertTerms) -> pl.DataFrame:
-    """Return by name how many of its rows default within the horizon, in time to act on it."""
+    """Return by name how many rows default within the horizon, in time to act on it."""
     lead = (pl.col("defaulted_on") - pl.col("as_of")).dt.total_days()
     hit = lead.is_between(terms.min_lead_days, terms.horizon_days).fill_null(value=False)
     base = rows.select(hit.mean()).item()

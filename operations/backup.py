@@ -1,11 +1,11 @@
-"""A copy of all zones that can be restored, and that ends when its key files are destroyed.
+"""A copy of all zones that can be restored until its key files are destroyed.
 
-Two folders are written. The first holds the databases, encrypted as they are, and everything else
-that cannot be made again. The second holds the wrapped data keys, a few hundred bytes: whoever
-destroys them ends the copy, wherever it lies. The master keys are in neither.
+Two folders are written. The first has the encrypted databases and everything else that cannot be
+recreated. The second has the wrapped data keys, a few hundred bytes: destroying them makes the
+copy unreadable, wherever it is. The master keys are in neither.
 
-Plain files of providers (the inbox), published scores and reports are left out: they would outlive
-an erasure, and are delivered or written again.
+Plain files of providers (the inbox), published scores and reports are left out: they would survive
+an erasure, and can be delivered or written again.
 """
 
 import json
@@ -32,7 +32,7 @@ from firmpulse.settings import Settings
 
 MANIFEST = "backup.json"
 _FORMAT = 1
-# Of the home folder: what is copied beside the databases, if it is there.
+# Parts of the home folder that are copied besides the databases, if present.
 _FOLDERS = ("control", "mlflow", "data_docs", "validation", "recipients", "airflow")
 _FILES = ("providers.yml", "warning_rules.yml", "simulation.json")
 _LEFT_OUT = ("logs", "audit.lock", "jwt_secret")
@@ -42,7 +42,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Backup:
-    """A copy and where its keys are."""
+    """A copy and the place of its keys."""
 
     folder: Path
     key_folder: Path
@@ -53,16 +53,16 @@ class Backup:
 
 
 def make(settings: Settings, to: Path, keys_to: Path) -> Backup:
-    """Copy all zones; tasks wait meanwhile, analysts go on reading.
+    """Copy all zones; meanwhile tasks wait and analysts keep reading.
 
     Args:
         settings: home folder.
-        to: folder in which the copy gets a folder of its own.
-        keys_to: another folder, for the wrapped data keys.
+        to: folder in which the copy gets its own folder.
+        keys_to: a different folder, for the wrapped data keys.
 
     Raises:
         NotReadyError: there is nothing to copy.
-        ConfigurationError: a folder lies in the home folder or in the other one, or a server's
+        ConfigurationError: a folder is inside the home folder or the other one, or a server's
             database cannot be dumped.
         FileHeldError: a task holds the databases; try again when it has ended.
     """
@@ -77,7 +77,7 @@ def make(settings: Settings, to: Path, keys_to: Path) -> Backup:
     try:
         with warehouse.connect(settings, vault=True) as connection:
             rows = _copy_databases(connection, settings, building, keys)
-            # While the databases are held no task changes anything else.
+            # While the databases are held, no task changes anything else.
             _copy_rest(settings, building)
         _dump_servers(settings, building)
         files = {
@@ -104,10 +104,10 @@ def make(settings: Settings, to: Path, keys_to: Path) -> Backup:
 
 
 def read(folder: Path, key_folder: Path) -> Backup:
-    """Return what the manifest of a copy says.
+    """Return the manifest of a copy.
 
     Raises:
-        BackupError: it is no copy of a home folder.
+        BackupError: it is not a copy of a home folder.
     """
     manifest = _manifest(folder)
     size = sum(path.stat().st_size for path in _files(folder))
@@ -115,19 +115,19 @@ def read(folder: Path, key_folder: Path) -> Backup:
 
 
 def restore(settings: Settings, folder: Path, key_folder: Path) -> Backup:
-    """Put a copy into an empty home folder and verify what was put there.
+    """Restore a copy into an empty home folder and verify the result.
 
-    The master keys have to be there already, in `keys/` or in the environment. Databases on a
-    server are restored by its own means from the dumps in the folder.
+    The master keys must already be there, in `keys/` or in the environment. Databases on a server
+    are restored with its own tools from the dumps in the folder.
 
     Raises:
-        BackupError: a file is missing or not what was copied, or rows differ.
+        BackupError: a file is missing or differs from the original, or rows differ.
         WrongKeyError: the master keys are not those of the copy.
-        ConfigurationError: the home folder holds databases already.
+        ConfigurationError: the home folder already contains databases.
     """
     if settings.vault_path.exists() or settings.warehouse_path.exists():
         raise ConfigurationError(
-            f"{settings.root} holds databases already; move them away, or restore elsewhere: "
+            f"{settings.root} already contains databases; move them away, or restore elsewhere: "
             f"FIRMPULSE_HOME=/another/folder firmpulse restore ..."
         )
     manifest = check_files(folder, key_folder)
@@ -147,7 +147,7 @@ def check_files(folder: Path, key_folder: Path) -> dict[str, Any]:
     """Compare every file of a copy with its manifest and return the manifest.
 
     Raises:
-        BackupError: a file is missing or not what was copied.
+        BackupError: a file is missing or differs from the original.
     """
     manifest = _manifest(folder)
     expected = {folder / name: digest for name, digest in manifest["files"].items()}
@@ -157,31 +157,31 @@ def check_files(folder: Path, key_folder: Path) -> dict[str, Any]:
             ended = path.parent == key_folder
             raise BackupError(
                 f"{path} is missing; "
-                + ("without it the copy is ended" if ended else "take another copy")
+                + ("without it the copy is unreadable" if ended else "take another copy")
             )
         if digests.of_file(path) != digest:
-            raise BackupError(f"{path} is not what was copied; take another copy")
+            raise BackupError(f"{path} differs from what was copied; take another copy")
     return manifest
 
 
 def verify_rows(settings: Settings, expected: Mapping[str, int]) -> None:
-    """Open both databases and count every table.
+    """Open both databases and count the rows of every table.
 
     Raises:
-        BackupError: a table is missing or has other rows.
+        BackupError: a table is missing or has a different number of rows.
     """
     with warehouse.connect(settings, vault=True) as connection:
         found = _rows(connection)
     if found != dict(expected):
         odd = sorted(name for name, _ in found.items() ^ dict(expected).items())
-        raise BackupError(f"{', '.join(odd[:5])} have other rows than were copied")
+        raise BackupError(f"{', '.join(odd[:5])} have a different number of rows than were copied")
 
 
 def forget(settings: Settings, key_folder: Path) -> list[str]:
     """Destroy the keys of copies made before the last renewal; return the copies' names.
 
-    After an erasure the databases are renewed. Copies of before hold what was erased; without
-    their keys they are unreadable.
+    After an erasure the databases are renewed. Earlier copies still contain what was erased;
+    without their keys they are unreadable.
     """
     gone = []
     now = {name: _generation(envelope.key_path(settings, name)) for name in envelope.DATABASES}
@@ -203,7 +203,7 @@ def _check_folders(settings: Settings, to: Path, keys_to: Path) -> None:
     for one, other in inside:
         if one.resolve() == other.resolve() or other.resolve() in one.resolve().parents:
             raise ConfigurationError(
-                f"{one} lies in {other}; the copy, its keys and the home folder lie apart"
+                f"{one} is inside {other}; keep the copy, its keys and the home folder apart"
             )
 
 
@@ -211,7 +211,7 @@ def _copy_databases(
     connection: duckdb.DuckDBPyConnection, settings: Settings, building: Path, keys: Path
 ) -> dict[str, int]:
     for name in envelope.DATABASES:
-        # Afterwards the file holds everything and its log is empty; nobody else may write.
+        # Then the file contains everything and its log is empty; no one else may write.
         connection.execute(f"checkpoint {name}")
         path = envelope.database_path(settings, name)
         target = building / path.relative_to(settings.root)
@@ -222,7 +222,7 @@ def _copy_databases(
 
 
 def _copy_held(path: Path, target: Path) -> None:
-    """Copy a file that this process holds; opening it here and closing it would let the lock go."""
+    """Copy a file that this process holds; opening and closing it here would release the lock."""
     done = subprocess.run(  # noqa: S603 - a fixed program
         ["cp", "--reflink=auto", "--", str(path), str(target)],  # noqa: S607 - of the system
         capture_output=True,
@@ -234,7 +234,7 @@ def _copy_held(path: Path, target: Path) -> None:
 
 
 def _generation(path: Path) -> int:
-    """Return the generation of the data key in force that a key file wraps."""
+    """Return the generation of the data key in force in a key file."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return int(content["current"]["generation"])
 
@@ -275,13 +275,13 @@ def _copy_rest(settings: Settings, building: Path) -> None:
 
 
 def _copy_sqlite(path: Path, target: Path) -> None:
-    """Copy a database that others may be writing, as it is at one moment."""
+    """Copy a consistent snapshot of a database that others may be writing."""
     with closing(sqlite3.connect(path)) as origin, closing(sqlite3.connect(target)) as copy:
         origin.backup(copy)
 
 
 def _dump_servers(settings: Settings, building: Path) -> None:
-    """Dump databases that lie on a PostgreSQL server."""
+    """Dump databases on a PostgreSQL server."""
     for name, setting in _DUMPS.items():
         url = getattr(settings, setting)
         if url and url.startswith("postgresql"):
@@ -295,7 +295,7 @@ def _dump(url: sa.URL, target: Path) -> None:
             f"pg_dump is not on the PATH, so the database {url.database} cannot be copied; "
             f"install postgresql-client"
         )
-    # `url.set(password=None)` would leave the password as it is.
+    # `url.set(password=None)` would keep the password.
     address = sa.URL.create(
         "postgresql", url.username, None, url.host, url.port, url.database, url.query
     ).render_as_string()
@@ -310,7 +310,7 @@ def _dump(url: sa.URL, target: Path) -> None:
         raise ConfigurationError(f"pg_dump of {url.database} failed: {done.stderr.strip()[:300]}")
 
 
-# Where MLflow keeps addresses of files.
+# Columns in which MLflow stores addresses of files.
 _ADDRESSES = {
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -320,7 +320,7 @@ _ADDRESSES = {
 
 
 def move_artifacts(settings: Settings, before: Path) -> None:
-    """Point MLflow to the files at their new place, where its database is a file of ours."""
+    """Point MLflow to the files at their new place, if its database is one of our files."""
     path = settings.root / "mlflow" / "mlflow.db"
     if settings.root == before or not path.exists():
         return
@@ -343,9 +343,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise BackupError(f"{folder} is no copy of a home folder: it has no {MANIFEST}") from None
+        raise BackupError(
+            f"{folder} is not a copy of a home folder: it has no {MANIFEST}"
+        ) from None
     if content.get("format") != _FORMAT:
-        raise BackupError(f"{folder} was made by another version; restore it with that one")
+        raise BackupError(f"{folder} was made by another version; restore it with that version")
     return content
 
 

@@ -1,8 +1,8 @@
-"""What became of each delivery: its verdict in a sentence, its counts, and what was wrong with it.
+"""The outcome of each delivery: its verdict in a sentence, its counts, and its problems.
 
-Read from the warehouse's record, or from what was published last while a task holds it, and from
-the inbox. Nothing here is a value of a row; the lines of quarantined rows and the names of files
-are in the vault (`operations.quarantine`).
+Read from the warehouse's record, or from the last publication while a task holds it, and from the
+inbox. Contains no values of rows; the lines of quarantined rows and the file names are in the vault
+(`operations.quarantine`).
 """
 
 import difflib
@@ -63,22 +63,22 @@ _CHECKS = """
 
 @dataclass(frozen=True)
 class Known:
-    """Every delivery that the home folder knows of, newest first."""
+    """Every known delivery of the home folder, newest first."""
 
     deliveries: tuple[Delivery, ...]
-    # Whether a task holds the warehouse, so that this is what was published last.
+    # Whether a task holds the warehouse, so that this is the last publication.
     is_published: bool
 
 
 @dataclass
 class _Found:
-    """What is recorded of one delivery."""
+    """The record of one delivery."""
 
     tables: list[Any]
     problems: list[Any]
     checks: list[Any]
     ref: DeliveryRef | None = None
-    # Files that were pulled, of how many.
+    # Pulled files, and their total.
     pulled: tuple[int, int] | None = None
 
 
@@ -97,7 +97,7 @@ def known(settings: Settings) -> Known:
             here = sum((ref.folder / file.name).is_file() for file in files)
             found[source, ref.delivery_id].pulled = (here, len(files))
     made = [_delivery(key, one) for key, one in found.items()]
-    # What waits has no night yet: it is newer than all that have.
+    # A waiting delivery has no night yet: it is newer than all others.
     newest = sorted(made, key=lambda one: (one.as_of or date.max, one.delivery_id), reverse=True)
     return Known(tuple(newest), is_published)
 
@@ -106,7 +106,7 @@ def find(everything: Sequence[Delivery], delivery_id: str, source: str | None = 
     """Return one delivery.
 
     Raises:
-        NotReadyError: there is none of this id, or one in each of several sources.
+        NotReadyError: there is none with this id, or several sources have one.
     """
     mine = [one for one in everything if one.delivery_id == delivery_id]
     chosen = [one for one in mine if source in (None, one.source)]
@@ -146,7 +146,7 @@ def _delivery(key: Key, found: _Found) -> Delivery:
     landed = [row for row in found.tables if row[2] is not None]
     nights = [row[1] for row in landed or found.tables]
     as_of = max(nights, default=None)
-    # A refusal is repeated night by night: the newest says it; after a landing, one that is newer.
+    # A refusal is repeated each night: use the newest, and after a landing only a newer one.
     whole = [row for row in found.problems if row[1] is None]
     latest = max((row[0] for row in whole), default=None)
     kept = [row for row in whole if row[0] == latest and not (landed and row[0] <= as_of)]

@@ -1,4 +1,4 @@
-"""One delivery as people see it: its verdict, and the sentence that says why."""
+"""One delivery as shown to people: its verdict, and the reason in a sentence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ VERDICTS = (LANDED, IN_PART, REFUSED, BROKEN, WAITING, INCOMPLETE)
 
 @dataclass(frozen=True)
 class TableCounts:
-    """One table of a delivery: where its announced rows went; restated are among the landed."""
+    """One table of a delivery: the outcome of its announced rows; landed include restated."""
 
     table: str
     status: str
@@ -24,13 +24,13 @@ class TableCounts:
     refused_by_gate: int
     quarantined: int
     in_refused_files: int
-    # Lines of its files that are titles or totals and count as no rows; null for none.
+    # Lines of its files that are titles or totals, not rows; null for none.
     notes: str | None
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What was wrong with rows, a file or the delivery; see `ops.delivery_problems`."""
+    """A problem of rows, a file or the delivery; see `ops.delivery_problems`."""
 
     table: str | None
     file_no: int | None
@@ -40,14 +40,14 @@ class Problem:
     value_class: str | None
     rows: int
     reason: str | None
-    # From the vault; null and empty where it was not asked.
+    # From the vault; null and empty if it was not queried.
     file: str | None = None
     lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Check:
-    """A suite that the delivery broke, and why somebody took it all the same."""
+    """A suite that the delivery failed, and why a person accepted it."""
 
     suite: str
     broke: str
@@ -61,7 +61,7 @@ class Delivery:
     source: str
     delivery_id: str
     provider: str | None
-    # Night in which it landed or was refused last; null for one that waits.
+    # Night in which it landed or was last refused; null while it waits.
     as_of: date | None
     delivered_at: datetime | None
     verdict: str
@@ -69,7 +69,7 @@ class Delivery:
     tables: tuple[TableCounts, ...]
     problems: tuple[Problem, ...]
     checks: tuple[Check, ...]
-    # Whether anything of it lies in the inbox.
+    # Whether any of it is in the inbox.
     in_inbox: bool
 
 
@@ -82,26 +82,26 @@ def sentence(
     ref: DeliveryRef | None,
     pulled: tuple[int, int] | None,
 ) -> str:
-    """Say in a sentence what became of a delivery, with the reason and the next step.
+    """Return the outcome of a delivery in a sentence, with the reason and the next step.
 
     Args:
         verdict: one of VERDICTS.
-        as_of: night in which it landed or was refused last.
+        as_of: night in which it landed or was last refused.
         tables: its counts.
-        problems: what was wrong with it.
-        checks: the suites that it broke.
-        ref: what lies in the inbox of it.
-        pulled: files that were pulled, of how many, while it is being pulled.
+        problems: its problems.
+        checks: the suites that it failed.
+        ref: its part in the inbox.
+        pulled: number of pulled files and their total, while it is being pulled.
     """
     if verdict == INCOMPLETE:
         here, of = pulled or (0, 0)
-        return f"pulled but incomplete: {here} of {of} files are here; the next pull goes on"
+        return f"pulled but incomplete: {here} of {of} files are here; the next pull continues"
     if verdict == WAITING:
         return _waits(ref)
     if verdict == REFUSED:
         reason = next((one.reason for one in problems if one.reason), "see the log of that night")
         stays = "it stays in the inbox and is tried again every night"
-        left = stays if ref else "it is not in the inbox any more"
+        left = stays if ref else "it is no longer in the inbox"
         return f"refused in the night of {as_of}: {reason}; {left}"
     counts = _counts(tables)
     said = f"landed in the night of {as_of}: {counts}"
@@ -118,8 +118,8 @@ def _waits(ref: DeliveryRef | None) -> str:
     if ref is None or ref.manifest is None:
         return f"not landed yet: it waits in the inbox, and will be refused: {ref and ref.problem}"
     return (
-        f"not landed yet: it waits in the inbox; the night of {ref.manifest.delivered_on} or the "
-        f"next one after takes it"
+        f"not landed yet: it waits in the inbox and lands in the night of "
+        f"{ref.manifest.delivered_on} or the next one"
     )
 
 

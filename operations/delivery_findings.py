@@ -1,4 +1,4 @@
-"""Findings about deliveries: refused, broken, overdue, of unusual size; and about grants."""
+"""Findings about deliveries: refused, failed, overdue, of unusual size; and about grants."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -41,7 +41,7 @@ def of(
 
 
 def refused_grants(settings: Settings) -> Iterator[Finding]:
-    """Yield that lines of the grants' file were refused."""
+    """Yield a finding if lines of the grants' file were refused."""
     refused = settings.inbox / "consent" / "grants.refused.jsonl"
     if refused.exists():
         lines = sum(1 for _ in refused.open("rb"))
@@ -55,7 +55,7 @@ def _verdicts(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
         yield Finding(
             PROBLEM, "deliveries",
             f"{delivery} broke its checks ({suite}) and stops the night: {broke}",
-            f"firmpulse deliveries {delivery}; repair it, or take it as it is: "
+            f"firmpulse deliveries {delivery}; fix it, or accept it: "
             f'firmpulse accept {delivery} --because "..."',
         )  # fmt: skip
 
@@ -79,7 +79,7 @@ def _refused(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Itera
 
 
 def _warned(connection: duckdb.DuckDBPyConnection, day: date) -> Iterator[Finding]:
-    """Yield what landed in the week before and is worth a look all the same."""
+    """Yield warnings about deliveries that landed in the past week."""
     with runlog.of_this_release():
         rows = connection.execute(_WARNED, [day - timedelta(days=7)]).fetchall()
     for source, delivery, table, warning in rows:
@@ -96,7 +96,7 @@ def _ages(ages: tuple[Age, ...]) -> Iterator[Finding]:
                 WARNING, "deliveries",
                 f"{age.provider or 'a provider'} ({age.source}) is late: its newest row is "
                 f"{age.days} days old, {age.allowed} are allowed",
-                "ask the provider; warnings of this source are silent meanwhile (DATA_STALE)",
+                "ask the provider; until then there are no warnings from this source (DATA_STALE)",
             )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _volumes(volumes: tuple[Volume, ...]) -> Iterator[Finding]:
     for one in volumes:
         yield Finding(
             WARNING, "deliveries",
-            f"{one.provider} delivered {one.rows:,} rows of {one.table}; the nights before had "
+            f"{one.provider} delivered {one.rows:,} rows of {one.table}; the previous nights had "
             f"{one.least:,} to {one.most:,}",
-            "ask the provider whether that is all, and right",
+            "ask the provider whether it is complete and correct",
         )  # fmt: skip

@@ -15,14 +15,14 @@ def write(status: Status, target: Path) -> None:
     def gauge(name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"firmpulse_{name}", about, labels, registry=registry)
 
-    findings = gauge("findings", "Things that need somebody", "severity")
+    findings = gauge("findings", "Things that need attention", "severity")
     for severity in (PROBLEM, WARNING):
         findings.labels(severity).set(sum(f.severity == severity for f in status.findings))
-    subjects = gauge("subject_findings", "Things that need somebody", "severity", "subject")
+    subjects = gauge("subject_findings", "Things that need attention", "severity", "subject")
     for finding in status.findings:
         subjects.labels(finding.severity, finding.subject).inc()
     gauge("warehouse_busy", "1 while a task holds the warehouse").set(status.busy)
-    gauge("disk_free_bytes", "Free space where the databases lie").set(status.free_bytes)
+    gauge("disk_free_bytes", "Free space on the disk of the databases").set(status.free_bytes)
     gauge("scored_firms", "Scores of the newest published night").set(status.scored)
     levels = gauge("warning_firms", "Firms by warning level in force", "level")
     for level, count in status.levels.items():
@@ -35,7 +35,7 @@ def write(status: Status, target: Path) -> None:
     for one in status.ages:
         age.labels(one.source, one.provider).set(one.days)
     seconds = gauge("step_seconds", "Seconds of a step of the newest night", "step", "part")
-    rows = gauge("step_rows", "Rows that came out of a step", "step", "part")
+    rows = gauge("step_rows", "Rows of output of a step", "step", "part")
     memory = gauge("step_peak_bytes", "Largest resident memory in a step", "step", "part")
     failed = gauge("step_failed", "1 if the last run of a step failed", "step", "part")
     for step in status.night.steps if status.night else ():

@@ -1,4 +1,4 @@
-"""What a person does about something that was found: look now, look soon."""
+"""Findings and their urgency: look now, look soon."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ PROBLEM, WARNING = "problem", "warning"
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that somebody should look at."""
+    """Something that needs attention."""
 
     severity: str
     subject: str
     text: str
-    # What to do about it: a command that works as things are now, or a place to look.
+    # What to do about it: a command that works at present, or a place to look.
     do: str

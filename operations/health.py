@@ -1,4 +1,4 @@
-"""Does the champion still hold? Its scores, features, probabilities and warnings, once a month."""
+"""Is the champion still valid? Its scores, features, probabilities and warnings, every month."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from training.validation import subject
 
 # Share of the features that have moved much.
 _MOVED_YELLOW, MOVED_RED = 0.05, 0.20
-# Fewer matured outcomes or defaults say nothing of a model.
+# Fewer matured outcomes or defaults show nothing about a model.
 _LEAST_OUTCOMES, _LEAST_DEFAULTS = 200, 20
 _GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
 
@@ -40,7 +40,7 @@ _DRIFT = """
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing measured of a model version on a date; None where it cannot be told yet."""
+    """One measurement of a model version on a date; None if not yet known."""
 
     as_of: date
     model_version: str
@@ -53,12 +53,12 @@ class Measure:
 
 
 def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
-    """Measure the champion at `as_of` and record it; run again, it replaces what it recorded.
+    """Measure the champion at `as_of` and record it; a repeated run replaces its records.
 
     Raises:
         NotPromotedError: MLflow's champion is not the version that was promoted last.
-        NotReadyError: there is no champion, or its training frame was drawn anew.
-        ModelChangedError: the files of the champion are not what was registered.
+        NotReadyError: there is no champion, or its training frame was sampled again.
+        ModelChangedError: the files of the champion differ from the registered ones.
     """
     leads = champion.champion(settings)
     if leads is None:
@@ -80,7 +80,7 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
 
 
 def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
-    """Return what was measured last."""
+    """Return the last measurements."""
     rows = connection.execute(
         f"select {', '.join(MODEL_HEALTH.columns)} from warehouse.ops.model_health "  # noqa: S608 - declared names
         "where as_of = (select max(as_of) from warehouse.ops.model_health) order by all"
@@ -89,7 +89,7 @@ def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
 
 
 def _learnt(settings: Settings, version: str) -> FloatArray:
-    """Return the default probabilities of the rows that the version learnt from."""
+    """Return the default probabilities of the rows that the version was trained on."""
     found = versions.get(settings, version)
     frame = subject.frame_of(settings, versions.trained_as_of(found), found.frame_digest)
     model = bundle.load(subject.files_of(settings, version))
@@ -138,13 +138,13 @@ def _outcomes(
     defaults = int(bad.sum())
     yield Measure(
         as_of, version, "matured_scores", rows.height, rows.height, _GREEN,
-        "published scores, one a firm and quarter, whose twelve months are over",
+        "published scores, one per firm and quarter, whose twelve months are over",
     )  # fmt: skip
     learnt = found.filter("is_learnt").height
     late = found.height - rows.height - learnt
     yield Measure(
         as_of, version, "matured_scores_learnt", learnt, learnt, _GREEN,
-        "left out: their date is before the one whose knowledge the version was trained on",
+        "left out: their date is before the date up to which the version was trained",
     )  # fmt: skip
     yield Measure(
         as_of, version, "matured_scores_late", late, late, _GREEN,
@@ -154,7 +154,7 @@ def _outcomes(
     if not enough:
         yield Measure(
             as_of, version, "observed_to_expected", None, rows.height, _UNKNOWN,
-            f"defaults observed to expected; told from {_LEAST_OUTCOMES} scores and "
+            f"defaults observed to expected; shown from {_LEAST_OUTCOMES} scores and "
             f"{_LEAST_DEFAULTS} defaults on",
         )  # fmt: skip
         return
@@ -178,7 +178,7 @@ def _outcomes(
     for check in calibration_checks.by_grade(bad, prob, DEFAULT.asset_correlation):
         yield Measure(
             as_of, version, f"default_rate_{check.grade}", check.observed_rate, check.rows,
-            check.light, f"observed; {check.mean_prob:.4f} was expected of the grade",
+            check.light, f"observed; {check.mean_prob:.4f} was expected for the grade",
         )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _warnings(settings: Settings, as_of: date, version: str) -> list[Measure]:
     return [
         Measure(
             as_of, version, f"warning_{name}", values[backtest.RULES].value, measured.rows, _GREEN,
-            f"{name} of the rules at the month ends whose outcomes are known",
+            f"{name} of the rules at the month ends with known outcomes",
         )
         for name, values in measured.values.items()
     ]  # fmt: skip

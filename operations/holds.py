@@ -1,4 +1,4 @@
-"""What waits for a person's word before anything is destroyed: the clock, and erasures of many."""
+"""What waits for a person's confirmation: the clock, and erasures of many firms."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from firmpulse.settings import Settings
 
 
 def waiting(settings: Settings) -> Iterator[ConfirmationNeeded]:
-    """Yield what a person has to confirm; the clock first, without which nothing else can be."""
+    """Yield what a person must confirm; the clock first, since all else depends on it."""
     try:
         today.certain(settings)
         honour.allowed(settings)

@@ -1,4 +1,4 @@
-"""Published scores whose twelve months are over, and which of them are evidence of a model."""
+"""Published scores whose twelve months are over, and which of them are evidence for a model."""
 
 from datetime import date
 
@@ -8,10 +8,10 @@ import polars as pl
 from firmpulse import scale, warehouse
 from firmpulse.known_at import known_at
 
-# A score that was made later after its date is no forecast: part of its outcome was known.
+# A score made later than this after its date is not a forecast: part of its outcome was known.
 MOST_DAYS_LATE = 31
-# The last score of each firm and quarter whose outcome is known, of this version; before those that
-# are no evidence, which were made too late, or for a date before the one the version learnt up to.
+# The last score of each firm and quarter with a known outcome, of this version; preferred to scores
+# that are no evidence: made too late, or for a date before the end of the version's training data.
 _MATURED = f"""
     with outcomes as (
         select cast(firm_id as varchar) as firm_id, as_of, outcome
@@ -48,10 +48,10 @@ _MATURED = f"""
 
 
 def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:
-    """Return one row per firm and quarter whose outcome is known at `as_of`.
+    """Return one row per firm and quarter with an outcome known at `as_of`.
 
-    Columns: firm_id, default_prob, bad, is_late (made too long after its date, or nobody knows
-    when), is_learnt (its date is before the one whose knowledge the version was trained on).
+    Columns: firm_id, default_prob, bad, is_late (made too long after its date, or at an unknown
+    time), is_learnt (its date is before the date up to which the version was trained).
     """
     if not warehouse.is_built(connection, "labels.default_12m"):
         return pl.DataFrame(

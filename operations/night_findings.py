@@ -1,4 +1,4 @@
-"""Findings about runs: nights that failed, that stopped on their way, that are missing."""
+"""Findings about runs: nights that failed, stopped halfway or are missing."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -9,20 +9,20 @@ from operations import nights
 from operations.finding import PROBLEM, WARNING, Finding
 from operations.nights import ElsewhereFailed, Night
 
-# Older nights and gaps that are named one by one.
+# Older nights and gaps that are listed one by one.
 _SHOWN = 5
 
 
 def of_nights(
     settings: Settings, found: tuple[Night, ...], on: date, *, busy: bool = False
 ) -> Iterator[Finding]:
-    """Yield what is wrong with the nights of the run log.
+    """Yield the problems with the nights of the run log.
 
     Args:
         settings: home folder; what to do depends on whether its scheduler runs.
         found: nights, oldest first.
-        on: the day it is; the night due is that of the day before.
-        busy: the log is that of the last publication: what followed cannot be judged.
+        on: today; the night due is that of the day before.
+        busy: the log is that of the last publication, so later steps are unknown.
     """
     if not found:
         yield none(settings, on)
@@ -33,16 +33,16 @@ def of_nights(
 
 
 def none(settings: Settings, on: date) -> Finding:
-    """Return the finding that no night was ever run."""
+    """Return the finding that no night has run yet."""
     due = (on - timedelta(days=1)).isoformat()
     return Finding(
-        PROBLEM, "night", f"no night was ever run in {settings.root}",
+        PROBLEM, "night", f"no night has run yet in {settings.root}",
         advice.run(settings, "run_nightly", {"as_of": due}),
     )  # fmt: skip
 
 
 def of_others(settings: Settings, failed: tuple[ElsewhereFailed, ...]) -> Iterator[Finding]:
-    """Yield the steps of other DAGs that failed when they ran last."""
+    """Yield the steps of other DAGs whose last run failed."""
     for one in failed:
         day = "on" if one.dag == "honour_revocations" else "as_of"
         conf = {day: one.as_of.isoformat()}
@@ -50,7 +50,7 @@ def of_others(settings: Settings, failed: tuple[ElsewhereFailed, ...]) -> Iterat
             conf["approver"] = "NAME"
         yield Finding(
             PROBLEM, "runs", f"{one.label} of {one.dag}, {one.as_of}, failed: {one.error}",
-            f"repair it, then: {advice.run(settings, one.dag, conf)}",
+            f"fix it, then: {advice.run(settings, one.dag, conf)}",
         )  # fmt: skip
 
 
@@ -59,9 +59,9 @@ def _newest(settings: Settings, night: Night, *, busy: bool) -> Iterator[Finding
     for step in night.failed:
         yield Finding(
             PROBLEM, "night", f"{step.label} of {night.as_of} failed: {step.error}",
-            f"repair it, then: {again}",
+            f"fix it, then: {again}",
         )  # fmt: skip
-    # The published log ends before the publication that it is part of.
+    # The published log ends before its own publication.
     if night.published_at is None and not night.failed and not busy:
         last = night.steps[-1].label
         text = f"{night.as_of} was not published; its last step is {last}"
@@ -69,7 +69,7 @@ def _newest(settings: Settings, night: Night, *, busy: bool) -> Iterator[Finding
 
 
 def _older(settings: Settings, before: tuple[Night, ...]) -> Iterator[Finding]:
-    """Yield the nights before the newest that failed and were not run again since."""
+    """Yield earlier nights that failed and have not been run again."""
     broken = [night for night in reversed(before) if night.failed or night.published_at is None]
     for night in broken[:_SHOWN]:
         said = [f"{step.label} failed: {step.error}" for step in night.failed]
@@ -77,13 +77,13 @@ def _older(settings: Settings, before: tuple[Night, ...]) -> Iterator[Finding]:
             said.append(f"it was not published, its last step is {night.steps[-1].label}")
         yield Finding(
             WARNING if night.published_at else PROBLEM, "night",
-            f"{night.as_of}, an older night, is not repaired: {'; '.join(said)}",
+            f"{night.as_of}, an older night, is not fixed: {'; '.join(said)}",
             _again(settings, night),
         )  # fmt: skip
     if rest := broken[_SHOWN:]:
         yield Finding(
             PROBLEM if any(night.published_at is None for night in rest) else WARNING, "night",
-            f"{len(rest)} still older nights are not repaired, the newest of them {rest[0].as_of}",
+            f"{len(rest)} more older nights are not fixed, the newest of them {rest[0].as_of}",
             _again(settings, rest[0]),
         )  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""What the run log says of nights: which ran, which ended well, what failed, which are missing.
+"""Nights in the run log: which ran, which succeeded, what failed, which are missing.
 
 A night is a date for which the DAG run_nightly ran, under the scheduler or by `firmpulse night`.
-Deliveries that are assessed by day, backfills, erasure and commands leave steps too; they are
-no nights.
+Deliveries assessed by day, backfills, erasures and commands also leave steps; they are not
+nights.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from firmpulse import runlog
 DAG = "run_nightly"
 # The step after which analysts see the night.
 _LAST = "publish"
-# A gap between nights is reported for so many nights; a failed night until it is repaired.
+# A gap between nights is reported for this many nights; a failed night until it is fixed.
 _LOOK_BACK = 31
 
-# Of a step that ran more than once, the last run.
+# The last run of a step that ran more than once.
 _ENDED = """
     select
         as_of, step, part, max(started_at) as started_at,
@@ -31,7 +31,7 @@ _ENDED = """
     group by as_of, step, part
     order by as_of, max(started_at)
 """
-# Whatever date it works for: the next run of these DAGs makes up for the one that failed.
+# For any date: the next run of these DAGs replaces a failed one.
 _FAILED_ELSEWHERE = """
     select dag, step, part, max_by(as_of, started_at) as as_of, max_by(error, started_at) as error
     from warehouse.ops.steps
@@ -63,7 +63,7 @@ class StepOutcome:
 
 @dataclass(frozen=True)
 class Night:
-    """One night as the run log knows it."""
+    """One night in the run log."""
 
     as_of: date
     steps: tuple[StepOutcome, ...]
@@ -75,13 +75,13 @@ class Night:
 
     @property
     def published_at(self) -> datetime | None:
-        """When its scores were published last, None if they never were."""
+        """When its scores were last published, None if never."""
         found = [s.started_at for s in self.steps if (s.step, s.state) == (_LAST, runlog.SUCCESS)]
         return max(found, default=None)
 
     @property
     def seconds(self) -> float:
-        """Seconds of all its steps together."""
+        """Total seconds of all its steps."""
         return sum(step.seconds for step in self.steps)
 
 
@@ -96,7 +96,7 @@ class ElsewhereFailed:
 
 
 def read(connection: duckdb.DuckDBPyConnection) -> tuple[Night, ...]:
-    """Return every night of which any step ended, oldest first.
+    """Return every night with a finished step, oldest first.
 
     Raises:
         ConfigurationError: the run log was written by another release.
@@ -120,9 +120,9 @@ def published(found: tuple[Night, ...]) -> date | None:
 
 
 def served(connection: duckdb.DuckDBPyConnection, found: tuple[Night, ...]) -> date | None:
-    """Return the newest night with scores; of the published log, whose last publication it lacks.
+    """Return the newest night with scores; for the published log, which lacks its publication.
 
-    Scores of a later day are those of deliveries that came in by day.
+    Scores of a later day are those of deliveries that arrived by day.
     """
     ((newest,),) = connection.execute(
         "select max(as_of) from warehouse.scoring.scores where list_contains(?, as_of)",
@@ -132,7 +132,7 @@ def served(connection: duckdb.DuckDBPyConnection, found: tuple[Night, ...]) -> d
 
 
 def missing(found: tuple[Night, ...], due: date) -> list[tuple[date, date]]:
-    """Return the nights that were due and of which no step ran, as first and last of each gap.
+    """Return the due nights without any step, as first and last night of each gap.
 
     Args:
         found: nights of the log, oldest first.

@@ -1,6 +1,6 @@
-"""Lines of quarantined rows and names of files of a delivery: what its provider needs to know.
+"""Lines of quarantined rows and file names of a delivery, for its provider.
 
-The vault is opened for it. No cell is read: neither the content of a row nor its firm.
+This opens the vault. No cell is read: neither the content of a row nor its firm.
 """
 
 from dataclasses import replace
@@ -12,7 +12,7 @@ from firmpulse import warehouse
 from firmpulse.settings import Settings
 from operations.delivery import Delivery, Problem
 
-# Of one rule, column and file; their number is said whatever it is.
+# Lines listed per rule, column and file; their number is always given.
 MOST_LINES = 1000
 
 _SEQ = "select delivery_seq from vault.ops.landed where source = ? and delivery_id = ?"
@@ -25,7 +25,7 @@ _LINES = """
 
 
 def located(settings: Settings, delivery: Delivery) -> Delivery:
-    """Return the delivery with names of files and lines, as far as the vault still has them.
+    """Return the delivery with file names and lines, as far as the vault still has them.
 
     Raises:
         FileHeldError: a task holds the vault.
@@ -53,9 +53,9 @@ def located(settings: Settings, delivery: Delivery) -> Delivery:
 
 
 def landed_without_files(settings: Settings, delivery_id: str) -> tuple[str, ...]:
-    """Return the sources of which a delivery of this id has landed.
+    """Return the sources with a landed delivery of this id.
 
-    One that brought no file is in no other record.
+    A delivery without files is in no other record.
     """
     if not settings.vault_path.exists():
         return ()

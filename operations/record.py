@@ -1,7 +1,6 @@
-"""What the warehouse records of nights and deliveries; while a task holds it, what was published.
+"""The warehouse's record of nights and deliveries, or the published one while a task holds it.
 
-Whatever reads here asks for tables by their names in the warehouse; the published ones stand in for
-them.
+Readers use the names of tables in the warehouse; the published tables replace them if needed.
 """
 
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from firmpulse.settings import Settings
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[tuple[duckdb.DuckDBPyConnection, bool]]:
-    """Open the record; the second value is whether it is that of the last publication."""
+    """Open the record; the second value says whether it is that of the last publication."""
     with ExitStack() as stack:
         try:
             connection, is_published = stack.enter_context(warehouse.connect(settings)), False

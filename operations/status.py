@@ -1,4 +1,4 @@
-"""One look at a home folder: did last night work, what is late, what needs me."""
+"""The state of a home folder: did last night work, what is late, what needs attention."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ from training import proposals
 
 __all__ = ["PROBLEM", "WARNING", "Finding", "Status", "look", "time_of"]
 
-# Less free space than this share of the disk, or than twice the databases, is told: erasing and
-# purging write a database anew beside the old one.
+# Less free space than this share of the disk, or than twice the databases, is reported: erasing
+# and purging rewrite a database beside the old one.
 _FREE_SHARE, _FREE_TIMES = 0.05, 2
 
 
@@ -38,13 +38,13 @@ class Status:
 
     on: date
     night: Night | None
-    # Newest night whose scores analysts see.
+    # Newest night whose scores are published.
     published: date | None
     ages: tuple[Age, ...]
     volumes: tuple[Volume, ...]
     findings: tuple[Finding, ...]
     free_bytes: int
-    # Whether a task holds the warehouse, so that this is what was known at the last publication.
+    # Whether a task holds the warehouse, so that this is the state of the last publication.
     busy: bool = False
     scored: int = 0
     levels: dict[str, int] = field(default_factory=dict)
@@ -57,11 +57,11 @@ class Status:
 
 
 def look(settings: Settings, on: date) -> Status:
-    """Look at the run log, the deliveries, the ledger, the models and the disk.
+    """Check the run log, the deliveries, the ledger, the models and the disk.
 
     Args:
         settings: home folder.
-        on: the day it is; the night due is that of the day before.
+        on: today; the night due is that of the day before.
     """
     found: list[Finding] = []
     free = _disk(settings, found)
@@ -97,8 +97,8 @@ def look(settings: Settings, on: date) -> Status:
 
 def _busy() -> Iterator[Finding]:
     yield Finding(
-        WARNING, "night", "a task is at work and holds the warehouse",
-        "nights and deliveries are shown as of the last publication; look again when it has "
+        WARNING, "night", "a task is running and holds the warehouse",
+        "nights and deliveries are shown as of the last publication; check again when it has "
         "ended, or in Airflow",
     )  # fmt: skip
 
@@ -153,7 +153,7 @@ def _drift(connection: duckdb.DuckDBPyConnection, as_of: date) -> Iterator[Findi
         {"as_of": as_of},
     ).fetchall()
     moved = sum(psi >= PSI_MUCH for _, psi in rows)
-    # Some always do: a firm's age, the months that it was observed.
+    # Some always move: a firm's age, the observed months.
     if rows and moved >= health.MOVED_RED * len(rows):
         yield Finding(
             WARNING, "model",
@@ -178,7 +178,7 @@ def _overrides(settings: Settings) -> Iterator[Finding]:
     try:
         waiting = [one for one in overrides.listed(settings) if one.status == "proposed"]
     except FileHeldError:
-        # A task has begun since the record was read.
+        # A task has started since the record was read.
         return
     if waiting:
         yield Finding(WARNING, "overrides", f"{len(waiting)} overrides wait for a second person",
@@ -207,7 +207,7 @@ def _disk(settings: Settings, found: list[Finding]) -> int:
             Finding(
                 WARNING, "disk",
                 f"{usage.free / 1e9:.1f} GB are free; the databases have {held / 1e9:.1f} GB and "
-                f"are at times written anew beside the old ones",
+                f"are sometimes rewritten beside the old ones",
                 f"make room on the disk of {settings.root}",
             )
         )  # fmt: skip

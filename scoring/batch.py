@@ -22,16 +22,16 @@ from model.bundle import CreditModel
 from scoring import marks, review, standing, store, unscored
 from scoring.inputs import assessable, load_model, metas_of, read_firms
 
-# Firms that are scored at once; exact SHAP is fastest in batches of this size.
+# Firms scored at once; exact SHAP is fastest in batches of this size.
 BATCH_FIRMS = bundle.SHAP_BATCH_ROWS
 
 
 @dataclass(frozen=True)
 class ScoringReport:
-    """What a night's scoring gave; without a champion only the message says something."""
+    """The results of a night's scoring; without a champion only the message is set."""
 
     as_of: date
-    # Version of the champion, None when there is none.
+    # Version of the champion, or None.
     champion: str | None
     message: str
     scored: int = 0
@@ -47,20 +47,20 @@ class ScoringReport:
 class ScoredBatch:
     """Results of a batch of firms."""
 
-    # One row a firm: the columns of the table scores, but for model name and version.
+    # One row per firm: the columns of the table scores, but for model name and version.
     scores: pl.DataFrame
-    # Up to four rows a firm.
+    # Up to four rows per firm.
     reasons: pl.DataFrame
-    # One row a firm: what it was scored on, kept without values.
+    # One row per firm: marks of the features used, without values.
     marks: pl.DataFrame
 
 
 def score(
     settings: Settings, as_of: date, firm_ids: Collection[str] | None = None
 ) -> ScoringReport:
-    """Score every firm that has a snapshot at `as_of`; a second run gives the same rows.
+    """Score every firm with a snapshot at `as_of`; a second run gives the same rows.
 
-    With `firm_ids`, only those firms; rows of others stay as they are.
+    With `firm_ids`, only those firms; rows of others do not change.
 
     Raises:
         NotReadyError: no features were built for `as_of`, or the champion needs a feature that
@@ -126,7 +126,7 @@ def _score_with(
 def score_batches(
     model: CreditModel, metas: tuple[FeatureMeta, ...], firms: pl.DataFrame, as_of: date
 ) -> Iterator[ScoredBatch]:
-    """Yield the results batch by batch, so that memory follows the batch and not the night."""
+    """Yield the results batch by batch, so that memory depends on the batch, not the night."""
     for batch in firms.iter_slices(BATCH_FIRMS):
         yield score_firms(model, metas, batch, as_of)
 
@@ -136,13 +136,13 @@ def score_firms(
 ) -> ScoredBatch:
     """Return scores and reasons; a pure function of the model and the firms' features.
 
-    A firm in default is graded D and not scored: its PD is 1, it has no sub-scores, and the
-    default is its reason.
+    A firm in default is graded D, not scored: its PD is 1, it has no sub-scores, and its reason
+    is the default.
 
     Args:
         model: the champion.
         metas: the model's features in its order.
-        firms: what `read_firms` returns, without firms of insufficient coverage.
+        firms: result of `read_firms`, without firms of insufficient coverage.
         as_of: date of the scores.
     """
     default_prob = model.default_prob(firms)
@@ -191,7 +191,7 @@ def _joined(batches: Iterator[ScoredBatch]) -> ScoredBatch:
 
 
 def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return one row a firm without a score: too little history, or granted and no rows."""
+    """Return one row per firm without a score: too little history, or granted and no rows."""
     short = firms.filter(pl.col("coverage") == coverage.INSUFFICIENT)
     firm_ids = granted.select("firm_id").unique()
     waiting = firm_ids.join(firms, on="firm_id", how="anti").with_columns(as_of=pl.lit(as_of))
@@ -203,6 +203,6 @@ def _next_step(settings: Settings, as_of: date) -> str:
     if challenger is None:
         return f"no model is trained yet; run: firmpulse train --as-of {as_of}"
     return (
-        f"no model is approved yet; look at version {challenger.version} in MLflow, then name who "
-        f"answers for it: firmpulse train --as-of {as_of} --approver <name>"
+        f"no model is approved yet; review version {challenger.version} in MLflow, then name who "
+        f"is responsible: firmpulse train --as-of {as_of} --approver <name>"
     )

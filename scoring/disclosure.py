@@ -1,8 +1,8 @@
-"""k-anonymity and l-diversity: rows for analysts in which nobody can be picked out.
+"""k-anonymity and l-diversity: rows for analysts in which no firm can be identified.
 
 Full-domain generalisation: a column is coarsened for all rows alike, so that the values of one
-file compare. What still stands out is left out. Sources: Samarati and Sweeney (1998) for k and the
-hierarchies, Machanavajjhala et al. (2007) for l.
+file are comparable. Rows that remain unique are left out. Sources: Samarati and Sweeney (1998) for
+k and the hierarchies, Machanavajjhala et al. (2007) for l.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,19 +19,19 @@ UNKNOWN, ANY = "?", "*"
 
 @dataclass(frozen=True)
 class QuasiIdentifier:
-    """A column that others may know of a firm, and ever coarser ways to write it."""
+    """A column that others may know about a firm, with ever coarser levels."""
 
     column: str
-    # Name of the level → its text over the raw rows; finest first, the last one says nothing.
+    # Name of the level → its text over the raw rows; finest first, the last has no information.
     levels: Mapping[str, pl.Expr]
 
 
 @dataclass(frozen=True)
 class Anonymised:
-    """Rows that may be handed out, and what was done to them."""
+    """Rows that may be released, and how they were changed."""
 
     rows: pl.DataFrame
-    # Column → level it is written at.
+    # Column → level at which it is written.
     levels: Mapping[str, str]
     rows_left_out: int
     classes: int
@@ -47,15 +47,15 @@ def anonymise(
     diversity: int = LEAST_VALUES,
     most_left_out: float = _MOST_LEFT_OUT,
 ) -> Anonymised:
-    """Coarsen quasi-identifiers until few rows stand out, then leave these out.
+    """Coarsen quasi-identifiers until few rows are unique, then leave these out.
 
     Args:
-        rows: one row per firm; columns beside the quasi-identifiers are kept as they are.
-        identifiers: what to coarsen; the column is replaced by its text at the level chosen.
+        rows: one row per firm; columns other than the quasi-identifiers are kept.
+        identifiers: columns to coarsen; each is replaced by its text at the chosen level.
         sensitive: column whose value must not follow from the quasi-identifiers.
-        k: least firms with the same quasi-identifiers.
-        diversity: least distinct values of `sensitive` among them.
-        most_left_out: share of the rows that may be left out rather than coarsen all further.
+        k: minimum number of firms with the same quasi-identifiers.
+        diversity: minimum number of distinct values of `sensitive` among them.
+        most_left_out: share of the rows that may be left out instead of coarsening further.
     """
     texts = {
         one.column: [
@@ -91,7 +91,7 @@ def anonymise(
 
 
 def _is_hidden(keys: pl.DataFrame, secret: pl.Series, k: int, diversity: int) -> pl.Series:
-    """Return for each row whether enough others share its keys, and do not share its secret."""
+    """Return for each row whether enough others share its keys, but not its sensitive value."""
     columns = keys.columns
     return (
         keys.with_columns(secret.alias("__secret"))

@@ -1,4 +1,4 @@
-"""What analysts may take away: firms nobody can pick out, and counts without small cells."""
+"""Exports for analysts: rows that identify no firm, and counts without small cells."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from firmpulse.settings import Settings
 from scoring.disclosure import ANY, Anonymised, QuasiIdentifier, anonymise
 from scoring.suppression import count_firms
 
-# Where the bands of revenue begin that industry is sized by, in CNY a year.
+# Lower bounds of the revenue bands that size firms in industry, in CNY per year.
 _BANDS_FROM = (float("-inf"), 3e6, 20e6, 400e6)
 _BAND_NAMES = ("under 3m", "3m to 20m", "20m to 400m", "over 400m")
 _SCORE_STEP = 50
 _TERTIARY = "FGHIJKLMNOPQRST"
 
 _NEWEST = "select max(as_of) from warehouse.scoring.cleared_nights"
-# Nothing of it names a firm, but the token, which is left behind before a row is handed out.
+# Only the token identifies a firm, and it is dropped before a row is released.
 _FIRMS = """
     select
         cast(scores.firm_id as varchar) as firm_id,
@@ -52,7 +52,7 @@ _FEATURES = ("features.feat_profile_monthly", "features.feat_tax_monthly")
 
 @dataclass(frozen=True)
 class ScoredFirms:
-    """The scored firms of a night that may be told of."""
+    """The scored firms of a night that may be exported."""
 
     as_of: date
     rows: pl.DataFrame
@@ -60,7 +60,7 @@ class ScoredFirms:
 
 
 def read(settings: Settings, as_of: date | None = None) -> ScoredFirms:
-    """Read a night that was cleared for publishing, without firms whose grants are all over.
+    """Read a night that was cleared for publication, without firms that have no grant left.
 
     Raises:
         NotReadyError: no such night.
@@ -85,12 +85,12 @@ def read(settings: Settings, as_of: date | None = None) -> ScoredFirms:
 def firms(scored: ScoredFirms, *, with_ids: bool = False) -> Anonymised:
     """Return one row per firm, k-anonymous in what others know and diverse in the grade.
 
-    An export id is random and new in every file: files do not join on it.
+    An export id is random and new in every file, so files cannot be joined on it.
     """
     columns = [*(one.column for one in quasi_identifiers()), "grade", "score_band"]
     rows = scored.rows.select(*columns, "_founded", "_section")
     done = anonymise(rows, quasi_identifiers(), "grade")
-    # In order of their values: the order in which they lay tells nothing.
+    # Sorted by value, so that the original order reveals nothing.
     out = done.rows.select(columns).sort(columns)
     if with_ids:
         ids = pl.Series("export_id", [uuid.uuid4().hex for _ in range(len(out))], dtype=pl.String)
@@ -103,21 +103,21 @@ def grades(scored: ScoredFirms, by: Sequence[str]) -> pl.DataFrame:
     return count_firms(scored.rows, by, "grade")
 
 
-# What `grades` can be counted by → what it is.
+# Groups for `grades` → description.
 GROUPS: Mapping[str, str] = {
     "industry": "GB/T 4754 division",
     "section": "GB/T 4754 section",
-    "founded": "years of founding, five together",
+    "founded": "year of founding, in groups of five",
     "taxpayer_type": "general or small-scale VAT payer",
-    "sales_band": "invoiced sales a year, CNY",
-    "score_band": "score, 50 points together",
-    "coverage": "how much is known of the firm",
+    "sales_band": "invoiced sales per year, CNY",
+    "score_band": "score, in groups of 50 points",
+    "coverage": "how much is known about the firm",
     "warning_level": "warning level in force that night",
 }
 
 
 def quasi_identifiers() -> list[QuasiIdentifier]:
-    """Return what others may know of a firm, finest first; the warehouse knows no place."""
+    """Return what others may know about a firm, finest first; there is no place among them."""
     year = pl.col("_founded")
     anything = {"any": pl.lit(ANY)}
     section = pl.col("_section")

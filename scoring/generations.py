@@ -1,9 +1,8 @@
-"""Every publication in files of its own, with links that name the newest.
+"""Every publication in separate files, with links to the newest.
 
-DuckDB follows a link before it names the files that it writes beside a database. What a client
-leaves behind, such as the write-ahead log of one that was killed, therefore lies beside the file of
-one publication, and the next one, which has another name, never meets it. Files of others in the
-folder are neither read nor touched.
+DuckDB follows a link before it names the files that it writes beside a database. So leftovers of a
+client, such as the write-ahead log of a killed one, are beside the file of one publication, and
+never affect the next one, which has another name. Other files in the folder are not touched.
 """
 
 import re
@@ -15,12 +14,12 @@ from pathlib import Path
 # Link to the folder of Parquet files in the folder of scores.
 PARQUET = "parquet"
 _BUILDING, _TURNING = "building", "turning"
-# A number of ours, then what DuckDB's clients write beside a file.
+# Our number, then suffixes of files that DuckDB's clients write beside a file.
 _NUMBERED = r"-(?P<number>[0-9a-f]{12})(?:\..*)?"
 
 
 def begin(folder: Path) -> Path:
-    """Return a new folder to build a publication in, without what a crash left of earlier ones."""
+    """Return a new folder for building a publication; removes leftovers of a crash."""
     folder.mkdir(parents=True, exist_ok=True)
     for left, _ in _ours(folder, (_BUILDING, _TURNING)):
         _remove(left)
@@ -30,12 +29,12 @@ def begin(folder: Path) -> Path:
 
 
 def put_out(building: Path, database: Path, *, keep_previous: bool) -> None:
-    """Turn the links to what was built, and remove what was published before.
+    """Point the links to the new publication, and remove earlier ones.
 
     Args:
-        building: what `begin` returned, with the database and its Parquet twins.
-        database: link that readers open; `building` holds a file of this name.
-        keep_previous: leave the last publication to those who read in it; an erasure does not.
+        building: the folder from `begin`, with the database and its Parquet copies.
+        database: link that readers open; `building` contains a file of this name.
+        keep_previous: keep the last publication for its readers; an erasure does not.
     """
     folder, number = building.parent, building.name.removeprefix(f"{_BUILDING}-")
     targets = {
@@ -51,7 +50,7 @@ def put_out(building: Path, database: Path, *, keep_previous: bool) -> None:
     kept = {number}
     if keep_previous:
         kept |= {of_number for old, of_number in published if old.name in previous}
-    # Of a database that was no link, as in a copy of a home folder that followed links.
+    # Leftovers of a database that was not a link, as in a copy that followed links.
     beside = (*folder.glob(f"{database.name}.wal*"), *folder.glob(f"{database.name}.tmp"))
     for old in (*(old for old, of_number in published if of_number not in kept), *beside):
         _remove(old, must=not keep_previous)
@@ -67,7 +66,7 @@ def _turn(link: Path, target: Path, number: str) -> None:
 
 
 def _ours(folder: Path, kinds: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
-    """Yield what publications made, and what clients left beside it, each with its number."""
+    """Yield the files of publications and of their clients, each with its number."""
     pattern = re.compile(rf"(?:{'|'.join(kinds)}){_NUMBERED}")
     for path in sorted(folder.iterdir()):
         if found := pattern.fullmatch(path.name):
@@ -81,6 +80,6 @@ def _remove(path: Path, *, must: bool = True) -> None:
         else:
             path.unlink(missing_ok=True)
     except OSError:
-        # A client may be writing there now; the publication after this one removes it.
+        # A client may still be writing there; the next publication removes it.
         if must:
             raise

@@ -1,11 +1,10 @@
-"""Hidden champions: small firms that large buyers rely on, though no balance sheet shows it.
+"""Hidden champions: small firms on which large buyers rely, though no balance sheet shows it.
 
-A firm is one where it is small, its place in the trade of its industry is strong, its customers
-stay, and no warning of level orange or red is in force. Strong means: averaged over the share of
-its sales that goes to large buyers, the share of its orders from core enterprises and the share of
-its deliveries accepted in time, it stands high among the firms of its industry. The rank in the
-graph of trade is shown beside it and decides nothing: it grows with sales, so a small firm never
-has a high one.
+A hidden champion is small, has a strong position in the trade of its industry, keeps its customers,
+and has no warning of level orange or red in force. Strong means a high mean percentile in its
+industry over three shares: sales to large buyers, orders from core enterprises, and deliveries
+accepted on time. The rank in the trade graph is shown for information only: it grows with sales, so
+a small firm never has a high one.
 """
 
 from collections.abc import Collection
@@ -40,7 +39,7 @@ FEATURES = (*_STRENGTH, *_BESIDE, _INDUSTRY, _SALES, _RETENTION)
 _EXCLUDED_LEVELS = ("orange", "red")
 _EVIDENCE_ZH = "对大买家的销售占比、核心企业订单占比与按时交付率，平均高于同行业{}%的企业"
 _EVIDENCE_EN = (
-    "sales to large buyers, orders from core enterprises and deliveries in time: on average above "
+    "sales to large buyers, orders from core enterprises and deliveries on time: on average above "
     "{} % of the firms of its industry"
 )
 
@@ -51,18 +50,18 @@ class ChampionTerms:
 
     least_strength: float = 0.8
     least_retention: float = 0.7
-    # A percentile among fewer firms of a division is taken among its section instead.
+    # If a division has fewer firms, percentiles are taken within its section.
     fewest_peers: int = 10
-    # Sales a year up to which a firm is small, where its industry has no bound of its own.
+    # Annual sales up to which a firm is small, if its industry has no separate bound.
     small_up_to_cny: float = 20e6
-    # Division → bound of its own.
+    # Division → its bound.
     bounds_cny: dict[str, float] = field(default_factory=industries.medium_revenue_cny)
 
 
 def find(settings: Settings, as_of: date, firm_ids: Collection[str] | None = None) -> int:
-    """Write the hidden champions of `as_of` into the warehouse, return how many there are.
+    """Write the hidden champions of `as_of` into the warehouse and return their number.
 
-    With `firm_ids`, only rows of those firms change; percentiles are among all.
+    With `firm_ids`, only rows of those firms change; percentiles are over all firms.
     """
     granted = assessable(settings, as_of)
     known = registry.load(settings)
@@ -98,9 +97,9 @@ def champions(firms: pl.DataFrame, levels: pl.DataFrame, terms: ChampionTerms) -
     """Return the hidden champions among firms; a pure function.
 
     Args:
-        firms: firm_id, as_of and `FEATURES`, one row a firm.
-        levels: firm_id and warning level; a firm that is not there has none.
-        terms: what makes one.
+        firms: firm_id, as_of and `FEATURES`, one row per firm.
+        levels: firm_id and warning level; a missing firm has no level.
+        terms: the criteria.
 
     Returns:
         The columns of the table hidden_champions, strongest first.
@@ -128,7 +127,7 @@ def champions(firms: pl.DataFrame, levels: pl.DataFrame, terms: ChampionTerms) -
         ranked.join(levels.rename({"level": "warning_level"}), on="firm_id", how="left")
         .with_columns(
             pl.col("warning_level").fill_null("none"),
-            # Null where one of the three is: not observed is not strong.
+            # Null if one of the three is null: not observed is not strong.
             (pl.sum_horizontal(*_STRENGTH.values(), ignore_nulls=False) / len(_STRENGTH)).alias(
                 "strength"
             ),

@@ -1,4 +1,4 @@
-"""What a night's scoring reads: the model, the firms that granted it, and their features."""
+"""Inputs of a night's scoring: the model, the firms with grants, and their features."""
 
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -28,7 +28,7 @@ def load_model(settings: Settings, version: str) -> CreditModel:
 def assessable(
     settings: Settings, as_of: date, firm_ids: Collection[str] | None = None
 ) -> pl.DataFrame:
-    """Return the grants in force that let this recipient assess a firm, one row a grant."""
+    """Return the grants in force that let this recipient assess a firm, one row per grant."""
     live = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     return live if firm_ids is None else live.filter(pl.col("firm_id").is_in(list(firm_ids)))
 
@@ -41,9 +41,9 @@ def read_firms(
     granted: pl.DataFrame,
     extra: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return one row a firm with a grant and a snapshot at `as_of`.
+    """Return one row per firm with a grant and a snapshot at `as_of`.
 
-    Columns: keys, the model's features, coverage and what it rests on, supplements, grants
+    Columns: keys, the model's features, coverage and its inputs, supplements, grants
     (authorisation numbers), in_default, is_individual.
 
     Args:
@@ -51,9 +51,9 @@ def read_firms(
         as_of: date of the scores.
         known: definitions of the features.
         model: the model whose features are read.
-        granted: authorization_id, firm_id and source of the grants that allow an assessment; what
-            rests on another source is null.
-        extra: features to read beside the model's.
+        granted: authorization_id, firm_id and source of the grants that allow an assessment;
+            features from other sources are null.
+        extra: features to read besides the model's.
 
     Raises:
         NotReadyError: no firm has a snapshot at `as_of`.

@@ -1,7 +1,7 @@
-"""What a score was made of, kept without its values: a digest a firm, and a mark a feature.
+"""Record of a score's inputs without values: a digest per firm, and a mark per feature.
 
-The digest tells whether anything differs, the marks tell which features do. A mark is 16 bits of a
-mixed value: it gives no value away, and one that differs is missed once in 65,536 times.
+The digest shows whether anything differs, the marks show which features do. A mark is 16 bits of a
+hashed value: it reveals no value, and misses a difference once in 65,536 times.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _Marks = npt.NDArray[np.uint16]
 def digests(
     firms: pl.DataFrame, features: tuple[str, ...], categorical: tuple[str, ...]
 ) -> list[str]:
-    """Return one SHA-256 a firm over its features in model order, to the last bit."""
+    """Return one SHA-256 per firm over its features in model order, to the last bit."""
     matrix = matrix_of(firms, features, categorical)
     numbers = _bits(matrix, [name for name in features if name not in categorical])
     texts = matrix.select(categorical).rows() if categorical else [()] * firms.height
@@ -33,7 +33,7 @@ def digests(
 def marks(
     firms: pl.DataFrame, features: tuple[str, ...], categorical: tuple[str, ...]
 ) -> list[bytes]:
-    """Return 2 bytes a feature in model order, one entry a firm."""
+    """Return 2 bytes per feature in model order, one entry per firm."""
     matrix = matrix_of(firms, features, categorical)
     found = np.empty((firms.height, len(features)), dtype="<u2")
     for place, name in enumerate(features):
@@ -45,7 +45,7 @@ def marks(
 
 
 def differing(before: bytes, after: bytes, features: Sequence[str]) -> list[str]:
-    """Return the features whose marks differ; all of them where the model has other features."""
+    """Return the features whose marks differ; all of them if the model has other features."""
     then, now = np.frombuffer(before, dtype="<u2"), np.frombuffer(after, dtype="<u2")
     if len(then) != len(features) or len(now) != len(features):
         return list(features)
@@ -58,7 +58,7 @@ def _bits(matrix: pl.DataFrame, names: Sequence[str]) -> npt.NDArray[np.uint64]:
     for place, name in enumerate(names):
         values[:, place] = matrix[name].to_numpy()
     values[np.isnan(values)] = np.nan
-    # Zero has two patterns and is one value.
+    # Zero has two bit patterns but is one value.
     return (values + 0.0).view(np.uint64)
 
 

@@ -1,4 +1,4 @@
-"""Whether persons knew better than the model: approved overrides against firms' outcomes."""
+"""Whether overrides were better than the model: approved overrides against outcomes."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,35 +9,35 @@ from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 from firmpulse.stored_tables import OVERRIDES
 
-# Fewer matured outcomes tell nothing of how good the overrides were.
+# Fewer matured outcomes show nothing about the quality of the overrides.
 LEAST_OUTCOMES = 30
 
 
 @dataclass(frozen=True)
 class OverrideBackTest:
-    """What became of overridden firms whose outcome is known by now."""
+    """Results for overridden firms with a known outcome."""
 
     matured: int
     defaulted: int
-    # Mean of the middle PD of each grade: what the model's grades and the persons' expected.
+    # Mean of the middle PD of each grade, for the model's grades and for the persons' grades.
     expected_by_model: float | None
     expected_by_persons: float | None
 
     @property
     def is_telling(self) -> bool:
-        """Whether there are enough outcomes to say anything."""
+        """Whether there are enough outcomes for a result."""
         return self.matured >= LEAST_OUTCOMES
 
 
 def backtest(settings: Settings, known_by: date) -> OverrideBackTest:
-    """Hold approved overrides whose outcome was known by a date against what was expected.
+    """Compare approved overrides that have an outcome by a date with what was expected.
 
     The outcome of an override is that of the firm's newest quarter at or before its date; while
-    that one's is not known, an older quarter's does not stand in for it. A firm that was overridden
-    on several nights of a quarter has one outcome and counts once, with its newest override.
+    that is unknown, an older quarter does not replace it. A firm that was overridden on several
+    nights of a quarter has one outcome and counts once, with its newest override.
 
     Raises:
-        NotReadyError: no outcomes were ever built.
+        NotReadyError: no outcomes were built yet.
     """
     with warehouse.connect(settings) as connection:
         if not warehouse.is_built(connection, "labels.default_12m"):
@@ -77,7 +77,7 @@ _OUTCOMES = f"""
 
 
 def _middle_prob(grade: str) -> float:
-    """Return the geometric middle of a grade's band of PDs."""
+    """Return the geometric mean of the bounds of a grade's PD band."""
     bounds = [0.0005, *scale.GRADE_UPPER_PD.values()]
     place = list(scale.GRADE_UPPER_PD).index(grade)
     return float((bounds[place] * bounds[place + 1]) ** 0.5)

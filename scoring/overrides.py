@@ -1,6 +1,7 @@
-"""A person gives a scored firm another grade than the model, and a second person agrees.
+"""Overrides: a person gives a scored firm another grade, and a second person agrees.
 
-There is no free text: it would hold names and reasons that nobody could erase. A reason is a code.
+There is no free text: it would contain names and reasons that no one could erase. A reason is a
+code.
 """
 
 import uuid
@@ -18,21 +19,21 @@ from firmpulse.settings import Settings
 from firmpulse.stored_tables import OVERRIDES
 
 MOST_NOTCHES = 2
-# Shares of scored firms with an approved override from which a model has to be looked at.
+# Shares of scored firms with an approved override from which the model must be reviewed.
 WARNING_RATE, ALARM_RATE = 0.05, 0.10
 
-# Code → what it says, in Chinese and English.
+# Code → its text, in Chinese and English.
 REASONS: Mapping[str, tuple[str, str]] = {
     "FRESH_FACTS": ("数据截止后出现了可核实的新情况", "verifiable facts after the data's date"),
     "DATA_ERROR": (
         "来源数据有误，已要求更正",
-        "the source's data is wrong; a correction is asked for",
+        "the source's data is wrong; a correction is requested",
     ),
     "GROUP_SUPPORT": ("集团或担保方的支持有法律约束力", "binding support of a group or guarantor"),
     "LEGAL_CASE": ("重大诉讼或执行案件", "a major court or enforcement case"),
     "OWNERSHIP_CHANGE": ("实际控制人发生变更", "the controlling owner changed"),
-    "SITE_VISIT": ("现场核查结果与数据不符", "a visit on site contradicts the data"),
-    "MODEL_LIMIT": ("业务模式超出模型适用范围", "the business is outside what the model knows"),
+    "SITE_VISIT": ("现场核查结果与数据不符", "a site visit contradicts the data"),
+    "MODEL_LIMIT": ("业务模式超出模型适用范围", "the business is outside the scope of the model"),
 }
 _TABLE = f"warehouse.scoring.{OVERRIDES.name}"
 _ORDER = list(scale.GRADE_UPPER_PD)
@@ -59,7 +60,7 @@ class Override:
 
 @dataclass(frozen=True)
 class OverrideRate:
-    """How much of a night was decided by people."""
+    """The share of a night that was decided by people."""
 
     scored: int
     overridden: int
@@ -71,7 +72,7 @@ class OverrideRate:
 
     @property
     def light(self) -> Literal["green", "yellow", "red"]:
-        """Whether the share asks for somebody to look at the model."""
+        """Whether the share requires a review of the model."""
         return (
             "red" if self.share > ALARM_RATE else "yellow" if self.share > WARNING_RATE else "green"
         )
@@ -80,16 +81,16 @@ class OverrideRate:
 def propose(
     settings: Settings, firm_id: str, as_of: date, grade: str, reason_code: str, maker: str
 ) -> Override:
-    """Propose another grade; it counts once a second person has approved it.
+    """Propose another grade; it takes effect once a second person has approved it.
 
     Raises:
         NotReadyError: the firm has no score at `as_of`, or an override is open or approved.
-        ConfigurationError: the grade, the reason or the maker is none that can be.
+        ConfigurationError: the grade, the reason or the maker is not valid.
     """
     persons.require("maker", maker)
     if reason_code not in REASONS:
         raise ConfigurationError(
-            f"there is no reason {reason_code!r}; there are {', '.join(REASONS)}. In words: "
+            f"there is no reason {reason_code!r}; use one of {', '.join(REASONS)}. In words: "
             f"firmpulse override reasons"
         )
     with warehouse.connect(settings) as connection:
@@ -107,12 +108,12 @@ def propose(
 
 
 def decide(settings: Settings, override_id: str, checker: str, *, approve: bool) -> Override:
-    """Approve or reject a proposal; whoever made it may not.
+    """Approve or reject a proposal; its maker may not.
 
     Raises:
-        NotReadyError: there is no such proposal, it is decided, or is to be approved although
-            the model gives another grade by now.
-        ConfigurationError: the checker is the maker, or no name.
+        NotReadyError: there is no such proposal, it is decided, or it is to be approved although
+            the model's grade has changed.
+        ConfigurationError: the checker is the maker, or has no name.
     """
     persons.require("checker", checker)
     with warehouse.connect(settings) as connection:
@@ -126,14 +127,14 @@ def decide(settings: Settings, override_id: str, checker: str, *, approve: bool)
             raise NotReadyError(f"override {override_id} was {made.status} by {made.checker}")
         if persons.same(checker, made.maker):
             raise ConfigurationError(
-                f"{checker} proposed override {override_id}; somebody else has to decide it"
+                f"{checker} proposed override {override_id}; someone else must decide it"
             )
         if approve and (now := _model_grade(connection, made.firm_id, made.as_of)) != (
             made.model_grade
         ):
             raise NotReadyError(
-                f"override {override_id} answers the grade {made.model_grade}; the model gives "
-                f"{now} by now. Reject it and, if that is wrong too, propose another"
+                f"override {override_id} is for the grade {made.model_grade}; the model now gives "
+                f"{now}. Reject it and, if that is wrong too, propose another"
             )
         status: Status = "approved" if approve else "rejected"
         _note(settings, made, status, checker)
@@ -174,30 +175,32 @@ def _model_grade(connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: dat
     ).fetchone()
     if row is None:
         raise NotReadyError(
-            f"firm {firm_id} has no score on {as_of}; its dates stand in the table scores"
+            f"firm {firm_id} has no score on {as_of}; its dates are in the table scores"
         )
     return str(row[0])
 
 
 def _check_grade(model_grade: str, grade: str) -> None:
     if model_grade == scale.DEFAULTED:
-        raise ConfigurationError("the firm is in default; grade D is a fact and not overridden")
+        raise ConfigurationError(
+            "the firm is in default; grade D is a fact and cannot be overridden"
+        )
     if grade not in _ORDER:
-        raise ConfigurationError(f"there is no grade {grade!r}; there are {', '.join(_ORDER)}")
+        raise ConfigurationError(f"there is no grade {grade!r}; use one of {', '.join(_ORDER)}")
     notches = abs(_ORDER.index(grade) - _ORDER.index(model_grade))
     if notches == 0:
         raise ConfigurationError(f"{grade} is the model's own grade")
     if notches > MOST_NOTCHES:
         raise ConfigurationError(
             f"{grade} is {notches} notches from the model's {model_grade}; at most {MOST_NOTCHES} "
-            f"are taken. A firm that far off wants another model or a correction of its data"
+            f"are allowed. A larger difference needs another model or a correction of the data"
         )
 
 
 def _refuse_second(
     connection: duckdb.DuckDBPyConnection, firm_id: str, as_of: date, model_grade: str
 ) -> None:
-    """Refuse a second override of a grade; one of an earlier grade holds no more."""
+    """Refuse a second override of a grade; one of an earlier grade is no longer valid."""
     score = (firm_id, as_of, model_grade)
     for one in _rows(connection):
         if (one.firm_id, one.as_of, one.model_grade) == score and one.status != "rejected":
@@ -214,7 +217,7 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> list[Override]:
 
 
 def _note(settings: Settings, made: Override, step: str, by: str) -> None:
-    """Write a step down before it takes effect."""
+    """Record a step before it takes effect."""
     details: dict[str, Any] = {
         "step": step, "override_id": made.override_id, "as_of": made.as_of.isoformat(),
         "model_grade": made.model_grade, "grade": made.grade, "reason": made.reason_code, "by": by,

@@ -1,4 +1,4 @@
-"""Publish the scores as one file that analysts open, swapped in while they read the old one."""
+"""Publish the scores as one file for analysts, replaced while they may read the old one."""
 
 from collections.abc import Collection, Mapping
 from datetime import date
@@ -20,10 +20,10 @@ from firmpulse.stored_tables import (
 )
 from scoring import generations, store
 
-# View → (what it shows, its query over the published tables).
+# View → (description, its query over the published tables).
 VIEWS: Mapping[str, tuple[str, str]] = {
     "latest_scores": (
-        "One row per firm: its newest score, with the grade that counts.",
+        "One row per firm: its newest score, with the valid grade.",
         """
         select scores.*, coalesce(overrides.grade, scores.grade) as final_grade
         from (
@@ -91,7 +91,7 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         """,
     ),
     "hidden_champions": (
-        "One row per firm that was a hidden champion when it was scored last, strongest first.",
+        "One row per firm that was a hidden champion at its last score, strongest first.",
         """
         select hidden_champions_history.* from hidden_champions_history
         semi join latest_scores using (firm_id, as_of)
@@ -109,7 +109,7 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         """,
     ),
     "conservation": (
-        "One row per landed delivery and table: where its announced rows went; missing is 0.",
+        "One row per landed delivery and table: the outcome of its announced rows; missing is 0.",
         """
         select
             as_of, delivery_id, source, table_name, rows_delivered, rows_landed, rows_duplicate,
@@ -122,7 +122,7 @@ VIEWS: Mapping[str, tuple[str, str]] = {
     ),
 }
 
-# Counted when it is published: it holds shares per bank, and nothing of a firm.
+# Counted on publication: it has shares per bank, and no data of a firm.
 _NARRATIVES = """
     select
         deliveries.provider,
@@ -140,7 +140,7 @@ _NARRATIVES = """
     group by 1, 2
 """
 
-# So many columns tell the rows of every table apart.
+# This many columns identify a row of every table.
 _ORDER_COLUMNS = 5
 _VIEW_COLUMNS = {
     "rows_missing": "Announced rows that are in none of the other columns",
@@ -157,17 +157,17 @@ _VIEW_COLUMNS = {
 def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> Path:
     """Clear the scores of `as_of`, publish those of every cleared night, return the file's path.
 
-    The caller has checked the night's scores. A night whose check failed never comes here, so its
-    scores stay unpublished, by this call and by those of later nights.
+    The caller has checked the night's scores. A night that failed its check never gets here, so
+    neither this call nor those of later nights publish its scores.
 
     Args:
         settings: home folder.
         as_of: night whose scores were checked.
-        withheld: firms that have withdrawn; no row of theirs is published.
+        withheld: firms that have withdrawn; none of their rows is published.
 
     Raises:
-        ConfigurationError: the night lies after today.
-        ConfirmationNeeded: the clock that made the night has jumped.
+        ConfigurationError: the night is after today.
+        ConfirmationNeeded: the clock has jumped.
     """
     today.check(settings, as_of)
     with runlog.step(
@@ -183,17 +183,17 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
 def publish_again(
     settings: Settings, withheld: Collection[str] = (), *, keep_previous: bool = True
 ) -> Path:
-    """Publish what every cleared night has now, return the file's path.
+    """Publish the present rows of every cleared night, return the file's path.
 
-    The files are not encrypted: they hold tokens, never an identifier. The DuckDB file and the
-    folder of Parquet files are new ones, to which the links `scores.duckdb` and `parquet` are
-    turned; a reader that has the old file open keeps reading the old rows, and one that follows
-    the link `parquet` once, and reads in the folder that it found, sees one publication.
+    The files are not encrypted: they contain tokens, never an identifier. The DuckDB file and the
+    folder of Parquet files are new; then the links `scores.duckdb` and `parquet` are changed to
+    them. A reader that has the old file open keeps reading the old rows. A reader that resolves the
+    link `parquet` once, and reads in that folder, sees a single publication.
 
     Args:
         settings: home folder.
-        withheld: firms that have withdrawn; no row of theirs is published.
-        keep_previous: leave the last publication to those who read in it; an erasure does not.
+        withheld: firms that have withdrawn; none of their rows is published.
+        keep_previous: keep the last publication for its readers; an erasure does not.
     """
     building = generations.begin(settings.scores_dir)
     with warehouse.connect(settings) as connection:
@@ -211,7 +211,7 @@ def publish_again(
         connection.execute("commit")
         # Detaching writes the log into the file: what is renamed is complete.
         connection.execute("detach published")
-    # Whoever may read the folder may read what is published in it.
+    # All readers of the folder may read what is published in it.
     readers = settings.scores_dir.stat().st_mode & 0o055
     for file in building.iterdir():
         file.chmod(0o600 | readers & 0o044)
@@ -221,7 +221,7 @@ def publish_again(
 
 
 def _use_up(settings: Settings, as_of: date, withheld: Collection[str]) -> int:
-    """End the one-off grants that these scores were made by; return how many firms there are."""
+    """End the one-off grants used for these scores; return the number of firms."""
     ledger = Ledger(settings)
     one_off = ledger.live(as_of, purposes=["CREDIT_EVAL"], recipient=settings.recipient)
     with warehouse.connect_published(settings) as connection:
@@ -279,7 +279,7 @@ def _add_views(connection: duckdb.DuckDBPyConnection) -> None:
         for table in PUBLISHED
         for name, column in table.published_columns.items()
     }
-    # A view may not name its database: analysts attach the file under a name of their own.
+    # A view must not name its database: analysts attach the file under any name.
     connection.execute("use published")
     for name, (meaning, query) in VIEWS.items():
         connection.execute(f"create view {name} as {query}")

@@ -1,7 +1,7 @@
-"""Compute a published score again, and say what differs where it is not the same.
+"""Recompute a published score, and report any differences.
 
-What a score is made of: the model version, the code, the features as known at its date, and the
-grants then in force. Each is held against what was kept with the score.
+The inputs of a score are the model version, the code, the features as known at its date, and the
+grants then in force. Each is compared with the record of the score.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from firmpulse.stored_tables import MARKS, REASONS, SCORES
 from model.bundle import CreditModel
 from scoring import batch, inputs, marks
 
-# Columns that say where a score comes from; what the score is, the others say.
+# Columns about the origin of a score; the others are the score itself.
 _ORIGIN = ("model_name", "model_version", "code_version")
 _KEPT = f"select marks from warehouse.scoring.{MARKS.name} where firm_id = ? and as_of = ?"  # noqa: S608 - constant
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A part of a score that is not what it was."""
+    """A part of a score that differs."""
 
     # A column of scores, `reasons` or `code_version`.
     part: str
@@ -36,23 +36,23 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """A score computed again; without differences it is the published one, bit for bit."""
+    """A recomputed score; without differences it equals the published one, bit for bit."""
 
     firm_id: str
     as_of: date
     model_version: str
     differences: tuple[Difference, ...]
-    # Features of the model that are not what they were.
+    # Features of the model whose values differ.
     moved_features: tuple[str, ...] = ()
 
     @property
     def is_same(self) -> bool:
-        """Whether the score, its reasons and its features are the published bits."""
+        """Whether the score, its reasons and its features equal the published ones bit for bit."""
         return not any(found.part != "code_version" for found in self.differences)
 
 
 def replay(settings: Settings, firm_id: str, as_of: date) -> Replay:
-    """Score one firm again by the model version that scored it, and compare.
+    """Score one firm again with the model version that scored it, and compare.
 
     Args:
         settings: home folder.
@@ -71,7 +71,7 @@ def replay(settings: Settings, firm_id: str, as_of: date) -> Replay:
     if firms.is_empty():
         raise NotReadyError(
             f"firm {firm_id} has no grant in force on {as_of} or no features of that date, so its "
-            f"score cannot be computed again; see: firmpulse consent status"
+            f"score cannot be recomputed; see: firmpulse consent status"
         )
     again = batch.score_firms(model, inputs.metas_of(known, model), firms, as_of)
     replayed = again.scores.row(0, named=True)
@@ -94,7 +94,7 @@ def replay(settings: Settings, firm_id: str, as_of: date) -> Replay:
 def _published(
     settings: Settings, firm_id: str, as_of: date
 ) -> tuple[dict[str, object], pl.DataFrame]:
-    """Return the row of scores and the rows of reasons that analysts see."""
+    """Return the published row of scores and rows of reasons."""
     with warehouse.connect_published(settings) as connection:
         key = [firm_id, as_of]
         scores = connection.execute("from scores where firm_id = ? and as_of = ?", key).pl()
@@ -120,7 +120,7 @@ def _dates(connection: duckdb.DuckDBPyConnection, firm_id: str) -> str:
 def _moved(
     settings: Settings, firm_id: str, as_of: date, model: CreditModel, now: bytes
 ) -> tuple[str, ...]:
-    """Return the model's features that are not what the score was made of."""
+    """Return the model's features that differ from those used for the score."""
     with warehouse.connect(settings) as connection:
         kept = connection.execute(_KEPT, [firm_id, as_of]).fetchone()
     return tuple(marks.differing(kept[0], now, model.bundle.features)) if kept else ()

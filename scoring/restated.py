@@ -1,8 +1,8 @@
-"""Scores of a past night with what became known about it later: which firms would move.
+"""Scores of a past night with later knowledge about it: which firms would move.
 
-The night is built and scored a second time in a scratch home, where rows that became known later
-count as if they had been known: corrections of rows that the night had, and late rows about days up
-to it. The warehouse and the published scores stay as they are.
+The night is built and scored a second time in a scratch home. There, rows that became known later
+count as known: corrections of rows that the night had, and late rows about days up to it. The
+warehouse and the published scores do not change.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from scoring import inputs
 
 _NIGHTS = "select max(as_of) from warehouse.ops.nights where as_of <= $since"
 
-# A correction takes the place of a row that the night knew; a late row is about a day up to it.
+# A correction replaces a row known in that night; a late row is about a day up to it.
 _LATER = """
     available_at > date '{night}' and (
         {late}
@@ -41,20 +41,20 @@ _ROWS = """
 
 @dataclass(frozen=True)
 class RestatedReport:
-    """Scores of a night, as it was known then and as it is known now; one model version."""
+    """Scores of a night, as known then and as known now; one model version."""
 
     night: date
     model_version: str
     # Masked table → rows about the night that became known after it.
     later_rows: Mapping[str, int]
     scored: int
-    # One row a firm whose features moved: firm_id, features_moved, grade_before, grade_after,
+    # One row per firm whose features moved: firm_id, features_moved, grade_before, grade_after,
     # notches (above 0: a worse grade), score_before, score_after, prob_before, prob_after.
     moved: pl.DataFrame
 
 
 def restated(settings: Settings, since: date) -> RestatedReport:
-    """Score the newest night up to `since` again with what became known about it afterwards.
+    """Score the newest night up to `since` again with what became known about it later.
 
     Raises:
         NotReadyError: no night was built by then, or no model is approved.
@@ -62,7 +62,7 @@ def restated(settings: Settings, since: date) -> RestatedReport:
     """
     leads = champion.champion(settings)
     if leads is None:
-        raise NotReadyError("no model is approved, so there are no scores that could move")
+        raise NotReadyError("no model is approved, so no scores can move")
     night = _night(settings, since)
     model = inputs.load_model(settings, str(leads.version))
     known = registry.load(settings)

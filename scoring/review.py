@@ -1,8 +1,8 @@
-"""Which scores a person must look at, and firms in default, which are graded and not scored.
+"""Which scores a person must review, and firms in default, which are graded, not scored.
 
-A decision that rests on a person's data alone may not be automatic (PIPL 24): a business that is
-one person, or a score that used the founder's credit, waits for somebody to look. So do scores on
-little data, and defaults.
+A decision based only on a person's data may not be automatic (PIPL 24): an individual business, or
+a score that used the founder's credit, needs a person's review. So do scores on little data, and
+defaults.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from firmpulse.bounds import DEFAULT_DAYS
 from firmpulse.scale import DEFAULTED, LOWEST_SCORE
 from model import coverage
 
-# Reason code → the firms it holds for.
+# Reason code → condition on the firms.
 _REASONS = {
     "individual_business": pl.col("is_individual"),
     "founder_credit_used": pl.col("supplements").list.contains(coverage.FOUNDER_CREDIT),
@@ -34,11 +34,11 @@ def columns() -> tuple[pl.Expr, pl.Expr]:
 
 
 def graded_d(scores: pl.DataFrame, sub_scores: Collection[str]) -> pl.DataFrame:
-    """Return the scores with PD 1, the lowest score and grade D where a firm is in default.
+    """Return the scores with PD 1, the lowest score and grade D for firms in default.
 
     Args:
         scores: rows with `in_default`.
-        sub_scores: columns that a firm in default has not.
+        sub_scores: columns that are null for a firm in default.
     """
 
     def unless_in_default(name: str, value: object) -> pl.Expr:
@@ -53,7 +53,7 @@ def graded_d(scores: pl.DataFrame, sub_scores: Collection[str]) -> pl.DataFrame:
 
 
 def default_reasons(firms: pl.DataFrame) -> pl.DataFrame:
-    """Return the one reason of firms in default.
+    """Return the single reason of firms in default.
 
     Args:
         firms: firm_id and as_of.

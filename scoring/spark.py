@@ -1,6 +1,6 @@
-"""Scores firms on a Spark cluster: the same function, batch by batch, under `mapInArrow`.
+"""Scores firms on a Spark cluster: the same function, batch by batch, with `mapInArrow`.
 
-Spark is in an environment of its own, `make spark`, and nothing else imports this module.
+Spark is in a separate environment, `make spark`, and nothing else imports this module.
 """
 
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 def scores(
     firms: "DataFrame", model: CreditModel, metas: tuple[FeatureMeta, ...], as_of: date
 ) -> "DataFrame":
-    """Return the scores of firms, a row each in no order.
+    """Return the scores of firms, one row each, unordered.
 
     Args:
         firms: columns as `scoring.inputs.read_firms` returns them, without firms of insufficient
-            coverage; one row a firm.
-        model: the champion; it travels to the workers, which need this package and its
+            coverage; one row per firm.
+        model: the champion; it is sent to the workers, which need this package and its
             dependencies.
         metas: the model's features in its order.
         as_of: date of the scores.
     """
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    # One row tells the types; a batch may hold any number.
+    # One row is enough for the types; a batch may have any number.
     sample = _read(firms.limit(1).toArrow())
     schema = _plain(batch.score_firms(model, metas, sample, as_of).scores.to_arrow().schema)
 
@@ -53,7 +53,7 @@ def _read(rows: pa.Table | pa.RecordBatch) -> pl.DataFrame:
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
-    """Return the schema with the types that Spark knows: no views, no 64-bit offsets."""
+    """Return the schema with types that Spark supports: no views, no 64-bit offsets."""
     return pa.schema([(field.name, _plain_type(field.type)) for field in schema])
 
 

@@ -1,4 +1,4 @@
-"""What a firm is apart from its features: in default already, or a person's own business."""
+"""Properties of a firm besides its features: in default, or an individual business."""
 
 from datetime import date
 
@@ -19,8 +19,8 @@ _STANDING = f"""
 def standing(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
     """Return firm_id, in_default and is_individual of each firm, as known at `as_of`.
 
-    A firm is in default where the newest month of its loans that is known shows `DEFAULT_DAYS`
-    past due or more (`firmpulse.bounds`).
+    A firm is in default if the newest known month of its loans shows `DEFAULT_DAYS` or more past
+    due (`firmpulse.bounds`).
 
     Raises:
         NotReadyError: the table was not built for `as_of`.

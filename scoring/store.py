@@ -1,4 +1,4 @@
-"""Write one night's scores into the warehouse, replacing what an earlier run left."""
+"""Write one night's scores into the warehouse, replacing those of an earlier run."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ def replace(
     standing: Collection[str] = (),
     firm_ids: Collection[str] | None = None,
 ) -> None:
-    """Replace the rows of `as_of` in one transaction; they wait to be cleared again.
+    """Replace the rows of `as_of` in one transaction; they must be cleared again.
 
-    Results of the firms in `standing` stay: what they granted was this one assessment, and their
-    data may be gone. With `firm_ids`, only rows of those firms are replaced.
+    Results of the firms in `standing` stay: they granted only this assessment, and their data may
+    be erased. With `firm_ids`, only rows of those firms are replaced.
     """
     with warehouse.connect(settings) as connection:
         connection.execute("begin")
@@ -74,7 +74,7 @@ def replace_firms(
 
 
 def clear(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
-    """Let the scores of `as_of` be published, now and by every later night."""
+    """Clear the scores of `as_of` for publication, now and in every later night."""
     connection.execute(
         "insert into warehouse.scoring.cleared_nights (as_of) values (?) on conflict do nothing",
         [as_of],

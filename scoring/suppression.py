@@ -1,7 +1,7 @@
-"""Counts for analysts: small cells are left empty, and so that no sum gives them back.
+"""Counts for analysts: small cells are left empty, so that no sum reveals them.
 
-A table of counts with its totals is a system of equations: each row and each column adds up. A
-cell left empty is safe when the equations leave it a wide range. Source: the audit of suppressed
+A table of counts with its totals is a system of equations: each row and each column adds up. An
+empty cell is safe if the equations leave it a wide range. Source: the audit of suppressed
 cells by linear programs, Willenborg and de Waal, Elements of Statistical Disclosure Control (2001).
 """
 
@@ -28,7 +28,7 @@ def count_firms(
     Groups of fewer than `least` firms are counted together as (other).
 
     Returns:
-        One row per group and value of `across`, (all) standing for totals: the `by` columns,
+        One row per group and value of `across`, with (all) for totals: the `by` columns,
         `across`, `firms` (null where suppressed) and `suppressed`.
     """
     texts = rows.select(pl.col(*by, across).cast(pl.String).fill_null(UNKNOWN))
@@ -58,10 +58,10 @@ def with_totals(counts: Counts) -> Counts:
 
 
 def suppress(counts: Counts, *, least: int = LEAST_FIRMS) -> Empty:
-    """Return which cells of a table with totals to leave empty.
+    """Return which cells of a table with totals must be empty.
 
-    Cells of 1 to `least` - 1 firms, and as many others as it takes until the published cells leave
-    every empty one a range of at least `least`. A zero tells of no firm and stays.
+    Cells of 1 to `least` - 1 firms, and as many others as needed until the published cells leave
+    every empty one a range of at least `least`. A zero is about no firm and stays.
     """
     empty: Empty = (counts > 0) & (counts < least)
     _cover_lone_cells(counts, empty)
@@ -75,7 +75,7 @@ def suppress(counts: Counts, *, least: int = LEAST_FIRMS) -> Empty:
 
 
 def _cover_lone_cells(counts: Counts, empty: Empty) -> None:
-    """Give an empty cell that stands alone in its line another one; the audit asks for the rest."""
+    """Empty a second cell in each line with a single empty one; the audit adds the rest."""
     grown = True
     while grown:
         grown = False
@@ -86,7 +86,7 @@ def _cover_lone_cells(counts: Counts, empty: Empty) -> None:
 
 
 def ranges(counts: Counts, empty: Empty) -> dict[tuple[int, int], tuple[float, float]]:
-    """Return the lowest and highest count that the published cells leave each empty one."""
+    """Return the lowest and highest count that the published cells allow for each empty one."""
     places = [(int(r), int(c)) for r, c in np.argwhere(empty)]
     number = {place: n for n, place in enumerate(places)}
     signs = _signs(counts.shape)
@@ -114,13 +114,13 @@ def ranges(counts: Counts, empty: Empty) -> dict[tuple[int, int], tuple[float, f
 def _extreme(
     goal: NDArray[np.float64], equations: list[NDArray[np.float64]], known: list[float]
 ) -> float:
-    """Minimise a cell; an empty cell holds at least one firm, as zeros are published."""
+    """Minimise a cell; an empty cell has at least one firm, as zeros are published."""
     answer = linprog(goal, A_eq=np.array(equations), b_eq=known, bounds=(1, None), method="highs")
     return float(answer.fun) if answer.status == 0 else -np.inf
 
 
 def _signs(shape: tuple[int, ...]) -> Counts:
-    """Return +1 for a cell and -1 for the total that its line adds up to."""
+    """Return +1 for a cell and -1 for the total of its line."""
     signs = np.ones(shape, dtype=np.int64)
     signs[-1, :] = -1
     signs[:, -1] = -1
@@ -134,9 +134,9 @@ def _exposed(counts: Counts, empty: Empty, least: int) -> list[tuple[int, int]]:
 
 
 def _empty_one_more(counts: Counts, empty: Empty, line: tuple[str, int]) -> bool:
-    """Empty the cheapest cell of a line: where others are empty too, then the smallest."""
+    """Empty the cheapest cell of a line: first where others are empty too, then the smallest."""
     axis, at = line
-    # Views: what is set in them is set in the table.
+    # Views: changes in them change the table.
     lines, sizes = (empty, counts) if axis == "row" else (empty.T, counts.T)
     open_cells = np.flatnonzero(~lines[at] & (sizes[at] > 0)).tolist()
     if not open_cells:
@@ -158,7 +158,7 @@ def _empty_smallest(counts: Counts, empty: Empty) -> bool:
 
 
 def _pool(texts: pl.DataFrame, by: list[str], least: int) -> pl.DataFrame:
-    """Write small groups as (other), and the next larger one with them if these are still few."""
+    """Merge small groups into (other), with the next larger one if that is still too small."""
     sizes = texts.group_by(by).len().sort("len", *by)
     before = sizes["len"].cum_sum().shift(1, fill_value=0)
     small = sizes["len"] < least

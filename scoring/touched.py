@@ -1,4 +1,4 @@
-"""Which firms have news since the last assessment, whichever run made it."""
+"""Which firms have new data since the last assessment by any run."""
 
 import duckdb
 
@@ -16,7 +16,7 @@ _STAGED = """
 
 
 def touched(settings: Settings) -> tuple[list[str], int]:
-    """Return the firms with masked rows that no assessment has seen, and the newest landing."""
+    """Return the firms with masked rows not yet assessed, and the newest landing."""
     with warehouse.connect(settings) as connection:
         tables = _tables(connection)
         if not tables:
@@ -34,7 +34,7 @@ def touched(settings: Settings) -> tuple[list[str], int]:
 
 
 def is_anything_due(settings: Settings) -> bool:
-    """Return whether a landing has come in since the last assessment, masked or not."""
+    """Return whether anything has landed since the last assessment, masked or not."""
     with warehouse.connect(settings) as connection:
         row = connection.execute(
             "select max(delivery_seq) from warehouse.ops.deliveries where rows_landed > 0"
@@ -43,7 +43,7 @@ def is_anything_due(settings: Settings) -> bool:
 
 
 def newest(settings: Settings) -> int:
-    """Return the newest landing with masked rows, 0 where there is none."""
+    """Return the newest landing with masked rows, or 0."""
     with warehouse.connect(settings) as connection:
         found = []
         for table in _tables(connection):
@@ -53,7 +53,7 @@ def newest(settings: Settings) -> int:
 
 
 def settle(settings: Settings, delivery_seq: int) -> None:
-    """Note that all firms of the landings up to `delivery_seq` are assessed with them."""
+    """Record that all firms are assessed with the landings up to `delivery_seq`."""
     with warehouse.connect(settings) as connection:
         newest = max(delivery_seq, _assessed(connection))
         connection.execute("begin")

@@ -7,7 +7,7 @@ from model.coverage import OBSERVED_MONTHS
 
 
 def insufficient(firms: pl.DataFrame) -> pl.DataFrame:
-    """Return the unscored rows of firms whose history is too short; one row a firm.
+    """Return the unscored rows of firms whose history is too short; one row per firm.
 
     Args:
         firms: firm_id, as_of and observed months.

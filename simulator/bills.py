@@ -1,4 +1,4 @@
-"""Bills that are paid in full or not at all, and what has piled up of them."""
+"""Bills that are paid in full or not at all, and the arrears."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from simulator.paths import Paths
 from simulator.population import Firms, Ints
 from simulator.purse import Purse
 
-_BASE_LOAD = 0.15  # share of power that does not follow output
-_TAX_SURCHARGE = 15  # per mille a month: 0.05 % a day
-_POWER_PENALTY = 30  # per mille a month: 0.1 % a day
+_BASE_LOAD = 0.15  # share of power independent of output
+_TAX_SURCHARGE = 15  # per mille per month: 0.05 % per day
+_POWER_PENALTY = 30  # per mille per month: 0.1 % per day
 _INCOME_TAX = 0.05  # small, low-profit firms
 
 
@@ -30,7 +30,7 @@ class Arrears:
     def settle(self, purse: Purse, new: Ints, surcharge_permille: int) -> tuple[Ints, Ints, Ints]:
         """Pay all that is open with its surcharge, or nothing.
 
-        Returns what was paid, the surcharge in it and the periods it covers.
+        Returns the paid amount, the surcharge in it and its periods.
         """
         surcharge = self.amount * surcharge_permille // 1_000
         due = self.amount + surcharge + new
@@ -42,7 +42,7 @@ class Arrears:
 
 
 def pay_tax(arrears: Arrears, paths: Paths, row: int, purse: Purse) -> None:
-    """Pay the taxes on the month before and what is late."""
+    """Pay the taxes on the previous month, and arrears."""
     new = np.zeros_like(arrears.amount)
     if row:
         new = paths.vat_due[row - 1] + paths.surtax_due[row - 1] + paths.income_tax_due[row - 1]
@@ -55,7 +55,7 @@ def pay_tax(arrears: Arrears, paths: Paths, row: int, purse: Purse) -> None:
 
 
 def pay_power(arrears: Arrears, paths: Paths, row: int, purse: Purse) -> None:
-    """Pay the power of the month before and what is late."""
+    """Pay the power of the previous month, and arrears."""
     new = paths.power_due[row - 1] if row else np.zeros_like(arrears.amount)
     paid, penalty, periods = arrears.settle(purse, new, _POWER_PENALTY)
     paths.power_paid[row], paths.power_penalty[row], paths.power_periods[row] = (
@@ -67,7 +67,7 @@ def pay_power(arrears: Arrears, paths: Paths, row: int, purse: Purse) -> None:
 
 
 def assess_tax(firms: Firms, paths: Paths, row: int, credit: Ints, *, quarter_end: bool) -> Ints:
-    """Write the taxes on one month and return the input tax left to deduct later."""
+    """Record the taxes on one month and return the input tax left to deduct later."""
     sales_tax = paths.sold[row] - paths.sold_net[row]
     bought = paths.bought_inside[row] + paths.bought_outside[row]
     input_tax = np.where(firms.small_scale, 0, bought - paths.bought_net[row])
@@ -83,7 +83,7 @@ def assess_tax(firms: Firms, paths: Paths, row: int, credit: Ints, *, quarter_en
 
 
 def meter_power(rng: np.random.Generator, firms: Firms, paths: Paths, row: int) -> None:
-    """Write the power that the output of one month took; invented sales take none."""
+    """Record the power for the output of one month; fake sales need none."""
     output = paths.sold_net[row] / 100
     base = firms.sales * paths.activity[row] * (output > 0)
     use = (1 - _BASE_LOAD) * output + _BASE_LOAD * base

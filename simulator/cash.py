@@ -13,9 +13,9 @@ from simulator.population import Firms, Floats, Ints
 from simulator.purse import Purse
 from simulator.seasons import has_festival_payday
 
-_CRITICAL_SUPPLIERS = 0.65  # share of supplier bills without which nothing is delivered
+_CRITICAL_SUPPLIERS = 0.65  # share of supplier bills that must be paid for deliveries
 _HEALTH_ON_COST = 0.04  # log cost of purchases per unit of health
-_GUARANTEE_CALLS = 0.0014  # a month and firm: nothing that the firm delivers announces them
+_GUARANTEE_CALLS = 0.0014  # per month and firm: not visible in delivered data
 _ACCIDENTS = 0.010
 _FADE = 0.80  # activity kept from month to month after a default
 
@@ -42,7 +42,7 @@ class Books:
 
     @classmethod
     def begin(cls, economy: Economy, firms: Firms) -> "Books":
-        """Return the state before the first month; firms that exist have cash and a loan."""
+        """Return the state before the first month; existing firms have cash and a loan."""
         rng = economy.rng(Stage.CASH, -999)
         zeros = np.zeros(len(firms), dtype=np.int64)
         exists = firms.born < -economy.burn_in
@@ -89,7 +89,7 @@ class Books:
         self._close(paths, row)
 
     def _postpone(self, rng: np.random.Generator, net: Network, paths: Paths, row: int) -> None:
-        """Firms that were short last month put off some payments to other simulated firms."""
+        """Firms short of cash last month delay some payments to other simulated firms."""
         if not row:
             return
         inside = net.internal
@@ -203,7 +203,7 @@ class Books:
     def _rescue(
         self, rng: np.random.Generator, firms: Firms, paths: Paths, row: int, purse: Purse
     ) -> None:
-        """Before the first delivered month nobody defaults: lenders waive, owners put money in."""
+        """Before the first delivered month no firm defaults: lenders waive, owners put money in."""
         saved = self.loans.missed >= 2
         self.loans.waive(saved)
         self.relief += np.where(saved, 0.08, 0.0)
@@ -214,7 +214,7 @@ class Books:
         purse.add(fresh)
 
     def _owners(self, firms: Firms, paths: Paths, row: int, purse: Purse) -> None:
-        """Owners put money in when cash is short, and take out what they see as excess."""
+        """Owners put money in when cash is short, and take out the excess."""
         month_cost = cents(paths.pace[row] * paths.activity[row])
         floor = np.rint(month_cost * 0.12).astype(np.int64)
         short = np.maximum(floor - purse.cash, 0)

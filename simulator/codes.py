@@ -7,7 +7,7 @@ _ALPHABET = np.frombuffer(b"0123456789ABCDEFGHJKLMNPQRTUWXY", dtype=np.uint8)
 _ORGANISATION_WEIGHTS = np.array([3, 7, 9, 10, 5, 8, 4, 2])
 _CODE_WEIGHTS = np.array([pow(3, position, 31) for position in range(17)])
 _SERIALS = 31**6
-_STRIDE = 400_000_009  # prime and no multiple of 31: walks through every serial once
+_STRIDE = 400_000_009  # prime and not a multiple of 31: visits every serial once
 
 Texts = NDArray[np.str_]
 
@@ -17,7 +17,7 @@ def uscc_codes(regions: NDArray[np.int64], *, offset: int, first: int = 0) -> Te
 
     Args:
         regions: registering authority per party.
-        offset: shifts the whole walk, so that economies with other seeds have other parties.
+        offset: shifts the whole sequence, so that economies with other seeds have other parties.
         first: running number of the first party; codes of distinct numbers are distinct.
 
     Source: GB 32100-2015 (check character), GB 11714-1997 (organisation code).

@@ -1,4 +1,4 @@
-"""Deliveries of all providers: the first history, then one increment a night."""
+"""Deliveries of all providers: the first history, then one increment per night."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
@@ -17,7 +17,7 @@ from simulator.tables import TABLES, Table
 from simulator.world import World, build_world
 
 Progress = Callable[[str], None]
-_STATEMENT_YEAR = 15  # rows that an April needs in front of it: the year before it
+_STATEMENT_YEAR = 15  # months that an April needs before it: the previous year
 
 
 def deliver(
@@ -32,7 +32,7 @@ def deliver(
 
     Args:
         params: the economy.
-        inbox: folder of the deliveries, one sub-folder a source and delivery.
+        inbox: folder of the deliveries, one sub-folder per source and delivery.
         through: the last night.
         since: None for one history up to `through`; otherwise one increment per source for
             every night in (since, through].
@@ -44,7 +44,7 @@ def deliver(
     if through < params.start:
         raise ValueError(f"through {through} is before the economy starts ({params.start})")
     if since is not None and since >= through:
-        raise ValueError(f"no night lies after {since} up to {through}")
+        raise ValueError(f"there is no night after {since} up to {through}")
     report = on_progress or _silent
     report(f"simulating {params.firms} firms through {through:%Y-%m}")
     world = build_world(params, params.index(through) + 1)
@@ -138,7 +138,7 @@ def _news(
 
 
 def _months(world: World, table: Table, begin: int, end: int) -> range | list[int]:
-    """Return the months that bring rows of a table, within [begin, end]."""
+    """Return the months with rows of a table, within [begin, end]."""
     if table.name != "annual_statement":
         return range(max(begin, 0), end + 1)
     first = max(begin, _STATEMENT_YEAR - world.economy.burn_in)
@@ -149,7 +149,7 @@ def _months(world: World, table: Table, begin: int, end: int) -> range | list[in
 def _rows(
     world: World, grants: Grants, table: Table, month: int, nights: tuple[int, int]
 ) -> pl.DataFrame:
-    """Return the rows that one month brings and the provider hands over in [first, last]."""
+    """Return the rows of one month that the provider hands over in [first, last]."""
     frame = delivered_rows(world, table, month, grants.plain)
     night = frame["_deliver"].to_numpy()
     kept = (night >= nights[0]) & (night <= nights[1])
@@ -157,6 +157,6 @@ def _rows(
     if sent is not None:
         first = sent[frame["_firm"].to_numpy()]
         event = frame["_event"].to_numpy()
-        # Rows without a window are older than any: they are sent where anything is.
+        # Rows without a window are always sent if anything is.
         kept &= event >= first if table.windowed else first < NEVER
     return frame.filter(pl.Series(kept))

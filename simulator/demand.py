@@ -1,4 +1,4 @@
-"""Demand: who orders how much, who is lost as a customer, when bills will be paid."""
+"""Demand: order amounts, lost customers, and payment dates."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class Demand:
         )
 
     def step(self, economy: Economy, firms: Firms, net: Network, paths: Paths, month: int) -> None:
-        """Bill the relations of one month and set when each bill will be paid."""
+        """Bill the relations of one month and set the payment date of each bill."""
         rng = economy.rng(Stage.DEMAND, month)
         row = paths.row(month)
         stress = paths.stress[row - 1] if row else np.zeros(len(firms))
@@ -80,7 +80,7 @@ class Demand:
     def _fake(
         self, rng: np.random.Generator, firms: Firms, paths: Paths, row: int, stress: Floats
     ) -> None:
-        """Cheats begin to trade invoices with shells at some time, sooner when cash is short."""
+        """Cheats start to trade invoices with shells at some time, earlier when cash is short."""
         begins = rng.random(len(firms)) < np.where(stress > _CHEAT_FROM_STRESS, 0.35, 0.015)
         self.cheating |= firms.cheats & begins
         share = rng.uniform(0.25, 0.7, len(firms)) * self.cheating * paths.activity[row]

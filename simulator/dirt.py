@@ -1,4 +1,4 @@
-"""What is wrong with delivered rows: provider habits that can be read, and dirt that cannot."""
+"""Defects of delivered rows: readable provider habits, and unreadable dirt."""
 
 import numpy as np
 import polars as pl
@@ -28,8 +28,8 @@ _LONGEST_DELAY = 5  # days
 def delivered_rows(world: World, table: Table, month: int, plain: Bools) -> pl.DataFrame:
     """Return the rows of one month as the provider writes them.
 
-    Good rows are all there and stay readable; spoiled rows are extra copies of rows of `plain`
-    firms, so that a reader that drops them has exactly the good rows left. Beside the table's
+    All good rows are present and readable; spoiled rows are extra copies of rows of `plain` firms,
+    so that a reader that drops them keeps exactly the good rows. Besides the table's
     columns: `_firm`, `_event`, `_available`, `_deliver` (days since 1970), `_dirt` (index into
     KINDS), `_habit`.
     """
@@ -80,7 +80,7 @@ def _soiled(
 
 
 def _spoil(table: Table, kind: str) -> list[pl.Expr] | None:
-    """Return what spoils a row in this way, None where the table cannot be spoiled so."""
+    """Return the changes that spoil a row in this way, None if not possible for the table."""
     if kind == DUPLICATE:
         return []
     if kind == MISSING:
@@ -100,4 +100,4 @@ def _spoil(table: Table, kind: str) -> list[pl.Expr] | None:
     return None
 
 
-_TEXTS = frozenset({"industry_code", "bank_name"})  # required, but no number
+_TEXTS = frozenset({"industry_code", "bank_name"})  # required, but not a number

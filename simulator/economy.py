@@ -36,7 +36,7 @@ class Stage(IntEnum):
 
 @dataclass(frozen=True)
 class Economy:
-    """What makes two simulated economies equal: same values, same rows."""
+    """The parameters of a simulated economy: same values, same rows."""
 
     seed: int = 7
     firms: int = 2000
@@ -44,7 +44,7 @@ class Economy:
     months: int = 36  # how far a first delivery reaches; later months follow seamlessly
 
     def __post_init__(self) -> None:
-        """Refuse values that no economy can have.
+        """Refuse impossible values.
 
         Raises:
             ValueError: fewer than 20 firms, no month, or a start inside a month.
@@ -52,7 +52,7 @@ class Economy:
         if self.firms < 20:
             raise ValueError(f"an economy of {self.firms} firms has no network; take 20 or more")
         if self.months < 1:
-            raise ValueError(f"{self.months} months hold no delivery; take 1 or more")
+            raise ValueError(f"{self.months} months give no delivery; take 1 or more")
         if self.start.day != 1:
             raise ValueError(f"start {self.start} is inside a month; take its first day")
 
@@ -63,7 +63,7 @@ class Economy:
 
     @property
     def burn_in(self) -> int:
-        """Months simulated before `start`: the whole last statement year lies in them."""
+        """Months simulated before `start`; they include the whole last statement year."""
         return 12 + self.start.month - 1
 
     def month(self, index: int) -> date:

@@ -28,10 +28,10 @@ LATE = "late"
 
 @dataclass(frozen=True)
 class DeliveryCounts:
-    """What was written, for tests to hold the reader to.
+    """What was written, to test the reader.
 
     `dirt[table][kind]` counts rows: exact_duplicate, missing_required, bad_date, bad_amount,
-    scientific_id, invalid_uscc (all of plainly granted firms, so that no row is of two kinds),
+    scientific_id, invalid_uscc (all for plainly granted firms, so that no row has two kinds),
     ungranted, outside_window (counted over all readable rows, judged on the night of the
     delivery) and late (readable, but delivered after its availability). Kind extra_column counts
     unknown columns of files. `habits[table]` counts rows with odd but readable spelling.
@@ -93,7 +93,7 @@ class Tally:
 
 
 class Delivery:
-    """One delivery being written; leaving the block writes the manifest, so that none is half read.
+    """One delivery being written; leaving the block writes the manifest, so none is half read.
 
     A file is written while the caller makes the rows of the next one.
     """
@@ -136,7 +136,7 @@ class Delivery:
             self._manifest()
 
     def write(self, table: Table, frame: pl.DataFrame, suffix: str) -> None:
-        """Begin to write one file once the one before is done."""
+        """Start writing a file once the previous one is done."""
         self._finished()
         self._writing = self._pool.submit(self._write, table, frame, suffix)
 

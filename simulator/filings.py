@@ -10,12 +10,12 @@ from simulator.industries import INDUSTRIES, Kind
 from simulator.population import Bools, Floats, Ints
 from simulator.world import World
 
-_FILES_WHILE_ACTIVE = 0.12  # firms that have faded below this stop filing
+_FILES_WHILE_ACTIVE = 0.12  # firms with less activity stop filing
 _AMENDED = 0.02
 _DUE_DAY = 15
 _VAT, _SURTAX, _INCOME = range(3)
 _LEGAL_FORMS = ("有限责任公司", "个体工商户")
-_ONE_PERSON_CYCLE = 3  # of small retailers, so many to one that belongs to a person
+_ONE_PERSON_CYCLE = 3  # one of this many small retailers belongs to a person
 _ITEMS = ("10101", "10109", "10104")
 
 
@@ -65,7 +65,7 @@ def _part(amount: Ints, factor: Floats) -> Ints:
 
 
 def tax_payment(world: World, month: int) -> pl.DataFrame:
-    """Return what was paid in one month, a row per period and tax; late ones with surcharge."""
+    """Return the payments of one month, a row per period and tax; late ones with surcharge."""
     paths, row = world.paths, world.paths.row(month)
     periods = np.where(world.firms.has_tax, paths.tax_periods[row], 0)
     day = world.day(month) + world.days_of(month).tax
@@ -112,7 +112,7 @@ def tax_registration(world: World, month: int) -> pl.DataFrame:
     """Return first registrations, changes of the legal representative or address, and ends."""
     firms, count = world.firms, len(world.firms)
     founded = opened_day(world)
-    # What is older than the first month was last touched within the year before it.
+    # Older registrations were last changed within the year before the first month.
     touched = np.maximum(founded, world.day(0) - 30 - np.arange(count) * 37 % 330)
     new = firms.has_tax & first_seen(world, month, touched)
     changed, moved, day, changes, moves = _changes(world, month)
@@ -144,7 +144,7 @@ def tax_registration(world: World, month: int) -> pl.DataFrame:
 
 
 def _changes(world: World, month: int) -> tuple[Bools, Bools, Ints, Ints, Ints]:
-    """Return who changes in this month and on which day, and all changes so far, (firms,)."""
+    """Return which firms change in this month, on which day, and all changes so far, (firms,)."""
     count = len(world.firms)
     people, moves = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     draw = np.ones((3, count))
@@ -168,7 +168,7 @@ def _ended(world: World, month: int) -> Bools:
 
 
 def _is_one_person(world: World) -> Bools:
-    """Firms that are one person's business, (firms,): some of the small retailers."""
+    """Individual businesses, (firms,): some of the small retailers."""
     firms = world.firms
     turn = np.arange(len(firms)) % _ONE_PERSON_CYCLE == 0
     one: Bools = (firms.kind == Kind.RETAIL) & firms.small_scale & turn

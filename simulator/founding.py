@@ -1,4 +1,4 @@
-"""When firms and their accounts came into being, and when an extract first shows them."""
+"""When firms and their accounts were founded, and when an extract first shows them."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def opened_day(world: World) -> Ints:
 
 
 def first_seen(world: World, month: int, day: Ints) -> Bools:
-    """Tell which days fall into a month; month 0 takes all that lies before it."""
+    """Return which days are in a month; month 0 includes all earlier days."""
     start, end = world.day(month), world.day(month + 1)
     seen: Bools = (day < end) & ((day >= start) | (month == 0))
     return seen

@@ -1,4 +1,4 @@
-"""Which firm granted which source, from when on; and what providers hand over without it."""
+"""Which firm granted which source, and from when; and what providers send without a grant."""
 
 import json
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from simulator.population import Bools, Ints
 from simulator.supplements import light_assets
 from simulator.world import World
 
-# Of the young firms every second grants its founders' credit, of the light ones three in four.
+# Half of the young firms grant their founders' credit, three in four light ones their projects.
 _FOUNDERS_CYCLE, _PROJECTS_CYCLE = 2, 4
 _PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
 NEVER = 10**6  # days since 1970
-_SENT_TOO_EARLY = 60  # days before a later window that the bank hands over all the same
+_SENT_TOO_EARLY = 60  # days before a later window that the bank sends anyway
 _YEARS = 5
 # Three in five firms let the bank keep results it has used.
 _KEEPERS, _KEEP_CYCLE = 3, 5
@@ -28,15 +28,15 @@ _KEEPERS, _KEEP_CYCLE = 3, 5
 class Grants:
     """Grants per source and firm in days since 1970, arrays (firms,) keyed by source."""
 
-    valid_from: dict[str, Ints]  # NEVER where the source is not granted
+    valid_from: dict[str, Ints]  # NEVER if the source is not granted
     window_start: dict[str, Ints]
     handed_over_from: dict[str, Ints]  # earliest event the provider sends, NEVER for none
-    plain: Bools  # firms whose grants hide nothing: only their rows are spoiled
+    plain: Bools  # firms whose grants cover all rows; only their rows are spoiled
 
     def refused(
         self, source: str, firm: Ints, event: Ints | None, night: int
     ) -> tuple[Bools, Bools]:
-        """Tell which rows have no live grant, and which lie outside the window of their grant."""
+        """Return which rows have no live grant, and which are outside the window of their grant."""
         ungranted: Bools = self.valid_from[source][firm] > night
         if event is None:
             return ungranted, np.zeros(len(firm), dtype=np.bool_)
@@ -63,7 +63,7 @@ def draw_grants(world: World) -> Grants:
         valid[source] = np.where(granted, begin, NEVER)
         window[source] = begin
         sent[source] = np.where(granted | nothing, 0, NEVER)
-        if source == "bank":  # some banks open half a year of history, and not the month before
+        if source == "bank":  # some banks open half a year of history, and nothing before
             late = later & granted & (world.firms.born < 0)
             valid[source] = np.where(late, months[joins], valid[source])
             window[source] = np.where(late, months[joins - 6], window[source])
@@ -91,7 +91,7 @@ def _consent_days(world: World) -> Ints:
 
 
 def grant_lines(world: World, grants: Grants, through: date) -> str:
-    """Return the grants signed by `through` as JSON lines, a purpose each."""
+    """Return the grants signed by `through` as JSON lines, one per purpose."""
     start = world.economy.start
     valid_to = (add_months(start, 12 * _YEARS) - timedelta(1)).isoformat()
     codes = world.uscc.to_list()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Kind(IntEnum):
-    """How a trade works: what it meters, whom it sells to, how it gets paid."""
+    """How a trade works: power use, customers, and payment."""
 
     MAKE = 0
     TRADE = 1
@@ -61,9 +61,9 @@ INDUSTRIES = (
 
 OVERHEAD_SHARE = 0.05  # rent, travel, repairs: the same in every trade
 
-POWER_PRICES = (0.72, 0.85, 0.85, 0.85, 0.85, 0.85)  # yuan a kWh, by Kind
+POWER_PRICES = (0.72, 0.85, 0.85, 0.85, 0.85, 0.85)  # yuan per kWh, by Kind
 
-# Registering authorities (GB/T 2260) and the place that a company name begins with.
+# Registering authorities (GB/T 2260) and the place at the start of a company name.
 REGIONS = (
     (330106, "杭州"), (330203, "宁波"), (330302, "温州"), (320102, "南京"), (320505, "苏州"),
     (320204, "无锡"), (310115, "上海"), (440306, "深圳"), (440106, "广州"), (441900, "东莞"),

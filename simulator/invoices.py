@@ -1,4 +1,4 @@
-"""VAT invoices: right ones, wrong ones that are voided or red-flushed, and invented ones."""
+"""VAT invoices: correct ones, wrong ones that are voided or red-flushed, and fake ones."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -29,7 +29,7 @@ class Documents:
     vat_rate: Floats
     moment: Ints
     voided: Ints  # moment, -1 for valid
-    number: Ints  # the two versions of a voided invoice share it
+    number: Ints  # shared by the two versions of a voided invoice
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -37,7 +37,7 @@ class Documents:
 
 
 def tax_invoices(world: World, month: int) -> pl.DataFrame:
-    """Return the invoices of one month as both sides see them, one row a version and side."""
+    """Return the invoices of one month as both sides see them, one row per version and side."""
     rng = world.economy.rng(Stage.SALES_INVOICES, month)
     right = _join([
         _sales(world, month, rng),
@@ -85,7 +85,7 @@ def _purchases(world: World, month: int, rng: np.random.Generator) -> Documents:
 
 
 def _fakes(world: World, month: int, rng: np.random.Generator) -> Documents:
-    """Round sums invoiced to a shell and back by it: no transfer and no delivery behind them."""
+    """Round sums invoiced to a shell and back, without any transfer or delivery."""
     fake = world.paths.fake[world.paths.row(month)]
     (firm,) = np.nonzero(fake)
     parties = world.net.parties
@@ -115,7 +115,7 @@ def _documents(
 def _with_wrong_ones(
     world: World, month: int, rng: np.random.Generator, right: Documents
 ) -> Documents:
-    """Add invoices that were written wrong first, each with its void version or red invoice.
+    """Add invoices that were first written wrong, each with its void version or red invoice.
 
     Paper invoices are voided within their month and red-flushed afterwards; digital ones can
     only be red-flushed.
@@ -219,7 +219,7 @@ def _numbers(world: World, month: int, seller: Ints, number: Ints) -> tuple[pl.S
 
 
 def _kinds(world: World, month: int, seller: Ints, buyer: Ints) -> pl.Series:
-    """Return special for buyers that can deduct the tax, plain for everybody else."""
+    """Return special for buyers that can deduct the tax, plain for all others."""
     plain = (buyer < 0) | (buyer >= world.net.parties.first_person)
     inside = seller < len(world.firms)
     kind = world.firms.kind[np.where(inside, seller, 0)]

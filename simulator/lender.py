@@ -1,4 +1,4 @@
-"""What the lender itself holds: loan performance and the borrowers' annual statements."""
+"""The lender's own data: loan performance and the borrowers' annual statements."""
 
 import numpy as np
 import polars as pl
@@ -10,7 +10,7 @@ from simulator.population import Floats, Ints
 from simulator.world import World
 
 _REPORTING_DAYS = 5  # after the end of the month
-STATEMENT_MONTH = 4  # statements of the last year come in from April on
+STATEMENT_MONTH = 4  # statements of the last year arrive from April on
 
 
 def loan_performance(world: World, month: int) -> pl.DataFrame:

@@ -20,8 +20,8 @@ class Loans:
     number: Ints  # running number of the loan, 0 before the first
     limit: Ints
     balance: Ints
-    instalment: Ints  # principal a month
-    rate: Floats  # a month
+    instalment: Ints  # principal per month
+    rate: Floats  # per month
     missed: Ints  # instalments unpaid
     late_principal: Ints
     late_interest: Ints
@@ -29,7 +29,7 @@ class Loans:
 
     @classmethod
     def begin(cls, rng: np.random.Generator, firms: Firms, exists: Bools) -> "Loans":
-        """Return loans somewhere in their life for the firms that exist."""
+        """Return partly repaid loans for the existing firms."""
         limit = np.rint(firms.sales * firms.leverage * 100).astype(np.int64)
         limit = np.where(exists, limit // 100_000 * 100_000, 0)
         used = np.rint(limit * rng.uniform(0.35, 1.0, len(firms))).astype(np.int64)
@@ -55,7 +55,7 @@ class Loans:
         purse: Purse,
         stress: Floats,
     ) -> None:
-        """Replace a loan that is nearly repaid by a new one, unless the lender declines."""
+        """Replace an almost repaid loan by a new one, unless the lender declines."""
         willing = rng.random(len(firms)) < 0.75 - 0.45 * stress
         asked = (self.balance * 3 <= self.limit) & (self.missed == 0) & ~self.defaulted
         new_limit = np.rint(paths.pace[row] * firms.leverage * 100).astype(np.int64)

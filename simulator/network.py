@@ -11,12 +11,12 @@ from simulator.industries import REGIONS, Kind, company_names, person_names
 from simulator.population import Bools, Firms, Floats, Ints
 
 _PERSONS = 400
-NOBODY = -1  # the buyer of a relation that stands for walk-in customers
+NOBODY = -1  # buyer of a relation with walk-in customers
 
 
 @dataclass(frozen=True)
 class Parties:
-    """Everyone who can stand on an invoice or a transfer.
+    """All parties that can be on an invoice or a transfer.
 
     The firms come first, then core firms, outside customers, outside suppliers, shell
     companies, natural persons (with a name, without a code).
@@ -41,7 +41,7 @@ class Network:
     buyer: Ints  # party index or NOBODY
     share: Floats  # of the supplier's sales when all relations are alive
     terms: Ints  # months until payment falls due
-    slow: Floats  # chance that the buyer pays a month late, in a normal month
+    slow: Floats  # probability that the buyer pays a month late, in a normal month
     is_core: Bools
     since: Ints  # month index when the relation began
     first: Ints  # first relation of each firm, shape (firms + 1,)
@@ -148,7 +148,7 @@ def _buyers(
 
 
 def _inside_buyers(rng: np.random.Generator, firms: Firms, supplier: Ints, share: Floats) -> Ints:
-    """Return a larger firm as buyer of each relation, -1 where none needs that much."""
+    """Return a larger firm as buyer of each relation, -1 if none needs that much."""
     by_size = np.argsort(firms.sales, kind="stable")
     rank = np.empty_like(by_size)
     rank[by_size] = np.arange(len(by_size))

@@ -22,7 +22,7 @@ class Paths:
     burn_in: int
     relation_billed: Ints  # with VAT
     relation_paid: Ints
-    relation_pay_row: Ints  # row in which the bill of this row falls to be paid, 0 for never
+    relation_pay_row: Ints  # row in which the bill of this row is paid, 0 for never
     sold: Ints  # billed with VAT
     sold_net: Ints
     bought_inside: Ints  # from simulated firms, with VAT
@@ -35,13 +35,13 @@ class Paths:
     payroll: Ints
     social: Ints
     overhead: Ints
-    seized: Ints  # taken by a court, for a guarantee that the firm once gave
+    seized: Ints  # seized by a court, for a guarantee of the firm
     vat_due: Ints  # for this month, falls due in the next
     surtax_due: Ints
     income_tax_due: Ints
     tax_paid: Ints
     tax_surcharge: Ints
-    tax_periods: Ints  # how many periods were paid in this month
+    tax_periods: Ints  # number of periods paid in this month
     kwh: Floats
     power_due: Ints  # for this month, falls due in the next
     power_paid: Ints
@@ -60,13 +60,13 @@ class Paths:
     receivables: Ints
     loan_number: Ints
     loan_balance: Ints
-    repaid_number: Ints  # the loan that a new one replaced in this month
+    repaid_number: Ints  # loan that was replaced by a new one in this month
     days_past_due: Ints
-    pace: Floats  # smoothed net sales a month, yuan
+    pace: Floats  # smoothed net sales per month, yuan
     health: Floats  # persistent state of management and product, unit variance: never delivered
     stress: Floats  # 0 calm to 1 out of cash, end of month
     activity: Floats  # 1 alive, fading after a default
-    tight: Bools  # the month's payments exceeded the cash it began with
+    tight: Bools  # the month's payments exceeded its opening cash
     refinanced: Bools
 
     @property

@@ -1,4 +1,4 @@
-"""The firms: what is fixed about each of them for the whole simulation."""
+"""The firms: their fixed traits for the whole simulation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +25,8 @@ class Firms:
     region: Ints  # index into REGIONS
     quality: Floats  # latent, standard normal: never delivered
     born: Ints  # month index of the first sales; negative before start
-    sales: Floats  # long-run net sales a month
-    growth: Floats  # long-run growth a year before mean reversion
+    sales: Floats  # long-run net sales per month
+    growth: Floats  # long-run annual growth before mean reversion
     volatility: Floats  # monthly standard deviation of log demand
     purchase_share: Floats
     payroll_share: Floats
@@ -42,7 +42,7 @@ class Firms:
     loan_day: Ints
     loan_before_bills: Bools  # pays the bank before tax and power when cash is short
     supplier_terms: Ints  # months
-    invoices: Floats  # sales invoices a month
+    invoices: Floats  # sales invoices per month
     purchase_invoices: Floats
     suppliers: Ints  # outside suppliers
     cancel_rate: Floats  # share of invoices written wrong at first
@@ -152,7 +152,7 @@ def _documents(
     rng: np.random.Generator, quality: Floats, size: Floats, kind: Ints
 ) -> dict[str, Any]:
     count = len(quality)
-    # Correlated with size; median and spread from the public invoice set, the tail is cut.
+    # Correlated with size; median and spread from the public invoice set, tail cut off.
     common = 0.65 * size + 0.76 * rng.standard_normal(count)
     invoices = np.clip(np.exp(np.log(11.0) + 1.35 * common), 0.4, 62)
     bought = np.clip(np.exp(np.log(7.5) + 0.9 * common + 0.5 * rng.standard_normal(count)), 0.4, 42)
@@ -167,7 +167,7 @@ def _documents(
 
 
 def _coverage(rng: np.random.Generator, kind: Ints, champion: Bools) -> dict[str, Any]:
-    """Which sources know the firm: power and platforms hardly know the light-asset trades."""
+    """Which sources have the firm: power and platforms hardly have the light-asset trades."""
     count = len(kind)
     power = np.array([0.92, 0.65, 0.8, 0.5, 0.5, 0.08])[kind]
     chain = np.array([0.6, 0.45, 0.12, 0.35, 0.4, 0.05])[kind]

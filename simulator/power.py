@@ -46,7 +46,7 @@ def _meters(world: World, firm: Ints) -> pl.Series:
 
 
 def power_bill(world: World, month: int) -> pl.DataFrame:
-    """Return what one month brings: the bills of the month before, and the payments."""
+    """Return the rows of one month: the bills of the previous month, and the payments."""
     paths, row = world.paths, world.paths.row(month)
     firms = world.firms
     issued = firms.has_power & (month >= 1) & (paths.power_due[row - 1] > 0)
@@ -59,7 +59,7 @@ def power_bill(world: World, month: int) -> pl.DataFrame:
 
 
 def _bills(world: World, month: int, back: int, firm: Ints, *, paid: bool) -> pl.DataFrame:
-    """Return one version of the bills of month `month - back`, as it became in `month`."""
+    """Return one version of the bills of month `month - back`, as of `month`."""
     paths, period = world.paths, month - back
     row = paths.row(period)
     draw = world.economy.rng(Stage.POWER, period).random((3, len(world.firms)))[:, firm]

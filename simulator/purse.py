@@ -1,4 +1,4 @@
-"""A cash box per firm that pays what it can, in the order in which it is asked."""
+"""The cash of each firm; pays what it can, in the order of the calls."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ class Purse:
         self.cash = self.cash + amount
 
     def pay_part(self, due: Ints) -> Ints:
-        """Pay as much of `due` as there is and return what was paid."""
+        """Pay as much of `due` as possible and return the paid amount."""
         paid = np.minimum(self.cash, due)
         self.cash = self.cash - paid
         return paid
 
     def pay_whole(self, due: Ints, among: Bools | None = None) -> Bools:
-        """Pay `due` where it can be paid in full (and `among` is true); return where it was."""
+        """Pay `due` where it can be paid in full (and `among` is true); return where."""
         able = self.cash >= due
         if among is not None:
             able &= among

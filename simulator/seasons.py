@@ -13,7 +13,7 @@ _MONTHS = (1.14, 1.02, 1.14, 0.80, 0.95, 1.12, 0.82, 0.94, 1.12, 0.95, 1.12, 1.1
 
 
 def season(economy: Economy, month: int) -> float:
-    """Return sales of a month over the average month."""
+    """Return sales of a month relative to the average month."""
     first, days = economy.month(month), economy.days_in(month)
     festival = spring_festival(first.year)
     closed = _overlap(first, days, festival - timedelta(7), festival + timedelta(11))
@@ -22,7 +22,7 @@ def season(economy: Economy, month: int) -> float:
 
 
 def has_festival_payday(economy: Economy, month: int) -> bool:
-    """Tell whether the bonus before the Spring Festival is paid in this month."""
+    """Return whether the bonus before the Spring Festival is paid in this month."""
     first = economy.month(month)
     payday = spring_festival(first.year) - timedelta(10)
     return (payday.year, payday.month) == (first.year, first.month)

@@ -1,4 +1,4 @@
-"""How providers spell values in CSV files: the plain way, and their habits."""
+"""How providers write values in CSV files: the plain way, and their habits."""
 
 import numpy as np
 import polars as pl
@@ -42,7 +42,7 @@ def csv_bytes(text: pl.DataFrame, table: Table) -> bytes:
 def respelled(
     rng: np.random.Generator, text: pl.DataFrame, table: Table, rows: Ints
 ) -> pl.DataFrame:
-    """Return the frame with some rows spelled in one of the habits each; values stay the same."""
+    """Return the frame with some rows in one of the habits each; values stay the same."""
     if not len(rows):
         return text
     habit = rng.integers(0, _HABITS, len(rows))

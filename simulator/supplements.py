@@ -1,4 +1,4 @@
-"""What supplements a short history: founders' credit of young firms, projects of light ones."""
+"""Supplements of a short history: founders' credit of young firms, projects of light ones."""
 
 import numpy as np
 import polars as pl
@@ -12,14 +12,14 @@ from simulator.world import World
 # Months after its foundation for which a firm's founders are reported, and how often.
 _REPORTED_MONTHS, _EVERY = 18, 3
 _REPORT_DAY = 9
-_MILESTONES = 4  # a contract has so many, one a month
+_MILESTONES = 4  # per contract, one per month
 _USED = ("30%以下", "30%-70%", "70%-90%", "90%以上", "无信用卡")
 
 
 def founder_credit(world: World, month: int) -> pl.DataFrame:
     """Return the reports of one month on the founders of young firms.
 
-    The hidden quality of a firm shows in how its founders pay, with much noise.
+    A firm's hidden quality affects how its founders pay, with much noise.
     """
     age = month - world.firms.born
     (firm,) = np.nonzero((age >= 0) & (age < _REPORTED_MONTHS) & (age % _EVERY == 0))
@@ -48,9 +48,9 @@ def founder_credit(world: World, month: int) -> pl.DataFrame:
 
 
 def sc_project(world: World, month: int) -> pl.DataFrame:
-    """Return the milestones of one month of light-asset firms: planned, and what became of them.
+    """Return the milestones of one month of light-asset firms: planned, and the outcome.
 
-    A milestone is told twice: when the month begins, and once it is accepted or given up.
+    A milestone is reported twice: when the month begins, and once it is accepted or given up.
     """
     firms, paths, row = world.firms, world.paths, world.paths.row(month)
     (firm,) = np.nonzero(light_assets(world) & (paths.sold_net[row] > 0))
@@ -80,7 +80,7 @@ def sc_project(world: World, month: int) -> pl.DataFrame:
 
 
 def light_assets(world: World) -> Bools:
-    """Firms whose work is projects and not goods, (firms,)."""
+    """Firms that sell projects, not goods, (firms,)."""
     light: Bools = world.firms.kind == Kind.LIGHT
     return light
 

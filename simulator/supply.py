@@ -29,7 +29,7 @@ def sc_relation(world: World, month: int) -> pl.DataFrame:
     starts = np.array([world.day(m) for m in range(first, int(net.since.max(initial=0)) + 1)])
     since = starts[net.since - first]
     seen = on_platform(world) & first_seen(world, month, since)
-    # A party can hold two places among a firm's customers: the relation is told once, the older.
+    # A party may be a firm's customer twice: only the older relation is reported.
     (some,) = np.nonzero(seen & _first_of_pair(world))
     return pl.DataFrame({
         "supplier_uscc": texts(world.uscc, net.supplier[some]),
@@ -168,7 +168,7 @@ def sc_receivable(world: World, month: int) -> pl.DataFrame:
 
 
 def _paid_days(world: World, relation: Ints, paid_row: Ints) -> Ints:
-    """Return the day of the bank receipt, the first of its month beyond the simulation.
+    """Return the day of the bank receipt; beyond the simulation, the first of its month.
 
     Rows of months beyond the simulation exist, so that a longer one has the same rows; they
     become available too late to be delivered.

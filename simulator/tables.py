@@ -1,4 +1,4 @@
-"""The tables that providers deliver: source, form of the file, headers, where dirt can sit."""
+"""The tables that providers deliver: source, file format, headers, columns for dirt."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ class Table:
 
     source: str
     name: str
-    rows: Callable[[World, int], pl.DataFrame]  # rows that one month brings
+    rows: Callable[[World, int], pl.DataFrame]  # rows of one month
     lookback: int  # months that rows of a month may need until they are available
     amount: str  # a required column, spoiled in unreadable rows
     firm_column: str = "uscc"
     encoding: str | None = None  # of the CSV; None for Parquet
     headers: tuple[tuple[str, str], ...] = ()  # contract column, header in the CSV
     date: str | None = None  # a required date column, spoiled in unreadable CSV rows
-    number: str | None = None  # the column that a spreadsheet turned into 6.22E+18
-    extra: str | None = None  # a header that no contract knows
+    number: str | None = None  # column that a spreadsheet turned into 6.22E+18
+    extra: str | None = None  # a header that is in no contract
     monthly_files: bool = False
     windowed: bool = True  # the grant's window applies to the event date
     may_be_late: bool = False

@@ -1,4 +1,4 @@
-"""Transfers of one month: every cash flow of the books as bank entries that add up to it."""
+"""Transfers of one month: bank entries that add up to every cash flow of the books."""
 
 from dataclasses import dataclass, field
 
@@ -142,7 +142,7 @@ def _suppliers(world: World, month: int, days: Days, ledger: Ledger) -> None:
 
 
 def _staff(world: World, month: int, days: Days, ledger: Ledger) -> None:
-    """Wages leave the second account where there is one; the main account fills it before."""
+    """Wages leave the second account if there is one; the main account funds it first."""
     firms, row = world.firms, world.paths.row(month)
     everyone = np.arange(len(firms))
     wages, social = world.paths.payroll[row], world.paths.social[row]
@@ -199,7 +199,7 @@ def _owners(world: World, month: int, ledger: Ledger) -> None:
 
 
 def _mistakes(world: World, month: int, ledger: Ledger) -> None:
-    """Wrong credits that the bank reverses, and payments that come back: both net to zero."""
+    """Wrong credits reversed by the bank, and returned payments: both net to zero."""
     rng, firms = ledger.rng, world.firms
     everyone = np.arange(len(firms))
     alive = world.paths.sold[world.paths.row(month)] > 0

@@ -1,4 +1,4 @@
-"""What only the simulator knows."""
+"""Latent data that only the simulator has."""
 
 from datetime import date
 
@@ -16,9 +16,9 @@ _YOUNG_MONTHS = 12
 def truth(params: Economy, as_of: date) -> pl.DataFrame:
     """Return the latent traits of every firm that exists at `as_of`; for tests only.
 
-    One row a firm: uscc, quality, cheats, champion, archetype (champion, cheat, thin, light,
+    One row per firm: uscc, quality, cheats, champion, archetype (champion, cheat, thin, light,
     retail, standard), default_month (first month with 90 days past due at its end, null for
-    none through the month of `as_of`).
+    none up to the month of `as_of`).
     """
     month = params.index(as_of)
     world = build_world(params, month + 1)

@@ -1,4 +1,4 @@
-"""A simulated economy up to a month, with the texts that event frames look up."""
+"""A simulated economy up to a month, with lookup texts for event frames."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,9 @@ TREASURY, SOCIAL_FUND, GRID, LENDER, PAYROLL_DESK, COURT = range(6)
 
 @dataclass(frozen=True)
 class World:
-    """Firms, network and paths, and what stands on documents about each party.
+    """Firms, network and paths, and the texts on documents about each party.
 
-    The lookups hold the parties, then one blank entry, then the institutions; `account` goes on
+    The lookups have the parties, then one blank entry, then the institutions; `account` continues
     with the second account of every firm.
     """
 
@@ -59,7 +59,7 @@ class World:
         return epoch_day(self.economy.month(month))
 
     def days_of(self, month: int) -> "Days":
-        """Return on which day of the month every firm pays what."""
+        """Return the day of the month of every firm's payments."""
         return _days(self, month)
 
 
@@ -67,8 +67,8 @@ class World:
 class Days:
     """Days of one month, 0-based; (firms,) but `relation_*` (relations,).
 
-    A firm that begins the month with less than it has to pay (`tight`) waits for its receipts,
-    which come in the first half, and pays in the second: so no balance falls below zero.
+    A firm that starts the month with less than it must pay (`tight`) waits for its receipts in the
+    first half, and pays in the second, so no balance falls below zero.
     """
 
     received: Ints  # by the supplier of each relation
@@ -76,7 +76,7 @@ class Days:
     tax: Ints
     power: Ints
     payroll: Ints
-    filed: Ints  # VAT return of the month before
+    filed: Ints  # VAT return of the previous month
 
 
 def build_world(economy: Economy, months: int) -> World:

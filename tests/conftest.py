@@ -11,13 +11,13 @@ from firmpulse import clock
 from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
 
-# As the command line does.
+# Like the command line.
 gc.set_threshold(100_000, 50, 50)
 
-# Small matrices are no faster on two threads, which spin where workers share the cores.
+# Small matrices are no faster on two threads, which spin if workers share the cores.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-# How long an example takes says more of the machine than of the code.
+# The time of an example depends more on the machine than on the code.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
@@ -30,7 +30,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def clock_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[date], None]:
-    """Return what sets the clock of this process to nine in the morning of a day in China."""
+    """Return a function that sets this process's clock to 9 a.m. of a day in China."""
 
     def set_clock(day: date) -> None:
         moment = datetime(day.year, day.month, day.day, 9, tzinfo=CHINA).astimezone(UTC)

@@ -1,7 +1,7 @@
-"""A small warehouse whose outcomes follow known features, for training and scoring tests.
+"""A small warehouse with outcomes that depend on known features, for training and scoring tests.
 
 600 firms, eight quarterly snapshots with outcomes and one night to score. A latent quality moves
-the features and the outcome, so that the right AUC is known to lie well between chance and one.
+the features and the outcome, so that the true AUC is known to be well between chance and one.
 """
 
 import json
@@ -34,14 +34,14 @@ from training.validation.validate import ValidationReport
 AS_OF = date(2026, 10, 31)
 SNAPSHOTS = tuple(month_end(add_months(date(2024, 1, 1), 3 * step)) for step in range(8))
 FIRMS = 600
-# The last firms appear with the out-of-time snapshots only.
+# The last firms appear only in the out-of-time snapshots.
 LATE_FIRMS = 60
-# As the default one, but for fewer trials and draws.
+# Like the default, with fewer trials and draws.
 CONFIG = replace(DEFAULT, trials=2, bootstrap_draws=200, segment_draws=50)
 INDUSTRIES = ("C17", "C33", "F51", "G54", "I65")
 # Firms of the scored night with too little history, by position.
 INSUFFICIENT, THIN, PARTIAL = 0, 1, 2
-# Firms that are one person's business.
+# Individual businesses.
 INDIVIDUAL = (12, 15)
 
 # name, source, dimension, sign, kind, loading on the latent quality (good = high)
@@ -125,7 +125,7 @@ def build_warehouse(settings: Settings) -> None:
 
 
 def _write_grants(settings: Settings) -> None:
-    """Grant everything; the firms of this economy have tokens and no identifiers."""
+    """Grant everything; the firms of this economy have tokens but no identifiers."""
     terms = {
         "recipient": "demo-bank", "window_start": date(2023, 1, 1), "valid_from": date(2023, 1, 1),
         "valid_to": date(2028, 10, 31), "keep_results": False, "separate_consent": True,
@@ -164,7 +164,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFram
 
 
 def _write_manifest(settings: Settings) -> None:
-    """Write the part of dbt's manifest that the registry is read from."""
+    """Write the part of dbt's manifest that the registry reads."""
     nodes = {
         view: {
             "name": view,
@@ -239,7 +239,7 @@ def _labels(random: np.random.Generator, quality: np.ndarray, day: date) -> pl.D
 def _loans(labels: pl.DataFrame) -> pl.DataFrame:
     """Return a loan of every firm by month, 90 days past due half a year after its first bad date.
 
-    Firms of other outcomes pay on time; what they owed in between is of no matter here.
+    Firms with other outcomes pay on time; what they owed in between does not matter here.
     """
     bad = labels.filter(pl.col("outcome") == "bad")
     first = dict(bad.group_by("firm_id").agg(pl.col("as_of").min()).iter_rows())
@@ -256,7 +256,7 @@ def _loans(labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _registrations() -> pl.DataFrame:
-    """Return a registration of every firm; the individual ones belong to one person."""
+    """Return a registration of every firm; individual businesses belong to one person."""
     return pl.DataFrame(
         [
             {
@@ -274,7 +274,7 @@ def _registrations() -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Trained:
-    """A home in which the economy was sampled, all models fitted and the candidate validated."""
+    """A home with the sampled economy, all models fitted and the candidate validated."""
 
     settings: Settings
     sample: SampleReport

@@ -1,4 +1,4 @@
-"""Records deliveries as landing does, so that what reads the record can be tested alone."""
+"""Records deliveries like landing, so that readers of the record can be tested alone."""
 
 import duckdb
 
@@ -6,7 +6,7 @@ from firmpulse.stored_tables import DELIVERIES
 
 
 def record(connection: duckdb.DuckDBPyConnection, **values: object) -> None:
-    """Record one table of a delivery in the warehouse; every count is 0 unless given."""
+    """Record one table of a delivery in the warehouse; counts are 0 by default."""
     counts = {
         name: 0
         for name, column in DELIVERIES.columns.items()

@@ -1,4 +1,4 @@
-"""Home folders that take long to make: made once a test run, copied by every worker."""
+"""Home folders that take long to make: made once per test run, copied by every worker."""
 
 import os
 import pickle
@@ -20,12 +20,12 @@ T = TypeVar("T")
 def made_once(
     factory: pytest.TempPathFactory, name: str, make: Callable[[Settings], T]
 ) -> tuple[Settings, T]:
-    """Return the settings of this worker's copy of a home folder, and what its maker returned.
+    """Return the settings of this worker's copy of a home folder, and its maker's result.
 
     Args:
-        factory: of temporary folders.
-        name: of the home.
-        make: fills the home of these settings; what it returns is pickled for other workers.
+        factory: pytest's factory of temporary folders.
+        name: name of the home.
+        make: fills the home of these settings; its result is pickled for other workers.
     """
     folder = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -43,16 +43,16 @@ def made_once(
 
 
 def know_tokens(settings: Settings) -> None:
-    """Give an empty home a token key that is known, as the folds of training follow the tokens.
+    """Give an empty home a known token key, since the folds of training depend on the tokens.
 
-    With a key made by chance a small economy would pass the gates of a model on some days only.
+    With a random key a small economy would pass a model's gates only on some days.
     """
     with keyfiles.locked(settings.keys_dir):
         keyfiles.replace(settings.keys_dir / "token_key", "5eed" * 16)
 
 
 def copied(origin: Settings, folder: Path) -> Settings:
-    """Copy a home folder and return the settings of the copy, whose models lie in it."""
+    """Copy a home folder and return the settings of the copy, with its models inside."""
     shutil.copytree(origin.root, folder, symlinks=True)
     own = Settings(home=folder, threads=2, memory_limit="2GB")
     backup.move_artifacts(own, origin.root)

@@ -1,4 +1,4 @@
-"""What is exhaustive by nature: a small member in `make test`, all in `make test-exhaustive`."""
+"""Exhaustive tests: a small member in `make test`, all in `make test-exhaustive`."""
 
 import os
 
@@ -8,15 +8,15 @@ EXHAUSTIVE = os.environ.get("FIRMPULSE_EXHAUSTIVE") == "1"
 
 
 def sized(small: int, whole: int) -> int:
-    """Return how often a test does what could be done any number of times."""
+    """Return the number of repetitions of a test that could run any number of times."""
     return whole if EXHAUSTIVE else small
 
 
 def exhaustive(small_member: str) -> pytest.MarkDecorator:
-    """Return a mark of tests that only `make test-exhaustive` runs.
+    """Return a mark for tests that only `make test-exhaustive` runs.
 
     Args:
-        small_member: which tests hold the same promise in `make test`.
+        small_member: the tests that check the same guarantee in `make test`.
     """
     return pytest.mark.skipif(
         not EXHAUSTIVE, reason=f"make test-exhaustive runs it; in small: {small_member}"

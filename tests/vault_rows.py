@@ -1,4 +1,4 @@
-"""Puts rows straight into a vault, so that what happens after landing can be tested alone."""
+"""Puts rows straight into a vault, so that steps after landing can be tested alone."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
@@ -39,7 +39,7 @@ def make_tables(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
-    """Insert rows; columns that a row does not name are null."""
+    """Insert rows; missing columns are null."""
     types = types_of(table)
     for names, alike in groupby(rows, key=tuple):
         unknown = set(names) - set(types)
@@ -61,13 +61,13 @@ def fill(
     provider: str = "test",
     night: date | None = None,
 ) -> None:
-    """Create the raw tables and insert rows by table; one without a row is delivered all the same.
+    """Create the raw tables and insert rows by table; a table without rows is also delivered.
 
     Args:
         settings: home folder.
         rows: table → rows.
         provider: who delivers them.
-        night: of an increment; None for a history.
+        night: night of an increment; None for a history.
     """
     with warehouse.connect(settings, vault=True) as connection:
         make_tables(connection)
@@ -100,7 +100,7 @@ _DELIVERED = """
 
 
 def _note_landed(connection: duckdb.DuckDBPyConnection, seqs: Iterable[int]) -> None:
-    """Record the landings, without which nothing is masked."""
+    """Record the landings; without them nothing is masked."""
     connection.execute(
         "insert into vault.ops.landed (delivery_id, source, manifest_sha256, delivery_seq, "
         "last_row_id) values ('test', 'test', '', ?, 0)",

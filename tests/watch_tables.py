@@ -1,4 +1,4 @@
-"""The tables of models/watch for warehouses that are made by hand, from the models' own SQL."""
+"""The tables of models/watch for hand-made warehouses, from the models' own SQL."""
 
 import functools
 import tempfile
@@ -16,7 +16,7 @@ from firmpulse.settings import Settings
 
 @dataclass(frozen=True)
 class _Project:
-    # Model → its SQL when built from nothing, each after those that it reads.
+    # Model → its SQL when built from scratch, each after its inputs.
     queries: Mapping[str, str]
     # Table `schema.name` → its columns with their types.
     columns: Mapping[str, Mapping[str, str]]
@@ -26,7 +26,7 @@ class _Project:
 
 @functools.cache
 def _project() -> _Project:
-    """Compile the models once per process, in a home folder of their own."""
+    """Compile the models once per process, in a separate home folder."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder))
         manifest = dbt_runner._manifest(settings)
@@ -57,12 +57,12 @@ def _name(node: Any) -> str:
 
 
 def columns(table: str) -> Mapping[str, str]:
-    """Return the columns of a table `schema.name` by its contract; none where it has none."""
+    """Return the columns of a table `schema.name` by its contract, if it has one."""
     return _project().columns.get(table, {})
 
 
 def create(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    """Make a table `schema.name` as its contract says, where it is absent."""
+    """Make a table `schema.name` by its contract, if it is absent."""
     schema = table.split(".")[0]
     typed = ", ".join(f"{name} {kind}" for name, kind in columns(table).items())
     connection.execute(f"create schema if not exists warehouse.{schema}")
@@ -70,7 +70,7 @@ def create(connection: duckdb.DuckDBPyConnection, table: str) -> None:
 
 
 def build(settings: Settings) -> None:
-    """Build every watch table from nothing, as if what is absent of their input were empty."""
+    """Build every watch table from scratch, as if missing inputs were empty."""
     with warehouse.connect(settings) as connection:
         absent = [table for table in _project().read if not warehouse.is_built(connection, table)]
         for table in absent:

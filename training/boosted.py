@@ -21,9 +21,9 @@ from training.split import TRAIN
 
 _CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
 _STATEMENTS = "statement"
-# Rows that an unreached leaf counts for; a reached one counts for at least one.
+# Weight of an unreached leaf, in rows; a reached one has at least one row.
 _UNREACHED = 1e-3
-# Meaningless without rows to stop on.
+# Meaningless without rows for early stopping.
 _STOPPING = ("early_stopping_rounds",)
 
 
@@ -38,7 +38,7 @@ class FeatureList:
 
 
 def candidate_features(features: tuple[FeatureMeta, ...]) -> FeatureList:
-    """Return what the candidate may see: every feature but those of annual statements."""
+    """Return the candidate's features: all but those of annual statements."""
     used = [feature for feature in features if feature.source != _STATEMENTS]
     return FeatureList(
         names=tuple(feature.name for feature in used),
@@ -93,9 +93,9 @@ def raw_logit(
 def explainable(model: Any, rows: pl.DataFrame, listed: FeatureList) -> Any:
     """Return the model with a small weight on leaves that no training row reached.
 
-    Monotone constraints give such leaves a value. CatBoost then takes the leaf weights of
-    whatever rows it explains, and a firm's SHAP values would depend on the firms beside it
-    (catboost issue 1956). Weights play no part in predictions.
+    Monotone constraints give such leaves a value. CatBoost then uses the leaf weights of the rows
+    that it explains, and a firm's SHAP values would depend on the other firms in the batch
+    (catboost issue 1956). Weights do not affect predictions.
     """
     from catboost import CatBoost
 
@@ -118,7 +118,7 @@ def _pool(rows: pl.DataFrame, listed: FeatureList) -> Any:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fitted model, and what it would have said of training firms without having seen them."""
+    """A fitted model, and its held-out predictions for training firms."""
 
     model: CreditModel
     # Calibrated PDs of the training rows by trees fitted on other firms, shape (rows,).
@@ -127,11 +127,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What trees say of firms that they have not seen."""
+    """Held-out predictions of trees."""
 
     # Uncalibrated log odds of the training rows, shape (rows,).
     raw_logit: FloatArray
-    # Trees that say it, the median over the folds.
+    # Number of trees, the median over the folds.
     tree_count: int
 
 
@@ -143,15 +143,15 @@ def fit(
 ) -> Candidate:
     """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
 
-    Held-out predictions come from one fit a fold of firms, stopped early on it. The median of
-    their numbers of trees is the candidate's. So every default counts in the calibration, where
-    a single held-out quarter of the firms may have a handful.
+    Held-out predictions come from one fit per fold of firms, stopped early on that fold. The
+    candidate has the median of their numbers of trees. So every default counts in the calibration;
+    a single held-out quarter of the firms may have only a handful.
 
     Args:
         settings: threads.
         frame: the frozen frame.
         config: parameters, folds and seed.
-        held_out: predictions with these parameters where they were made already.
+        held_out: predictions with these parameters, if already made.
     """
     rows, listed = frame.part(TRAIN), candidate_features(frame.features)
     held_out = held_out or hold_out(settings, rows, listed, config)
@@ -177,7 +177,7 @@ def fit(
 def hold_out(
     settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
 ) -> HeldOut:
-    """Return what trees with the configured parameters say of each firm without having seen it."""
+    """Return the held-out prediction of each firm by trees with the configured parameters."""
     fitted = [
         (
             unseen,
@@ -190,7 +190,7 @@ def hold_out(
     tree_count = int(np.median([trees.tree_count_ for _, trees in fitted]))
     logit = np.empty(rows.height)
     for unseen, trees in fitted:
-        # Fewer where its own fold stopped earlier.
+        # Fewer if its fold stopped earlier.
         used = min(tree_count, trees.tree_count_)
         logit[unseen] = raw_logit(trees, rows[unseen], listed, settings, used)
     return HeldOut(logit, max(tree_count, 1))

@@ -11,11 +11,11 @@ from firmpulse.scale import FloatArray
 from model.calibration import Beta, Calibration, Isotonic, Platt
 from training.metrics import losses
 
-# Firms in default from which steps of the map are trusted rather than a curve.
+# From this many firms in default, a stepwise map is preferred to a curve.
 ISOTONIC_FROM = 300
-# Chance at which two slopes are believed over one.
+# Significance level for two slopes instead of one.
 _SIGNIFICANCE = 0.05
-# Bads and goods that each knot of the isotonic map rests on, at least.
+# Minimum numbers of bads and goods per knot of the isotonic map.
 _LEAST_BEHIND_KNOT = 10
 _WIDEST_SHIFT = 20.0
 
@@ -26,8 +26,8 @@ _Loss = Callable[[FloatArray], tuple[float, FloatArray]]
 def choose(raw_logit: FloatArray, outcome: FloatArray, bad_firms: int) -> Calibration:
     """Return the calibration on rows that did not train the model: isotonic, beta or Platt.
 
-    From 300 firms in default the map is isotonic. With fewer it has two slopes where the rows
-    say so beyond chance (a likelihood-ratio test; the rows of one default count once), else one.
+    From 300 firms in default the map is isotonic. With fewer it has two slopes if these are
+    significantly better (a likelihood-ratio test; the rows of one default count once), else one.
 
     Args:
         raw_logit: uncalibrated log odds, shape (rows,).
@@ -49,8 +49,8 @@ def fit_platt(raw_logit: FloatArray, outcome: FloatArray) -> Platt:
     """Return the Platt calibration of raw log odds on rows that did not train the model.
 
     The targets are shrunk by one row of each class, so that perfect separation stays finite.
-    A slope is never negative: where the held-out rows contradict the ranking, only the level
-    is calibrated.
+    A slope is never negative: if the held-out rows contradict the ranking, only the level is
+    calibrated.
 
     Source: Platt, Probabilistic Outputs for Support Vector Machines (1999).
     """
@@ -76,12 +76,12 @@ def fit_beta(raw_logit: FloatArray, outcome: FloatArray) -> Beta:
 
 
 def fit_isotonic(raw_logit: FloatArray, outcome: FloatArray, outer_slope: float) -> Isotonic:
-    """Return the isotonic calibration, its level right on these rows.
+    """Return the isotonic calibration, with the right level on these rows.
 
     Args:
         raw_logit: uncalibrated log odds, shape (rows,).
-        outcome: 1 for bad, 0 for good, both there, shape (rows,).
-        outer_slope: slope beyond the outermost knots, where there are too few rows for one.
+        outcome: 1 for bad, 0 for good, both present, shape (rows,).
+        outer_slope: slope beyond the outermost knots, where rows are too few to fit one.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -101,7 +101,7 @@ def fit_isotonic(raw_logit: FloatArray, outcome: FloatArray, outer_slope: float)
 
 
 def _joined(blocks: FloatArray) -> FloatArray:
-    """Return blocks of bads, goods and sums, neighbours joined until each has enough of both."""
+    """Return blocks of bads, goods and sums; neighbours are joined until each has enough."""
     joined: list[FloatArray] = []
     waiting = np.zeros(blocks.shape[1])
     for block in blocks:
@@ -110,7 +110,7 @@ def _joined(blocks: FloatArray) -> FloatArray:
             joined.append(waiting)
             waiting = np.zeros(blocks.shape[1])
     if waiting[:2].any():
-        # The last ones join the block before them, or are all there is.
+        # The last ones join the previous block, or are the only block.
         joined.append((joined.pop() if joined else 0) + waiting)
     return np.array(joined)
 
@@ -129,7 +129,7 @@ def _loss(parts: FloatArray, outcome: FloatArray) -> _Loss:
 
 
 def _level(raw_logit: FloatArray, outcome: FloatArray) -> float:
-    """Return the intercept that alone fits best, with targets as for Platt."""
+    """Return the best-fitting intercept-only model, with targets as for Platt."""
     ones = np.ones_like(raw_logit)
     rest = _loss(np.column_stack([raw_logit, ones]), outcome)
 
@@ -141,7 +141,7 @@ def _level(raw_logit: FloatArray, outcome: FloatArray) -> float:
 
 
 def _shift(calibrated: FloatArray, outcome: FloatArray) -> float:
-    """Return what to add to the log odds so that their PDs sum to the defaults."""
+    """Return the shift of the log odds that makes their PDs sum to the defaults."""
 
     def surplus(shift: float) -> float:
         return float(expit(calibrated + shift).sum() - outcome.sum())

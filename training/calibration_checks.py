@@ -1,8 +1,8 @@
-"""Whether default probabilities hold: tests by grade and over all rows, and how grades are filled.
+"""Tests of default probabilities by grade and over all rows, and the distribution of grades.
 
-The binomial tests take defaults for independent. They are not: firms fail together in bad years,
-and a firm is there once a quarter. So each grade has a second p-value, under a one-factor model
-with a common correlation; it is the one to act on when both differ.
+The binomial tests assume independent defaults. They are not: firms fail together in bad years, and
+a firm appears once a quarter. So each grade has a second p-value, under a one-factor model with a
+common correlation; if both differ, act on that one.
 """
 
 import itertools
@@ -23,14 +23,14 @@ _LOWEST_PROB, _HIGHEST_PROB = 1e-12, 1 - 1e-12
 
 @dataclass(frozen=True)
 class GradeCheck:
-    """One grade: its rows, what was expected of them and what came."""
+    """One grade: its rows, expected and observed defaults."""
 
     grade: str
     rows: int
     bads: int
     mean_prob: float
     observed_rate: float
-    # Each: probability of at least so many defaults if the PD is true; small means too low a PD.
+    # Each: probability of at least this many defaults if the PD is true; small means too low a PD.
     binomial_p: float
     jeffreys_p: float
     correlated_p: float
@@ -42,7 +42,7 @@ class GradeCheck:
 class BrierParts:
     """Brier score = reliability − resolution + uncertainty + within_variance − within_covariance.
 
-    The two last ones are what is lost by looking at groups instead of single forecasts.
+    The last two terms are the loss from using groups instead of single forecasts.
     Source: Murphy (1973); Stephenson, Coelho and Jolliffe (2008).
     """
 
@@ -54,7 +54,7 @@ class BrierParts:
 
     @property
     def score(self) -> float:
-        """The Brier score that the parts add up to."""
+        """The Brier score, the sum of the parts."""
         grouped = self.reliability - self.resolution + self.uncertainty
         return grouped + self.within_variance - self.within_covariance
 
@@ -70,12 +70,12 @@ class Statistic:
 def by_grade(
     outcome: FloatArray, default_prob: FloatArray, correlation: float
 ) -> tuple[GradeCheck, ...]:
-    """Return one check a grade with rows, best grade first.
+    """Return one check per grade with rows, best grade first.
 
     Args:
         outcome: 1 for bad, 0 for good, shape (rows,).
         default_prob: calibrated PDs of the same rows.
-        correlation: of the firms' asset values, for the correlated p-value; at least 0, below 1.
+        correlation: asset correlation, for the correlated p-value; at least 0, below 1.
     """
     grades = scale.grade(default_prob)
     found = []
@@ -147,7 +147,7 @@ def hosmer_lemeshow(outcome: FloatArray, default_prob: FloatArray, groups: int =
 
 
 def spiegelhalter(outcome: FloatArray, default_prob: FloatArray) -> Statistic:
-    """Return z of the Brier score against what calibrated PDs would give; two-sided p-value.
+    """Return z of the Brier score against that of calibrated PDs; two-sided p-value.
 
     Source: Spiegelhalter, Probabilistic prediction in patient management (1986).
     """
@@ -192,9 +192,9 @@ def concentration(checks: Sequence[GradeCheck]) -> tuple[float, float]:
 
 
 def disordered(checks: Sequence[GradeCheck]) -> int:
-    """Return how many grades default less often than the better one beside them, beyond chance.
+    """Return how many grades default significantly less often than the next better one.
 
-    Chance ends where Fisher's exact test, one-sided, has a p-value below RED.
+    Significant: Fisher's exact test, one-sided, has a p-value below RED.
     """
     return sum(_is_disordered(better, worse) for better, worse in itertools.pairwise(checks))
 

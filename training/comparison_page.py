@@ -1,4 +1,4 @@
-"""All registered models on one page: how each did out of time, beside its baselines."""
+"""All registered models on one page: out-of-time results of each, beside its baselines."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ METRICS = {
 _MODELS = {
     tracking.CREDIT_MODEL: ("信用模型", "credit model"),
     tracking.LOGISTIC_MODEL: ("逻辑回归（同样特征）", "logistic regression, same features"),
-    tracking.STATEMENTS_MODEL: ("仅年报评分卡", "scorecard on annual statements alone"),
+    tracking.STATEMENTS_MODEL: ("仅年报评分卡", "scorecard on annual statements only"),
 }
 _MOST_VERSIONS = 8
 

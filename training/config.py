@@ -1,4 +1,4 @@
-"""Numbers that shape a training run; conventions of the field, changed in one place."""
+"""Parameters of a training run; conventions of the field, in one place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,7 +9,7 @@ from firmpulse.stability import PSI_MUCH
 
 EXPERIMENT = "firmpulse-credit"
 UNDATED_EXPERIMENT = "firmpulse-real-undated"
-# What MLflow says above the runs of an experiment.
+# Text that MLflow shows above the runs of an experiment.
 ABOUT = {
     EXPERIMENT: """\
 Runs with the same `frame_digest` were fitted and tested on the same rows and may be compared.
@@ -19,11 +19,11 @@ Read `validation/pack.html` among the artifacts of a version first.
 | --- | --- |
 | `oot/` | out of time: the latest complete snapshots; bounds (95 %) in `oot_interval/` |
 | `oot_unseen/` | of these, firms not in training |
-| `oot_calibration/`, `oot_grades/` | whether the PDs hold; how grades are filled |
-| `train_held_out/` | training firms, by fits that had not seen them |
+| `oot_calibration/`, `oot_grades/` | whether the PDs are right; distribution of grades |
+| `train_held_out/` | training firms, by fits without these firms |
 | `stability/` | what has moved between training and out of time |
-| `stress/` | mean PD of the newest snapshot if sales fall, a customer goes, buyers pay late |
-| `worth/` | against the scorecard on annual statements: approvals, losses, warnings |
+| `stress/` | mean PD of the newest snapshot if sales fall, a customer is lost, buyers pay late |
+| `worth/` | compared with the scorecard on annual statements: approvals, losses, warnings |
 """,
     UNDATED_EXPERIMENT: """\
 Outcomes without dates: repeated cross-validation; `cv/auc` compares firms of one fold,
@@ -34,26 +34,26 @@ Outcomes without dates: repeated cross-validation; `cv/auc` compares firms of on
 
 @dataclass(frozen=True)
 class Gates:
-    """Bounds a candidate must keep on the out-of-time rows to become champion."""
+    """Bounds that a candidate must meet on the out-of-time rows to become champion."""
 
     least_auc: float = 0.70
     least_ks: float = 0.30
-    # Beyond these a leak of the outcome is likelier than a good model, or a good feature.
+    # Beyond these a leak of the outcome is more likely than a good model, or a good feature.
     most_auc: float = 0.95
     most_feature_auc: float = 0.90
     # From held-out firms of the training period to the upper end of the interval out of time.
     most_auc_drop: float = 0.05
     most_score_psi: float = PSI_MUCH
-    # Half of the twenty strongest; the pack names each. Only the validation measures it, so that no
-    # version goes without one.
+    # Half of the twenty strongest; the pack lists each. Only the validation measures it, so every
+    # version needs one.
     most_features_moved: float = 10
-    # Observed defaults over expected ones; the interval has to reach into these bounds.
+    # Observed over expected defaults; the interval must overlap these bounds.
     least_observed_expected: float = 0.80
     most_observed_expected: float = 1.25
-    # Beyond 0.30 and 0.25 grades tell little; these stop a model that hardly tells firms apart.
+    # Beyond 0.30 and 0.25 grades say little; these stop a model that hardly separates firms.
     most_grade_share: float = 0.50
     most_grade_hhi: float = 0.40
-    # Grades that default less often than the better one beside them, beyond chance.
+    # Grades that default significantly less often than the next better one.
     most_disordered: float = 0
 
 
@@ -66,26 +66,26 @@ class TrainingConfig:
     horizon_months: int = OUTCOME_MONTHS
     # Fewest snapshots in the out-of-time set.
     oot_snapshots: int = 2
-    # A snapshot is complete when this share of its outcomes is known; late corrections may lag.
+    # A snapshot is complete once this share of its outcomes is known; corrections may be late.
     complete_share: float = 0.95
-    # Folds of training firms; each is predicted by trees that have not seen it, which says when to
-    # stop and is what probabilities are calibrated on.
+    # Folds of training firms; each is predicted by trees fitted without it. These predictions
+    # decide when to stop, and probabilities are calibrated on them.
     folds: int = 5
-    # Trials of hyper-parameters, the first with those below; 0 takes them as they are. Another is
-    # taken where it does better beyond this chance, measured on at most so many rows.
+    # Trials of hyper-parameters, the first with those below; 0 uses them without a search. Another
+    # trial is used if it is better at this significance level, measured on at most this many rows.
     trials: int = 3
     trial_significance: float = 0.05
     trial_rows: int = 20_000
-    # Feature whose levels get models of their own from so many firms in default; None for none.
+    # Feature whose levels get separate models from this many firms in default; None for none.
     segment_by: str | None = None
     segment_bads: int = 50
     bootstrap_draws: int = 1_000
-    # Of each segment; there are many.
+    # Draws per segment; there are many segments.
     segment_draws: int = 300
     confidence: float = 0.95
-    # Of the firms' asset values, for tests by grade that let firms fail together.
+    # Asset correlation, for tests by grade in which firms fail together.
     asset_correlation: float = 0.04
-    # What a lender knows without any extract joins the statements in the traditional scorecard.
+    # Features known to a lender without extracts, added to the traditional scorecard.
     baseline_extra: tuple[str, ...] = ("profile_firm_age_months", "profile_tax_grade")
     # L2 strength of the logistic regressions, on ranks and on weights of evidence; sklearn's C.
     logistic_c: float = 0.1
@@ -104,7 +104,7 @@ class TrainingConfig:
         )
     )
     gates: Gates = field(default_factory=Gates)
-    # What a candidate is held against the champion by, and whether more is better.
+    # Metrics for comparing a candidate with the champion, and whether more is better.
     worse_by: Mapping[str, bool] = field(
         default_factory=lambda: MappingProxyType({"auc": True, "log_loss": False})
     )
@@ -112,17 +112,17 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class UndatedConfig:
-    """How few firms with undated outcomes are cross-validated; every model is penalised."""
+    """Cross-validation of few firms with undated outcomes; every model is penalised."""
 
     seed: int = 20_200_229
     bootstrap_draws: int = 1_000
     confidence: float = 0.95
-    # Single features held against the models, as far as they are observed.
+    # Single features compared with the models, as far as observed.
     trivial: tuple[str, ...] = ("tax_invoice_count_total", "tax_sales_mean_month")
     # Prior variance of a coefficient on ranks, sklearn's C and its default: between the lowest and
     # the highest firm of a feature, odds move by a factor of 7 at most (two deviations).
     logistic_c: float = 1.0
-    # What the choice within the folds is among, half decades around it.
+    # Candidates for the choice within the folds, half decades around it.
     strengths: tuple[float, ...] = (0.1, 0.3, 1.0, 3.0, 10.0)
     strength_repeats: int = 3
     boosting: Mapping[str, float | int | str] = field(
@@ -143,7 +143,7 @@ DEFAULT = TrainingConfig()
 
 
 def chosen(trials: int | None = None, segment_by: str | None = None) -> TrainingConfig:
-    """Return the default configuration with another number of trials, or with segments."""
+    """Return the default configuration with a different number of trials, or with segments."""
     trials = DEFAULT.trials if trials is None else trials
     return replace(DEFAULT, trials=trials, segment_by=segment_by)
 

@@ -17,7 +17,7 @@ from model import bundle, reasons
 
 
 class CreditPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types
-    """Features in; PD, score, grade and reasons out; one row a firm."""
+    """Features in; PD, score, grade and reasons out; one row per firm."""
 
     def load_context(self, context: Any) -> None:
         """Read the model and its feature contract from the logged folder."""
@@ -29,7 +29,7 @@ class CreditPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types
     ) -> pd.DataFrame:
         """Return default_prob, score, grade, reasons_zh and reasons_en in the order of the rows.
 
-        Reasons are lists of texts, strongest first; only what raises the risk.
+        Reasons are lists of texts, strongest first; only reasons that raise the risk.
         """
         firms = pl.from_pandas(model_input)
         default_prob = self._model.default_prob(firms)

@@ -17,14 +17,14 @@ from training.config import UndatedConfig
 from training.frozen import FrozenFrame, bads_of
 from training.metrics import Interval, firm_weights, interval, weighted
 
-# Taken for its few choices and exact contributions; decision 17 says what was seen before.
+# Chosen for its few parameters and exact contributions; see decision 17.
 REGISTERED = "logistic_signed"
 _METRICS = ("auc", "auc_pooled", "ks")
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """Scores of firms by models that had not seen them; higher means riskier."""
+    """Scores of firms by models fitted without them; higher means riskier."""
 
     # Model → scores, shape (repeats, firms).
     scores: Mapping[str, FloatArray]
@@ -34,11 +34,11 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How well each model and each single feature ranks firms it has not seen."""
+    """How well each model and each single feature ranks unseen firms."""
 
-    # Model → auc, auc_pooled, ks and, but for the baseline, lead (AUC beyond the baseline's).
+    # Model → auc, auc_pooled, ks and, except for the baseline, lead (AUC above the baseline's).
     metrics: Mapping[str, Mapping[str, Interval]]
-    # The single feature with the highest AUC; None where none is observed.
+    # The single feature with the highest AUC; None if none is observed.
     baseline: str | None
 
 
@@ -79,9 +79,9 @@ def measure_out_of_fold(
 ) -> Comparison:
     """Return each metric's mean over the repeats, with an interval from redrawing firms.
 
-    `auc` compares firms of one fold, scored by one and the same model; `auc_pooled` compares all
-    firms of a repeat, which is too low where folds differ in their share of bads. `ks` is pooled:
-    within one small fold it would be too high. Models are not fitted again on redrawn firms.
+    `auc` compares firms of one fold, scored by the same model; `auc_pooled` compares all firms of a
+    repeat, and is too low if folds differ in their share of bads. `ks` is pooled: within one small
+    fold it would be too high. Models are not refitted on redrawn firms.
 
     Source: Parker, Günter & Bedo, Stratification bias in low signal microarray studies (2007).
     """
@@ -113,7 +113,7 @@ def _mean_over_repeats(
     """Return each metric's mean over repeats, shape (draws,)."""
     found: dict[str, list[FloatArray]] = {metric: [] for metric in _METRICS}
     for own, fold in zip(scores, folds, strict=True):
-        # AUC and KS need the order alone; the logistic curve keeps it.
+        # AUC and KS need only the order; the logistic curve keeps it.
         risk = 1 / (1 + np.exp(-own))
         pooled = weighted(outcome, risk, weights)
         found["auc"].append(_auc_within(outcome, risk, fold, weights))
@@ -125,7 +125,7 @@ def _mean_over_repeats(
 def _auc_within(
     outcome: FloatArray, risk: FloatArray, folds: npt.NDArray[np.int64], weights: FloatArray
 ) -> FloatArray:
-    """Return the share of pairs of a bad and a good of one fold that are ranked right, (draws,)."""
+    """Return the share of correctly ranked bad-good pairs within one fold, (draws,)."""
     won, pairs = np.zeros(len(weights)), np.zeros(len(weights))
     for fold in np.unique(folds):
         own = folds == fold
@@ -163,7 +163,7 @@ def _logits(
 
 
 def _single(rows: pl.DataFrame, feature: FeatureMeta) -> FloatArray:
-    """Return the feature's standardised rank, turned so that higher means riskier.
+    """Return the feature's standardised rank, oriented so that higher means riskier.
 
     Not observed counts as zero.
     """

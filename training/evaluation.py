@@ -25,7 +25,7 @@ Predict = Callable[[pl.DataFrame], FloatArray]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name, and the out-of-time rows they come from."""
+    """Metrics by name, and their out-of-time rows."""
 
     metrics: dict[str, Interval | float]
     oot_outcome: FloatArray
@@ -40,14 +40,14 @@ def evaluate(
 ) -> Evaluation:
     """Return metrics named `<rows>/<metric>`; out of time with firm-clustered intervals.
 
-    Firms unseen in training are measured apart where they show both outcomes.
+    Firms unseen in training are measured separately if they have both outcomes.
 
     Args:
         frame: the frozen frame the model was fitted on.
         predict: gives calibrated PDs of rows.
         config: draws, confidence and seed.
-        held_out_prob: PDs of the training rows by fits that had not seen the firm, where there
-            are such; measured as `held_out`.
+        held_out_prob: PDs of the training rows by fits without the firm, if any; measured as
+            `held_out`.
     """
     learnt, oot = frame.part(TRAIN), frame.part(OOT)
     learnt_prob, oot_prob = predict(learnt), predict(oot)
@@ -68,7 +68,7 @@ def evaluate(
     metrics |= {
         "oot/rows": float(oot.height),
         "oot/bads": float(bads_of(oot).sum()),
-        # One default stands in several snapshots.
+        # One default appears in several snapshots.
         "oot/bad_firms": float(oot.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()),
         "oot/observed_rate": float(bads_of(oot).mean()),
         "oot/mean_prob": float(oot_prob.mean()),
@@ -81,7 +81,7 @@ def evaluate(
 def _calibration(
     outcome: FloatArray, default_prob: FloatArray, grades: tuple[GradeCheck, ...]
 ) -> dict[str, float]:
-    """Return what the gates and a reader ask of the out-of-time PDs and grades."""
+    """Return metrics of the out-of-time PDs and grades, for the gates and the reader."""
     by_decile = calibration_checks.hosmer_lemeshow(outcome, default_prob)
     over_all = calibration_checks.spiegelhalter(outcome, default_prob)
     parts = calibration_checks.brier_parts(outcome, default_prob)
@@ -116,9 +116,9 @@ def _with_intervals(
 
 
 def strongest_feature(frame: FrozenFrame, names: Sequence[str]) -> tuple[str, float]:
-    """Return the number that alone ranks the training rows best, and its AUC either way up.
+    """Return the single number that ranks the training rows best, and its AUC in either direction.
 
-    One that alone tells nearly all defaults was most likely made of what came after them.
+    One that alone predicts nearly all defaults is most likely based on later knowledge.
     """
     learnt = frame.part(TRAIN)
     is_bad = learnt["outcome"] == "bad"

@@ -21,16 +21,16 @@ KEYS = ("firm_id", "as_of", "outcome", "split")
 
 @dataclass(frozen=True)
 class FrozenFrame:
-    """One row a firm and snapshot; the features' meta as it was when sampled."""
+    """One row per firm and snapshot; the features' meta as it was when sampled."""
 
     as_of: date
     table: str
     digest: str
     features: tuple[FeatureMeta, ...]
     rows: pl.DataFrame
-    # Rows when it was frozen; those of firms that withdrew are gone from `rows`.
+    # Number of rows when frozen; `rows` no longer has those of firms that withdrew.
     frozen_rows: int
-    # Whose data it is, such as 'simulated firms'; stands in every title.
+    # Origin of the data, such as 'simulated firms'; shown in every title.
     origin: str
 
     def part(self, *splits: str) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Fit logistic regressions: free ones, and ones that keep the signs the registry expects."""
+"""Fit logistic regressions: unconstrained, or with the signs that the registry expects."""
 
 from dataclasses import dataclass, replace
 
@@ -14,10 +14,10 @@ from training.boosted import FeatureList
 from training.frozen import bads_of
 
 _QUANTILES = np.linspace(0, 1, 41)
-# A level seen less often shares the reference level, as unknown levels do.
+# A rarer level is merged into the reference level, as unknown levels are.
 _RAREST_LEVEL_SHARE = 0.02
 _FOLDS = 5
-# Coefficients are right to about 1e-4.
+# Coefficients are accurate to about 1e-4.
 _PRECISION = {"maxiter": 10_000, "ftol": 1e-10, "gtol": 1e-6}
 
 
@@ -38,9 +38,9 @@ def fit_linear(rows: pl.DataFrame, listed: FeatureList, c: float) -> Linear:
 
 
 def fit_signed(rows: pl.DataFrame, listed: FeatureList, c: float) -> Linear:
-    """Return the logistic regression of `fit_linear` whose ranks keep their expected signs.
+    """Return the logistic regression of `fit_linear` with expected signs on the ranks.
 
-    Missing flags, levels and features that may move either way are free.
+    Missing flags, levels and features without an expected sign are unconstrained.
 
     Source: bounded quasi-Newton, Byrd, Lu, Nocedal & Zhu (1995).
     """
@@ -52,7 +52,7 @@ def fit_signed(rows: pl.DataFrame, listed: FeatureList, c: float) -> Linear:
 def choose_strength(
     rows: pl.DataFrame, listed: FeatureList, strengths: tuple[float, ...], repeats: int, seed: int
 ) -> float:
-    """Return the C whose `fit_signed` loses least in cross-validation within these rows."""
+    """Return the C with the lowest loss of `fit_signed` in cross-validation on these rows."""
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     design, outcome = _design(rows, listed), bads_of(rows)
@@ -74,10 +74,10 @@ def linear_prob(model: Linear, rows: pl.DataFrame, listed: FeatureList) -> Float
 
 @dataclass(frozen=True)
 class _Design:
-    """Labelled rows as a regression sees them; terms have no coefficients yet."""
+    """Labelled rows encoded for a regression; terms have no coefficients yet."""
 
     terms: tuple[Term, ...]
-    # Shape (rows, columns); a term's columns stand together.
+    # Shape (rows, columns); a term's columns are adjacent.
     columns: FloatArray
     # Columns of each term.
     widths: tuple[int, ...]
@@ -104,7 +104,7 @@ def _design(rows: pl.DataFrame, listed: FeatureList) -> _Design:
 
 
 def _assemble(design: _Design, intercept: float, weights: FloatArray) -> Linear:
-    """Return the model with contributions centred on the rows it was fitted on."""
+    """Return the model with contributions centred on its training rows."""
     cuts = np.cumsum(design.widths)[:-1]
     parts = np.split(design.columns, cuts, axis=1)
     fitted = [
@@ -131,7 +131,7 @@ def _minimise(
         return value, np.concatenate([[off.sum()], off @ columns + weights / c])
 
     bounds = [(0 if s > 0 else None, 0 if s < 0 else None) for s in signs]
-    # Convex, so a rough end of the last line search is the minimum to rounding.
+    # Convex, so even an inexact last line search gives the minimum up to rounding.
     point = minimize(
         loss, np.zeros(len(signs) + 1), jac=True, method="L-BFGS-B",
         bounds=[(None, None), *bounds], options=_PRECISION,

@@ -1,6 +1,6 @@
-"""Which firms a frozen training frame held, so that a firm can be told which models saw it.
+"""The firms in a frozen training frame, to inform a firm which models used its data.
 
-The record outlives the frame's rows: what a model has learnt is not unlearnt by erasing them.
+The record is kept longer than the frame's rows: erasing them does not change a trained model.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from firmpulse.settings import Settings
 
 
 def record(connection: duckdb.DuckDBPyConnection, digest: str, relation: str) -> None:
-    """Note the firms of a relation with a column `firm_id` as members of a frame."""
+    """Record the firms of a relation with a column `firm_id` as members of a frame."""
     connection.execute(
         "insert into warehouse.ops.training_members (digest, member) "  # noqa: S608 - our own name
         f"select distinct $digest, cast(firm_id as uuid) from {relation} on conflict do nothing",
@@ -23,7 +23,7 @@ def record(connection: duckdb.DuckDBPyConnection, digest: str, relation: str) ->
 def versions(
     settings: Settings, connection: duckdb.DuckDBPyConnection, firm_ids: Sequence[str]
 ) -> dict[str, tuple[str, ...]]:
-    """Return firm_id → model versions, such as `firmpulse-credit/3`, that were fitted on it."""
+    """Return firm_id → model versions, such as `firmpulse-credit/3`, fitted on its rows."""
     rows = connection.execute(
         "select cast(member as varchar), digest from warehouse.ops.training_members "
         "where list_contains($firms, cast(member as varchar)) order by all",

@@ -11,7 +11,7 @@ from firmpulse.scale import FloatArray
 
 Weights = npt.NDArray[np.float64]
 
-# Draws are worked off in chunks of about this many weights, which bounds memory.
+# Draws are processed in chunks of about this many weights, which bounds memory.
 _CHUNK_WEIGHTS = 4_000_000
 _LOWEST_PROB = 1e-15
 
@@ -67,7 +67,7 @@ def measure_with_intervals(
 
 
 def interval(value: float, drawn: FloatArray, confidence: float) -> Interval:
-    """Return the percentile interval; draws that lacked an outcome are NaN and left out."""
+    """Return the percentile interval; draws without both outcomes are NaN and left out."""
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(drawn, [tail, 1 - tail])
     return Interval(value, float(low), float(high))

@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class FitReport:
-    """A registered model version and how it did; metrics as MLflow has them."""
+    """A registered model version and its results; metrics as in MLflow."""
 
     as_of: date
     model: str
@@ -133,7 +133,7 @@ def fit_statements(settings: Settings, as_of: date, config: TrainingConfig = DEF
 def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
     """Fit and log logistic regressions on the candidate's features, and register the one on WOE.
 
-    Beside the scorecard on weights of evidence a run is logged on the features' ranks.
+    Besides the scorecard on weights of evidence, a run on the features' ranks is logged.
 
     Raises:
         NotReadyError: nothing was sampled for `as_of`.

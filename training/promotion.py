@@ -1,4 +1,4 @@
-"""Gates a candidate must pass, and a named person who answers for it."""
+"""Gates that a candidate must pass, and a named responsible person."""
 
 from dataclasses import dataclass, replace
 from datetime import date
@@ -38,7 +38,7 @@ class PromotionReport:
     gates: tuple[GateResult, ...]
     promoted: bool
     approver: str | None
-    # By what it is worse than the champion beyond chance, where a second person has to decide.
+    # Metrics that are significantly worse than the champion's, if a second person must decide.
     proposed: str | None = None
 
     @property
@@ -58,12 +58,12 @@ def promote(
 ) -> PromotionReport:
     """Make a candidate champion if its gates are green and someone approves.
 
-    Without an approver nothing changes; the report says what the gates found. One that is worse
-    than the champion beyond chance is only proposed, with a reason: a second person decides.
+    Without an approver nothing changes; the report lists the gates. A candidate that is
+    significantly worse than the champion is only proposed, with a reason: a second person decides.
 
     Raises:
-        GateFailed: an approver was named, and a gate is red, each is listed; or the candidate is
-            worse than the champion and nobody says why it is wanted.
+        GateFailed: an approver was named, and a gate is red (each is listed); or the candidate is
+            worse than the champion and no reason is given.
         NotReadyError: no such version.
     """
     client = tracking.client(settings)
@@ -82,14 +82,14 @@ def promote(
         failed = "; ".join(str(result) for result in results if not result.passed)
         raise GateFailed(
             f"version {candidate_version} of {tracking.CREDIT_MODEL} stays challenger. {failed}. "
-            f"Train a better candidate, or look at its run in MLflow"
+            f"Train a better candidate, or see its run in MLflow"
         )
     if worse := proposals.worse(settings, candidate_version, config):
         leading, measured = worse
         if not because.strip():
             raise GateFailed(
                 f"version {candidate_version} of {tracking.CREDIT_MODEL} is worse than the "
-                f"champion, version {leading}, beyond chance: {measured}. It takes a reason and a "
+                f"champion, version {leading}, beyond chance: {measured}. It needs a reason and a "
                 f"second person: firmpulse models promote {candidate_version} --approver NAME "
                 f"--because REASON"
             )
@@ -102,7 +102,7 @@ def promote(
 def check_run(
     settings: Settings, metrics: dict[str, float], frame_digest: str, gates: Gates
 ) -> tuple[GateResult, ...]:
-    """Return the gates on a run's metrics, held against the statements baseline on its frame."""
+    """Return the gates on a run's metrics, compared with the statements baseline on its frame."""
     baseline = versions.baseline_version(settings, frame_digest)
     if baseline is None:
         return check(metrics, None, gates)
@@ -113,7 +113,7 @@ def check_run(
 def check(
     metrics: dict[str, float], baseline_auc: float | None, gates: Gates
 ) -> tuple[GateResult, ...]:
-    """Return the gates on out-of-time metrics; a metric that was not logged fails its gates."""
+    """Return the gates on out-of-time metrics; a missing metric fails its gates."""
     auc = metrics.get("oot/auc")
     return (
         _at_least("AUC at least", auc, gates.least_auc),
@@ -163,7 +163,7 @@ def check(
 
 
 def _drop(metrics: dict[str, float]) -> float | None:
-    """Return by how much the AUC fell beyond chance; one of a few defaults may fall by chance."""
+    """Return the significant fall of the AUC; with few defaults it may fall by chance."""
     before, now = metrics.get("train_held_out/auc"), metrics.get("oot_interval/auc_high")
     return None if before is None or now is None else before - now
 

@@ -1,6 +1,6 @@
-"""A candidate that is worse than the champion: one person says why, and a second one decides.
+"""A candidate that is worse than the champion: one person gives a reason, a second decides.
 
-Both steps are entries of the audit chain, which is also where an open proposal is kept.
+Both steps are entries of the audit chain, which also holds an open proposal.
 """
 
 import json
@@ -26,18 +26,18 @@ class Proposal:
     version: str
     maker: str
     because: str
-    # What was measured against the champion, in words.
+    # Comparison with the champion, in words.
     worse: str
-    # Version that was champion then.
+    # Champion at that time.
     champion: str
     at: str
 
 
 def worse(settings: Settings, version: str, config: TrainingConfig) -> tuple[str, str] | None:
-    """Return the champion's version and by what a version is worse than it beyond chance.
+    """Return the champion's version and the metrics that are significantly worse than its own.
 
-    None where it is not, where there is no other champion, and where the two cannot be held
-    against each other because the champion lacks the rows or the features.
+    None if there are none, if there is no other champion, or if the two cannot be compared because
+    the champion lacks the rows or the features.
     """
     last = champion.named(settings)
     if last is None or last.version == version:
@@ -52,7 +52,7 @@ def worse(settings: Settings, version: str, config: TrainingConfig) -> tuple[str
 
 
 def in_words(contested: Mapping[str, Comparison], config: TrainingConfig) -> list[str]:
-    """Return a sentence for each metric by which the second version is worse beyond chance."""
+    """Return a sentence for each metric in which the second version is significantly worse."""
     found = []
     for name, higher_is_better in config.worse_by.items():
         both = contested[name]
@@ -68,22 +68,22 @@ def in_words(contested: Mapping[str, Comparison], config: TrainingConfig) -> lis
 def propose(
     settings: Settings, version: str, maker: str, because: str, leading: str, measured: str
 ) -> Proposal:
-    """Write down who wants a worse version promoted and why; nothing changes yet."""
+    """Record who wants a worse version promoted and why; nothing changes yet."""
     persons.require("approver", maker)
     if not because.strip():
-        raise ConfigurationError("say why a worse version is wanted, with --because")
+        raise ConfigurationError("give a reason for a worse version with --because")
     _note(settings, version, step="proposed", by=maker.strip(), because=because.strip(),
           worse=measured, champion=leading)  # fmt: skip
     return pending(settings)[version]
 
 
 def decide(settings: Settings, version: str, checker: str, *, approve: bool) -> Proposal:
-    """Promote a proposed version, or reject it; whoever proposed it may not.
+    """Promote a proposed version, or reject it; its proposer may not.
 
     Raises:
-        NotReadyError: no promotion of the version is proposed, or another one came since.
-        ConfigurationError: the checker is the maker, or nobody.
-        ModelChangedError: a file of the version is not what was registered.
+        NotReadyError: no promotion of the version is proposed, or another was promoted since.
+        ConfigurationError: the checker is the maker, or has no name.
+        ModelChangedError: a file of the version differs from the registered one.
     """
     persons.require("checker", checker)
     made = pending(settings).get(version)
@@ -94,7 +94,7 @@ def decide(settings: Settings, version: str, checker: str, *, approve: bool) -> 
         )
     if persons.same(made.maker, checker):
         raise ConfigurationError(
-            f"{checker} proposed version {version}; somebody else has to decide it"
+            f"{checker} proposed version {version}; someone else must decide it"
         )
     if not approve:
         _note(settings, version, step="rejected", by=checker.strip())
@@ -107,7 +107,7 @@ def decide(settings: Settings, version: str, checker: str, *, approve: bool) -> 
 
 
 def pending(settings: Settings) -> dict[str, Proposal]:
-    """Return version → its proposal that nobody has decided; a promotion ends all before it."""
+    """Return version → its open proposal; a promotion ends all earlier ones."""
     last = champion.named(settings)
     found: dict[str, Proposal] = {}
     for entry in audit.trusted(settings, _ACTION):

@@ -1,4 +1,4 @@
-"""Write a fitted model and all that belongs to it into MLflow."""
+"""Log a fitted model and all its records to MLflow."""
 
 import json
 import warnings
@@ -25,15 +25,15 @@ _LISTED = "mlflow.loggedArtifacts"
 
 @dataclass(frozen=True)
 class Artifacts:
-    """What one run leaves behind."""
+    """What one run logs."""
 
     parameters: Mapping[str, object]
     metrics: Mapping[str, Interval | float]
     # File name → image.
     figures: Mapping[str, bytes] = field(default_factory=dict)
-    # Name → rows of aggregates; none of them about one firm.
+    # Name → rows of aggregates, never about a single firm.
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    # Path → content of a page or another text.
+    # Path → content of a page or other text.
     texts: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -48,7 +48,7 @@ class ServedModel:
     write: Callable[[Path], None]
     # Made-up rows of the model's features; their names and types become the signature.
     example: pl.DataFrame
-    # Whether it gives reasons beside PD, score and grade.
+    # Whether it gives reasons besides PD, score and grade.
     explains: bool
     requirements: tuple[str, ...]
 
@@ -97,7 +97,7 @@ def record(artifacts: Artifacts) -> None:
             (Path(folder) / name).write_bytes(image)
         mlflow.log_artifacts(folder, "plots")
     for name, table in artifacts.tables.items():
-        # As mlflow.log_table writes it, which would add to a table that is there.
+        # In the format of mlflow.log_table, which would append to an existing table.
         content = {"columns": table.columns, "data": table.fill_nan(None).rows()}
         mlflow.log_text(json.dumps(content, default=str), f"tables/{name}.json")
     if artifacts.tables:
@@ -107,7 +107,7 @@ def record(artifacts: Artifacts) -> None:
 
 
 def _list_tables(paths: list[str]) -> None:
-    """Add to what MLflow shows as tables."""
+    """Add to the tables that MLflow shows."""
     import mlflow
 
     run = mlflow.get_run(mlflow.active_run().info.run_id)
@@ -125,7 +125,7 @@ def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> s
         bundle = Path(folder) / "bundle"
         bundle.mkdir()
         served.write(bundle)
-        # MLflow tells its progress on stderr; a failure raises.
+        # MLflow reports its progress on stderr; a failure raises.
         with redirect_stderr(StringIO()):
             info = mlflow.pyfunc.log_model(
                 name="model",
@@ -149,7 +149,7 @@ def register(settings: Settings, served: ServedModel, tags: dict[str, str]) -> s
 
 
 def flat(metrics: Mapping[str, Interval | float]) -> dict[str, float]:
-    """Return name → value, with the bounds of each interval under names of their own."""
+    """Return name → value, with the bounds of each interval under separate names."""
     flattened: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, Interval):
@@ -161,7 +161,7 @@ def flat(metrics: Mapping[str, Interval | float]) -> dict[str, float]:
 
 
 def installed(*packages: str) -> tuple[str, ...]:
-    """Return pinned requirements of the named packages as they are installed here."""
+    """Return pinned requirements of the named packages as installed here."""
     from importlib.metadata import version
 
     return tuple(f"{package}=={version(package)}" for package in packages)
@@ -185,7 +185,7 @@ def _dataset(frame: FrozenFrame) -> Any:
     from mlflow.data.code_dataset_source import CodeDatasetSource
 
     return mlflow.data.from_polars(
-        # MLflow's schema knows no plain date.
+        # MLflow's schema has no plain date.
         frame.rows.with_columns(pl.col("as_of").cast(pl.String)),
         source=CodeDatasetSource({"table": frame.table, "as_of": frame.as_of.isoformat()}),
         targets="outcome",

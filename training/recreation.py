@@ -1,4 +1,4 @@
-"""Make a frozen training frame again and say what, if anything, is another."""
+"""Recreate a frozen training frame and report differences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,31 +17,31 @@ _ROW = ("firm_id", "as_of")
 
 @dataclass(frozen=True)
 class Recreation:
-    """A frozen frame beside the same frame drawn from what the warehouse holds now."""
+    """A frozen frame beside the same frame drawn from the present warehouse."""
 
     as_of: date
     digest: str
     digest_now: str
     frozen_rows: int
-    # Rows that were frozen and went since, because a firm withdrew.
+    # Frozen rows that were erased since, because a firm withdrew.
     erased_rows: int
-    # Rows that stand in the frozen frame and are not drawn any more, and the other way round.
+    # Rows that are in the frozen frame but are no longer drawn, and vice versa.
     only_frozen: int
     only_now: int
-    # Column → rows of both whose value is another; also features that came or went.
+    # Column → rows in both with different values; also features that were added or removed.
     changed: Mapping[str, int]
 
     @property
     def same(self) -> bool:
-        """Whether the frame drawn now is the frozen one, to the digest."""
+        """Whether the frame drawn now has the digest of the frozen one."""
         return self.digest == self.digest_now
 
 
 def recreate(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> Recreation:
     """Draw the training frame of `as_of` again and compare it with the frozen one.
 
-    Nothing is written. Later knowledge moves nothing; a firm that withdrew, or a feature that was
-    defined anew, does, and is named.
+    Nothing is written. Later knowledge changes nothing; a firm that withdrew, or a redefined
+    feature, does, and is listed.
 
     Raises:
         NotReadyError: nothing was sampled for `as_of`.

@@ -1,6 +1,6 @@
 """A scorecard as plain numbers: bins, weights of evidence, points.
 
-Its scoring needs numpy alone; a test proves it equal to optbinning's own prediction.
+Its scoring needs only numpy; a test shows that it equals optbinning's prediction.
 """
 
 import json
@@ -60,7 +60,7 @@ class Scorecard:
 
 
 def bins_of(column: pl.Series, splits: tuple[float, ...]) -> npt.NDArray[np.int64]:
-    """Return the bin of each row, shape (rows,); a missing value is in the one after the last."""
+    """Return the bin of each row, shape (rows,); missing values are in an extra last bin."""
     value = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     bins = np.searchsorted(np.asarray(splits), value, side="right")
     bins[np.isnan(value)] = len(splits) + 1
@@ -70,8 +70,8 @@ def bins_of(column: pl.Series, splits: tuple[float, ...]) -> npt.NDArray[np.int6
 def evidence_of(bins: npt.NDArray[np.int64], outcome: FloatArray, count: int) -> tuple[float, ...]:
     """Return the weight of evidence of each bin, ln(share of goods ÷ share of bads).
 
-    A bin of one class gets half a row of each class: it is stronger evidence than the same bin
-    with one row of the other class, and finite. An empty bin is no evidence, 0.
+    A bin of one class gets half a row of each class: this is stronger evidence than the same bin
+    with one row of the other class, but finite. An empty bin has evidence 0.
 
     Args:
         bins: bin of each row, shape (rows,).
@@ -92,7 +92,7 @@ def evidence_of(bins: npt.NDArray[np.int64], outcome: FloatArray, count: int) ->
 def points_of(
     intercept: float, coefficient: float, woe: tuple[float, ...], characteristics: int
 ) -> tuple[int, ...]:
-    """Return the points of each bin; offset and intercept are shared out evenly.
+    """Return the points of each bin; offset and intercept are distributed evenly.
 
     Source: Siddiqi, Credit Risk Scorecards (2006).
     """

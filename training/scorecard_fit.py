@@ -33,10 +33,10 @@ def statement_features(
 
 
 def fit_statements(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
-    """Return the traditional scorecard, of annual statements and firm age alone.
+    """Return the traditional scorecard, on annual statements and firm age only.
 
     Raises:
-        NotReadyError: the frame has no statement features, or none was ever observed.
+        NotReadyError: the frame has no statement features, or none is observed.
     """
     listed = _observed(frame, statement_features(frame.features, config))
     if not listed:
@@ -88,11 +88,11 @@ def _fit(frame: FrozenFrame, listed: list[FeatureMeta], c: float) -> Scorecard:
 def fit_optbinning(rows: pl.DataFrame, listed: list[FeatureMeta], c: float) -> tuple[Any, Any]:
     """Return optbinning's fitted BinningProcess and sklearn's regression on its bins' evidence.
 
-    Event rates of the bins follow the features' signs. The evidence is counted here: optbinning
-    gives a bin of one class 0, as if it said nothing.
+    Event rates of the bins follow the features' signs. The evidence is computed here, because
+    optbinning gives a bin of one class 0, as if it had no information.
     """
     with warnings.catch_warnings():
-        # optbinning 1.0 still calls names that its own requirements deprecate.
+        # optbinning 1.0 still uses names that its requirements deprecate.
         warnings.simplefilter("ignore")
         from optbinning import BinningProcess
         from sklearn.linear_model import LogisticRegression

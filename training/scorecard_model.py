@@ -16,7 +16,7 @@ from training import scorecard
 
 
 class ScorecardPyfunc(PythonModel):  # type: ignore[misc] # mlflow brings no types
-    """Features in; PD, score and grade out; one row a firm."""
+    """Features in; PD, score and grade out; one row per firm."""
 
     def load_context(self, context: Any) -> None:
         """Read the model from the logged folder."""

@@ -1,4 +1,4 @@
-"""Fit the candidate, and models of their own for segments that have enough defaults for one."""
+"""Fit the candidate, and separate models for segments with enough defaults."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,14 +25,14 @@ def fit(
 ) -> Candidate:
     """Return the candidate; with `segment_by`, large segments are predicted by their own models.
 
-    A segment has a model of its own from `segment_bads` firms that defaulted and as many that did
-    not; the rest, and levels that training never saw, keep the model of all.
+    A segment has a separate model from `segment_bads` firms that defaulted and as many that did
+    not; the others, and levels unseen in training, use the model of all.
 
     Args:
         settings: threads.
         frame: the frozen frame.
-        config: parameters, folds, seed and what segments are told by.
-        held_out: predictions of the model of all with these parameters, where they were made.
+        config: parameters, folds, seed and the feature that defines segments.
+        held_out: predictions of the model of all with these parameters, if already made.
     """
     pooled = boosted.fit(settings, frame, config, held_out)
     if config.segment_by is None:
@@ -50,18 +50,18 @@ def fit(
 
 
 def require(frame: FrozenFrame, config: TrainingConfig) -> None:
-    """Raise unless segments can be told by the configured feature.
+    """Raise unless the configured feature can define segments.
 
     Raises:
-        ConfigurationError: it is no feature of the candidate, or a number of many values.
+        ConfigurationError: it is not a feature of the candidate, or has too many values.
     """
     name = config.segment_by
     if name is None:
         return
     if name not in boosted.candidate_features(frame.features).names:
         raise ConfigurationError(
-            f"{name} is no feature of the candidate; segment by one of those that "
-            f"`firmpulse features list` shows, but for statements"
+            f"{name} is not a feature of the candidate; segment by one of those that "
+            f"`firmpulse features list` shows, except statements"
         )
     levels = frame.part(TRAIN)[name].n_unique()
     if levels > _MOST_LEVELS:

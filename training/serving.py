@@ -1,4 +1,4 @@
-"""How fitted models are handed to MLflow."""
+"""Fitted models in the form for MLflow."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +19,10 @@ _EXAMPLE_ROWS = 3
 
 
 def credit(features: Sequence[FeatureMeta], model: CreditModel) -> ServedModel:
-    """Return the credit model as MLflow will serve it, with the contract of its features.
+    """Return the credit model for serving by MLflow, with its feature contract.
 
     Args:
-        features: definitions of the frame that it was fitted on, a superset of the model's.
+        features: definitions in its training frame, a superset of the model's.
         model: the fitted model.
     """
     by_name = {feature.name: feature for feature in features}
@@ -43,7 +43,7 @@ def credit(features: Sequence[FeatureMeta], model: CreditModel) -> ServedModel:
 
 
 def points(name: str, features: Sequence[FeatureMeta], card: Scorecard) -> ServedModel:
-    """Return a scorecard as MLflow will serve it under a name of its own."""
+    """Return a scorecard for serving by MLflow under a separate name."""
     by_name = {feature.name: feature for feature in features}
     return ServedModel(
         name=name,
@@ -56,7 +56,7 @@ def points(name: str, features: Sequence[FeatureMeta], card: Scorecard) -> Serve
 
 
 def tags(frame: FrozenFrame) -> dict[str, str]:
-    """Return the tags that tie a version to the frame it was fitted on."""
+    """Return the tags that link a version to its training frame."""
     return {
         "frame_table": frame.table,
         "frame_digest": frame.digest,
@@ -65,7 +65,7 @@ def tags(frame: FrozenFrame) -> dict[str, str]:
 
 
 def _example(features: Sequence[FeatureMeta]) -> pl.DataFrame:
-    """Return made-up rows of the features: MLflow's files are no place for a firm's."""
+    """Return made-up rows of the features: MLflow's files must not contain a firm's rows."""
     return pl.DataFrame(
         {
             feature.name: [0.0 if feature.kind == "number" else ""] * _EXAMPLE_ROWS

@@ -1,4 +1,4 @@
-"""Which snapshots train and test, and the folds of firms that stand in for unseen ones."""
+"""Which snapshots train and test, and the folds of held-out firms."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -19,13 +19,13 @@ Rows = npt.NDArray[np.int64]
 def assign(labels: pl.DataFrame, as_of: date, config: TrainingConfig) -> pl.DataFrame:
     """Return the usable labels with a column `split`, sorted by firm and snapshot.
 
-    Out-of-time are the latest complete snapshots; the label windows of the training rows close
+    Out-of-time rows are the latest complete snapshots. The label windows of the training rows close
     on or before the first of them; snapshots between are left out, and indeterminate outcomes
     are kept as 'excluded'.
 
     Args:
-        labels: one row a firm and snapshot: firm_id, as_of, outcome, matured_at.
-        as_of: what was known on this day counts.
+        labels: one row per firm and snapshot: firm_id, as_of, outcome, matured_at.
+        as_of: only what was known on this day is used.
         config: horizon and folds.
 
     Raises:
@@ -73,15 +73,15 @@ def _out_of_time(
         if {"good", "bad"} <= set(outcomes):
             return complete[-count:]
     raise NotReadyError(
-        f"the {len(complete)} complete snapshots on {as_of} hold no defaults or no good firms; "
+        f"the {len(complete)} complete snapshots on {as_of} have no defaults or no good firms; "
         f"train on a later date or land more loan performance"
     )
 
 
 def folds(rows: pl.DataFrame, count: int, seed: int) -> Iterator[tuple[Rows, Rows]]:
-    """Yield places of rows to fit on and of rows to predict; all rows of a firm are in one fold.
+    """Yield positions of rows to fit and of rows to predict; all rows of a firm are in one fold.
 
-    Each fold has about the same share of bad ones.
+    Each fold has about the same share of bad firms.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -91,7 +91,7 @@ def folds(rows: pl.DataFrame, count: int, seed: int) -> Iterator[tuple[Rows, Row
 
 
 def _require_both_outcomes(assigned: pl.DataFrame, as_of: date, fewest: int) -> None:
-    """Raise where training lacks a firm of an outcome for every fold, or testing an outcome."""
+    """Raise if training has too few firms of an outcome for the folds, or testing lacks one."""
     firms = {
         (split, outcome): count
         for split, outcome, count in assigned.group_by("split", "outcome")
@@ -102,7 +102,7 @@ def _require_both_outcomes(assigned: pl.DataFrame, as_of: date, fewest: int) -> 
         good, bad = firms.get((split, "good"), 0), firms.get((split, "bad"), 0)
         if min(good, bad) < least:
             raise NotReadyError(
-                f"the {split} rows on {as_of} hold {good} good and {bad} bad firms, at least "
+                f"the {split} rows on {as_of} have {good} good and {bad} bad firms, at least "
                 f"{least} of each are needed; the label windows of training must close before the "
                 f"out-of-time snapshots: train on a later date or land more history"
             )

@@ -1,7 +1,7 @@
 """Search the trees' hyper-parameters with Optuna within a budget of trials.
 
 The search is a pure function of rows, seed, thread count and number of trials, so that a second
-training gives the same model; a budget in seconds would not.
+training gives the same model; with a budget in seconds it would not.
 """
 
 from collections.abc import Mapping
@@ -30,12 +30,12 @@ _SPACE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Search:
-    """The parameters to fit with, and all that were tried."""
+    """The chosen parameters, and all trials."""
 
     best: Mapping[str, float | int | str]
-    # What these say of held-out firms, None where not all training rows were searched.
+    # Their held-out predictions, None if the search did not use all training rows.
     held_out: HeldOut | None
-    # One row a trial: trial, log_loss, gain over the first trial and its standard_error, then
+    # One row per trial: trial, log_loss, gain over the first trial and its standard_error, then
     # the parameters searched; empty without trials.
     trials: pl.DataFrame
 
@@ -43,12 +43,12 @@ class Search:
 def search(
     settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
 ) -> Search:
-    """Return the parameters as they stand, or those of a trial that does better beyond chance.
+    """Return the configured parameters, or those of a trial that is significantly better.
 
     Each trial is measured by the log loss of training firms held out in turn. The best of a few
-    trials is often the luckiest one, so it is taken only where its gain over the first trial,
-    which has the parameters as they stand, is more than the firms' chance of it (one-sided, paired
-    by firm, shared among the trials).
+    trials is often only the luckiest. So it is used only if its gain over the first trial, which
+    has the configured parameters, is significant (one-sided, paired by firm, corrected for the
+    number of trials).
     """
     if not config.trials:
         return Search(config.boosting, None, pl.DataFrame())
@@ -74,7 +74,7 @@ def search(
 
 
 def _part_of(rows: pl.DataFrame, config: TrainingConfig) -> pl.DataFrame:
-    """Return the rows of as many firms as fit into the rows that are searched."""
+    """Return the rows of as many firms as fit into the row limit of the search."""
     if rows.height <= config.trial_rows:
         return rows
     firms = rows["firm_id"].unique().sort()
@@ -109,9 +109,9 @@ def _table(study: Any, tried: list[HeldOut], rows: pl.DataFrame) -> pl.DataFrame
 
 
 def _chosen(trials: pl.DataFrame, significance: float) -> int:
-    """Return the trial with the least loss if its gain is beyond chance, else the first one.
+    """Return the trial with the lowest loss if its gain is significant, else the first one.
 
-    The chance is shared among the others that could have been the best (Bonferroni).
+    The significance level is divided among the other candidates for the best (Bonferroni).
     """
     best = trials.sort("log_loss", "trial").row(0, named=True)
     others = max(trials.height - 1, 1)

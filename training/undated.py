@@ -1,7 +1,7 @@
-"""Outcomes without dates: repeated cross-validation stands in for an out-of-time test.
+"""Outcomes without dates: repeated cross-validation replaces an out-of-time test.
 
-What the model sees may already be a consequence of the default, so the metrics bound what is
-possible rather than promise it.
+The model's inputs may already be a consequence of the default, so the metrics are an upper bound,
+not a promise.
 """
 
 from collections.abc import Mapping
@@ -38,19 +38,19 @@ from training.metrics import Interval
 # Sums over threads may differ in the last bits; the order of firms must not.
 _FIGURES = 9
 _NO_DATES = "none: outcomes carry no dates"
-_NOBODY = "nobody: no gate can be asked without dates"
+_NOBODY = "nobody: no gate can be checked without dates"
 
 
 @dataclass(frozen=True)
 class CrossValidationReport:
-    """How each model did on firms it had not seen, and the version that was registered."""
+    """Results of each model on unseen firms, and the registered version."""
 
     as_of: date
     firms: int
     bads: int
     features: int
     comparison: Comparison
-    # Which of the compared models is the version.
+    # The compared model that is registered.
     registered: str
     model: str
     version: str
@@ -70,7 +70,7 @@ def cross_validate(
     The version becomes champion unless the champion was tested out of time.
 
     Raises:
-        NotReadyError: fewer firms of an outcome than folds, or nothing was observed of them.
+        NotReadyError: fewer firms of an outcome than folds, or none of their features is observed.
     """
     with runlog.step(settings, as_of, "train", "cross_validate") as step:
         rows = _freeze(settings, as_of, registry.load(settings), folds)
@@ -95,10 +95,10 @@ def cross_validate(
 
 
 def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> FrozenFrame:
-    """Freeze one row a labelled firm with the features observed of any of them.
+    """Freeze one row per labelled firm, with the features observed for any of them.
 
-    Firms stand in the order of what was observed, not of their random tokens, so that every home
-    cuts the same folds.
+    Firms are sorted by their observed values, not by their random tokens, so that every home folder
+    makes the same folds.
     """
     name = frozen.table_name(as_of, "undated")
     with warehouse.connect(settings) as connection:
@@ -160,7 +160,7 @@ def _fit_all(
     predicted: OutOfFold,
     config: UndatedConfig,
 ) -> CreditModel:
-    """Fit on every labelled firm; calibrate on what was predicted out of fold."""
+    """Fit on every labelled firm; calibrate on the out-of-fold predictions."""
     bundle = Bundle(
         features=listed.names,
         categorical=listed.categorical,
@@ -187,7 +187,7 @@ def _register(
     metrics: Mapping[str, Mapping[str, Interval]],
     config: UndatedConfig,
 ) -> tuple[str, bool]:
-    """Log one run a model, register one of them; return its version and whether it leads."""
+    """Log one run per model, register one; return its version and whether it is champion."""
     for name, measured in metrics.items():
         if name == REGISTERED:
             continue
@@ -212,7 +212,7 @@ def _prefixed(metrics: Mapping[str, Interval]) -> dict[str, Interval | float]:
 
 
 def _lead(settings: Settings, version: str) -> bool:
-    """Make the version champion unless one that was tested out of time leads."""
+    """Make the version champion unless the champion was tested out of time."""
     leads = promoted.champion(settings)
     if leads is not None and leads.tags.get("gates") != _NO_DATES:
         return False

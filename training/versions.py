@@ -1,4 +1,4 @@
-"""The versions of the credit model: list them, hold two side by side, go back to the one before."""
+"""The versions of the credit model: list them, compare two, go back to the previous one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from firmpulse import tracking
 from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 
-# Tags of a version: when it became champion, and when and why it was taken back.
+# Tags of a version: when it became champion, and when and why it was withdrawn.
 PROMOTED_AT, TAKEN_BACK = "promoted_at", "taken_back"
 
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version and how it did."""
+    """One registered version and its results."""
 
     version: str
     aliases: tuple[str, ...]
@@ -25,7 +25,7 @@ class Version:
     data_origin: str
     frame_digest: str
     approver: str | None
-    # ISO 8601 in UTC; None for one that never was champion.
+    # ISO 8601 in UTC; None if it never was champion.
     promoted_at: str | None
     taken_back: str | None
     metrics: Mapping[str, float]
@@ -34,13 +34,13 @@ class Version:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What differs between two versions; metrics as pairs, None where one lacks it."""
+    """The differences between two versions; metrics as pairs, None if one lacks it."""
 
     first: Version
     second: Version
     metrics: Mapping[str, tuple[float | None, float | None]]
     parameters: Mapping[str, tuple[str | None, str | None]]
-    # Whether both were fitted and tested on the same rows; if not, their metrics are no contest.
+    # Whether both were fitted and tested on the same rows; if not, metrics are not comparable.
     same_frame: bool
 
 
@@ -53,7 +53,7 @@ def listed(settings: Settings) -> tuple[Version, ...]:
 
 
 def compare(settings: Settings, first: str, second: str) -> Comparison:
-    """Hold two versions side by side; each a number, or an alias such as `champion`.
+    """Compare two versions; each is a number, or an alias such as `champion`.
 
     Raises:
         NotReadyError: there is no such version.
@@ -77,7 +77,7 @@ def get(settings: Settings, name: str) -> Version:
 
     Raises:
         NotReadyError: there is no such version.
-        NotPromotedError: the champion is asked for, and MLflow's is not the one promoted last.
+        NotPromotedError: the champion is requested, and MLflow's is not the one promoted last.
     """
     found = champion.find_version(settings, name)
     if found is None:
@@ -88,36 +88,38 @@ def get(settings: Settings, name: str) -> Version:
 
 
 def trained_as_of(version: Version) -> date:
-    """Return the date that a version was trained for.
+    """Return the date for which a version was trained.
 
     Raises:
-        NotReadyError: the version does not say.
+        NotReadyError: the version has no such tag.
     """
     if version.trained_as_of is None:
         raise NotReadyError(
-            f"version {version.version} does not say what it was trained on; train another"
+            f"version {version.version} has no record of its training data; train another"
         )
     return version.trained_as_of
 
 
 def baseline_version(settings: Settings, frame_digest: str) -> Any | None:
-    """Return the newest scorecard on statements that was fitted on this frame, None without one."""
+    """Return the newest scorecard on statements that was fitted on this frame, or None."""
     listed = tracking.versions(settings, tracking.STATEMENTS_MODEL)
     return next((one for one in listed if one.tags.get("frame_digest") == frame_digest), None)
 
 
 def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version, Version]:
-    """Make the champion before the present one champion again; return both, the restored first.
+    """Withdraw the champion and restore the previous one; return both, the restored first.
 
-    The one taken back is never restored by a later call. The next night scores with the restored
-    one; what is published already stays as it is.
+    A later call never restores the withdrawn one. The next night scores with the restored one;
+    published scores do not change.
 
     Raises:
-        ConfigurationError: nobody is named, or no reason is given.
+        ConfigurationError: no person is named, or no reason is given.
         NotReadyError: there is no champion, or none before it.
     """
     if not approver.strip() or not because.strip():
-        raise ConfigurationError("name who answers for it with --approver, and why with --because")
+        raise ConfigurationError(
+            "name the responsible person with --approver, and the reason with --because"
+        )
     made = champion.promotions(settings)
     if not made:
         raise NotReadyError(
@@ -127,7 +129,7 @@ def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version,
     present, before = made[-1].version, _before(made)
     if before is None:
         raise NotReadyError(
-            f"version {present} is champion and none was before it; train another and "
+            f"version {present} is champion and there is none before it; train another and "
             f"promote it with: firmpulse models promote VERSION --approver NAME"
         )
     _require_files(settings, before)
@@ -141,7 +143,7 @@ def roll_back(settings: Settings, approver: str, because: str) -> tuple[Version,
 
 
 def make_champion(settings: Settings, version: str, approver: str, **told: str) -> None:
-    """Write a promotion down, then move the alias; the caller has looked at the gates.
+    """Record a promotion, then move the alias; the caller has checked the gates.
 
     Raises:
         ModelChangedError: a file of the version is not what was registered.
@@ -152,18 +154,18 @@ def make_champion(settings: Settings, version: str, approver: str, **told: str) 
     _note(settings, version, approver, tags[tracking.FILES_DIGEST], **told)
     client.set_model_version_tag(tracking.CREDIT_MODEL, version, "approver", approver)
     client.set_model_version_tag(tracking.CREDIT_MODEL, version, PROMOTED_AT, _now())
-    # Somebody looked again at one that had been taken back.
+    # A withdrawn version was reviewed and promoted again.
     if TAKEN_BACK in tags:
         client.delete_model_version_tag(tracking.CREDIT_MODEL, version, TAKEN_BACK)
     _turn_alias(settings, version)
 
 
 def restore_alias(settings: Settings) -> str:
-    """Put MLflow's alias back to the version that was promoted last, and return it.
+    """Set MLflow's alias back to the version that was promoted last, and return it.
 
     Raises:
-        NotReadyError: none was ever promoted.
-        ModelChangedError: its files are not those that were promoted.
+        NotReadyError: none was promoted yet.
+        ModelChangedError: its files differ from the promoted ones.
     """
     last = champion.named(settings)
     if last is None:
@@ -177,7 +179,7 @@ def restore_alias(settings: Settings) -> str:
 
 
 def _before(made: tuple[Promotion, ...]) -> Promotion | None:
-    """Return the promotion before the present champion's that was not taken back."""
+    """Return the last promotion before the present champion's that was not withdrawn."""
     standing: dict[str, Promotion] = {}
     for one in made:
         standing.pop(one.instead_of or one.version, None)
@@ -188,12 +190,12 @@ def _before(made: tuple[Promotion, ...]) -> Promotion | None:
 
 
 def _require_files(settings: Settings, promoted: Promotion) -> None:
-    """Raise unless a version's files are those that were promoted."""
+    """Raise unless a version's files are the promoted ones."""
     found = tracking.find_version(settings, tracking.CREDIT_MODEL, promoted.version)
     if found is None or found.tags.get(tracking.FILES_DIGEST) != promoted.files_sha256:
         raise ModelChangedError(
             f"version {promoted.version} of {tracking.CREDIT_MODEL} is not in MLflow as it was "
-            f"promoted on {promoted.at[:10]}; restore it from a back-up, or train another"
+            f"promoted on {promoted.at[:10]}; restore it from a backup, or train another"
         )
     tracking.model_folder(settings, tracking.CREDIT_MODEL, promoted.version)
 

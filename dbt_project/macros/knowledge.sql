@@ -24,11 +24,11 @@
 {%- endmacro %}
 
 
-{#- The rows of the firm-months that news touched: all versions of the months where a row is new,
+{#- The rows of the firm-months with news: all versions of the months in which a row is new,
     or was replaced. On a full refresh: every row. `rows_cte` has firm_id, month, row_id.
-    `months_around`: how many months before and after a new row may change with it.
+    `months_around`: how many months before and after a new row may also change.
     Versions are never removed, so each touched month still has rows and the delete+insert by
-    (firm_id, month) leaves nothing stale; for that, facts keep rows that count in no snapshot. -#}
+    (firm_id, month) leaves nothing stale; therefore facts keep rows that count in no snapshot. -#}
 {% macro touched(rows_cte, months_around=0) -%}
     select {{ rows_cte }}.*
     from {{ rows_cte }}
@@ -67,9 +67,9 @@
 {%- endmacro %}
 
 
-{#- Snapshots whose features are missing, or were built before news about them had landed. With
-    the variables `rebuild_from` and `rebuild_to`: every snapshot of these dates, and no other.
-    `last_month` is the newest month that a snapshot counts. `spine`: the table of snapshots. -#}
+{#- Snapshots whose features are missing, or were built before news about them landed. With
+    the variables `rebuild_from` and `rebuild_to`: only the snapshots of these dates.
+    `last_month` is the newest month of a snapshot. `spine`: the table of snapshots. -#}
 {% macro snapshots_to_build(lag_days=0, spine='firm_snapshots') -%}
     select
         snapshots.firm_id,
@@ -91,7 +91,7 @@
 {%- endmacro %}
 
 
-{#- Joins a monthly fact to the snapshots that may count it. -#}
+{#- Joins a monthly fact to the snapshots that may use it. -#}
 {% macro join_known(fact, months=none) -%}
     inner join {{ fact }} as facts
         on
@@ -118,7 +118,7 @@
 
     ),
 
-    -- A history speaks for all the time before it, an increment from its night on.
+    -- A history covers all the time before it, an increment the time from its night on.
     delivered as (
 
         select
@@ -150,7 +150,7 @@
 
     ),
 
-    -- A provider speaks for a firm from the first row that it delivers of it.
+    -- A provider covers a firm from its first delivered row of the firm.
     providers as (
 
         select

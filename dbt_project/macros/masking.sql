@@ -3,7 +3,7 @@
     select *
     from {{ source('vault', table) }}
     where
-        -- A delivery that was cut short has rows and does not count.
+        -- An interrupted delivery has rows but does not count.
         delivery_seq <= (select coalesce(max(landed.delivery_seq), 0) from vault.ops.landed)
         {%- if is_incremental() %}
         and delivery_seq > (select coalesce(max(delivery_seq), 0) from {{ this }})
@@ -11,8 +11,8 @@
 {%- endmacro %}
 
 
-{#- The rows of `relation` with tokens in place of identifiers. `domains` says of which domain the
-    token of each column is, such as {'firm_id': 'firm', 'account_id': 'account'}. Persons and
+{#- The rows of `relation` with tokens instead of identifiers. `domains` gives the domain of the
+    token of each column, such as {'firm_id': 'firm', 'account_id': 'account'}. Persons and
     placeholders have no identifier in the vault, so they have no token. -#}
 {% macro tokenised(relation, domains) -%}
     {%- set columns_of = {} -%}
@@ -42,7 +42,7 @@
 
 
 {#- Token of every value that appears in `columns`; for firms a value is scheme:identifier.
-    Distinct values first: an identifier appears in thousands of rows and is hashed once. -#}
+    Distinct values first: an identifier appears in thousands of rows but is hashed once. -#}
 {% macro distinct_tokens(relation, domain, columns) -%}
     select
         identifier,
@@ -61,8 +61,8 @@
 {%- endmacro %}
 
 
-{#- The identifier of another firm as it stands in a row, with the scheme of the firm that the row
-    belongs to; null where it is that firm itself, which is no party of its own. -#}
+{#- The identifier of another firm as in a row, with the scheme of the firm to which the row
+    belongs; null if it is that firm itself, which is not its own counterparty. -#}
 {% macro with_scheme(column) -%}
     nullif(
         case when {{ column }} <> '' then split_part(firm, ':', 1) || ':' || {{ column }} end, firm

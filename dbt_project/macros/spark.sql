@@ -1,4 +1,4 @@
-{#- On Spark a model is what its query gives on DuckDB, in the types of its contract. -#}
+{#- On Spark a model gives the same as its query on DuckDB, in the types of its contract. -#}
 {% macro spark__create_table_as(temporary, relation, compiled_code, language='sql') -%}
     create table {{ relation }}
     {{ file_format_clause() }}

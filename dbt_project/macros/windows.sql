@@ -1,4 +1,4 @@
-{#- Last month whose end has come, as its first day. `lag_days`: how many days after its end a
+{#- Last month that has ended, as its first day. `lag_days`: how many days after its end a
     month is published by its source. -#}
 {% macro last_month(as_of, lag_days=0) -%}
     cast(date_trunc('month', {{ as_of }} + 1 - {{ lag_days }}) - interval 1 month as date)
@@ -15,8 +15,8 @@
 
 
 {#- Joins `months`, one row per month with its `age`, to every month of each window: the newest
-    `length` months, and of these no more than the window has (its column `span`). A month without
-    a row joins as nulls. -#}
+    `length` months, limited to the length of the window (its column `span`). A month without
+    a row gives nulls. -#}
 {% macro join_every_month(windows, span, months, length) -%}
     inner join (
         select unnest(range({{ length }})) as age
@@ -40,7 +40,7 @@
 {%- endmacro %}
 
 
-{#- Sum of a measure over a month of which bills cover at least half of the days, as if they
+{#- Sum of a measure over a month if bills cover at least half of its days, scaled as if they
     covered all of them; null below. Groups are months of `facts`. -#}
 {% macro whole_month(measure) -%}
     case
@@ -60,7 +60,7 @@
 {%- endmacro %}
 
 
-{#- Whether so much of `total` is known by its text that flows by category are observed. -#}
+{#- Whether enough of `total` has known texts for flows by category to be observed. -#}
 {% macro is_known_flow(unknown, total) -%}
     coalesce(
         cast({{ unknown }} as double) / nullif(cast({{ total }} as double), 0), 0

@@ -17,17 +17,17 @@ _DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?|(
 _INDUSTRY = re.compile(r"([A-Z])?(\d{2,4})?")
 _COOPERATIVE_LICENCE = re.compile(r"\d{6}NA\d{6}X")
 _SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+?\d+")
-# Registration of private business began again with the registry that was founded then.
+# Private businesses could register again once the registry was founded in that year.
 _FIRST_YEAR = 1978
 _LONGEST_NAME = 100
 _CODE_LENGTH, _REGISTRATION_LENGTH = 18, 15
-# Sections that a kind of business does not work in; a person looks at it.
+# Sections in which a kind of business does not work; a person checks these.
 _UNUSUAL = {uscc.ENTERPRISE: "ST", uscc.HOUSEHOLD: "DJST", uscc.COOPERATIVE: "BDEIJKPQST"}
 
 
 @dataclass(frozen=True)
 class Application:
-    """One application as it was typed; an empty text is a field left out."""
+    """One application as typed; an empty text is a missing field."""
 
     name: str = ""
     uscc: str = ""
@@ -44,7 +44,7 @@ def check(
     Args:
         application: the fields as typed.
         on: the day of the application, for the founding date.
-        is_accepted: whether a person has accepted a code off the standard; `consent.codes.Codes`.
+        is_accepted: whether a person has accepted a non-standard code; `consent.codes.Codes`.
     """
     code = uscc.normalise(application.uscc)
     sound = uscc.problem(code) is None or is_accepted(code)
@@ -74,7 +74,7 @@ def registration_check(body: str) -> str:
 
 
 def parse_day(text: str) -> date | None:
-    """Return the day of a date as people write it, None when it is none."""
+    """Return the day of a date as people write it, or None."""
     found = _DATE.fullmatch(text.replace(" ", "").removesuffix("00:00:00"))
     if not found:
         return None
@@ -104,12 +104,12 @@ def _check_uscc(code: str, *, is_sound: bool) -> Iterable[FieldMessage]:
     if is_sound and uscc.problem(code) is not None:
         return (_say("uscc", "accepted_code"),)
     findings = uscc.check(code)
-    # A letter that no code uses is first of all a slip, and its message says which digit is meant.
+    # A letter that no code uses is likely a typing error; its message says which digit is meant.
     is_slip = any(finding.code == "illegal_character" for finding in findings)
     may_be_issued = uscc.is_off_standard(code) and not is_slip
     zh, en = texts.ACCEPT_CODE if may_be_issued else ("", "")
     return tuple(
-        # A code may be sound and still not be that of somebody who may apply.
+        # A valid code may still belong to someone who cannot apply.
         FieldMessage(
             "uscc",
             "error" if finding.code == "not_enterprise" else finding.severity,
@@ -157,7 +157,7 @@ def _check_registration(number: str, code: str) -> Iterator[FieldMessage]:
     if registration_check(number[:14]) != number[14]:
         yield _say("licence_no", "licence_check")
         return
-    # An accepted code may name none.
+    # An accepted code may name no province.
     provinces = {number[:2], *({code[2:4]} & uscc.PROVINCES.keys())}
     if not provinces <= uscc.PROVINCES.keys():
         yield _say("licence_no", "licence_province")

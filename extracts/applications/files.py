@@ -36,7 +36,7 @@ class RowMessage:
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of a file: applications in it, columns not read, messages in row order."""
+    """The result for a file: number of applications, columns not read, messages in row order."""
 
     applications: int
     ignored_columns: int
@@ -62,7 +62,7 @@ def check_file(
     )
     rows = tables.read(path, bounds)
     if not rows:
-        raise DeliveryRefused(f"{path.name} is empty; it needs a header and one row an application")
+        raise DeliveryRefused(f"{path.name} is empty; it needs a header and a row per application")
     place = bounds.header([row for _, row in rows[: thresholds.load().header_within]])
     header = rows[place][1]
     places = _places(path, header)
@@ -97,7 +97,7 @@ def _check_row(
     is_accepted: Callable[[str], bool],
 ) -> tuple[FieldMessage, ...]:
     if any(cell.strip() for cell in row[expected:]):
-        # The cells have slipped: what stands below a header is not what it says.
+        # The cells are shifted: what is below a header does not belong to it.
         return (say("row", "row_shape", found=len(row), expected=expected),)
     fields = {field: _unguarded(_cell(row, place)) for field, place in places.items()}
     return check(Application(**fields), on, is_accepted)

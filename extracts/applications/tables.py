@@ -18,7 +18,7 @@ NumberedRow = tuple[int, Row]
 _EXCEL = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _DELIMITERS = ",\t;|"
 _MOST_BYTES = 100 * 2**20
-# Of a workbook, which is a zip archive: a small file may hold a huge one.
+# A workbook is a zip archive: a small file may contain a huge one.
 _MOST_UNPACKED_BYTES = 500 * 2**20
 _MOST_FIELD_CHARACTERS = 10_000
 
@@ -26,7 +26,7 @@ _MOST_FIELD_CHARACTERS = 10_000
 def read(path: Path, bounds: Bounds) -> Sequence[NumberedRow]:
     """Return the rows of a file that are not blank, with their numbers from 1.
 
-    `bounds` tells a header, and with it which character is between the cells of a CSV file.
+    `bounds` recognises a header, and from it follows the delimiter of a CSV file.
 
     Raises:
         DeliveryRefused: it cannot be read.
@@ -35,7 +35,7 @@ def read(path: Path, bounds: Bounds) -> Sequence[NumberedRow]:
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise DeliveryRefused(
-                f"{path.name} has {size / 2**20:,.0f} MiB, at most {_MOST_BYTES / 2**20:,.0f} MiB "
+                f"{path.name} has {size / 2**20:,.0f} MiB; at most {_MOST_BYTES / 2**20:,.0f} MiB "
                 f"are read; split it"
             )
         with tempfile.TemporaryDirectory(prefix="firmpulse-") as scratch:
@@ -48,14 +48,14 @@ def read(path: Path, bounds: Bounds) -> Sequence[NumberedRow]:
 
 
 def _of_excel(path: Path, scratch: str) -> Iterator[NumberedRow]:
-    """Yield the rows of the first visible sheet, which a process reads that may fail alone."""
+    """Yield the rows of the first visible sheet; a separate process reads it and may fail alone."""
     copy = Path(scratch, "sheet.csv")
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 unpacked = sum(member.file_size for member in archive.infolist())
             if unpacked > _MOST_UNPACKED_BYTES:
-                raise DeliveryRefused(f"{path.name} unpacks to more than is read; split it")
+                raise DeliveryRefused(f"{path.name} is too large when unpacked; split it")
         workbooks.convert(path, copy)
     except zipfile.BadZipFile:
         raise _no_workbook(path) from None
@@ -67,7 +67,7 @@ def _of_excel(path: Path, scratch: str) -> Iterator[NumberedRow]:
 
 def _no_workbook(path: Path) -> DeliveryRefused:
     return DeliveryRefused(
-        f"{path.name} is no Excel file that can be opened, or it is too large when unpacked; "
+        f"{path.name} cannot be opened as an Excel file, or is too large when unpacked; "
         f"remove a password, delete cells far from the table, or save it as CSV"
     )
 
@@ -75,12 +75,12 @@ def _no_workbook(path: Path) -> DeliveryRefused:
 def _of_csv(path: Path, scratch: Path, bounds: Bounds) -> Iterator[NumberedRow]:
     text = _decoded(path, scratch)
     if "\0" in text:
-        raise DeliveryRefused(f"{path.name} is no text file; save it as CSV (UTF-8) or Excel")
+        raise DeliveryRefused(f"{path.name} is not a text file; save it as CSV (UTF-8) or Excel")
     return enumerate(_records(path, text, _delimiter(text, bounds)), 1)
 
 
 def _delimiter(text: str, bounds: Bounds) -> str:
-    """Return the character that divides a header into its titles, most often a comma."""
+    """Return the delimiter of a header, most often a comma."""
     known = {}
     for delimiter in _DELIMITERS:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -96,7 +96,7 @@ def _records(path: Path, text: str, delimiter: str) -> Iterator[list[str]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for row in reader:
-            # csv's own limit would hold for the whole process.
+            # csv's own limit would apply to the whole process.
             if max(map(len, row), default=0) > _MOST_FIELD_CHARACTERS:
                 raise csv.Error(f"a field of more than {_MOST_FIELD_CHARACTERS} characters")
             yield row
@@ -116,7 +116,7 @@ def _decoded(path: Path, scratch: Path) -> str:
                 f"{path.name} is neither UTF-8 nor GB18030 text; save it as CSV (UTF-8) or Excel"
             ) from None
     if b"\0" in content:
-        raise DeliveryRefused(f"{path.name} is no text file; save it as CSV (UTF-8) or Excel")
+        raise DeliveryRefused(f"{path.name} is not a text file; save it as CSV (UTF-8) or Excel")
     try:
         text = encodings.as_utf8(path, scratch / "text.csv")
     except DeliveryRefused as refusal:

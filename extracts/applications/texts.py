@@ -1,4 +1,4 @@
-"""What is told about a field of an application, in Chinese and English.
+"""Messages about a field of an application, in Chinese and English.
 
 No text holds a value of an application, apart from lengths, single characters and industries.
 """
@@ -32,7 +32,7 @@ FIELDS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "row": ("整行", "row"),
 })  # fmt: skip
 
-# Follows what is wrong with a code that a person could accept.
+# Added to the message about a code that a person could accept.
 ACCEPT_CODE = (
     f"；若执照确为此代码，请专人登记例外：{COMMAND}",
     f"; {NEXT_STEP}",
@@ -49,22 +49,22 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
     ),
     "accepted_code": (
         "warning", "不符合 GB 32100，已由专人登记为例外",
-        "It misses GB 32100 and was accepted by a person",
+        "It violates GB 32100 and was accepted by a person",
     ),
     "name_characters": (
-        "error", "含有不可见的控制字符，请重新输入", "It holds control characters; type it again",
+        "error", "含有不可见的控制字符，请重新输入", "It has control characters; type it again",
     ),
     "name_letters": (
         "error", "名称中没有文字，请填写营业执照上的名称",
-        "It holds no letter; give the name as on the licence",
+        "It contains no letter; give the name as on the licence",
     ),
     "name_length": (
         "error", "长度为 {length} 个字符，最多 {longest} 个",
-        "It has {length} characters, at most {longest} are allowed",
+        "It has {length} characters; at most {longest} are allowed",
     ),
     "not_a_date": (
         "error", "不是有效日期，请写成 2015-03-01",
-        "It is no day of the calendar; write it as 2015-03-01",
+        "It is not a calendar date; write it as 2015-03-01",
     ),
     "founded_in_future": ("error", "晚于申请日 {on}", "It is after the day of application, {on}"),
     "founded_early": (
@@ -77,30 +77,30 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
     ),
     "licence_differs": (
         "error", "18 位执照号应与统一社会信用代码相同",
-        "A licence number of 18 characters has to equal the unified social credit code",
+        "A licence number of 18 characters must equal the unified social credit code",
     ),
     "licence_wrong": (
         "error", "18 位执照号不是有效的统一社会信用代码",
-        "It has 18 characters and is no valid unified social credit code",
+        "It has 18 characters but is not a valid unified social credit code",
     ),
     "licence_check": (
         "error", "注册号校验位不符：至少有一位输错，请对照营业执照",
         "It does not match its check digit: one of the digits is mistyped",
     ),
     "licence_province": (
-        "error", "前两位不是任何省级行政区划的代码", "Its first two digits name no known province",
+        "error", "前两位不是任何省级行政区划的代码", "Its first two digits name no province",
     ),
     "licence_moved": (
         "warning", "注册号与统一社会信用代码的省份不同，请对照营业执照",
-        "It names another province than the unified code; compare both with the licence",
+        "Its province differs from that of the unified code; compare both with the licence",
     ),
     "licence_letters": (
         "warning", "含有字母，无法校验，请对照营业执照",
-        "It holds letters and cannot be checked; compare it with the licence",
+        "It contains letters and cannot be checked; compare it with the licence",
     ),
     "unknown_industry": (
         "error", "不是国民经济行业分类（GB/T 4754）的门类、大类、中类或小类，例如 C、39、3921",
-        "It is no section, division, group or class of GB/T 4754, such as C, 39 or 3921",
+        "It is not a section, division, group or class of GB/T 4754, e.g. C, 39 or 3921",
     ),
     "wrong_section": (
         "error", "大类 {division} 属于门类 {right}",
@@ -112,11 +112,11 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
     ),
     "household_name": (
         "warning", "个体工商户的名称不使用“公司”或“企业”，请核对名称与代码",
-        "The code is that of a household in business, which is not named a company; check both",
+        "The code is of an individual business, but the name is of a company; check both",
     ),
     "cooperative_name": (
         "warning", "名称为专业合作社，但代码不是农民专业合作社的代码，请核对",
-        "The name is that of a farmers' cooperative, the code is not; check both",
+        "The name is of a farmers' cooperative, but the code is not; check both",
     ),
     "duplicate": (
         "warning", "与第 {first} 行的统一社会信用代码相同",
@@ -124,7 +124,7 @@ TEXTS: Mapping[str, tuple[Severity, str, str]] = MappingProxyType({
     ),
     "row_shape": (
         "error", "该行有 {found} 列，表头有 {expected} 列；请检查逗号和引号",
-        "The row has {found} columns and the header {expected}; check commas and quotes",
+        "The row has {found} columns, the header {expected}; check commas and quotes",
     ),
 })  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""Where providers put their files: ask for them, fetch them into the inbox."""
+"""Connections to providers: request their files, fetch them into the inbox."""

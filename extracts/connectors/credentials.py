@@ -14,7 +14,7 @@ from firmpulse.settings import Settings
 
 @dataclass(frozen=True)
 class Credentials:
-    """An Airflow connection; printed, it shows its id alone."""
+    """An Airflow connection; printing shows only its id."""
 
     connection: str
     host: str | None = field(repr=False)
@@ -27,7 +27,7 @@ class Credentials:
         """Return a text of `extra`, null where it is absent or empty.
 
         Raises:
-            ConfigurationError: it is no text.
+            ConfigurationError: it is not a text.
         """
         value = self.extra.get(name)
         if value is not None and not isinstance(value, str):
@@ -35,7 +35,7 @@ class Credentials:
         return value or None
 
     def is_set(self, name: str) -> bool:
-        """Whether a switch of `extra` is on; connections in URI form carry it as text."""
+        """Whether a switch of `extra` is on; connections in URI form hold it as text."""
         value = self.extra.get(name, False)
         if isinstance(value, bool):
             return value
@@ -46,15 +46,15 @@ class Credentials:
         raise self.wrong(f"extra.{name} must be true or false")
 
     def wrong(self, what: str) -> ConfigurationError:
-        """Return the error that this connection is wrong; `what` must hold no value of it."""
+        """Return the error that this connection is wrong; `what` must not contain its values."""
         return ConfigurationError(f"Airflow connection {self.connection}: {what}")
 
 
 def read(settings: Settings, connection: str) -> Credentials:
     """Return the credentials of an Airflow connection.
 
-    In a task they come from wherever Airflow keeps connections, its database included; on the
-    command line from environment variables and the configured secrets backend.
+    In a task they come from any store that Airflow uses, including its database; on the command
+    line from environment variables and the configured secrets backend.
 
     Raises:
         ConfigurationError: there is no such connection, or it cannot be read.

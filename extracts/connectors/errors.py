@@ -1,7 +1,7 @@
-"""What can go wrong at a provider, by the reaction: try again, wait for it, put something right.
+"""Errors at a provider, by the reaction: try again, wait, or fix something.
 
-The texts of the libraries' own errors may quote users, keys of objects and addresses that were
-signed; only the kind of an error is passed on.
+The libraries' own messages may quote users, object keys and signed addresses, so only the kind
+of an error is passed on.
 """
 
 import errno
@@ -16,24 +16,24 @@ from firmpulse.errors import ConfigurationError, NotReadyError
 
 
 class Interrupted(Exception):
-    """The connection, not the provider's answer, failed; worth another try."""
+    """The connection failed, not the provider's answer; worth another try."""
 
 
 class Unreachable(NotReadyError):
-    """A provider did not answer however often it was tried."""
+    """A provider did not answer after all tries."""
 
 
 class AccessRefused(ConfigurationError):
-    """A provider answered, and will answer the same again."""
+    """A provider answered, and would give the same answer again."""
 
 
 @dataclass(frozen=True)
 class Failures:
     """Errors of a library."""
 
-    # It may go better next time.
+    # May succeed next time.
     passing: tuple[type[Exception], ...] = ()
-    # It will not.
+    # Will fail again.
     lasting: tuple[type[Exception], ...] = ()
 
 
@@ -53,7 +53,7 @@ def named(failures: Failures) -> Iterator[None]:
     """Turn the errors of a library into ours, without their texts.
 
     Raises:
-        FileNotFoundError: as it came.
+        FileNotFoundError: passed on.
         Interrupted: worth another try.
         AccessRefused: another try changes nothing.
     """

@@ -1,4 +1,4 @@
-"""What a night does before it lands: ask each provider for what is granted, pull what is there."""
+"""What a night does before landing: request what is granted from each provider, and pull."""
 
 from datetime import date
 from typing import Any
@@ -11,9 +11,9 @@ from firmpulse.sources import SOURCES
 
 
 def fetch(settings: Settings, as_of: date) -> dict[str, Any]:
-    """Request and pull every source; return the counts of the sources that have a provider.
+    """Request and pull every source; return the counts of sources with a provider.
 
-    A provider that fails is counted with its first problem and stops nobody else.
+    A failing provider is counted with its first problem and does not stop the others.
     """
     found = {}
     with runlog.step(settings, as_of, "pull"):

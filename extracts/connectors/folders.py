@@ -1,4 +1,4 @@
-"""A folder at a provider, whatever the protocol: list, read on, write; tries again by itself."""
+"""A folder at a provider, over any protocol: list, read on, write; with retries."""
 
 import logging
 import os
@@ -24,7 +24,7 @@ from firmpulse.settings import Settings
 
 _LONGEST_WAIT_SECONDS = 60
 _PIECE_BYTES = 4 << 20
-# SFTP asks for all of a piece at once, however small the file is.
+# SFTP requests a whole piece at once, even of a small file.
 _SMALL_PIECE_BYTES = 1 << 18
 _LOG = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ T = TypeVar("T")
 
 
 class Store:
-    """One folder of a provider; connects when first used and anew after an interruption.
+    """One folder of a provider; connects on first use and again after an interruption.
 
     Every method raises `Unreachable` when the provider does not answer, `AccessRefused` when it
     answers with a refusal, and `ConfigurationError` when the connection is wrong.
     """
 
     def __init__(self, settings: Settings, provider: Provider, place: Place) -> None:
-        """Keep where the folder is; nothing is opened yet."""
+        """Store where the folder is; nothing is opened yet."""
         self._settings = settings
         self._provider = provider
         self._place = place
@@ -63,7 +63,7 @@ class Store:
         return sorted(name.rstrip("/").rpartition("/")[2] for name in folders)
 
     def size(self, name: str) -> int | None:
-        """Return the bytes of a file, null where there is none; a link or a device is none."""
+        """Return the size of a file in bytes, null without one; links and devices do not count."""
 
         def info(filesystem: AbstractFileSystem) -> dict[str, str]:
             with self._named():
@@ -77,7 +77,7 @@ class Store:
         return int(found["size"]) if is_plain else None
 
     def read(self, name: str, limit_bytes: int) -> bytes | None:
-        """Return a small file, null where there is none; what exceeds the limit is cut off."""
+        """Return a small file, null without one; what exceeds the limit is cut off."""
 
         def content(filesystem: AbstractFileSystem) -> bytes:
             found = bytearray()
@@ -87,7 +87,7 @@ class Store:
                     break
             return bytes(found[:limit_bytes])
 
-        # To open a pipe would wait for ever.
+        # Opening a pipe would wait forever.
         if self._place.scheme == "file" and self.size(name) is None:
             return None
         try:
@@ -96,9 +96,9 @@ class Store:
             return None
 
     def fetch(self, name: str, target: Path) -> None:
-        """Append to `target` what it lacks of a file; what came stays when the rest does not.
+        """Append to `target` what it lacks of a file; what arrived stays if the rest fails.
 
-        Gives up when a whole round of tries brought nothing.
+        Gives up when a whole round of tries made no progress.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -150,7 +150,7 @@ class Store:
         except FileNotFoundError:
             return False
         except AccessRefused:
-            # It is there, and only the prefix may be listed.
+            # It exists, but only the prefix may be listed.
             return True
         return True
 
@@ -164,7 +164,7 @@ class Store:
         offset: int,
         piece_bytes: int = _PIECE_BYTES,
     ) -> Iterator[bytes]:
-        """Yield a file from an offset on; errors of whoever takes the pieces stay what they are."""
+        """Yield a file from an offset; errors of the consumer are not translated."""
         options = {"cache_type": "none"} if self._place.scheme == "s3" else {}
         with self._named(), filesystem.open(self._path(name), "rb", **options) as remote:
             if offset:
@@ -173,7 +173,7 @@ class Store:
                 yield piece
 
     def _persistently(self, operation: Callable[[AbstractFileSystem], T]) -> T:
-        """Do something until it succeeds, with growing waits between the tries."""
+        """Repeat a call until it succeeds, with growing waits between the tries."""
         retrying = Retrying(
             stop=stop_after_attempt(self._provider.attempts),
             wait=wait_exponential(self._provider.first_wait_seconds, _LONGEST_WAIT_SECONDS),
@@ -227,7 +227,7 @@ _FAILURES: dict[str, Callable[[], Failures]] = {
 
 
 def _open_as(root: Path, folder: Path, file: Path) -> None:
-    """Let whoever may read a local folder read what was put below it."""
+    """Let all readers of a local folder read what was put below it."""
     mode = root.stat().st_mode & 0o777
     while folder != root:
         folder.chmod(mode)

@@ -1,4 +1,4 @@
-"""Who delivers: providers, where their deliveries lie and where requests go."""
+"""The providers: where their deliveries are, and where requests go."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,10 +31,10 @@ class Place:
     """A folder of a provider."""
 
     scheme: Scheme
-    # Host of SFTP, bucket of S3, empty for a local folder.
+    # SFTP host or S3 bucket, empty for a local folder.
     host: str
     port: int | None
-    # Absolute path, without a slash at its end; for S3 the prefix of the keys, possibly empty.
+    # Absolute path without a trailing slash; for S3 the prefix of the keys, possibly empty.
     path: str
 
     @property
@@ -47,17 +47,17 @@ def place(uri: str) -> Place:
     """Return the place that a URI names.
 
     Raises:
-        ValueError: it is none of the three forms, or holds credentials; the URI is not repeated.
+        ValueError: it has none of the three forms, or contains credentials; the message omits it.
     """
     try:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError:
-        raise ValueError("is no URI; check host and port") from None
+        raise ValueError("is not a URI; check host and port") from None
     if parts.username is not None or parts.password is not None or "@" in parts.netloc:
         raise ValueError(
-            "holds a user or password; put them into an Airflow connection, name it under "
-            "`connection`, and change a password that stood here"
+            "contains a user or password; put them into an Airflow connection, name it under "
+            "`connection`, and change a password that was here"
         )
     if parts.query or parts.fragment:
         raise ValueError("must have neither ? nor #")
@@ -95,15 +95,15 @@ class Provider(BaseModel):
     # What its manifests call it; begins with `sim-` where its firms are simulated.
     name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_is_printable)]
     source: str
-    # Holds one folder per delivery.
+    # Contains one folder per delivery.
     uri: Uri
     # Airflow connection with the credentials.
     connection: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")] | None = None
-    # Where requests are put; a provider without it needs none.
+    # Where requests are put; empty for a provider that needs none.
     request_uri: Uri | None = None
-    # Tries in a row that may fail without any progress.
+    # Consecutive tries that may fail without progress.
     attempts: int = Field(default=5, ge=1, le=20)
-    # Before the second try; it doubles from try to try, up to a minute.
+    # Wait before the second try; doubles with each try, up to a minute.
     first_wait_seconds: float = Field(default=2.0, ge=0, le=60)
 
     @field_validator("source")
@@ -128,7 +128,7 @@ class Provider(BaseModel):
 
     @cached_property
     def place(self) -> Place:
-        """Where its deliveries lie."""
+        """Where its deliveries are."""
         return place(self.uri)
 
     @cached_property
@@ -157,7 +157,7 @@ def load(settings: Settings, source: str | None = None) -> tuple[Provider, ...]:
     """Return the configured providers, of one source if it is named; none without a file.
 
     Raises:
-        ConfigurationError: the file is wrong; the message has the place and no value.
+        ConfigurationError: the file is wrong; the message names the place, not the value.
     """
     path = settings.providers_path
     if not path.exists() and settings.providers is None:

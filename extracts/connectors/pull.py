@@ -1,4 +1,4 @@
-"""Pull what providers have put up: complete deliveries only, each once, into the inbox."""
+"""Pull what providers offer: complete deliveries only, each once, into the inbox."""
 
 import fcntl
 import logging
@@ -26,7 +26,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass
 class _Run:
-    """What is known before, and what comes about during a run."""
+    """What is known before a run, and what it finds."""
 
     settings: Settings
     source: str
@@ -41,11 +41,11 @@ class _Run:
     refused: list[tuple[DeliveryRef, str]] = field(default_factory=list)
     # Working folders that a later run may continue.
     begun: set[str] = field(default_factory=set)
-    # Whether every provider said what it has.
+    # Whether every provider could be listed.
     has_seen_all: bool = True
 
     def report_problem(self, provider: Provider, what: str) -> None:
-        """Keep a problem, and show it in the log at once."""
+        """Record a problem, and log it at once."""
         self.problems.append(f"{provider.name}: {what}")
         _LOG.warning("pull %s: %s: %s", self.source, provider.name, what)
 
@@ -53,8 +53,8 @@ class _Run:
 def pull(settings: Settings, source: str, as_of: date) -> PullReport:
     """Bring every complete delivery that was handed over by `as_of` into the inbox.
 
-    A provider or a delivery that fails is reported; the others come all the same. Run again, it
-    fetches nothing twice, and goes on where a run was interrupted.
+    A provider or a delivery that fails is reported; the others are pulled. A repeated run fetches
+    nothing twice, and continues where a run was interrupted.
 
     Raises:
         ConfigurationError: the file of providers is wrong.
@@ -98,7 +98,7 @@ def _pull_provider(run: _Run, provider: Provider) -> None:
 
 
 def _safe(run: _Run, provider: Provider, names: Iterable[str]) -> Iterator[str]:
-    """Yield the names that may become folders here; hidden ones are the provider's own affair."""
+    """Yield the names that may become folders here; hidden ones are skipped silently."""
     unsafe = 0
     for name in names:
         if manifest.is_delivery_id(name):
@@ -152,7 +152,7 @@ def _waiting(run: _Run, offer: Offer) -> DeliveryRef | None:
 
 
 def _require_free_id(run: _Run, offer: Offer, waiting: DeliveryRef | None) -> None:
-    """Refuse an offer under the id of a delivery that is not this provider's to replace."""
+    """Refuse an offer under the id of a delivery that this provider may not replace."""
     if offer.delivery_id in run.landed:
         raise DeliveryRefused(
             "a delivery of this delivery_id has landed with another manifest; "
@@ -168,7 +168,7 @@ def _require_free_id(run: _Run, offer: Offer, waiting: DeliveryRef | None) -> No
 
 
 def _record_pull(run: _Run, provider: Provider, fetched: Fetched) -> None:
-    """Write the pull down before the delivery becomes visible, rather twice than never."""
+    """Record the pull before the delivery becomes visible: rather twice than never."""
     from consent import audit
 
     audit.append(
@@ -185,7 +185,7 @@ def _record_pull(run: _Run, provider: Provider, fetched: Fetched) -> None:
 
 
 def _forget_abandoned(run: _Run) -> None:
-    """Remove what was begun once and is not offered any more: it would stay for ever."""
+    """Remove unfinished downloads that are no longer offered; they would stay forever."""
     if not run.has_seen_all:
         return
     for folder in pull_delivery.working_folder(run.settings, run.source).iterdir():
@@ -194,7 +194,7 @@ def _forget_abandoned(run: _Run) -> None:
 
 
 def _record_refused(run: _Run) -> None:
-    """Put refusals where landing puts its own, to be seen with the night's deliveries."""
+    """Record refusals where landing records its own, so that they show with the deliveries."""
     if not run.refused:
         return
     with warehouse.connect(run.settings) as connection:
@@ -203,7 +203,7 @@ def _record_refused(run: _Run) -> None:
 
 
 def _landed(settings: Settings, source: str) -> Mapping[str, str]:
-    """Return the digest of the manifest of every delivery that has landed; let the vault go."""
+    """Return the manifest digest of every landed delivery, and release the vault."""
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
         rows = connection.execute(
             "select delivery_id, manifest_sha256 from vault.ops.landed where source = ?", [source]
@@ -213,7 +213,7 @@ def _landed(settings: Settings, source: str) -> Mapping[str, str]:
 
 @contextmanager
 def _alone(settings: Settings, source: str) -> Iterator[None]:
-    """Keep other runs from the working folders of a source; the end of a process sets them free."""
+    """Lock the working folders of a source; the end of a process releases them."""
     folder = pull_delivery.working_folder(settings, source)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as file:

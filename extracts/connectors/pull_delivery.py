@@ -18,7 +18,7 @@ from firmpulse.settings import Settings
 
 MANIFEST_LIMIT_BYTES = 16 << 20
 _LONGEST_NAME_BYTES = 255
-# Left free on the disk: landing needs room too.
+# Left free on the disk: landing needs space too.
 _RESERVE_BYTES = 256 << 20
 _CHUNK_BYTES = 8 << 20
 
@@ -34,28 +34,28 @@ class Offer:
 
     @property
     def manifest_sha256(self) -> str:
-        """The digest by which landing knows a delivery."""
+        """The digest by which landing identifies a delivery."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A delivery that lies in its working folder, complete and as its manifest says."""
+    """A delivery in its working folder, complete and matching its manifest."""
 
     ref: DeliveryRef
     files: int
-    # Over the line in this run, and altogether.
+    # Bytes transferred in this run, and in total.
     bytes_fetched: int
     bytes_total: int
 
 
 def working_folder(settings: Settings, source: str) -> Path:
-    """Return the folder of deliveries on their way; landing does not look into it."""
+    """Return the folder of deliveries in transit; landing ignores it."""
     return settings.inbox / source / ".pulling"
 
 
 def begin(settings: Settings, offer: Offer, contracts: Mapping[str, Contract]) -> DeliveryRef:
-    """Keep an offer's manifest in its working folder and read it.
+    """Store an offer's manifest in its working folder and read it.
 
     What an earlier run fetched under the same manifest stays.
     """
@@ -72,8 +72,8 @@ def checked(ref: DeliveryRef, provider: Provider) -> Manifest:
     """Return the manifest of a delivery that may be fetched.
 
     Raises:
-        DeliveryRefused: the manifest is wrong, another provider's, or names files that could
-            get in each other's way.
+        DeliveryRefused: the manifest is wrong, another provider's, or names files whose
+            paths collide.
     """
     if ref.manifest is None:
         raise DeliveryRefused(ref.problem or "the manifest cannot be read")
@@ -85,20 +85,20 @@ def checked(ref: DeliveryRef, provider: Provider) -> Manifest:
     paths = {name: PurePosixPath(name) for name in names}
     for number, name in enumerate(names, 1):
         if str(paths[name]) != name or paths[name] == PurePosixPath(manifest.NAME):
-            raise DeliveryRefused(f"file {number} has a name that is no plain relative path")
+            raise DeliveryRefused(f"file {number} has a name that is not a plain relative path")
         if any(len(part.encode()) > _LONGEST_NAME_BYTES for part in paths[name].parts):
             raise DeliveryRefused(f"file {number} has a name that is too long")
         if any(parent in paths.values() for parent in paths[name].parents):
-            raise DeliveryRefused(f"file {number} lies in a folder that is a file, too")
+            raise DeliveryRefused(f"file {number} is in a folder that is also a file")
     return ref.manifest
 
 
 def fetch(store: Store, ref: DeliveryRef, document: Manifest) -> Fetched:
-    """Fetch the files of a delivery that has begun, each from where it stopped.
+    """Fetch the files of a delivery, each from where it stopped.
 
     Raises:
-        DeliveryRefused: a file is missing or is not the one of the manifest.
-        Unreachable, AccessRefused: what came is kept for the next try.
+        DeliveryRefused: a file is missing or differs from the manifest.
+        Unreachable, AccessRefused: what arrived is kept for the next try.
     """
     sizes = [_remote_size(store, ref, number, file) for number, file in _numbered(document)]
     targets = [ref.folder / file.name for file in document.files]
@@ -113,8 +113,8 @@ def fetch(store: Store, ref: DeliveryRef, document: Manifest) -> Fetched:
 def place(settings: Settings, fetched: Fetched) -> None:
     """Move a fetched delivery into the inbox by one rename.
 
-    A delivery that waits there under the same id, and was replaced by its provider, is put aside
-    first: between the two renames there is none, and never half a one.
+    A waiting delivery with the same id that its provider replaced is moved aside first. Between the
+    two renames there is no delivery, but never half of one.
     """
     ref = fetched.ref
     target = settings.inbox / ref.source / ref.delivery_id
@@ -143,16 +143,16 @@ def _remote_size(store: Store, ref: DeliveryRef, number: int, file: DeliveredFil
 def _fetch_file(
     store: Store, ref: DeliveryRef, file: DeliveredFile, number: int, size: int, target: Path
 ) -> int:
-    """Fetch a file until it is the promised one; begin once anew where it is not.
+    """Fetch a file and check it; start over once if it differs from the manifest.
 
-    The first try may continue what a provider has replaced since.
+    The first try may continue a file that the provider has since replaced.
     """
     fetched = 0
     for _ in range(2):
         if _size(target) > size:
             target.unlink()
         before = _size(target)
-        # An empty file is made, too.
+        # An empty file is created too.
         if before < size or not target.exists():
             try:
                 store.fetch(f"{ref.delivery_id}/{file.name}", target)
@@ -163,14 +163,14 @@ def _fetch_file(
             return fetched
         target.unlink()
     raise DeliveryRefused(
-        f"file {number} is not the one whose sha256 the manifest has; it was fetched anew and is "
+        f"file {number} does not match its sha256 in the manifest; it was fetched again and is "
         f"removed. Ask the provider to put file and manifest again"
     )
 
 
 def _missing(number: int) -> DeliveryRefused:
     return DeliveryRefused(
-        f"file {number} of the manifest is not there; a manifest is put last, when every file is"
+        f"file {number} of the manifest is not there; a manifest must be put last, after every file"
     )
 
 
@@ -179,7 +179,7 @@ def _require_room(folder: Path, needed_bytes: int) -> None:
     if needed_bytes > max(free - _RESERVE_BYTES, 0):
         raise DeliveryRefused(
             f"it needs {needed_bytes / 1e9:.1f} GB and the disk of the inbox has "
-            f"{free / 1e9:.1f} GB free; make room, it is pulled by the next run"
+            f"{free / 1e9:.1f} GB free; make room, and the next run pulls it"
         )
 
 
@@ -188,7 +188,7 @@ def _size(path: Path) -> int:
 
 
 def _flush(folder: Path) -> None:
-    """Make a rename survive a power cut."""
+    """Make a rename survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

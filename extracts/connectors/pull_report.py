@@ -1,4 +1,4 @@
-"""What a run of pulling brought, and what it could not bring."""
+"""What a run pulled, and what it could not pull."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,19 +6,19 @@ from datetime import date
 
 @dataclass(frozen=True)
 class PulledDelivery:
-    """A delivery that came into the inbox."""
+    """A delivery that was put into the inbox."""
 
     provider: str
     delivery_id: str
     files: int
-    # Over the line in this run; less than the total where an earlier run had begun.
+    # Transferred in this run; less than the total if an earlier run had begun.
     bytes_fetched: int
     bytes_total: int
 
 
 @dataclass(frozen=True)
 class PullReport:
-    """What a run brought from the providers of one source."""
+    """What a run pulled from the providers of one source."""
 
     source: str
     as_of: date
@@ -26,11 +26,11 @@ class PullReport:
     pulled: tuple[PulledDelivery, ...]
     # Landed, or waiting in the inbox.
     known: int
-    # Without a manifest: the provider is not done.
+    # Without a manifest: the provider has not finished.
     incomplete: int
     # Handed over after `as_of`.
     not_due: int
-    # One sentence each with the next step; no identifiers, no names of files.
+    # One sentence each, with the next step; no identifiers or file names.
     problems: tuple[str, ...]
 
     def summary(self) -> dict[str, int | str | None]:

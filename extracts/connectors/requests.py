@@ -1,4 +1,4 @@
-"""Ask providers for the extracts of the firms that have authorised them, and of no others."""
+"""Request extracts from providers, only for firms that have authorised them."""
 
 import hashlib
 import json
@@ -21,24 +21,24 @@ from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 NAME = "request.jsonl"
-# A request larger than this that lies at the provider is taken for a different one.
+# A larger request at the provider is treated as a different one.
 _LIMIT_BYTES = 1 << 30
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class RequestReport:
-    """What was asked of the providers of one source."""
+    """What was requested from the providers of one source."""
 
     source: str
     as_of: date
     # Providers that take requests.
     providers: int
     firms: int
-    # Requests that were put, and those that lay there already with the same content.
+    # Requests that were put, and those already there with the same content.
     put: int
     unchanged: int
-    # One sentence each with the next step; no identifiers.
+    # One sentence each, with the next step; no identifiers.
     problems: tuple[str, ...]
 
     def summary(self) -> dict[str, int | str | None]:
@@ -63,12 +63,12 @@ class _Request:
 
 
 def request(settings: Settings, source: str, as_of: date) -> RequestReport:
-    """Put a request to every provider of a source that takes requests.
+    """Put a request at every provider of a source that takes requests.
 
     It names the firms with a grant in force on `as_of` for the recipient of these settings, each
     with the widest window of its grants, which ends on `as_of`. Without a grant there is no
     request, unless an earlier one of the same day has to be emptied. Nothing stays in the home
-    folder. Run again, it changes nothing as long as the grants do not change.
+    folder. A repeated run changes nothing while the grants stay the same.
 
     Raises:
         ConfigurationError: the file of providers is wrong.
@@ -85,7 +85,7 @@ def request(settings: Settings, source: str, as_of: date) -> RequestReport:
     put, problems = [], []
     if missing:
         problems.append(
-            f"firms with a grant whose identifier is not in the vault, and who are not in the "
+            f"firms with a grant whose identifier is not in the vault, and which are not in the "
             f"request: {missing}; import their grants again"
         )
     for provider in takers:
@@ -108,7 +108,7 @@ def request(settings: Settings, source: str, as_of: date) -> RequestReport:
 
 
 def _make(settings: Settings, source: str, as_of: date) -> tuple[_Request, int]:
-    """Return the request, and how many granted firms are missing from the directory."""
+    """Return the request, and how many firms with a grant are missing from the directory."""
     live = Ledger(settings).live(as_of, source, recipient=settings.recipient)
     granted = (
         live.group_by("firm_id")
@@ -154,7 +154,7 @@ def _json(document: Mapping[str, Any]) -> bytes:
 
 
 def _put(settings: Settings, provider: Provider, made: _Request, as_of: date) -> str:
-    """Put a request at a provider and return what was done: put, unchanged or none."""
+    """Put a request at a provider and return the result: put, unchanged or none."""
     if provider.request_place is None:
         return "none"
     store = Store(settings, provider, provider.request_place)
@@ -164,7 +164,7 @@ def _put(settings: Settings, provider: Provider, made: _Request, as_of: date) ->
         return "unchanged"
     if there is None and not made.firm_ids:
         return "none"
-    # Written down first: a request that is out must not be missing from the chain.
+    # Recorded first: a request that was sent must not be missing from the chain.
     _record(settings, provider, made, as_of)
     store.write(name, made.content)
     return "put"

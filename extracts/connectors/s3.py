@@ -1,4 +1,4 @@
-"""S3 and what speaks its protocol, through s3fs."""
+"""S3 and compatible stores, through s3fs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,12 +12,12 @@ from extracts.connectors.errors import Failures
 _CONNECT_SECONDS = 15
 _READ_SECONDS = 60
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# Ways of logging in that Airflow's own hook knows; to pass over one would use another identity.
+# Ways to log in that Airflow's hook supports; ignoring one would use another identity.
 _UNSUPPORTED = ("role_arn", "assume_role_method", "profile_name", "session_kwargs")
 
 
 def failures() -> Failures:
-    """Return which errors of the library may pass and which will not."""
+    """Return which errors of the library are temporary and which are permanent."""
     import aiohttp
     from botocore import exceptions as botocore
 
@@ -36,7 +36,7 @@ def failures() -> Failures:
 
 
 def filesystem(credentials: Credentials | None) -> AbstractFileSystem:
-    """Return the filesystem; without credentials as the identity that the machine itself has.
+    """Return the filesystem; without credentials, with the machine's own identity.
 
     Raises:
         ConfigurationError: the connection lacks something.
@@ -54,7 +54,7 @@ def filesystem(credentials: Credentials | None) -> AbstractFileSystem:
         use_listings_cache=False,
         skip_instance_cache=True,
     )
-    # Tries are counted in one place, see Store.
+    # Retries are counted in one place, see Store.
     opened.retries = 1
     return opened
 
@@ -83,7 +83,7 @@ def _options(credentials: Credentials) -> dict[str, Any]:
 
 
 def _verify(verify: object, credentials: Credentials) -> str:
-    """Return the file of certificates; there is no switch to trust everybody."""
+    """Return the file of CA certificates; verification cannot be switched off."""
     if not isinstance(verify, str) or verify.lower() in ("false", "0", ""):
         raise credentials.wrong("extra.verify must be the path of a file of CA certificates")
     return verify
@@ -106,7 +106,7 @@ def _endpoint(credentials: Credentials) -> str | None:
     plain_is_meant = parts.hostname in _LOOPBACK or credentials.is_set("allow_plain_http")
     if parts.scheme == "http" and not plain_is_meant:
         raise credentials.wrong(
-            "endpoint_url is plain http, on which anybody reads along; use https, or set "
+            "endpoint_url is plain http, which anyone on the network can read; use https, or set "
             "allow_plain_http in extra for a network that you trust"
         )
     return str(url)

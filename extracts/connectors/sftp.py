@@ -1,4 +1,4 @@
-"""SFTP through sshfs: login, and proof that the host is the one it claims to be."""
+"""SFTP through sshfs: login, and verification of the host key."""
 
 import base64
 import binascii
@@ -15,12 +15,12 @@ from extracts.connectors.providers import SFTP_PORT, Place
 from firmpulse.errors import ConfigurationError
 
 _CONNECT_SECONDS = 30
-# A peer that is silent for three times this long is taken for dead.
+# A peer that is silent for three times this long is considered dead.
 _KEEPALIVE_SECONDS = 15
 
 
 def failures() -> Failures:
-    """Return which errors of the library may pass and which will not."""
+    """Return which errors of the library are temporary and which are permanent."""
     import asyncssh
 
     return Failures(
@@ -30,35 +30,35 @@ def failures() -> Failures:
 
 
 def filesystem(place: Place, credentials: Credentials) -> AbstractFileSystem:
-    """Connect; nothing but the connection decides who logs in, no file or agent of the machine.
+    """Connect; only the connection decides the identity, no file or agent of the machine.
 
     Raises:
-        ConfigurationError: the connection lacks something, or the host is another one.
+        ConfigurationError: the connection lacks something, or the host key differs.
     """
     import asyncssh
     from sshfs import SSHFileSystem
 
     options = _options(place, credentials)
-    # It names users and hosts at every step.
+    # Its log names users and hosts at every step.
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     try:
         return SSHFileSystem(**options, skip_instance_cache=True)
     except asyncssh.HostKeyNotVerifiable:
         raise ConfigurationError(
-            f"the server at {place.host} shows another host key than connection "
-            f"{credentials.connection} names, or one of another type; nothing was sent to it. "
+            f"the host key of the server at {place.host} differs from the one that connection "
+            f"{credentials.connection} names, or has another type; nothing was sent to it. "
             f"Ask the provider whether its key was changed, then correct host_key"
         ) from None
     except OSError as error:
         if error.errno is None and type(error) is OSError:
-            # What asyncio makes of several addresses none of which answers.
+            # asyncio raises this when none of several addresses answers.
             raise ConnectionError from None
         raise
 
 
 def _options(place: Place, credentials: Credentials) -> dict[str, Any]:
     if credentials.host not in (None, place.host):
-        raise credentials.wrong(f"it is for another host than {place.host}; correct one of the two")
+        raise credentials.wrong(f"its host is not {place.host}; correct one of the two")
     if credentials.login is None:
         raise credentials.wrong("login is missing; it is the user at the provider's server")
     keys = _client_keys(credentials)
@@ -96,13 +96,13 @@ def _client_keys(credentials: Credentials) -> list[Any] | None:
         raise credentials.wrong(f"key_file cannot be read ({type(error).__name__})") from None
     except ValueError:
         raise credentials.wrong(
-            "its private key is in no OpenSSH or PEM form, or private_key_passphrase is wrong; "
-            "a key with a passphrase must be in PEM form (PKCS8)"
+            "its private key is neither in OpenSSH nor PEM form, or private_key_passphrase is "
+            "wrong; a key with a passphrase must be in PEM form (PKCS8)"
         ) from None
 
 
 def _known_hosts(host: str, port: int, credentials: Credentials) -> bytes | None:
-    """Return the keys that the host may show; null only where checking is switched off by name."""
+    """Return the allowed host keys; null only where checking is explicitly switched off."""
     key, known = credentials.text("host_key"), credentials.text("known_hosts")
     if key is not None:
         return f"[{host}]:{port} {_typed(key, credentials)}\n".encode()
@@ -129,14 +129,14 @@ def _typed(key: str, credentials: Credentials) -> str:
         asyncssh.import_public_key(" ".join(words[:2]))
     except (ValueError, struct.error, binascii.Error):
         raise credentials.wrong(
-            "host_key is no public key; write `ssh-ed25519 AAAA…` as ssh-keyscan prints it, "
+            "host_key is not a public key; write `ssh-ed25519 AAAA…` as ssh-keyscan prints it, "
             "without the host's name"
         ) from None
     return " ".join(words[:2])
 
 
 def _lines(known: str, credentials: Credentials) -> bytes:
-    """Return the lines of known_hosts, which extra holds themselves or by the path of a file."""
+    """Return the lines of known_hosts; extra holds the lines or the path of a file."""
     if any(character.isspace() for character in known.strip()):
         return known.encode()
     try:

@@ -1,8 +1,8 @@
-"""Other ways in which a file may bring a column, as its contract declares them.
+"""Alternative shapes of a column in a file, as its contract declares them.
 
-Banks and tax bureaus export one fact in several shapes: an amount in a column for each direction,
-a day and a time of day apart, a number under the one of two headers that is filled. A contract
-says which shapes it knows; `extracts.reading.headers` finds the one that a file has.
+Banks and tax bureaus export one fact in several shapes: one amount column per direction, day and
+time of day in separate columns, a number under either of two headers. A contract lists the
+shapes that it accepts; `extracts.reading.headers` finds the shape of a file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Part:
-    """A column of a file that brings a contract column together with others."""
+    """A column of a file that forms a contract column together with others."""
 
     # Counts as a header, and the manifest's `headers` may name it.
     name: str
@@ -25,10 +25,10 @@ class Part:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Several headers of the column in one file; the value is the one that is filled."""
+    """Several headers of the column in one file; the filled one has the value."""
 
-    # Headers whose value counts before the others' where `where`, SQL over the row, is true;
-    # elsewhere two values that differ are a problem of the row.
+    # Headers whose value has priority where `where`, SQL over the row, is true; elsewhere two
+    # different values are a problem of the row.
     over: tuple[str, ...]
     where: str
 
@@ -51,7 +51,7 @@ class ByDirection:
 
 @dataclass(frozen=True)
 class Signed:
-    """A sign that says what the column `direction` would say."""
+    """A sign that replaces the column `direction`."""
 
     direction: str
     positive: str
@@ -60,30 +60,30 @@ class Signed:
 
 @dataclass(frozen=True)
 class Alternatives:
-    """The shapes of one column beside a single column with one of its headers."""
+    """The shapes of one column other than a single column with one of its headers."""
 
-    # Headers that count in a file without any other header of the column, in this order.
+    # Headers used in a file without any other header of the column, in this order.
     fallback_headers: tuple[str, ...] = ()
     side_by_side: SideBySide | None = None
     day_and_clock: DayAndClock | None = None
-    # One of the parts is filled: it gives the value, and the direction too.
+    # One of the parts is filled; it gives both value and direction.
     split: ByDirection | None = None
-    # The direction says which of the parts is the value.
+    # The direction selects the part that is the value.
     chosen: ByDirection | None = None
     signed: Signed | None = None
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """Every column that brings a part of the value."""
+        """Every column that holds a part of the value."""
         both = (self.day_and_clock.day, self.day_and_clock.clock) if self.day_and_clock else ()
         pairs = [pair.parts.values() for pair in (self.split, self.chosen) if pair]
         return (*both, *(part for pair in pairs for part in pair))
 
     def check(self, values: Mapping[str, frozenset[str]]) -> None:
-        """Hold the directions against the values that each column of the contract may have.
+        """Check the directions against the allowed values of each column of the contract.
 
         Raises:
-            ValueError: a direction is no column, or has other values.
+            ValueError: a direction is not a column, or has other values.
         """
         told = [(pair.direction, set(pair.parts)) for pair in (self.split, self.chosen) if pair]
         if self.signed:
@@ -97,7 +97,7 @@ class Alternatives:
 
     @property
     def own_headers(self) -> Iterator[str]:
-        """Headers of parts and fallbacks that are no headers of the column itself."""
+        """Headers of parts and fallbacks that are not headers of the column itself."""
         yield from self.fallback_headers
         for pair in (self.split, self.chosen):
             for part in pair.parts.values() if pair else ():

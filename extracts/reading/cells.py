@@ -1,7 +1,7 @@
-"""SQL of one column: from the raw cell to its typed value, and how it can be wrong.
+"""SQL of one column: from the raw cell to its typed value, with its checks.
 
-Three names per column run through the statements of a reading: `raw_<name>` is the cell as it
-came, `text_<name>` its tidied text (null when empty), and `<name>` the typed value.
+The statements of a reading use three names per column: `raw_<name>` is the cell as
+delivered, `text_<name>` its tidied text (null when empty), and `<name>` the typed value.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Check:
     """One way in which a row can be wrong."""
 
     column: str
-    # SQL condition over the names of the column that is true for a wrong row.
+    # SQL condition over the names of the column; true for a wrong row.
     broken: str
     # SQL expression: name of the rule that it breaks.
     rule: str
@@ -39,7 +39,7 @@ def text(column: Column) -> str:
 
 
 def is_typed(column: Column, layout: Layout) -> bool:
-    """Whether the file brings the column as a typed value that needs no reading of text."""
+    """Whether the file has the column as a typed value, so that no text must be parsed."""
     if layout.format != "parquet" or column.name not in layout.positions:
         return False
     arrow_type = layout.types[layout.positions[column.name]]
@@ -82,7 +82,7 @@ def typed_value(column: Column, layout: Layout) -> str:
 
 
 def checks(column: Column, layout: Layout) -> Sequence[Check]:
-    """Return the checks of one column, the first broken one names the row's problem."""
+    """Return the checks of one column; the first failed one names the row's problem."""
     found = []
     cell = raw(column) if is_typed(column, layout) else text(column)
     value_class = "'typed'" if is_typed(column, layout) else f"value_class({cell})"
@@ -107,10 +107,10 @@ def _cast(column: Column, layout: Layout, cell: str) -> str:
 
 
 def _number(column: Column, layout: Layout, cell: str) -> str:
-    """Return SQL of a value in the contract's unit; one too large for its type is null."""
+    """Return SQL of a value in the contract's unit; null if too large for its type."""
     factor = layout.factors.get(column.name)
     if factor is None:
         return f"try_cast({cell} as {column.physical_type})"
-    # Decimals all the way, so that 1.1 of ten thousand yuan is 11000.00 and no cent off.
+    # Decimals throughout, so that 1.1 of ten thousand yuan is exactly 11000.00.
     scaled = f"try_cast({cell} as decimal(28,10)) * cast({factor:f} as decimal(10,4))"
     return f"try(cast({scaled} as {column.physical_type}))"

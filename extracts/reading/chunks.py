@@ -11,13 +11,13 @@ from extracts.reading.inspection import Inspected
 from extracts.reading.table_bounds import Skipped
 from firmpulse.errors import DeliveryRefused
 
-# Rows that are read, judged and stored at once, so that memory does not grow with a delivery.
+# Rows that are read, judged and stored at once; bounds memory for any delivery.
 CHUNK_ROWS = 1_000_000
 
 
 @dataclass(frozen=True)
 class RefusedFile:
-    """A file that is not taken: its ordinal in the manifest, its name, the reason."""
+    """A refused file: its ordinal in the manifest, its name, the reason."""
 
     number: int
     name: str
@@ -34,7 +34,7 @@ class Chunk:
 
     @property
     def counts(self) -> Mapping[int, int]:
-        """Rows that each file brings, by ordinal."""
+        """Rows of each file, by ordinal."""
         if self.rows is not None:
             return {self.files[0].number: len(self.rows)}
         return {file.number: file.file.rows for file in self.files}
@@ -42,18 +42,18 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Delivered:
-    """One table of a delivery, looked at but not yet read."""
+    """One table of a delivery, inspected but not yet read."""
 
     contract: Contract
     chunks: tuple[Chunk, ...]
     refused: tuple[RefusedFile, ...]
-    # Name and promised rows of each file of the table, by ordinal.
+    # Name and announced rows of each file of the table, by ordinal.
     names: Mapping[int, str]
     rows: Mapping[int, int]
     columns_dropped: int
 
     def without(self, unreadable: Mapping[int, str]) -> "Delivered":
-        """Return the table without files that turned out to be unreadable, given with reasons."""
+        """Return the table without the given unreadable files; `reasons` are recorded."""
         own = {n: reason for n, reason in unreadable.items() if n in self.names}
         files = {file.number: file for chunk in self.chunks for file in chunk.files}
         return replace(
@@ -73,7 +73,7 @@ class Delivered:
 
 
 def inspect(ref: DeliveryRef, manifest: Manifest, contract: Contract, scratch: Path) -> Delivered:
-    """Look at the files of one table; a file that cannot be taken is among the refused."""
+    """Inspect the files of one table; unusable files are among the refused."""
     good: list[Inspected] = []
     refused: list[RefusedFile] = []
     own = {n: file for n, file in enumerate(manifest.files, 1) if file.table == contract.table}
@@ -95,7 +95,7 @@ def inspect(ref: DeliveryRef, manifest: Manifest, contract: Contract, scratch: P
 def _chunks(files: Iterable[Inspected]) -> Iterator[Chunk]:
     """Divide files into chunks of about CHUNK_ROWS rows.
 
-    Files of one layout go together, so that hundreds of small files cost one statement.
+    Files of one layout are combined, so that hundreds of small files cost one statement.
     """
     groups: dict[tuple[object, ...], list[Inspected]] = {}
     for file in files:

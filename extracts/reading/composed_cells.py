@@ -1,4 +1,4 @@
-"""SQL of the columns that several cells of a row give together, and how they can be wrong."""
+"""SQL of the columns that are composed of several cells of a row, with their checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from extracts.reading.sql import ident, literal
 
 
 def values(contract: Contract, composed: Composed) -> Mapping[str, str]:
-    """Return SQL of each column that a composition gives, over the typed cells of a row."""
+    """Return SQL of each composed column, over the typed cells of a row."""
     column = contract.column(composed.column)
     other = column.alternatives
     if composed.how == "signed" and other.signed:
@@ -29,7 +29,7 @@ def values(contract: Contract, composed: Composed) -> Mapping[str, str]:
 
 
 def checks(contract: Contract, composed: Composed, layout: Layout) -> Sequence[Check]:
-    """Return the checks of what a composition gives; the first broken one names the problem."""
+    """Return the checks of composed columns; the first failed one names the problem."""
     column = contract.column(composed.column)
     value, whole = ident(column.name), _named(column, composed.cells)
     found = [
@@ -41,7 +41,7 @@ def checks(contract: Contract, composed: Composed, layout: Layout) -> Sequence[C
         several = _contradictory(column, composed)
         found.append(Check(whole, several, "'several_filled'", "'several'"))
     if composed.how == "day_and_clock":
-        # A column of times that has the day too needs no other one, and is no time of day.
+        # A time column that also contains the day needs no day column, and is not a time of day.
         found = [
             replace(check, broken=f"{value} is null and {check.broken}", rule=literal(column.kind))
             for check in found
@@ -56,7 +56,7 @@ def checks(contract: Contract, composed: Composed, layout: Layout) -> Sequence[C
 
 
 def label(cell: Column, layout: Layout) -> str:
-    """Return what the kept record of a bad row calls a cell: a part by its header in the file."""
+    """Return the name of a cell in the kept record of a bad row; parts by header in the file."""
     is_part = any(cell in composed.cells for composed in layout.composed)
     return cell.headers[0] if is_part else cell.name
 
@@ -75,7 +75,7 @@ def _signed(column: Column, cell: Column, signed: Signed) -> Mapping[str, str]:
 
 
 def _split(column: Column, parts: Sequence[Column], split: ByDirection) -> Mapping[str, str]:
-    """Return the amount that is not zero and its direction; what is below zero stays so."""
+    """Return the amount that is not zero, and its direction; negative amounts stay negative."""
     amounts = [ident(cell.name) for cell in parts]
     filled = " ".join(
         f"when {amount} <> 0 then {literal(direction)}"
@@ -96,7 +96,7 @@ def _by_direction(parts: Sequence[Column], chosen: ByDirection) -> str:
 
 
 def _moment(day: Column, clock: Column) -> str:
-    """Return SQL of the time of a row; a column of times may hold the day as well, or nothing."""
+    """Return SQL of the time of a row; a time column may include the day, or be empty."""
     told = cells.text(clock)
     return (
         f"case when {told} is null then {ident(day.name)} "
@@ -116,7 +116,7 @@ def _filled(column: Column, parts: Sequence[Column]) -> str:
 
 
 def _contradictory(column: Column, composed: Composed) -> str:
-    """Return the condition under which more cells of a row are filled than may be."""
+    """Return the condition that too many cells of a row are filled."""
     pairs = list(combinations(composed.cells, 2))
     if composed.how == "split":
         return " or ".join(f"({ident(a.name)} <> 0 and {ident(b.name)} <> 0)" for a, b in pairs)

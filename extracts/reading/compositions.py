@@ -1,4 +1,4 @@
-"""How a file brings a column in several cells, or in one whose sign says more."""
+"""How a file splits a column over several cells, or encodes it in a sign."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,34 +14,34 @@ How = Literal["filled", "day_and_clock", "split", "signed", "chosen"]
 
 @dataclass(frozen=True)
 class Composed:
-    """A contract column that several cells of a row give together, or one by its sign."""
+    """A contract column composed of several cells of a row, or of one cell and its sign."""
 
     column: str
     how: How
     # In the order of the contract's declaration; the first of `headers` is the one in the file.
     cells: tuple[Column, ...]
-    # Column that the same cells give: the direction of an amount.
+    # Second column from the same cells: the direction of an amount.
     gives: str | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """A column of a file: its place and its header as it is compared."""
+    """A column of a file: its position, and its header in comparable form."""
 
     position: int
     header: str
 
 
-# Columns of a file by the contract column or part that they bring.
+# Columns of a file by the contract column or part that they hold.
 Sources = dict[str, list[Source]]
 
 
 def compose(
     column: Column, contract: Contract, file: DeliveredFile, sources: Sources
 ) -> Composed | None:
-    """Return how a column is composed in this file, null where it is a single column or none.
+    """Return how a column is composed in this file, null for a single column or none.
 
-    The cells become sources of their own.
+    The cells become separate sources.
     """
     other = column.alternatives
     if other.split and (found := _by_direction(column, other.split, sources, "split")):
@@ -79,7 +79,7 @@ def _by_direction(column: Column, pair: ByDirection, sources: Sources, how: How)
 
 
 def _day_and_clock(column: Column, pair: DayAndClock, sources: Sources) -> Composed | None:
-    """Tell the day from the time of day; a file with one of them has a plain column."""
+    """Distinguish day and time of day; a file with only one of them has a plain column."""
     own = sources.get(column.name, [])
     day, clock = (_preferred(part, own, sources) for part in (pair.day, pair.clock))
     roles = set(map(normalise_header, (*pair.day.headers, *pair.clock.headers)))
@@ -102,7 +102,7 @@ def _day_and_clock(column: Column, pair: DayAndClock, sources: Sources) -> Compo
 
 
 def _preferred(part: Part, own: Iterable[Source], sources: Sources) -> Source | None:
-    """Return the column of the file that counts for a part: the manifest's, or the first header."""
+    """Return the column of the file for a part: the manifest's, or the first header."""
     if part.name in sources:
         return only(sources, part.name)
     for header in map(normalise_header, part.headers):
@@ -127,7 +127,7 @@ def _side_by_side(column: Column, sources: Sources) -> Composed:
 def _cell(column: Column, name: str, header: str) -> Column:
     """Return a cell that is read as its column is, and may be empty.
 
-    It is called by its header where the contract has that one: what a provider invents stays here.
+    It is named by its header if the contract lists that header; other names do not leave here.
     """
     other = column.alternatives
     known = {*column.headers, *column.scaled_headers, *other.own_headers}
@@ -136,7 +136,7 @@ def _cell(column: Column, name: str, header: str) -> Column:
 
 
 def only(sources: Sources, name: str) -> Source:
-    """Return the column of the file that brings `name`.
+    """Return the column of the file for `name`.
 
     Raises:
         DeliveryRefused: there are two.

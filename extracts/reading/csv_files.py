@@ -1,6 +1,6 @@
-"""CSV files as DuckDB reads them rightly: the header first, lines that end alike, nothing below.
+"""CSV files in the form that DuckDB reads: header first, uniform line ends, nothing below.
 
-Most files are; of the others a copy is made that has the same records in the same order.
+Most files have it; others are copied, with the same records in the same order.
 """
 
 import re
@@ -18,7 +18,7 @@ from firmpulse.errors import DeliveryRefused
 _HEADER_BYTES = 1 << 16
 _CHUNK_BYTES = 8 << 20
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-# Lines at the end among which totals are looked for.
+# Lines at the end that are searched for totals.
 _LAST_LINES = 20
 
 
@@ -36,7 +36,7 @@ class Header:
 
 
 def read(text: Text, copy: Path, bounds: Bounds, delimiter: str) -> Readable:
-    """Return a CSV file that DuckDB reads: the one given, or a copy of its table.
+    """Return a CSV file that DuckDB can read: the given one, or a copy of its table.
 
     Raises:
         DeliveryRefused: it has no usable header, or quotes that do not close.
@@ -65,10 +65,10 @@ def read(text: Text, copy: Path, bounds: Bounds, delimiter: str) -> Readable:
 
 
 def find_header(path: Path, bounds: Bounds, delimiter: str, shift: int = 0) -> Header:
-    """Find the header among the first lines; the first `shift` cells of a line are none of it.
+    """Find the header among the first lines; the first `shift` cells of a line do not belong to it.
 
     Raises:
-        DeliveryRefused: there is none, its quotes are broken, or it is beyond every measure.
+        DeliveryRefused: there is none, its quotes are broken, or it is too long.
     """
     lines = csv_lines.first(path, delimiter, thresholds.load().header_within)
     if not any(lines):
@@ -100,14 +100,14 @@ def cut(
     """Copy the table of a file, from its header to above its totals, each record on a line.
 
     Returns:
-        The lines of the copy that are blank, and those of the file that are totals; the latter by
-        their own first cell where `shift` says that they have it.
+        The blank lines of the copy, and the totals of the file; the latter by the line number in
+        their first cell, if `shift` says that they have it.
     """
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     blank: list[int] = []
     last: deque[tuple[int, int, bytes]] = deque(maxlen=_LAST_LINES)
     with copy.open("wb") as target:
-        # Nobody reads the header again, and it may have line breaks.
+        # The header is not read again, and may contain line breaks.
         size = target.write(b"header\n")
         for number, record in enumerate(csv_lines.records(path, delimiter), 1):
             if number <= header.line:
@@ -142,7 +142,7 @@ def _totals(
 
 
 def _blank_lines(path: Path) -> tuple[int, ...]:
-    """Return the lines that are blank, as DuckDB counts lines: a quoted line break counts none."""
+    """Return the blank lines, as DuckDB counts them: a quoted line break is not a new line."""
     with path.open("rb") as stream:
         edge = b""
         while chunk := stream.read(_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""Lines of a CSV file as DuckDB counts them: one per record, whatever breaks it has in quotes."""
+"""Lines of a CSV file as DuckDB counts them: one per record, even with quoted line breaks."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from firmpulse.errors import DeliveryRefused
 
-# As long a record as DuckDB reads.
+# Longest record that DuckDB reads.
 MAX_BYTES = 2_000_000
 
 _BOM = "\ufeff".encode()
@@ -19,12 +19,12 @@ _BLOCK_BYTES = 1 << 20
 
 
 def records(path: Path, delimiter: str) -> Iterator[bytes]:
-    """Yield the records of a file, blank ones too, without their line end: LF, CR LF or CR.
+    """Yield the records of a file, including blank ones, without line ends: LF, CR LF or CR.
 
-    A line break in quotes is a part of its record; quotes open at the beginning of a cell only.
+    A line break in quotes belongs to its record; quotes open only at the start of a cell.
 
     Raises:
-        DeliveryRefused: a record is longer than any row; most likely its quotes are open.
+        DeliveryRefused: a record is longer than any row; most likely a quote is not closed.
     """
     quotes = _Quotes(delimiter)
     parts: list[bytes] = []
@@ -50,7 +50,7 @@ def records(path: Path, delimiter: str) -> Iterator[bytes]:
 
 def cells(record: bytes, delimiter: str) -> list[str] | None:
     """Return the cells of a record, none for a blank one, null if its quotes are broken."""
-    # A field of `csv` ends at 128 kB; a longer one is no header and no total.
+    # A field of `csv` is at most 128 kB; a longer one is neither header nor total.
     text = io.StringIO(record.decode("utf-8", errors="replace"), newline="")
     try:
         return next(csv.reader(text, delimiter=delimiter, strict=True), [])
@@ -71,7 +71,7 @@ def first(path: Path, delimiter: str, count: int) -> Sequence[bytes]:
 
 
 def last(path: Path) -> str:
-    """Return the last line that is not blank, or its end, whatever its quotes say."""
+    """Return the last line that is not blank, or its end, regardless of quotes."""
     with path.open("rb") as stream:
         size = stream.seek(0, io.SEEK_END)
         stream.seek(max(0, size - (1 << 16)))
@@ -90,7 +90,7 @@ class _Quotes:
         self._is_open = False
 
     def stay_open(self, line: bytes) -> bool:
-        """Read the next line; return whether the record goes on behind it."""
+        """Read the next line; return whether the record continues after it."""
         if b'"' not in line:
             return self._is_open
         place = 0

@@ -1,7 +1,7 @@
 """Text files in UTF-8: the delivered one, or a copy made from GB18030.
 
-Few files are sound in both encodings, those with little Chinese. Which of the two such a file is
-in, the manifest says, or its text: read in the wrong encoding it is not Chinese.
+A few files, with little Chinese, are valid in both encodings. The manifest decides then, or the
+text: in the wrong encoding it does not look like Chinese.
 """
 
 import codecs
@@ -37,15 +37,15 @@ class Text:
     path: Path
     # Of the delivered file.
     encoding: Encoding
-    # Whether every line ends alike, in LF or in CR LF, as DuckDB wants them.
+    # Whether all lines end in LF, or all in CR LF, as DuckDB requires.
     has_even_lines: bool
 
 
 @dataclass
 class _Scan:
-    """What is noted while a file is read chunk by chunk."""
+    """State collected while a file is read chunk by chunk."""
 
-    # Before the first CR it is enough that there are some.
+    # Before the first CR their presence is enough.
     line_feeds: int = 0
     returns: int = 0
     pairs: int = 0
@@ -56,10 +56,10 @@ class _Scan:
         """Count the line ends of a chunk.
 
         Raises:
-            DeliveryRefused: it holds NUL bytes.
+            DeliveryRefused: it contains NUL bytes.
         """
         if b"\0" in chunk:
-            raise DeliveryRefused("the file holds NUL bytes; it is damaged or no text")
+            raise DeliveryRefused("the file contains NUL bytes; it is damaged or not a text file")
         if not self.returns and b"\r" not in chunk:
             # Most files have none, and need no counting.
             self.line_feeds += b"\n" in chunk
@@ -70,7 +70,7 @@ class _Scan:
         self.ends_with_return = chunk.endswith(b"\r")
 
     def take(self, text: str) -> None:
-        """Take letters beyond ASCII into the sample, up to its size."""
+        """Add non-ASCII letters to the sample, up to its size."""
         most = thresholds.load().encoding.sample
         if len(self.sample) < most and not text.isascii():
             runs = islice(_BEYOND_ASCII.finditer(text), most)
@@ -86,7 +86,7 @@ def as_utf8(path: Path, copy: Path, told: Encoding | None = None) -> Text:
     """Return a UTF-8 file: the delivered one, or a copy made from GB18030.
 
     DuckDB reads GB18030 through its encodings extension at 40,000 rows a second and loses
-    rows where a character straddles two buffers; Python's codec does neither: 300 MB/s.
+    rows where a character straddles two buffers. Python's codec reads 300 MB/s and loses none.
 
     Args:
         path: the delivered file.
@@ -115,10 +115,10 @@ def as_utf8(path: Path, copy: Path, told: Encoding | None = None) -> Text:
 
 
 def _is_utf8(path: Path, scan: _Scan, told: Encoding | None) -> bool:
-    """Whether a file is sound UTF-8.
+    """Whether a file is valid UTF-8.
 
     Raises:
-        DeliveryRefused: it is not, and must have been.
+        DeliveryRefused: it is damaged UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
     chunk = b""
@@ -135,10 +135,10 @@ def _is_utf8(path: Path, scan: _Scan, told: Encoding | None) -> bool:
 
 
 def _looks_like_utf8(path: Path, scan: _Scan) -> bool:
-    """Whether a file of sound UTF-8 is that, and not GB18030 that happens to be sound.
+    """Whether a file of valid UTF-8 is UTF-8, and not GB18030 that happens to be valid UTF-8.
 
     Raises:
-        DeliveryRefused: its text does not tell.
+        DeliveryRefused: its text does not decide.
     """
     limits = thresholds.load().encoding
     with path.open("rb") as stream:
@@ -157,7 +157,7 @@ def _looks_like_utf8(path: Path, scan: _Scan) -> bool:
     if share >= limits.sure_share and letters >= limits.sure_letters and not is_name:
         return False
     raise DeliveryRefused(
-        "the file is sound as UTF-8 and as GB18030 and its text does not tell which it is; "
+        "the file is valid in UTF-8 and in GB18030 and its text does not show which it is; "
         "name its encoding in the manifest, or export it with a byte order mark"
     )
 
@@ -182,9 +182,9 @@ def _is_chinese(character: str, first_bytes: range) -> bool:
 
 
 def _is_damaged_utf8(chunk: bytes) -> bool:
-    """Whether most of what is not ASCII is sound UTF-8: GB18030 would turn all of it to nonsense.
+    """Whether most non-ASCII bytes are valid UTF-8; read as GB18030 they would be nonsense.
 
-    Of Chinese in GB18030, a sixth of the characters happen to be sound UTF-8.
+    In Chinese GB18030 text, a sixth of the characters happen to be valid UTF-8.
     """
     text = chunk.decode("utf-8", "replace")
     broken = text.count("\ufffd")
@@ -193,7 +193,7 @@ def _is_damaged_utf8(chunk: bytes) -> bool:
 
 
 def _gb18030(path: Path, scan: _Scan) -> Iterator[str]:
-    """Yield the text of a file in pieces; `UnicodeError` if it is no GB18030."""
+    """Yield the text of a file in pieces; `UnicodeError` if it is not GB18030."""
     decoder = codecs.getincrementaldecoder("gb18030")("strict")
     for chunk in _chunks(path):
         scan.note(chunk)

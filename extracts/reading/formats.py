@@ -1,6 +1,6 @@
 """The forms in which DuckDB reads a delivered file: UTF-8 CSV or Parquet.
 
-What is neither is converted into a CSV copy of texts whose first column is the delivered line.
+Other files are converted to a CSV copy of texts; its first column is the delivered line.
 """
 
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from firmpulse.errors import DeliveryRefused
 
 # Rows of invoices take 20 to 300 bytes in Parquet and unpack to five times that.
 MAX_RATIO = 100
-# Below this size no ratio is suspicious: a column of one value packs to nothing.
+# Below this size no ratio is suspicious: a constant column compresses to almost nothing.
 RATIO_FREE_BYTES = 64 << 20
 RATIO_FREE_ROWS = 1_000_000
-# A row cannot be told apart from the others by less than half a byte.
+# A row cannot differ from the others in less than half a byte.
 MAX_ROWS_PER_BYTE = 2
 MAX_COLUMNS = 1_000
 
 
 @dataclass(frozen=True)
 class BrokenLine:
-    """A line that is no row: it goes to quarantine as a whole."""
+    """A line that is not a row; it goes to quarantine as a whole."""
 
     line: int
-    # What kind of breakage, never a value.
+    # The kind of damage, never a value.
     value_class: str
     record: str
 
@@ -44,11 +44,11 @@ class Readable:
     types: tuple[pyarrow.DataType, ...] = ()
     # Whether the first column of the CSV, before those of the header, is the delivered line.
     has_lines: bool = False
-    # Lines of the CSV, counted as records from 1, that are blank and no rows.
+    # Blank lines of the CSV, which are not rows; counted as records from 1.
     blank_lines: tuple[int, ...] = ()
-    # Lines of the delivered file, the same way.
+    # Lines of the delivered file, counted the same way.
     broken_lines: tuple[BrokenLine, ...] = ()
-    # Between the cells of the CSV, whose first line is the header.
+    # Delimiter of the CSV, whose first line is the header.
     delimiter: str = ","
     # Lines of the delivered file that the CSV lacks: those before its header, and totals.
     lines_before: int = 0
@@ -56,10 +56,10 @@ class Readable:
 
 
 def read_parquet(path: Path, rows: int) -> Readable:
-    """Return a Parquet file as it is, after a look at what its footer declares.
+    """Return a Parquet file unchanged, after checking its footer.
 
     Raises:
-        DeliveryRefused: it is not Parquet, has another number of rows, or unpacks to too much.
+        DeliveryRefused: it is not Parquet, has the wrong number of rows, or unpacks to too much.
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as opened:
@@ -82,7 +82,7 @@ def read_parquet(path: Path, rows: int) -> Readable:
 
 
 def wrong_row_count(found: int, promised: int) -> DeliveryRefused:
-    """Return the refusal of a file that holds another number of rows than promised."""
+    """Return the refusal of a file whose number of rows differs from the manifest."""
     return DeliveryRefused(f"the file has {found} rows and the manifest says {promised}")
 
 

@@ -13,7 +13,7 @@ from firmpulse.errors import DeliveryRefused
 
 # A header that announces a unit, half-width: 金额(万元), 余额(千元), 发生额 单位:万元.
 _OTHER_UNIT = re.compile(r"[十百千万亿]+元|[(:\[/][十百千万亿]+[)\]]?$")
-# What some banks add to a Chinese header: 交易日期[ Transaction Date ].
+# Some banks add English to a header: 交易日期[ Transaction Date ].
 _GLOSS = re.compile(r"(?<=[^\[])\[[A-Za-z.,'’`/()-]+\]$")
 
 
@@ -21,15 +21,15 @@ _GLOSS = re.compile(r"(?<=[^\[])\[[A-Za-z.,'’`/()-]+\]$")
 class Match:
     """Where the cells of a contract are in a file."""
 
-    # Name of a column or part to its place among the headers.
+    # Name of a column or part to its position among the headers.
     positions: Mapping[str, int]
     # What is read from the file or the manifest: columns, and the cells of composed ones.
     cells: tuple[Column, ...]
     composed: tuple[Composed, ...]
     factors: Mapping[str, Decimal]
-    # Positions that every row fills, whatever its direction.
+    # Positions that every row fills, in either direction.
     filled: frozenset[int]
-    # Amounts whose sign nobody has vouched for: one of them has to have one.
+    # Amount columns not yet known to be signed: at least one amount must have a sign.
     unproven: Column | None
 
 
@@ -76,7 +76,7 @@ def match(file: DeliveredFile, contract: Contract, header: tuple[str, ...]) -> M
 
 
 def count_known(file: DeliveredFile, contract: Contract, cells: Iterable[str]) -> int:
-    """Return how many texts of a line are headers of the contract or of the manifest."""
+    """Return how many texts of a line are headers of the contract or the manifest."""
     known = {*_known(contract), *map(normalise_header, file.headers)}
     for column in contract.columns:
         known.update(map(normalise_header, column.alternatives.fallback_headers))
@@ -85,7 +85,7 @@ def count_known(file: DeliveredFile, contract: Contract, cells: Iterable[str]) -
 
 
 def _sources(file: DeliveredFile, contract: Contract, header: Sequence[str]) -> Sources:
-    """Return the columns of the file by the contract column or part that they bring."""
+    """Return the columns of the file by the contract column or part that they hold."""
     known = _known(contract)
     mapped = {normalise_header(text): name for text, name in file.headers.items()}
     texts = [normalise_header(text) for text in header]
@@ -117,9 +117,9 @@ def _known(contract: Contract) -> Mapping[str, str]:
 
 
 def _whole_pairs(contract: Contract, texts: Sequence[str]) -> set[tuple[str, str]]:
-    """Return headers, with their column, that a manifest cannot tear from the other of their pair.
+    """Return paired headers, with their column; a manifest must not map one without the other.
 
-    A manifest that calls one of two columns of amounts the amount would lose the other's rows.
+    A manifest that maps one of two amount columns to the amount would lose the other's rows.
     """
     whole: set[tuple[str, str]] = set()
     for column in contract.columns:
@@ -172,10 +172,10 @@ def _unproven(composed: Iterable[Composed], file: DeliveredFile) -> Column | Non
 
 
 def _factor(column: Column, header: str, name: str) -> Decimal:
-    """Return what a value under this header is multiplied with.
+    """Return the factor for values under this header.
 
     Raises:
-        DeliveryRefused: the header announces a unit that the contract does not know.
+        DeliveryRefused: the header announces a unit that is not in the contract.
     """
     text = normalise_header(header)
     for scaled, factor in column.scaled_headers.items():
@@ -183,7 +183,7 @@ def _factor(column: Column, header: str, name: str) -> Decimal:
             return factor
     if column.unit is not None and _OTHER_UNIT.search(text):
         raise DeliveryRefused(
-            f"the header of {name} announces another unit than {column.unit} and the "
-            f"contract does not know it; send the column in {column.unit}"
+            f"the header of {name} announces a unit that is not {column.unit} and not in the "
+            f"contract; send the column in {column.unit}"
         )
     return Decimal(1)

@@ -1,4 +1,4 @@
-"""First look at a delivered file: is it the promised one, how is it encoded, what is in it."""
+"""First inspection of a delivered file: checksum, encoding, contents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,19 +39,19 @@ class Layout:
     format: str
     # Name of a cell to its position among `names`.
     positions: Mapping[str, int]
-    # What a row is read from: the contract's columns, and the parts of those that are composed.
+    # Sources of a row: the contract's columns, and the parts of composed ones.
     cells: tuple[Column, ...]
     composed: tuple[Composed, ...]
     names: tuple[str, ...]
     # Physical type of each name, Parquet only; string where a cell is read by its text.
     types: tuple[str, ...]
     constants: Mapping[str, str]
-    # Name of a cell to the factor that leads from the header's unit to the contract's.
+    # Name of a cell to the factor that converts the header's unit to the contract's.
     factors: Mapping[str, Decimal]
-    # Position of the column that holds the delivered line, null where the order of rows tells it.
+    # Position of the column with the delivered line, null where the order of rows gives it.
     line_position: int | None
     dropped: tuple[str, ...]
-    # Between the cells of CSV.
+    # Delimiter of CSV.
     delimiter: str = ","
 
     @property
@@ -72,16 +72,16 @@ class Layout:
 
 @dataclass(frozen=True)
 class Inspected:
-    """A file that is worth reading."""
+    """A file that passed inspection."""
 
     file: DeliveredFile
     # Ordinal in the manifest, from 1.
     number: int
-    # A UTF-8 CSV or Parquet file; a copy where the delivered file is neither.
+    # A UTF-8 CSV or Parquet file; a copy if the delivered file is neither.
     path: Path
     encoding: str
     layout: Layout
-    # Lines of the CSV that are blank, and lines of any delivered file that are no rows.
+    # Blank lines of the CSV, and lines of any delivered file that are not rows.
     blank_lines: tuple[int, ...] = ()
     broken_lines: tuple[BrokenLine, ...] = ()
     # Lines of the delivered file that the CSV lacks: those before its header, and those named here.
@@ -140,7 +140,7 @@ def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -
 
 
 def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
-    """Convert a sheet; once more where identifiers stand as numbers, to mark them as such."""
+    """Convert a sheet; again if identifiers are stored as numbers, to mark them."""
     workbooks.check(path)
     sheet, table = copy.with_suffix(".sheet"), copy.with_suffix(".csv")
     bounds = _bounds(file, contract)
@@ -170,7 +170,7 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
 
 
 def _bounds(file: DeliveredFile, contract: Contract) -> Bounds:
-    """Return what tells the table of a contract from titles and totals."""
+    """Return what distinguishes the table of a contract from titles and totals."""
     return Bounds(
         match=lambda header: headers.match(file, contract, header),
         required=lambda header: headers.match(file, contract, header).filled,
@@ -208,12 +208,11 @@ def _physical_type(column: Column, found: pyarrow.DataType) -> str:
     """Return how a Parquet column is read: by its own type, or by its text.
 
     Raises:
-        DeliveryRefused: a cell of it is no single value.
+        DeliveryRefused: a cell of it is not a single value.
     """
     if not formats.is_scalar(found):
         raise DeliveryRefused(
-            f"the column {column.name} is no plain text, number, date or truth value; "
-            f"write it as one"
+            f"the column {column.name} is not plain text, number, date or boolean; write it as one"
         )
     fitting = {
         "decimal": (types.is_integer, types.is_floating, types.is_decimal),

@@ -1,4 +1,4 @@
-"""JSON lines: one object per line, brought into a CSV copy of texts."""
+"""JSON lines: one object per line, converted to a CSV copy of texts."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from firmpulse.errors import DeliveryRefused
 
 # Longer than any row; one line of a gigabyte would be held in memory whole.
 MAX_LINE_BYTES = 1 << 20
-# With more broken lines than this the file is not what its manifest says.
+# With more broken lines than this the file does not match its manifest.
 MAX_BROKEN_LINES = 100_000
 
 _BOM = "\ufeff".encode()
@@ -27,18 +27,18 @@ class _Row:
 def read(path: Path, utf8_copy: Path, copy: Path, told: Encoding | None = None) -> Readable:
     """Write a file of JSON objects as CSV: its line number, then one column per key.
 
-    Numbers keep their digits. A line that is no flat object is broken. `told` is the encoding that
-    the manifest names.
+    Numbers keep their digits. A line that is not a flat object is broken. `told` is the encoding
+    in the manifest.
 
     Raises:
-        DeliveryRefused: wrong encoding, a line or keys beyond every measure, or nothing sound.
+        DeliveryRefused: wrong encoding, too long a line, too many keys, or no valid line.
     """
     text = as_utf8(path, utf8_copy, told)
     source = text.path
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     found = _write(source, copy, _first_keys(source))
     if found.path == source:
-        # A later line had a key that the first lacks.
+        # A later line has a key that the first lacks.
         found = _write(source, copy, _all_keys(source))
     return replace(found, encoding=text.encoding)
 
@@ -55,7 +55,7 @@ def _write(source: Path, copy: Path, keys: tuple[str, ...]) -> Readable:
                 broken.append(row)
                 if len(broken) > MAX_BROKEN_LINES:
                     raise DeliveryRefused(
-                        f"more than {MAX_BROKEN_LINES} lines are no JSON objects; send it again"
+                        f"more than {MAX_BROKEN_LINES} lines are not JSON objects; send it again"
                     )
             elif row.cells.keys() <= known:
                 target.writerow([row.line, *(row.cells.get(key, "") for key in keys)])
@@ -89,7 +89,7 @@ def _rows(source: Path) -> Iterator[_Row | BrokenLine]:
             if len(line) > MAX_LINE_BYTES:
                 raise DeliveryRefused(
                     f"line {number} is longer than {MAX_LINE_BYTES} bytes; "
-                    f"put each object on a line of its own"
+                    f"put each object on its own line"
                 )
             text = line.removeprefix(_BOM) if number == 1 else line
             if text.strip():
@@ -132,7 +132,7 @@ def _text(value: object) -> str | None:
 
 
 def _is_writable(text: str) -> bool:
-    """Whether a text has neither NUL nor half a character, which JSON can escape."""
+    """Whether a text has neither NUL nor half a character; JSON can escape both."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -1,8 +1,8 @@
 """SQL macros that turn the text of a cell into a clean text or a typed value.
 
-A macro that cannot read its text gives null; the reading compares that with the text to tell
-an unreadable value from a missing one. Arguments are column names: a macro body repeats its
-argument, and an expression there would be computed as often.
+A macro that cannot parse its text returns null; the reading compares that with the text to
+distinguish an unreadable value from a missing one. Arguments are column names: a macro body
+repeats its argument, and an expression would be computed each time.
 """
 
 import duckdb
@@ -29,11 +29,11 @@ _DAY = rf"({_YEAR})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?"
 # Midnight at the end of a day, 24:00, would be read as the next day and perhaps the next month.
 _HOUR = "(?:[01]?[0-9]|2[0-3])"
 _CLOCK = rf"{_HOUR}[:时][0-9]{{1,2}}"
-# The same, taken apart: of a text that is known to match.
+# The same with groups, for a text that is known to match.
 _PARTS = "([0-9]{1,2})[:时]([0-9]{1,2})"
 _SECONDS = r"[:分]([0-9]{1,2}(?:\.[0-9]+)?)秒?"
 _ZONE = r"(?:\+08(?::?00)?)?"
-# Excel's day numbers of the years 1954 to 2119; smaller ones are too easily a count.
+# Excel's day numbers of the years 1954 to 2119; smaller ones could be counts.
 _SERIAL = r"[2-7][0-9]{4}"
 _NUMBER = r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
 _PLAIN_NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
@@ -43,7 +43,7 @@ _MACROS = {
     "tidy_ends(v)": rf"""
         regexp_replace(regexp_replace(regexp_replace(
             v, '{_EDGES}', '', 'g'), '{_GUARD}', '\1\2'), '{_EDGES}', '', 'g')""",
-    # `translate` takes 4 µs a value, so that it is left to the values that need it.
+    # `translate` takes 4 µs per value, so only values that need it go through it.
     "tidy_dirty(v)": rf"""
         case
             when regexp_matches(v, '[\x{{ff01}}-\x{{ff5e}}\x{{3000}}]') then tidy_ends(
@@ -64,7 +64,7 @@ _MACROS = {
                 then replace(replace(v, '（', '('), '）', ')')
             when v is not null then tidy_dirty(v)
         end""",
-    # Excel turned the code into a number: digits are lost and nothing brings them back.
+    # Excel turned the code into a number: digits are lost for good.
     "is_excel_number(v)": r"""
         regexp_full_match(v, '[0-9]+(\.[0-9]+)?[eE]\+[0-9]+|[0-9]+\.[0-9]+[eE]-?[0-9]+')
         or regexp_full_match(v, '[0-9]+\.0+')""",

@@ -1,7 +1,7 @@
-"""Who is no counterparty: placeholders and natural persons, whose cells are null in the vault.
+"""Cells without a counterparty: placeholders and natural persons; they are null in the vault.
 
-The words and patterns are in `nobody.yml`. The firm that a row belongs to is never looked at: a
-placeholder in its own column is no code of a firm, and the row goes to quarantine.
+The words and patterns are in `nobody.yml`. The column of the firm that a row belongs to is never
+checked here: a placeholder in it is not a firm's code, and the row goes to quarantine.
 """
 
 import re
@@ -16,11 +16,11 @@ from firmpulse import uscc, yaml_files
 
 LIST = Path(__file__).with_name("nobody.yml")
 
-# What a number says about the party: that of a firm, nobody's, a natural person's.
+# What a number says about the party: a firm, nobody, a natural person.
 _FIRM, _NOBODY, _PERSON = 0, 1, 2
-# How a long number begins that is one digit over and over, a digit and zeros, or counts up.
+# Start of a long number that repeats a digit, is a digit and zeros, or counts up.
 _SUSPECT_STARTS = ("1234", *(f"{n}000" for n in range(1, 10)), *(f"{n}" * 4 for n in range(1, 10)))
-# Signs, blanks and marks; the classes of Unicode take DuckDB some ms to set up for each statement.
+# Signs, blanks and marks; Unicode classes would cost DuckDB some ms of setup per statement.
 _AROUND = (
     r"[\x00-/:-@\[-`{-\x{a9}\x{ab}-\x{b4}\x{b6}-\x{b8}\x{bb}\x{bf}\x{d7}\x{f7}\x{2000}-\x{206f}"
     r"\x{20a0}-\x{20cf}\x{2190}-\x{2bff}\x{3000}-\x{3004}\x{3008}-\x{3020}\x{303d}-\x{303f}"
@@ -29,22 +29,22 @@ _AROUND = (
 )
 _RESIDENT_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _RESIDENT_CHECKS = "10X98765432"
-# Of a digest of the cell, for the key of a row that has no other: enough to tell two wages of a day
-# apart, and far too little to find a person by.
+# Values of a cell's digest, for the key of a row without another: enough to distinguish two wages
+# of one day, and far too few to identify a person.
 _SHADES = 65_536
 
 
 def macros() -> dict[str, str]:
-    """Return SQL macros by signature; the first conditions pass what firms usually have."""
+    """Return SQL macros by signature; the first conditions accept the usual values of firms."""
     listed = _listed()
-    # With none of the texts: signs alone.
+    # Without any of the texts: only signs.
     texts = (
         f"(?i){_AROUND}(?:{'|'.join(re.escape(str(text)) for text in listed['texts'])}|){_AROUND}"
     )
     anywhere = "|".join([texts, *listed["patterns"]])
     coded = "|".join([anywhere, *listed["code_patterns"]])
     names = "|".join([texts, _person_names(listed)])
-    # `prefix`, `contains` and a comparison take 3 to 7 ns a row, a slice 60, an expression 100.
+    # `prefix`, `contains` and a comparison take 3 to 7 ns per row, a slice 60, an expression 100.
     suspect = f"(?:{'|'.join(_SUSPECT_STARTS)}).*"
     return {
         **_of_residents(listed),
@@ -68,7 +68,7 @@ def macros() -> dict[str, str]:
 
 def _of_residents(listed: Mapping[str, Any]) -> dict[str, str]:
     return {
-        # A long `in` list would become a join, and that takes all rows along.
+        # A long `in` list would become a join over all rows.
         "is_resident(v)": f"""
             case
                 when regexp_full_match(v, {literal(listed["resident"])})
@@ -87,10 +87,10 @@ def _of_residents(listed: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _of_numbers(anywhere: str, coded: str, persons: str) -> dict[str, str]:
-    """Return what judges a number of a row of `firm`, scheme:number; `scheme` ends in a colon."""
+    """Return the macro for a number in a row of `firm`, scheme:number; `scheme` ends in a colon."""
     return {
-        # Codes of enterprises pass by their first characters; 99… and masked ones do not. Where all
-        # rows of a vector pass the first condition, the others cost nothing.
+        # Codes of enterprises are accepted by their first characters; 99… and masked ones are not.
+        # Where all rows of a vector pass the first condition, the others cost nothing.
         "party_of_code(v, firm, scheme)": f"""
             case
                 when strlen(v) = 18 and v >= '91' and v < '94' and not contains(v, 'XXXX')
@@ -112,7 +112,7 @@ def _of_numbers(anywhere: str, coded: str, persons: str) -> dict[str, str]:
 
 
 def parties(contract: Contract, id_scheme: str) -> str:
-    """Return SQL of a column per party of a row, null without a number; '' where it has none."""
+    """Return SQL of one column per party of a row, null without a number; '' without parties."""
     judge = "party_of_code" if id_scheme == "uscc" else "party_of_number"
     return "".join(
         f", {judge}({ident(number.name)}, firm, {literal(id_scheme + ':')}) as {_kind(number)}"
@@ -121,16 +121,16 @@ def parties(contract: Contract, id_scheme: str) -> str:
 
 
 def kept(column: Column) -> str:
-    """Return SQL of what the vault keeps of a cell, over the columns of `parties`."""
+    """Return SQL of the part of a cell that the vault keeps, over the columns of `parties`."""
     if (is_nobodys := _condition(column)) is None:
         return ident(column.name)
     return f"case when {is_nobodys} then null else {ident(column.name)} end"
 
 
 def key_part(column: Column) -> str:
-    """Return SQL of a cell's part in the key of a row: of a cell that is not kept, a shade.
+    """Return SQL of a cell's part in the key of a row; a cell that is not kept gives a shade.
 
-    Two rows that differ in nobody's cells alone are two rows all the same.
+    Two rows that differ only in such cells are still two rows.
     """
     name = ident(column.name)
     if (is_nobodys := _condition(column)) is None:
@@ -144,7 +144,7 @@ def _numbers(contract: Contract) -> Iterator[Column]:
 
 
 def _condition(column: Column) -> str | None:
-    """Return SQL of whether a cell is nobody's; None for a column of no party."""
+    """Return SQL of whether a cell names nobody; None for a column of no party."""
     if column.party is None:
         return None
     name, kind = ident(column.name), _kind(column)
@@ -152,7 +152,7 @@ def _condition(column: Column) -> str | None:
         return f"{kind} > {_FIRM}"
     if column.kind == "code":
         return f"is_nobodys_account({name})"
-    # A household in business has the name of a person and a number of its own.
+    # An individual business has the name of a person and its own number.
     return (
         f"case when {kind} = {_FIRM} then false when {kind} = {_PERSON} then true "
         f"else is_nobodys_name({name}) end"
@@ -190,9 +190,9 @@ def _code_check(v: str) -> str:
 
 
 def _weighted(v: str, first: int, weights: tuple[int, ...], value: str = "ascii(c) - 48") -> str:
-    """Return SQL of the sum of weighted characters from the `first` one on.
+    """Return SQL of the sum of weighted characters, starting at `first`.
 
-    Of few parts: DuckDB sets up every part of an expression for each vector, reached or not.
+    With few parts: DuckDB sets up every part of an expression for each vector, reached or not.
     """
     return (
         f"cast(list_dot_product(list_transform("

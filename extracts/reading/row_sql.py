@@ -1,4 +1,4 @@
-"""SQL that reads the files of one layout, row by row, as pure functions."""
+"""SQL that reads the files of one layout, row by row; pure functions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from extracts.reading import cells, composed_cells, nobody
 from extracts.reading.inspection import Inspected, Layout
 from extracts.reading.sql import ident, idents, literal, literals
 
-# Between the parts of a hashed key; no tidied text holds a control character.
+# Separates the parts of a hashed key; no tidied text contains a control character.
 _SEPARATOR = "chr(31)"
-# What DuckDB would add to a file's own columns, or take from the names of its folders.
+# Switches off columns that DuckDB would add, or take from the names of folders.
 _ONLY_CELLS = "hive_partitioning = false, union_by_name = false, filename = false"
-# DuckDB repeats an expression wherever a filter over it is pushed to, and a check of a row repeats
-# the reading of all its cells. Through an expression that is new each time, no filter is pushed.
+# DuckDB repeats an expression wherever a filter over it is pushed to, so that a check of a row
+# would read all its cells again. No filter is pushed through a volatile expression.
 _COMPUTE_ONCE = "cast(random() * 0 as integer)"
 
 
 def texts_table(name: str, layout: Layout) -> str:
-    """Return the DDL of a table of the cells of CSV files that the contract knows.
+    """Return the DDL of a table for the cells of CSV files that are in the contract.
 
     One row per record: file_no, line and `c<position>`. `line` stays null for a delivered file,
     where the order of the rows gives it.
@@ -40,7 +40,7 @@ def load_texts(name: str, files: Sequence[Inspected]) -> str:
 
 
 def _columns(layout: Layout) -> list[str]:
-    """Return the columns of a file that the contract knows, by position."""
+    """Return the columns of a file that are in the contract, by position."""
     return [f"c{position}" for position in sorted(set(layout.positions.values()))]
 
 
@@ -62,7 +62,7 @@ class Rows:
     """Where the rows of a chunk are read from: SQL over a table or files of one layout."""
 
     layout: Layout
-    # Table or table function, with a condition if only some of its rows are meant.
+    # Table or table function, with a condition if only some of its rows are read.
     relation: str
     file_no: str
     line: str
@@ -71,11 +71,11 @@ class Rows:
 
 
 def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Rows:
-    """Return the rows of Parquet files; with `rows`, only these of a single one, from 0.
+    """Return the rows of Parquet files; with `rows`, only these rows of a single file, from 0.
 
-    Columns are named by their position: DuckDB looks names up without regard to case, and gives
-    the second of two such names another one. A column that is named like one of DuckDB's own, such
-    as `file_row_number`, has its position for a name too and hides nothing.
+    Columns are named by their position: DuckDB ignores case in names, and renames the second of
+    two such names. A column named like one of DuckDB's virtual columns, such as
+    `file_row_number`, is also named by its position and hides nothing.
     """
     paths = literals(str(file.path) for file in files)
     own = idents(f"c{position}" for position in range(len(files[0].layout.names)))
@@ -99,8 +99,8 @@ def rows_of_texts(
 ) -> Rows:
     """Return the rows of a table of `load_texts`.
 
-    `starts` has the place of the first row of each file whose rows have no line of their own, and
-    `before` the number of lines that such a file had before its header.
+    `starts` has the place of the first row of each file whose rows have no line number, and
+    `before` the number of lines before the header of such a file.
     """
     line = "line"
     if starts:
@@ -113,9 +113,9 @@ def rows_of_texts(
 def staged(
     name: str, contract: Contract, manifest: Manifest, rows: Rows, only: str = "true"
 ) -> str:
-    """Return the view that reads rows: typed, with their key, and with what is wrong with them.
+    """Return the view that reads rows: typed, with their key and their problems.
 
-    It computes what a query asks of it, for rows of which the condition `only` is true.
+    It computes only the columns that a query uses, for rows where the condition `only` is true.
     """
     layout = rows.layout
     columns = layout.cells
@@ -156,7 +156,7 @@ from judged
 
 
 def reading(file: Inspected) -> str:
-    """Return a query that reads every cell of a file that the contract knows."""
+    """Return a query that reads every cell of a file that is in the contract."""
     layout = file.layout
     relation = _csv_scan([file]) if layout.format == "csv" else rows_of_parquet([file]).relation
     hashes = ", ".join(["count(*)", *(f"max(hash({name}))" for name in _columns(layout))])
@@ -164,7 +164,7 @@ def reading(file: Inspected) -> str:
 
 
 def _by_number(values: Mapping[int, int]) -> list[int]:
-    """Return the values of files as a list literal that their ordinals index."""
+    """Return the values of files as a list literal, indexed by their ordinals."""
     return [values.get(number, 0) for number in range(1, max(values) + 1)]
 
 
@@ -177,11 +177,11 @@ def _more(expressions: str) -> str:
 
 
 def row_hash(contract: Contract) -> str:
-    """Return SQL of the digest that tells two contents of a row apart, today and in years.
+    """Return SQL of the digest of a row's content, stable over years.
 
-    MD5 over the typed values as text: DuckDB's own `hash` may change with its version and MD5
-    may not; decimals, dates and timestamps have one spelling each. Anybody who has an identifier
-    could find it by such a digest, so it is kept in the encrypted vault only.
+    MD5 over the typed values as text: DuckDB's `hash` may change between versions, MD5 does not;
+    decimals, dates and timestamps have one spelling each. Anyone with an identifier could find
+    it by such a digest, so it is kept only in the encrypted vault.
     """
     return _digest(contract.columns, lambda column: ident(column.name))
 
@@ -189,7 +189,7 @@ def row_hash(contract: Contract) -> str:
 def _digest(columns: Sequence[Column], cell: Callable[[Column], str]) -> str:
     """Return SQL of the digest of the columns' texts.
 
-    A row that lacks a required one is stored nowhere; one whose other party is nobody, is.
+    A row that lacks a required one is not stored; a row whose other party is nobody is stored.
     """
     texts = ((column, f"cast({cell(column)} as varchar)") for column in columns)
     parts = (
@@ -200,7 +200,7 @@ def _digest(columns: Sequence[Column], cell: Callable[[Column], str]) -> str:
 
 
 def row_key(contract: Contract) -> str:
-    """Return SQL of the digest of the natural key; of the whole row where it has none."""
+    """Return SQL of the digest of the natural key, or of the whole row without a key."""
     key = _digest(_natural(contract), nobody.key_part)
     if contract.key_within is not None:
         # Beside the digest, not in its text: longer texts take MD5 a second block.
@@ -213,7 +213,7 @@ def row_key(contract: Contract) -> str:
 
 
 def booking_key(contract: Contract) -> str:
-    """Return SQL of the digest that tells bookings under one natural key apart."""
+    """Return SQL of the digest that distinguishes bookings under one natural key."""
     apart = [contract.column(name) for name in contract.key_trust.apart]
     columns = [*_natural(contract), *apart]
     return _digest(columns, lambda column: ident(column.name))
@@ -224,7 +224,7 @@ def _natural(contract: Contract) -> list[Column]:
 
 
 def _composed(contract: Contract, layout: Layout) -> str:
-    """Return the relation of typed cells, with the columns that some of them give together."""
+    """Return the relation of typed cells, with the composed columns."""
     given = [
         f"{value} as {ident(name)}"
         for composed in layout.composed
@@ -247,7 +247,7 @@ def _checks(contract: Contract, layout: Layout) -> list[cells.Check]:
 
 
 def _problem(contract: Contract, layout: Layout) -> str:
-    """Return SQL of the ordinal of the first broken check, 0 for a good row."""
+    """Return SQL of the ordinal of the first failed check, 0 for a good row."""
     cases = " ".join(
         f"when {check.broken} then {number}"
         for number, check in enumerate(_checks(contract, layout), 1)
@@ -260,7 +260,7 @@ def _finding(contract: Contract, layout: Layout) -> str:
     name = " ".join(f"when {number} then {literal(c.column)}" for number, c in numbered)
     rule = " ".join(f"when {number} then {c.rule}" for number, c in numbered)
     value_class = " ".join(f"when {number} then {c.value_class}" for number, c in numbered)
-    # A party's cell as it would be kept, so that no person's number is in the quarantine either.
+    # A party's cell as the vault would keep it, so that no person's number enters the quarantine.
     record = ", ".join(
         f"{literal(composed_cells.label(c, layout))}, {nobody.kept(c) if c.party else cells.raw(c)}"
         for c in layout.cells

@@ -1,9 +1,9 @@
-"""Turns one sheet of a workbook into CSV, in a process of its own with limits of memory and time.
+"""Turns one sheet of a workbook into CSV, in a separate process with limits of memory and time.
 
-A workbook of a kilobyte can name a cell that makes its reader ask for 500 GB and abort, so that
-no process with an open vault may read one. Run as a script by `extracts.reading.workbooks`; imports
-nothing of the project, to start in 30 ms. Prints one JSON object: the positions of the columns that
-hold numbers, or why the sheet is refused.
+A workbook of a kilobyte can name a cell that makes its reader request 500 GB and abort, so no
+process with an open vault may read one. Run as a script by `extracts.reading.workbooks`; imports
+nothing of the project, to start in 30 ms. Prints one JSON object: the positions of numeric
+columns, or the reason for refusing the sheet.
 """
 
 import csv
@@ -89,7 +89,7 @@ def _write(
 
 
 def _text(cell: object, is_code: bool) -> str:
-    """Return a cell as text; a number in a column of codes as one that has lost its digits."""
+    """Return a cell as text; a number in a column of codes is marked as having lost digits."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
@@ -106,9 +106,9 @@ def _text(cell: object, is_code: bool) -> str:
 
 
 def _error_cells(path: Path, sheet: str) -> set[tuple[int, int]]:
-    """Return row and column, from 0, of cells such as #N/A, which calamine gives as empty.
+    """Return row and column, from 0, of cells such as #N/A, which calamine returns as empty.
 
-    Of workbooks in another format than xlsx, none.
+    None for workbooks in other formats than xlsx.
     """
     found: set[tuple[int, int]] = set()
     if not zipfile.is_zipfile(path):
@@ -123,7 +123,9 @@ def _error_cells(path: Path, sheet: str) -> set[tuple[int, int]]:
             for cell in _ERROR_CELL.findall(text):
                 reference = _REFERENCE.search(cell)
                 if reference is None:
-                    raise _Refused("the sheet holds an error value such as #N/A in a nameless cell")
+                    raise _Refused(
+                        "the sheet contains an error value such as #N/A in a nameless cell"
+                    )
                 found.add((int(reference[2]) - 1, _column(reference[1])))
             rest = text[text.rfind(b"<") :][-_BLOCK_BYTES:] if b"<" in text else b""
     return found
@@ -137,7 +139,7 @@ def _column(letters: bytes) -> int:
 
 
 def _part(archive: zipfile.ZipFile, sheet: str) -> str:
-    """Return the archive member that holds a sheet."""
+    """Return the archive member of a sheet."""
     book = ElementTree.fromstring(archive.read("xl/workbook.xml"))  # noqa: S314 — see the import
     relations = ElementTree.fromstring(  # noqa: S314 — see the import
         archive.read("xl/_rels/workbook.xml.rels")

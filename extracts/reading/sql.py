@@ -9,7 +9,7 @@ def ident(name: str) -> str:
 
 
 def idents(names: Iterable[str], prefix: str = "") -> str:
-    """Return quoted identifiers, comma separated, each behind `prefix` such as `s.`."""
+    """Return quoted identifiers, comma separated, each with a `prefix` such as `s.`."""
     return ", ".join(prefix + ident(name) for name in names)
 
 

@@ -1,4 +1,4 @@
-"""Read a chunk of a delivery: what is in it row by row, and which lines are no rows."""
+"""Read a chunk of a delivery: its rows, and the lines that are not rows."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from extracts.reading.chunks import Chunk, Delivered, RefusedFile
 from extracts.reading.inspection import Inspected
 from extracts.reading.sql import ident
 
-# The rows of the chunk that is being landed, a view over its files (`statements.staged`); the
-# same, but only rows whose place is in the table PICKED; and lines of the wrong shape, a table
+# The rows of the current chunk, a view over its files (`statements.staged`); the same, but only
+# rows whose place is in the table PICKED; and lines of the wrong shape, a table
 # (file_no, line, finding).
 ROWS, PICKED_ROWS, PICKED, BROKEN = "staged", "picked_rows", "picked", "broken"
-# The cells of CSV files (`statements.load_texts`), whose order only their first reading tells.
+# The cells of CSV files (`statements.load_texts`); only their first reading gives the order.
 _TEXTS = "texts"
 
 # What DuckDB raises on a damaged file, and on a full disk.
@@ -36,13 +36,13 @@ class Staged:
     contract: Contract
     # Name of each file of the table, by ordinal.
     names: Mapping[int, str]
-    # Files that hold another number of rows than promised; nothing of them is staged.
+    # Files with a wrong number of rows; nothing of them is staged.
     refused: tuple[RefusedFile, ...]
     rows: int
     broken_lines: int
-    # Lines that the manifest counts as rows and that are titles or totals.
+    # Titles or totals that the manifest counts as rows.
     counted_lines: int
-    # Number of row ids that the chunk may use up: above every place.
+    # Number of row ids that the chunk may use: above every place.
     size: int
 
 
@@ -54,7 +54,7 @@ def read(
 ) -> Staged:
     """Make a chunk readable as ROWS, PICKED_ROWS and BROKEN.
 
-    Whatever queries them may raise one of UNREADABLE; `damaged` tells whether files are to blame.
+    Queries over them may raise one of UNREADABLE; `damaged` shows whether files are the cause.
     """
     contract = delivered.contract
     layout = chunk.files[0].layout
@@ -84,7 +84,7 @@ def read(
 
 
 def damaged(connection: duckdb.DuckDBPyConnection, chunk: Chunk) -> dict[int, str]:
-    """Return the files of a chunk that cannot be read to their end, by ordinal, with the reason."""
+    """Return the files of a chunk that cannot be read to the end, by ordinal, with the reason."""
     found = {}
     for file in chunk.files:
         try:
@@ -108,7 +108,7 @@ def drop(connection: duckdb.DuckDBPyConnection) -> None:
 def _note_lines(
     connection: duckdb.DuckDBPyConnection, broken: str, files: Sequence[Inspected]
 ) -> None:
-    """Take up the lines that inspection found to be no rows: broken ones and blank ones."""
+    """Add the lines that inspection found not to be rows: broken and blank ones."""
     lines = [(file, line) for file in files for line in file.broken_lines]
     records = {
         "numbers": [file.number for file, _ in lines],
@@ -146,7 +146,7 @@ def _load_texts(connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected
     connection.execute(_KEEP_BROKEN.format(broken=BROKEN), found)
 
 
-# A line breaks once, however many of its columns do.
+# A line counts once, even if several of its columns are broken.
 _KEEP_BROKEN = """
 insert into {broken}
 select
@@ -167,9 +167,9 @@ group by s.file_path, e.line
 def _check_counts(
     connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]
 ) -> tuple[list[RefusedFile], int]:
-    """Drop what was read of files that hold another number of rows than promised.
+    """Drop what was read of files with a wrong number of rows.
 
-    A manifest may count titles and totals as rows; the number of those that do is returned too.
+    A manifest may count titles and totals as rows; the number of those is returned too.
     """
     query = f"""
         select file_no, count(*) from (
@@ -205,12 +205,12 @@ def _shift_lines(connection: duckdb.DuckDBPyConnection, before: Mapping[int, int
 
 
 def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Give the rows of CSV files with broken or blank lines their line; elsewhere place tells it.
+    """Give rows of CSV files with broken or blank lines their line; elsewhere the place gives it.
 
-    Such a line that has `k` of them before it has `line - 2 - k` good rows before it.
+    If `k` such lines precede one of them, `line - 2 - k` good rows precede it.
 
     Returns:
-        The rowid of the first row of each file whose rows came without a line.
+        The rowid of the first row of each file whose rows have no line.
     """
     connection.execute(f"""
         create or replace temp table starts as

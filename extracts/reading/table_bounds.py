@@ -1,8 +1,8 @@
-"""Where the table begins and ends in a CSV file or a sheet: titles stand above it, totals below.
+"""Where the table begins and ends in a CSV file or a sheet: titles above it, totals below.
 
-A line above the header is no row, unless it has a cell for everything that a row needs. A line
-below the rows is a total if it says so, is at the end, and could not land as a row: a cell that
-every row has is empty, and whatever else it holds is numbers. In doubt a line is a row and goes to
+A line above the header is not a row, unless it fills every cell that a row needs. A line below
+the rows is a total if it is labelled as one, is at the end, and could not land as a row: a cell
+that every row has is empty, and all other cells are numbers. In doubt a line is a row and goes to
 quarantine.
 """
 
@@ -16,27 +16,27 @@ from firmpulse.errors import DeliveryRefused
 
 Cells = Sequence[str]
 
-# What a total may hold beside its label: a number, with the sign of a currency, or dashes.
+# Cells of a total beside its label: a number, possibly with a currency sign, or dashes.
 _SUM = re.compile(r"[¥$]?[-+(]?[¥$]?[0-9][0-9,]*\.?[0-9]*\)?-?[元%]?|[-/*]+")
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """Lines of a file that are no rows and are named in the report, counted from 1."""
+    """Lines of a file that are not rows and are listed in the report, counted from 1."""
 
     above: tuple[int, ...] = ()
     totals: tuple[int, ...] = ()
 
     @property
     def counts(self) -> frozenset[int]:
-        """How many more lines than rows a provider may have counted.
+        """How many lines more than rows a provider may have counted.
 
-        None of them, the totals, or every line but the first one.
+        None, the totals, or every line but the first.
         """
         return frozenset({0, len(self.totals), len(self.above) + len(self.totals)})
 
     def __str__(self) -> str:
-        """Name the lines."""
+        """Return the lines as text."""
         parts = []
         if self.above:
             parts.append(f"{_lines(self.above)} above the header skipped")
@@ -47,9 +47,9 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Tells the table of a contract from what stands above and below it."""
+    """Distinguishes the table of a contract from the lines above and below it."""
 
-    # Contract column to its position under a header; `DeliveryRefused` if it is no header.
+    # Contract column to its position under a header; `DeliveryRefused` if it is not a header.
     match: Callable[[tuple[str, ...]], object]
     # Positions under a header that every row fills.
     required: Callable[[tuple[str, ...]], frozenset[int]]
@@ -59,8 +59,8 @@ class Bounds:
     def header(self, lines: Sequence[Cells | None]) -> int:
         """Return the place of the header among the first lines; null stands for no readable line.
 
-        The first line that has every required column; where none has, the one that has most
-        headers, so that a refusal is about what it lacks.
+        The first line with every required column; if there is none, the one with the most
+        headers, so that a refusal names what it lacks.
         """
         known: list[int] = []
         for place, cells in enumerate(lines):
@@ -79,7 +79,7 @@ class Bounds:
         return True
 
     def could_be_row(self, header: tuple[str, ...], cells: Cells) -> bool:
-        """Whether a line above the header has whatever a row needs."""
+        """Whether a line above the header fills every cell that a row needs."""
         filled = _filled(cells)
         return len(filled) > 1 and self.required(header) <= filled
 
@@ -95,7 +95,7 @@ class Bounds:
 
 
 def may_hold_total(line: str) -> bool:
-    """Whether a label of totals is anywhere in a line: a quick look before the proper one."""
+    """Whether a line contains a label of totals: a quick check before the exact one."""
     text = _letters(line)
     return any(label in text for label in thresholds.load().totals)
 

@@ -1,4 +1,4 @@
-"""Thresholds and words for files that say nothing about themselves, from `thresholds.yml`."""
+"""Thresholds and words for files that do not describe themselves, from `thresholds.yml`."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -21,13 +21,13 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Reading:
-    """What `thresholds.yml` says."""
+    """Contents of `thresholds.yml`."""
 
-    # Rows among which the header is looked for.
+    # Rows that are searched for the header.
     header_within: int
-    # What a total row is called.
+    # Labels of a total row.
     totals: frozenset[str]
-    # Characters that may be behind it.
+    # Characters that may follow the label.
     counted_in: str
     encoding: Encoding
 

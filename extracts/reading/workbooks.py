@@ -1,4 +1,4 @@
-"""Excel workbooks: guarded against archive bombs, read by a process that may fail alone."""
+"""Excel workbooks: guarded against archive bombs, read in a separate process that may fail."""
 
 import json
 import subprocess
@@ -24,14 +24,14 @@ _OLD_WORKBOOK = bytes.fromhex("d0cf11e0a1b11ae1")
 
 
 class SheetUnreadable(DeliveryRefused):
-    """The process that read a sheet gave no answer."""
+    """The process that reads a sheet gave no answer."""
 
 
 def check(path: Path) -> None:
-    """Look at the archive's directory before anything is unpacked.
+    """Check the archive's directory before anything is unpacked.
 
     Raises:
-        DeliveryRefused: it is no workbook, an old one, or unpacks to too much.
+        DeliveryRefused: it is not a workbook, is an old one, or unpacks to too much.
     """
     with path.open("rb") as stream:
         if stream.read(len(_OLD_WORKBOOK)) == _OLD_WORKBOOK:
@@ -64,7 +64,7 @@ def convert(
         path: a workbook that passed `check`.
         copy: where the CSV goes.
         sheet: its name; the first visible one if null.
-        codes: positions of columns whose numbers have lost digits, because they are identifiers.
+        codes: positions of columns of identifiers, whose numbers have lost digits.
 
     Returns:
         Positions of columns in which a cell is a number.

@@ -1,1 +1,1 @@
-"""Land what was read: the gate, versions of rows, the record of each delivery."""
+"""Landing: the gate, versions of rows, the record of each delivery."""

@@ -32,11 +32,11 @@ def land_delivery(
 ) -> DeliveryReport:
     """Read, gate and store one delivery.
 
-    It is stored chunk by chunk and counts once its row is in `ops.landed`; what was stored of a
-    delivery that fails is taken back.
+    It is stored chunk by chunk and counts once its row is in `ops.landed`; if a delivery fails, its
+    stored rows are removed.
 
     Raises:
-        DeliveryRefused: nothing of it can be taken; nothing was stored.
+        DeliveryRefused: no part of it can land; nothing was stored.
     """
     _require_new(connection, ref)
     if ref.manifest is None:
@@ -95,7 +95,7 @@ class _Landing:
     as_of: date
 
     def store(self, tables: Sequence[Delivered]) -> list[TableReport]:
-        """Store every table, then the record that makes the delivery count."""
+        """Store every table, then the record that makes the delivery valid."""
         seq, last_row_id = self.connection.execute(
             "select coalesce(max(delivery_seq), 0) + 1, coalesce(max(last_row_id), 0) "
             "from vault.ops.landed"
@@ -161,12 +161,12 @@ class _Landing:
         return staged, landing.store(connection, staged, place, is_open=is_open)
 
     def _require_rows(self, reports: Sequence[TableReport]) -> None:
-        """Refuse a delivery of which no file could be taken."""
+        """Refuse a delivery of which no file could land."""
         if not reports or any(report.status == LANDED for report in reports):
             return
         first = min((f for r in reports for f in r.refused_files), key=lambda file: file.number)
         raise DeliveryRefused(
-            f"none of its {len(self.manifest.files)} files can be taken; "
+            f"none of its {len(self.manifest.files)} files can land; "
             f"file {first.number}: {first.reason}"
         )
 

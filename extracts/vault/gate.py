@@ -1,4 +1,4 @@
-"""The gate at load time: which firms of a delivery may be stored, and from which day on."""
+"""The gate at load time: which firms of a delivery may be stored, and from which day."""
 
 from datetime import date
 
@@ -91,9 +91,9 @@ def _apply_grants(
 def _refuse_withdrawn(
     connection: duckdb.DuckDBPyConnection, settings: Settings, as_of: date
 ) -> None:
-    """Refuse what needs no grant for firms that have withdrawn all theirs: they are erased.
+    """Refuse rows that need no grant for firms that withdrew all grants: they are erased.
 
-    A firm that had none left on a night of the past and has one today is not one of them.
+    This excludes a firm that had none left on a past night but has one today.
     """
     ledger = Ledger(settings)
     here = set(ledger.live(today.surely(settings))["firm_id"])
@@ -106,7 +106,7 @@ def _refuse_withdrawn(
 
 
 def verdict(contract: Contract) -> str:
-    """Return SQL of a row's fate over staging `s` left joined to `firm_gate` as `g`.
+    """Return SQL of a row's verdict over staging `s` left joined to `firm_gate` as `g`.
 
     A firm without a grant is refused before its record could reach the quarantine.
     """

@@ -1,4 +1,4 @@
-"""Store the good rows of a chunk in the vault, keep the bad ones, and count every row's fate."""
+"""Store the good rows of a chunk in the vault, keep the bad ones, and count all verdicts."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from extracts.vault.versions import Place
 
 @dataclass(frozen=True)
 class Counts:
-    """Fates of the rows of one table of a delivery; `restated` is a part of `landed`."""
+    """Verdicts on the rows of one table of a delivery; `restated` is a part of `landed`."""
 
     read: int = 0
     landed: int = 0
@@ -30,7 +30,7 @@ class Verdicts:
     good: int = 0
     refused: int = 0
     quarantined: int = 0
-    # Those of the quarantined whose firm's code a person could accept (`consent.codes`).
+    # Quarantined rows whose firm's code a person could accept (`consent.codes`).
     off_standard: int = 0
 
     def plus(self, other: "Verdicts") -> "Verdicts":
@@ -48,7 +48,7 @@ def store(
 ) -> Verdicts:
     """Store a judged chunk in one transaction; return the number of rows per verdict.
 
-    Most rows go from the file to the vault in one statement; what it leaves is looked at again.
+    Most rows go from the file to the vault in one statement; the rest is processed again.
     """
     connection.execute("begin")
     try:
@@ -72,10 +72,10 @@ def store(
 def finish(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, verdicts: Verdicts
 ) -> tuple[Counts, int]:
-    """Store what the last chunk of a table decides.
+    """Store the rows that wait for the last chunk of a table.
 
     Returns:
-        What became of all its rows, and how many share their key with another row that differs.
+        The verdicts on all its rows, and how many share their key with a different row.
     """
     connection.execute("begin")
     try:
@@ -113,10 +113,10 @@ def _count_others(connection: duckdb.DuckDBPyConnection) -> Verdicts:
 
 
 def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Place) -> None:
-    """Keep the bad rows; a row without a finding is there for its firm's wrong code.
+    """Keep the bad rows; a row without a finding is here for its firm's wrong code.
 
-    Nobody can tell whether a row without a readable firm was granted: its place and its rule are
-    kept, and not its content.
+    Whether a row without a readable firm has a grant is unknown, so only its place and rule are
+    kept, not its content.
     """
     columns = staged.contract.columns
     record = ", ".join(f"{literal(c.name)}, cast({ident(c.name)} as varchar)" for c in columns)

@@ -1,4 +1,4 @@
-"""What a night calls: which deliveries wait, and land them."""
+"""The nightly landing: find the waiting deliveries, and land them."""
 
 import shutil
 from collections.abc import Sequence
@@ -36,15 +36,14 @@ def pending(settings: Settings, source: str, as_of: date) -> list[DeliveryRef]:
 def land(settings: Settings, source: str, as_of: date) -> LandingReport:
     """Land every pending delivery of a source; each counts once all of it is stored.
 
-    A delivery that cannot be taken is recorded and reported; the others land all the same. The
-    files of a landed delivery leave the inbox; those that were refused stay, to be looked at.
-    Run again, it changes nothing.
+    A delivery that cannot land is recorded and reported; the others land. The files of a landed
+    delivery leave the inbox; refused files stay for inspection. A repeated run changes nothing.
 
     Raises:
         DiskError: the home folder cannot be written; what has not landed still waits.
         DamagedError: a page of a database is damaged; what has not landed still waits.
-        ConfigurationError: the night lies after today; everything still waits.
-        ConfirmationNeeded: the clock that made the night has jumped; everything still waits.
+        ConfigurationError: the night is after today; everything still waits.
+        ConfirmationNeeded: the clock has jumped; everything still waits.
     """
     # Rows of firms without a grant on that day would leave the inbox for good.
     today.check(settings, as_of)
@@ -65,7 +64,7 @@ def _land_pending(settings: Settings, source: str, as_of: date) -> LandingReport
     with warehouse.connect(settings, vault=True) as connection:
         raw_tables.create_tables(connection, known)
         macros.install(connection)
-        # A run that was killed may have left a part of a delivery, and copies of files.
+        # A killed run may have left a part of a delivery, and copies of files.
         raw_tables.take_back(connection, known)
         shutil.rmtree(settings.inbox / ".reading", ignore_errors=True)
         for ref in _pending(connection, settings, source, as_of):
@@ -110,7 +109,7 @@ def _pending(
 
 
 def in_inbox(settings: Settings, source: str) -> list[DeliveryRef]:
-    """Return what lies in the inbox of a source: what waits, and what was left of refused files."""
+    """Return the inbox of a source: waiting deliveries, and leftovers of refused files."""
     known = contracts.load()
     return [
         manifest.read(folder, source, known)
@@ -120,7 +119,7 @@ def in_inbox(settings: Settings, source: str) -> list[DeliveryRef]:
 
 
 def _clear(connection: duckdb.DuckDBPyConnection, settings: Settings, ref: DeliveryRef) -> None:
-    """Note the landing in the audit chain and remove what landed from the inbox."""
+    """Record the landing in the audit chain and remove what landed from the inbox."""
     refused = connection.execute(
         "select file from vault.ops.refused_files where delivery_seq = ("
         "select delivery_seq from vault.ops.landed where source = ? and delivery_id = ?)",
@@ -133,7 +132,7 @@ def _clear(connection: duckdb.DuckDBPyConnection, settings: Settings, ref: Deliv
         entry = Entry("LAND", audit.actor(), None, _counts(connection, ref))
         audit.append_many(settings, [entry])
     if not kept:
-        # Out of sight in one step: a folder that lost its manifest would be refused.
+        # Hidden in one step: a folder without its manifest would be refused.
         scratch = settings.inbox / ".reading"
         scratch.mkdir(exist_ok=True)
         ref.folder.rename(scratch / ref.folder.name)

@@ -1,7 +1,7 @@
 """Why a delivery was refused and rows were quarantined, in counts: `ops.delivery_problems`.
 
-One row per delivery, table, file, rule and column. Files are numbered as in the manifest: no name
-of a file and no value of a row is in it, so that it leaves the vault. Lines and names of files
+One row per delivery, table, file, rule and column. Files are numbered as in the manifest. The table
+contains no file names and no values of rows, so that it may leave the vault. Lines and file names
 are in the vault's quarantine.
 """
 
@@ -40,7 +40,7 @@ def record(
     warnings: Mapping[str, Mapping[str, int]],
     shared_keys: Mapping[str, tuple[int, str]],
 ) -> None:
-    """Write down in the vault what was wrong with a landed delivery.
+    """Record in the vault what was wrong with a landed delivery.
 
     Args:
         connection: with the vault, in the transaction that makes the delivery count.
@@ -77,7 +77,7 @@ def record(
 def record_whole(
     connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date, reason: str
 ) -> None:
-    """Write down in the warehouse why a delivery was refused as a whole."""
+    """Record in the warehouse why a delivery was refused as a whole."""
     promised = sum(file.rows for file in ref.manifest.files) if ref.manifest else 0
     row = _row(ref, None, as_of, None, None, REFUSED, None, promised, reason)
     connection.execute(DELIVERY_PROBLEMS.insert_sql(row), row)

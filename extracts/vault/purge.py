@@ -21,7 +21,7 @@ from firmpulse import runlog, warehouse
 from firmpulse.keys import renewal
 from firmpulse.settings import Settings
 
-# A file is rewritten for more than a quarter of it, and more than 64 MiB in blocks of 256 KiB.
+# A file is rewritten if over a quarter of it is free, and over 64 MiB, in blocks of 256 KiB.
 _FREE_SHARE, _FREE_BLOCKS = 0.25, 256
 
 
@@ -30,10 +30,10 @@ class PurgeReport:
     """What one call deleted."""
 
     deliveries: int
-    # Raw rows by table; tables without any are left out.
+    # Raw rows by table; tables without any are omitted.
     raw_rows: Mapping[str, int]
     quarantined_rows: int
-    # Whether the vault was rewritten, because much of it was free.
+    # Whether the vault was rewritten because much of it was free.
     renewed: bool = False
 
     def summary(self) -> dict[str, int | bool]:
@@ -53,7 +53,7 @@ def purge(settings: Settings, as_of: date) -> PurgeReport:
     and overwritten by later rows; once they are much of the file, the vault is renewed.
 
     Raises:
-        ConfigurationError: the night lies after today.
+        ConfigurationError: the night is after today.
         ConfirmationNeeded: the clock that made the night has jumped.
     """
     today.check(settings, as_of)
@@ -86,7 +86,7 @@ def _purge_due(settings: Settings, as_of: date) -> PurgeReport:
 
 
 def _is_holey(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether much of the vault's file holds nothing."""
+    """Whether much of the vault's file is free."""
     connection.execute("checkpoint vault")
     free, total = connection.execute(
         "select free_blocks, total_blocks from pragma_database_size() where database_name = 'vault'"
@@ -95,10 +95,10 @@ def _is_holey(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _due(connection: duckdb.DuckDBPyConnection, landed_by: date) -> list[int]:
-    """Return the deliveries that landed by a day and before the newest masking that succeeded.
+    """Return the deliveries that landed by a day and before the newest successful masking.
 
-    A masking takes every landed row, whichever rows its models keep, so that no model needs
-    to be asked what it has.
+    A masking processes every landed row, even those that its models drop, so no model needs to
+    be checked.
     """
     found = connection.execute(
         """
@@ -133,7 +133,7 @@ def _purge(connection: duckdb.DuckDBPyConnection, contract: Contract, due: Seque
         """,  # noqa: S608 — quoted identifiers
         {"due": list(due)},
     )
-    # Versions rise with the deliveries, so that what leaves now is newer than what has left.
+    # Versions rise with the deliveries: rows that leave now are newer than those that left.
     connection.execute(
         f"delete from {known} where row_key in (select row_key from leaving)"  # noqa: S608 — quoted
     )

@@ -1,4 +1,4 @@
-"""Tables of the vault that follow from the contracts: raw rows, and what is known of old ones."""
+"""Vault tables derived from the contracts: raw rows, and what is kept of purged ones."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ def take_back(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Con
     ).fetchall()[0]
     connection.execute("begin")
     for table in (*(f"raw.{ident(name)}" for name in contracts), *_BY_DELIVERY):
-        # A literal, so that DuckDB passes over whole row groups.
+        # A literal, so that DuckDB skips whole row groups.
         connection.execute(
             f"delete from vault.{table} where delivery_seq > {landed:d}"  # noqa: S608 — our own names
         )
@@ -43,7 +43,7 @@ def raw_table(contract: Contract) -> str:
     """Return the DDL of a raw table: one row per version of a row of the source."""
     own = ", ".join(
         f"{ident(column.name)} {column.physical_type}"
-        # The cell of a party that is nobody is null even where something has to be in it.
+        # The cell of a party that is nobody is null even in a required column.
         f"{' not null' if column.required and not column.party else ''}"
         for column in contract.columns
     )

@@ -1,4 +1,4 @@
-"""What became of a delivery: reports, and the rows that record it in vault and warehouse."""
+"""The outcome of a delivery: reports, and its records in vault and warehouse."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,18 +28,18 @@ class TableReport:
     counts: Counts
     columns_dropped: int
     refused_files: tuple[RefusedFile, ...]
-    # What the manifest promised, without titles and totals, and the part of it in refused files.
+    # Rows announced in the manifest, without titles and totals, and those in refused files.
     rows_delivered: int
     rows_in_refused_files: int
     # Number of landed or repeated rows per warning of the contract.
     warnings: Mapping[str, int] = field(default_factory=dict)
-    # Number and name of a file to the lines of it that are titles or totals.
+    # Number and name of a file to its lines that are titles or totals.
     skipped: Mapping[tuple[int, str], Skipped] = field(default_factory=dict)
-    # Rows whose key another row of the delivery has too, with other content; and a sentence for
-    # the operator if they are too many.
+    # Rows that share their key with a different row of the delivery; and a sentence for the
+    # operator if they are too many.
     rows_sharing_key: int = 0
     warning: str | None = None
-    # Refused when none of the table's files was taken.
+    # Refused when none of the table's files landed.
     status: str = LANDED
     # Quarantined rows whose firm's code a person could accept.
     off_standard: int = 0
@@ -56,7 +56,7 @@ class DeliveryReport:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """One sentence per refusal, with the names of files: for the operator, not for a store."""
+        """One sentence per refusal, with file names: for the operator, not to be stored."""
         if self.refusal is not None:
             return (f"{self.delivery_id}: {self.refusal}",)
         refused = (
@@ -66,7 +66,7 @@ class DeliveryReport:
         )
         off_standard = (
             f"{self.delivery_id}: {table.table}: {table.off_standard:,} rows are in quarantine for "
-            f"codes that miss GB 32100; {codes.NEXT_STEP}; then {_NEW_ID}"
+            f"codes that violate GB 32100; {codes.NEXT_STEP}; then {_NEW_ID}"
             for table in self.tables
             if table.off_standard
         )
@@ -74,7 +74,7 @@ class DeliveryReport:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence per file with titles or totals that count as no rows, for the operator."""
+        """One sentence per file with titles or totals, which are not rows; for the operator."""
         return tuple(
             f"{self.delivery_id}: {name}: {lines}"
             for table in self.tables
@@ -84,7 +84,7 @@ class DeliveryReport:
 
 @dataclass(frozen=True)
 class LandingReport:
-    """Everything that one source brought in a night."""
+    """Everything that one source delivered in a night."""
 
     source: str
     as_of: date
@@ -92,7 +92,7 @@ class LandingReport:
 
     @property
     def totals(self) -> Counts:
-        """The fates of all rows."""
+        """The verdicts on all rows."""
         counts = [table.counts for d in self.deliveries for table in d.tables]
         return Counts(
             read=sum(c.read for c in counts),
@@ -177,10 +177,10 @@ def record_refused(
 
 
 def publish(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring the warehouse's record up to the vault's.
+    """Bring the warehouse's record up to date with the vault's.
 
-    A transaction writes to one file only, so a crash can come between the two; then the next
-    run brings what is missing.
+    A transaction writes to one file only, so a crash may occur between the two; then the next
+    run adds what is missing.
     """
     connection.execute("begin")
     for table in _BY_SEQ:
@@ -195,7 +195,7 @@ def publish(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def forget_refusal(connection: duckdb.DuckDBPyConnection, ref: DeliveryRef, as_of: date) -> None:
-    """Take back the record of an earlier try of the same night; other nights keep theirs."""
+    """Remove the record of an earlier try of the same night; other nights keep theirs."""
     for table in _BY_SEQ:
         connection.execute(
             f"delete from warehouse.ops.{table.name} "  # noqa: S608 — our own names
@@ -241,7 +241,7 @@ def _row(
 
 
 def _refusal(table: TableReport) -> str | None:
-    """Say which files were refused by their ordinal: the warehouse keeps no names of files."""
+    """Name refused files by their ordinal: the warehouse keeps no file names."""
     if not table.refused_files:
         return None
     return "; ".join(f"file {f.number}: {f.reason}; {_NEW_ID}" for f in table.refused_files)

@@ -1,10 +1,10 @@
-"""Keys that are none: different bookings under one natural key are told apart by more columns.
+"""Keys that are not unique: more columns distinguish bookings under one natural key.
 
-Where the contract says that rows with one key may be different bookings (`keyRepeats`), two rows of
-one delivery that share it and differ in one of the columns `apart` are such. The key is noted in
-`vault.ops.shared_keys`, and from that delivery on its rows are known by their booking key: the
-natural key and the columns apart. A row that an earlier delivery brought, when the key still looked
-like one, keeps its `row_key` and is read under the booking key of its newest version.
+If the contract says that rows with one key may be different bookings (`keyRepeats`), two rows of
+one delivery that share it and differ in one of the columns `apart` are different bookings. The key
+is recorded in `vault.ops.shared_keys`, and from that delivery on its rows are identified by their
+booking key: the natural key and the columns `apart`. A row of an earlier delivery, when the key
+still looked unique, keeps its `row_key` and is read under the booking key of its newest version.
 """
 
 import duckdb
@@ -24,7 +24,7 @@ def begin(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def hold_back(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
-    """Make keys that earlier deliveries shared known without a content, so that their rows wait."""
+    """Add keys that earlier deliveries shared to the known ones, without content: rows wait."""
     if not contract.key_trust.apart:
         return
     earlier = _earlier(contract, place)
@@ -33,9 +33,9 @@ def hold_back(connection: duckdb.DuckDBPyConnection, contract: Contract, place: 
 
 
 def count_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract) -> int:
-    """Note the keys that rows with different contents have in this delivery; count these rows.
+    """Record keys that different rows of this delivery share; count these rows.
 
-    Contents differ in the columns `apart`, or anywhere if the contract names none. `known_keys`
+    Rows differ in the columns `apart`, or in any column if the contract names none. `known_keys`
     has the newest versions of the keys of `contested`.
     """
     content = booking_key(contract) if contract.key_trust.apart else "row_hash"
@@ -54,7 +54,7 @@ def count_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract) ->
 
 
 def note(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> bool:
-    """Collect the waiting rows' keys that are shared, keep the new ones; whether there are any."""
+    """Collect the shared keys of waiting rows, keep the new ones; return whether there are any."""
     if not contract.key_trust.apart:
         return False
     table, earlier = literal(contract.table), _earlier(contract, place)
@@ -74,7 +74,7 @@ def note(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
 
 
 def rename(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Give the waiting rows of shared keys their booking key in place of the natural one."""
+    """Replace the natural key of waiting rows of shared keys by their booking key."""
     connection.execute("""
         update echoes set row_key = k.booking_key from known_keys as k
         where echoes.row_key = k.row_key and k.row_key in (select row_key from shared_keys)
@@ -86,7 +86,7 @@ def rename(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 
 def drop_echoes(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
-    """Move waiting rows that are equal to the newest version of their booking to the echoes."""
+    """Move waiting rows that equal the newest version of their booking to the echoes."""
     connection.execute(f"""
         insert into vault.ops.repeated (table_name, row_key, record_version, delivery_seq)
         select distinct {literal(contract.table)}, k.stored_key, k.record_version,

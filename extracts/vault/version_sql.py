@@ -16,16 +16,16 @@ class Place:
 
     delivery_id: str
     delivery_seq: int
-    # Highest row_id given out before this chunk; the row at place `p` has `p` and one more.
+    # Highest row_id assigned before this chunk; the row at place `p` gets `p + 1` more.
     last_row_id: int
     delivered_at: datetime
     delivered_on: date
-    # A row of an increment is known no earlier than its delivery, even if its key is new.
+    # A row of an increment is known no earlier than its delivery, even with a new key.
     is_increment: bool
 
 
 def take_out(contract: Contract, place: Place) -> str:
-    """Return the insert that brings stored rows back, with the day of the contract's formula."""
+    """Return the insert that returns stored rows, with the day of the contract's formula."""
     own = idents(c.name for c in contract.columns)
     return f"""
 insert into contested
@@ -51,7 +51,7 @@ def _target(contract: Contract) -> str:
 def insert_first_versions(
     contract: Contract, place: Place, *, is_open: bool, any_known: bool
 ) -> str:
-    """Return the insert of the good rows of the chunk whose key no earlier delivery brought."""
+    """Return the insert of the good rows of the chunk with keys new to the vault."""
     join, good = "", "s.finding is null"
     if not is_open:
         join, good = "left join firm_gate as g using (firm)", f"{verdict(contract)} = 'good'"
@@ -150,7 +150,7 @@ where s.verdict = 'good'
 
 
 def keep_contested(contract: Contract) -> str:
-    """Return the insert of the other good rows of the chunk that have to wait."""
+    """Return the insert of the other good rows of the chunk, which must wait."""
     return f"""
 insert into contested
 select {idents((c.name for c in contract.columns), "s.")}, s.firm, s.available_at, s.row_key,
@@ -169,7 +169,7 @@ def position(contract: Contract, alias: str) -> str:
 
 
 def insert_contested(contract: Contract, place: Place) -> str:
-    """Return the insert of rows that repeat or restate others, in the order of their versions."""
+    """Return the insert of rows that repeat or restate others, in version order."""
     order, superseded = "s.available_at, s.file_no, s.place", "k.is_later"
     if contract.version_order:
         version = f"s.{ident(contract.version_order)}"

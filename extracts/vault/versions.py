@@ -7,12 +7,12 @@ lower versionOrder or an older hand-over than that version, or before it in its 
 Within one delivery, equal rows are one, and rows are ordered by versionOrder, the date on which
 the contract says they could be known, and their place.
 A new version has the row_id of its key and the next record_version; it is available no earlier than
-its delivery and the version before, so that no correction reaches back behind its hand-over.
+its delivery and the previous version, so that no correction applies before its hand-over.
 
-A table is stored chunk by chunk. Rows whose key no earlier delivery brought, nearly all of a first
-one, go to the vault at once. The others wait: rows that repeat the newest version in `echoes`,
+A table is stored chunk by chunk. Rows with a key new to the vault, nearly all of a first delivery,
+go to the vault at once. The others wait: rows that repeat the newest version in `echoes`,
 which keeps their place only, and the rest in `contested`. When the last chunk has been read, rows
-in the vault whose key came again join them, keys that are none are told apart
+in the vault whose key came again join them, non-unique keys are resolved
 (`extracts.vault.shared_keys`), and versions are numbered.
 """
 
@@ -26,7 +26,7 @@ from extracts.vault.version_sql import Place
 
 __all__ = ["Place", "begin", "drop", "finish", "keep_waiting", "store_first", "take_others"]
 
-# Keys that one pass looks for repetitions in; bounds the memory of that search.
+# Keys per pass of the search for repetitions; bounds its memory.
 _KEYS_PER_PASS = 4_000_000
 _KEY_SPACE = 1 << 128
 
@@ -49,7 +49,7 @@ def begin(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
 
 
 def drop(connection: duckdb.DuckDBPyConnection) -> None:
-    """Drop what `begin` made and the steps between."""
+    """Drop what `begin` and the steps after it made."""
     for name in ("contested", "echoes", "known_keys", "others", "again", *shared_keys.TABLES):
         connection.execute(f"drop table if exists {name}")
 
@@ -57,7 +57,7 @@ def drop(connection: duckdb.DuckDBPyConnection) -> None:
 def store_first(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, *, is_open: bool
 ) -> int:
-    """Insert the good rows of the staged chunk whose key no earlier delivery brought.
+    """Insert the good rows of the staged chunk with a key new to the vault.
 
     Args:
         connection: to the vault, with a staged chunk and its gate.
@@ -80,13 +80,13 @@ def store_first(
 
 
 def take_others(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
-    """Take the rows of the chunk that `store_first` left, with verdicts, into `others`."""
+    """Put the rows of the chunk that `store_first` left, with verdicts, into `others`."""
     connection.execute(version_sql.pick_others(contract, place))
     connection.execute(version_sql.take_others(contract, place))
 
 
 def keep_waiting(connection: duckdb.DuckDBPyConnection, contract: Contract) -> None:
-    """Keep the good ones of `others`, whose keys are known, until the last chunk has been read."""
+    """Keep the good rows of `others`, whose keys are known, until the last chunk is read."""
     connection.execute(version_sql.keep_echoes(contract))
     connection.execute(version_sql.keep_contested(contract))
 
@@ -95,7 +95,7 @@ def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Pla
     """Insert the rows that waited, numbered.
 
     Returns:
-        The number of rows whose key another row of the delivery has too, with other content.
+        The number of rows that share their key with a different row of the delivery.
     """
     _take_repeated_keys(connection, contract, place)
     _note_repeated(connection, contract, place)
@@ -123,7 +123,7 @@ def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, plac
 
 
 def _note_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> None:
-    """Keep which newest versions this delivery repeats."""
+    """Record which newest versions this delivery repeats."""
     connection.execute(f"""
         insert into vault.ops.repeated (table_name, row_key, record_version, delivery_seq)
         select distinct {literal(contract.table)}, row_key, record_version, {place.delivery_seq}
@@ -134,10 +134,10 @@ def _note_repeated(connection: duckdb.DuckDBPyConnection, contract: Contract, pl
 def _find_known(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place, keys: str
 ) -> None:
-    """Collect the newest version of each of `keys` that an earlier delivery brought.
+    """Collect the newest version of each of `keys` from earlier deliveries.
 
     `is_later` says that a delivery handed over after this one brought or repeated that version;
-    `stored_key` is the key under which the vault has it, another one where a key is shared.
+    `stored_key` is its key in the vault, which differs where a key is shared.
     """
     connection.execute(
         version_sql.find_known(contract, place, keys),
@@ -153,7 +153,7 @@ def _find_known(
 def _take_repeated_keys(
     connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
 ) -> None:
-    """Move rows that a chunk stored and whose key came again from the vault to the waiting ones."""
+    """Move stored rows of a chunk whose key came again from the vault to the waiting ones."""
     table = f"vault.raw.{ident(contract.table)}"
     connection.execute(f"""
         create or replace temp table again as

@@ -1,4 +1,4 @@
 """Builds facts and features on Spark, from the same dbt models as DuckDB.
 
-Spark is in an environment of its own, `make spark`, and nothing else imports this package.
+Spark is in a separate environment, `make spark`, and nothing else imports this package.
 """

@@ -1,4 +1,4 @@
-"""dbt's adapter for Spark, with the translation that the macro of a table calls."""
+"""dbt's adapter for Spark, with the translation that the table macro calls."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from features.spark.dialect import Columns, translate
 
 
 class SparkAdapter(dbt_spark.SparkAdapter):  # type: ignore[misc] # dbt ships no types
-    """Spark as dbt knows it, by the name it knows it by, and one method more."""
+    """dbt's Spark adapter, under the same name, with one more method."""
 
     @available  # type: ignore[untyped-decorator]
     def translated(self, sql: str, model: dict[str, Any], graph: dict[str, Any]) -> str:
@@ -24,10 +24,10 @@ class SparkAdapter(dbt_spark.SparkAdapter):  # type: ignore[misc] # dbt ships no
 
 
 class SparkCredentials(dbt_spark.SparkCredentials):  # type: ignore[misc] # dbt ships no types
-    """Spark's connection with errors on overflow where dbt would have nulls."""
+    """Spark's connection with errors on overflow instead of nulls."""
 
     def __post_init__(self) -> None:
-        """Set what dbt sets, and ANSI."""
+        """Set dbt's options, and ANSI mode."""
         super().__post_init__()
         self.server_side_parameters["spark.sql.ansi.enabled"] = "true"
 
@@ -37,7 +37,7 @@ def _columns(node: dict[str, Any]) -> Columns:
 
 
 def use() -> None:
-    """Make dbt build with this adapter wherever a target is of type `spark`."""
+    """Make dbt use this adapter for every target of type `spark`."""
     dbt_spark.Plugin = AdapterPlugin(
         adapter=SparkAdapter,
         credentials=SparkCredentials,

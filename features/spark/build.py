@@ -21,7 +21,7 @@ from firmpulse.settings import Settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-# Without models/watch: warnings are asked on DuckDB alone, a night at a time.
+# Without models/watch: warnings are only computed on DuckDB, one night at a time.
 MODELS = ("path:models/facts", "path:models/features", "path:models/labels")
 _SCHEMAS = ("staging", "ops", "facts", "features", "labels")
 _BROKEN_RULE = "org.apache.spark.sql.catalyst.optimizer.RemoveRedundantAliases"
@@ -30,7 +30,7 @@ _PLACES = "array<struct<node: bigint, cycle_share: double, supplier_rank: double
 
 @dataclass(frozen=True)
 class SparkBuild:
-    """What was built: the models and tests with their seconds, and seconds in all."""
+    """What was built: the models and tests with their seconds, and total seconds."""
 
     nodes: tuple[NodeOutcome, ...]
     seconds: float
@@ -51,7 +51,7 @@ def export_rows(settings: Settings) -> int:
 
     Returns the number of rows.
 
-    Tokens are written as text. The files are not encrypted: whoever may read the folder may read
+    Tokens are written as text. The files are not encrypted: all readers of the folder can read
     masked rows.
 
     Raises:
@@ -81,7 +81,7 @@ def export_rows(settings: Settings) -> int:
 
 
 def with_text_tokens(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Return the relation with its tokens as text, as Spark has them."""
+    """Return the relation with its tokens as text, as on Spark."""
     columns = ", ".join(
         f'"{name}"::varchar as "{name}"' if str(kind) == "UUID" else f'"{name}"'
         for name, kind in zip(relation.columns, relation.types, strict=True)
@@ -90,14 +90,15 @@ def with_text_tokens(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelati
 
 
 def local_session(settings: Settings) -> "SparkSession":
-    """Return a session on this machine, or on the cluster that `spark-submit` was told of.
+    """Return a session on this machine, or on the cluster given to `spark-submit`.
 
-    It has the threads and the memory that the settings give to DuckDB, and listens to nobody else.
+    It has the threads and the memory that the settings give to DuckDB, and accepts no remote
+    connections.
     """
     from pyspark import SparkConf
     from pyspark.sql import SparkSession
 
-    # Workers are of this environment, whatever python3 is on the path.
+    # Workers use this environment, not the python3 on the path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("firmpulse")
     if not SparkConf().contains("spark.master"):
@@ -122,13 +123,12 @@ def local_session(settings: Settings) -> "SparkSession":
 def build(
     settings: Settings, spark: "SparkSession", only: tuple[date, date] | None = None
 ) -> SparkBuild:
-    """Build facts, features and labels from the rows that `export_rows` wrote, from nothing.
+    """Build facts, features and labels from scratch, from the rows written by `export_rows`.
 
     Args:
         settings: home folder.
-        spark: a session, whose workers read and write the home's folder `spark`.
-        only: first and last date of the features to build; by default every date that the home
-            has.
+        spark: a session; its workers read and write the home's folder `spark`.
+        only: first and last date of the features to build; by default every date of the home.
 
     Raises:
         BuildFailed: a model or a data test failed.
@@ -153,10 +153,10 @@ def build(
 
 
 def _prepare(spark: "SparkSession") -> None:
-    """Give the session what the models call, and dbt what translates them."""
+    """Register the models' functions in the session, and the translation in dbt."""
     from features.spark import adapter
 
-    # Spark 4.3 refuses a plan that this rule of its own has made, for firm_snapshots.
+    # For firm_snapshots, Spark 4.3 refuses a plan made by this rule of its optimizer.
     spark.conf.set("spark.sql.optimizer.excludedRules", _BROKEN_RULE)
     spark.udf.register("spring_festival", spring_festival, "date")
     spark.udf.register("trade_graph", trade_graph, _PLACES)

@@ -1,4 +1,4 @@
-"""Whether Spark and DuckDB gave the same tables."""
+"""Whether Spark and DuckDB produced the same tables."""
 
 import polars as pl
 
@@ -8,9 +8,9 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
 TOLERANCE = 1e-9
-"""Largest difference of two numbers that count as the same, relative to the larger, at least to 1.
+"""Largest relative difference of two equal numbers, relative to the larger, at least to 1.
 
-Both engines add in an order of their own, so that the last digits of doubles differ."""
+The engines add in different orders, so the last digits of doubles differ."""
 
 
 def compare(settings: Settings) -> pl.DataFrame:
@@ -18,8 +18,8 @@ def compare(settings: Settings) -> pl.DataFrame:
 
     Returns:
         One row per table: `table`, `rows` on DuckDB, `rows_on_spark`, `columns`, `values` that
-        are not null, `differing` (beyond the tolerance, or null on one side alone) and `largest`,
-        the largest relative difference of numbers. With other numbers of rows, all values differ.
+        are not null, `differing` (beyond the tolerance, or null on one side only) and `largest`,
+        the largest relative difference of numbers. If the number of rows differs, all values do.
 
     Raises:
         NotReadyError: nothing has been built on Spark.
@@ -62,7 +62,7 @@ def _compare(ours: pl.DataFrame, theirs: pl.DataFrame) -> dict[str, float]:
 
 
 def _difference(ours: pl.Series, theirs: pl.Series) -> pl.Series:
-    """Return the relative difference of each value; infinite where they have no distance."""
+    """Return the relative difference of each value; infinite if it is undefined."""
     if ours.dtype.is_numeric():
         pair = pl.DataFrame({"a": ours.cast(pl.Float64), "b": theirs.cast(pl.Float64)})
         size = pl.max_horizontal(pl.col("a").abs(), pl.col("b").abs(), pl.lit(1.0))

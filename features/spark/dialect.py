@@ -1,8 +1,8 @@
 """Translates the SQL of the models from DuckDB's dialect to Spark's.
 
-sqlglot knows both dialects and the types of all columns; the rules here are what it leaves out.
-Most are about types: DuckDB divides into doubles, takes the days between two dates as a number,
-and passes over nulls where Spark does not.
+sqlglot supports both dialects and the types of all columns; the rules here cover the rest. Most are
+about types: DuckDB's division gives doubles, the difference of two dates is a number of days, and
+it skips nulls where Spark does not.
 """
 
 from collections.abc import Mapping
@@ -22,17 +22,17 @@ from firmpulse.errors import BuildFailed
 Columns = Mapping[str, str]
 """Name of a column → its DuckDB type."""
 
-# Functions that Spark knows and sqlglot does not, or that features.spark.build brings.
+# Functions that Spark has and sqlglot does not, or that features.spark.build adds.
 _ON_SPARK = {
     "array_position", "array_repeat", "bit_count", "date_add", "date_sub", "make_ym_interval",
     "spring_festival", "trade_graph", "try_element_at",
 }  # fmt: skip
 
-# What is the same in any order but for its last bits.
+# Aggregates that do not depend on the order, except in the last bits.
 _SUMS = (exp.Sum, exp.Avg, exp.StddevPop, exp.RegrSlope, exp.Corr)
 
-# Types that sqlglot does not know: those of our own functions, see features.dbt_functions, and some
-# of DuckDB's.
+# Types that sqlglot does not have: those of our functions, see features.dbt_functions, and some of
+# DuckDB's.
 _RETURNS = {
     "spring_festival": "date",
     "list_position": "int",
@@ -44,10 +44,10 @@ _RETURNS = {
 
 
 class _Spark(Spark):
-    """Spark as of version 4, which has a QUALIFY of its own."""
+    """Spark as of version 4, which has QUALIFY."""
 
     class Generator(SparkGenerator):
-        """Leaves QUALIFY as it is."""
+        """Leaves QUALIFY unchanged."""
 
         TRANSFORMS: ClassVar = {
             **SparkGenerator.TRANSFORMS,
@@ -61,10 +61,10 @@ def translate(sql: str, tables: Mapping[str, Mapping[str, Columns]], columns: Co
     Args:
         sql: a query in DuckDB's dialect, with tables named as schema.table.
         tables: schema → table → columns, of every table that the query reads.
-        columns: of the query's result; each is cast to the type it has on DuckDB.
+        columns: columns of the query's result; each is cast to its type on DuckDB.
 
     Raises:
-        BuildFailed: the query calls for something that no rule brings to Spark.
+        BuildFailed: the query uses something that no rule translates.
     """
     try:
         query = sqlglot.parse_one(sql, read="duckdb")
@@ -76,13 +76,13 @@ def translate(sql: str, tables: Mapping[str, Mapping[str, Columns]], columns: Co
         )
     except SqlglotError as error:
         raise BuildFailed(f"this query cannot be translated for Spark: {error}") from error
-    # Innermost first, so that what a rule moves is translated already.
+    # Innermost first, so that a rule moves only translated parts.
     for node in reversed(list(query.find_all(exp.Expr))):
         _rewrite(node)
     for call in query.find_all(exp.Anonymous):
         if call.name.lower() not in _ON_SPARK:
             raise BuildFailed(
-                f"no rule brings {call.name.lower()}() to Spark; add one to "
+                f"no rule translates {call.name.lower()}() for Spark; add one to "
                 "features/spark/dialect.py"
             )
     inner = query.sql(dialect=_Spark, unsupported_level=ErrorLevel.RAISE)
@@ -94,7 +94,7 @@ def translate(sql: str, tables: Mapping[str, Mapping[str, Columns]], columns: Co
 
 
 def spark_type(duckdb_type: str) -> str:
-    """Return the Spark type that holds every value of a DuckDB type."""
+    """Return the Spark type for all values of a DuckDB type."""
     kind = exp.DataType.build(duckdb_type, dialect="duckdb")
     return _plain(kind).sql(dialect="spark")
 
@@ -108,7 +108,7 @@ def _plain(kind: exp.DataType) -> exp.DataType:
 
 
 def _spell_out_using(select: exp.Select) -> None:
-    """Write `using (…)` as a comparison with the first table, which every model means by it."""
+    """Write `using (…)` as a comparison with the first table, as every model intends."""
     first = select.args["from_"].this.alias_or_name if select.args.get("from_") else None
     for join in select.args.get("joins") or []:
         if keys := join.args.pop("using", None):
@@ -122,7 +122,7 @@ def _spell_out_using(select: exp.Select) -> None:
 
 
 def _type_of_difference(annotator: TypeAnnotator, node: exp.Sub) -> exp.Expr:
-    """Give two dates' difference the type it has on DuckDB, a number of days."""
+    """Give the difference of two dates its type on DuckDB, a number of days."""
     if _is(node.left, "date") and _is(node.right, "date"):
         return annotator._set_type(node, exp.DType.BIGINT)  # the way of sqlglot's own dialects
     return annotator._annotate_binary(node)
@@ -141,7 +141,7 @@ _TYPES = {
 
 
 def _rewrite(node: exp.Expr) -> None:
-    """Replace one node of a typed tree where Spark would read it otherwise."""
+    """Replace one node of a typed tree that Spark would interpret differently."""
     match node:
         case exp.DataType():
             if (plain := _plain(node)) is not node:
@@ -154,16 +154,16 @@ def _rewrite(node: exp.Expr) -> None:
         case exp.Sub() | exp.Add() if _is(node.left, "date") and not _is(node.right, "interval"):
             _replace(node, _moved(node))
         case exp.Order() if isinstance(node.parent, _SUMS):
-            # A fixed order gives DuckDB the same bits each time; Spark has none to give.
+            # A fixed order gives the same bits each time on DuckDB; Spark has no fixed order.
             node.replace(node.this)
         case exp.Order() if isinstance(node.parent, exp.Func):
-            raise BuildFailed(f"{node.parent.sql()} hangs on an order, which Spark does not keep")
+            raise BuildFailed(f"{node.parent.sql()} depends on an order, which Spark does not keep")
         case exp.Avg() | exp.Median():
             node.set("this", _double(node.this))
         case exp.DateDiff() if node.unit and node.unit.name.upper() == "MONTH":
             _replace(node, _months_between(node))
         case exp.ArrayAgg():
-            # Nothing collected is null on DuckDB. Spark leaves nulls out, so the model has to.
+            # An empty collection is null on DuckDB. Spark drops nulls, so the model must too.
             whole = node.parent if isinstance(node.parent, exp.Filter) else node
             whole.replace(exp.func("nullif", whole.copy(), exp.Array()))
         case exp.ArgMax() | exp.ArgMin():
@@ -182,7 +182,7 @@ def _replace(node: exp.Expr, by: exp.Expr) -> None:
 
 
 def _moved(node: exp.Add | exp.Sub) -> exp.Expr:
-    """Return the days between two dates, or a date so many days later or earlier."""
+    """Return the days between two dates, or a date that many days later or earlier."""
     if _is(node.right, "date"):
         return exp.func("date_diff", node.left, node.right)
     function = "date_add" if isinstance(node, exp.Add) else "date_sub"
@@ -190,14 +190,14 @@ def _moved(node: exp.Add | exp.Sub) -> exp.Expr:
 
 
 def _months_between(node: exp.DateDiff) -> exp.Expr:
-    """Return how many turns of a month lie between two dates."""
+    """Return how many month boundaries are between two dates."""
     later, earlier = node.this, node.expression
     count = "(year({}) - year({})) * 12 + month({}) - month({})"
     return exp.paren(_parsed(count, later, earlier, later, earlier))
 
 
 def _without_nulls(node: exp.ArgMax | exp.ArgMin) -> None:
-    """Make the value of the highest or lowest row that of the rows that have one."""
+    """Take the value of the highest or lowest row among the rows with a value."""
     known = exp.Not(this=exp.Is(this=node.this.copy(), expression=exp.Null()))
     if isinstance(node.parent, exp.Filter):
         where = node.parent.expression
@@ -210,7 +210,7 @@ def _element(node: exp.Bracket) -> exp.Expr:
     """Return one element, counted from one; null beyond the end."""
     index = node.expressions[0]
     if isinstance(index, exp.Literal):
-        # The parser counts written numbers from zero.
+        # The parser counts literal positions from zero.
         index = exp.Literal.number(int(index.name) + 1)
     return exp.Anonymous(this="try_element_at", expressions=[node.this, index])
 
@@ -229,7 +229,7 @@ def _rewrite_call(node: exp.Anonymous) -> None:
                 ),
             )
         case "epoch_us":
-            # Of a time without a zone, as it stands.
+            # For a time without a zone, unchanged.
             since = "timestampdiff(microsecond, timestamp_ntz'1970-01-01 00:00:00', {})"
             _replace(node, _parsed(since, arguments[0]))
         case "isfinite":

@@ -1,4 +1,4 @@
-"""The command that runs a DAG as things are now: by Airflow where its scheduler runs, else here."""
+"""The command that runs a DAG now: by Airflow if its scheduler runs, otherwise in this process."""
 
 import json
 import shlex
@@ -9,16 +9,16 @@ from typing import Any
 from firmpulse.airflow import services
 from firmpulse.settings import Settings
 
-# DAG → command that runs it in its own process; the others have none.
+# DAG → command that runs it without a scheduler; other DAGs have none.
 _COMMANDS = {
     "run_nightly": "firmpulse night --as-of {as_of}",
     "assess_arrivals": "firmpulse arrivals --as-of {as_of}",
     "train_model": "firmpulse train --as-of {as_of} --approver {approver}",
     "honour_revocations": "firmpulse consent honour",
 }
-# In the place of what the caller does not know.
+# Placeholders for values that the caller does not have.
 _UNKNOWN = {"as_of": "DATE", "approver": "NAME"}
-# Nights that are named one by one.
+# Nights that are listed one by one.
 _FEW = 7
 
 
@@ -46,7 +46,7 @@ def run(settings: Settings, dag_id: str, conf: Mapping[str, Any]) -> str:
 
 
 def trigger(dag_id: str, conf: Mapping[str, Any]) -> str:
-    """Return the command that has Airflow run a DAG."""
+    """Return the command that makes Airflow run a DAG."""
     return f"firmpulse airflow dags trigger {dag_id} --conf {shlex.quote(json.dumps(dict(conf)))}"
 
 
@@ -59,7 +59,7 @@ def nights(settings: Settings, days: list[date]) -> str:
     """
     if len(days) == 1:
         return run(settings, "run_nightly", {"as_of": days[0].isoformat()})
-    # `completed`: also a date of which Airflow has a run, though the run log has no night.
+    # `completed`: includes dates with an Airflow run but without a night in the run log.
     backfill = (
         f"firmpulse airflow backfill create --dag-id run_nightly --from-date {days[0]} "
         f"--to-date {days[-1]} --reprocess-behavior completed"

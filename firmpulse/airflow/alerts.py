@@ -1,7 +1,7 @@
-"""Tells people that a task has failed for good: by webhook or by mail, as a Connection says.
+"""Alerts people when a task has finally failed: by webhook or mail, as a Connection defines.
 
-Without the Connection `firmpulse_alerts` nobody is told; Airflow shows the failure all the same:
-the message is the XCom `error` of the task, from which the run's note takes it.
+Without the Connection `firmpulse_alerts` no alert is sent. Airflow still shows the failure: the
+message is the task's XCom `error`, which the run's note includes.
 """
 
 import json
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 def task_failed(context: Mapping[str, Any]) -> None:
-    """Send what failed and why; Airflow calls it when no retry is left. It raises nothing."""
+    """Send what failed and why; Airflow calls it when no retry is left. It never raises."""
     try:
         context["ti"].xcom_push(key=ERROR, value=_why(context))
     except Exception as error:
@@ -33,18 +33,18 @@ def task_failed(context: Mapping[str, Any]) -> None:
         if connection is not None:
             _send(connection, message(context))
     except Exception as error:
-        _logger.warning("nobody was told of the failure: %s", type(error).__name__)
+        _logger.warning("no alert was sent about the failure: %s", type(error).__name__)
 
 
 def message(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is sent; no secret and no row of a firm is in it.
+    """Return the alert; it contains no secret and no row of a firm.
 
     Args:
-        context: of the failed task, as Airflow gives it to callbacks.
+        context: the failed task's context, as Airflow passes it to callbacks.
 
     Returns:
-        text for people, the whole message in it; dag_id, run_id, task_id, as_of, try_number, error,
-        again (the command that runs it again), log_url for machines.
+        text for people, with the whole message; for machines dag_id, run_id, task_id, as_of,
+        try_number, error, again (the command that runs it again), log_url.
     """
     task = context["ti"]
     part = task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]"
@@ -52,7 +52,7 @@ def message(context: Mapping[str, Any]) -> dict[str, Any]:
     again = _again(context, task.dag_id, as_of)
     return {
         "text": f"Firmpulse: {part} of {task.dag_id} failed"
-        f"{f' (as of {as_of})' if as_of else ''}: {why}\nOnce that is repaired: {again}",
+        f"{f' (as of {as_of})' if as_of else ''}: {why}\nOnce that is fixed: {again}",
         "dag_id": task.dag_id,
         "run_id": task.run_id,
         "task_id": part,
@@ -66,7 +66,7 @@ def message(context: Mapping[str, Any]) -> dict[str, Any]:
 
 def _why(context: Mapping[str, Any]) -> str:
     error = context.get("exception")
-    return told(error) if isinstance(error, BaseException) else "it was ended from outside"
+    return told(error) if isinstance(error, BaseException) else "it was terminated from outside"
 
 
 def _again(context: Mapping[str, Any], dag_id: str, as_of: str | None) -> str:
@@ -98,7 +98,7 @@ def _send(connection: Any, content: dict[str, Any]) -> None:
     if connection.conn_type == "smtp":
         _mail(content)
         return
-    # An address with its secret in the path, as webhooks have them, may stand in the password.
+    # A webhook address has its secret in the path, so it may be given as the password.
     address = connection.password or connection.get_uri()
     request = urllib.request.Request(  # noqa: S310 - an operator's own address
         address,

@@ -1,4 +1,4 @@
-"""Which date a run speaks for; the only place that decides it."""
+"""The date of a run; the only place that decides it."""
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
@@ -15,10 +15,10 @@ def resolve(given: str | None, interval_end: datetime | None) -> str:
     Args:
         given: the run's parameter `as_of`, such as 2026-10-31.
         interval_end: end of the run's data interval; a nightly run that ends at
-            midnight on 1 November speaks for 31 October, in Chinese time.
+            midnight on 1 November is for 31 October, in Chinese time.
 
     Raises:
-        ConfigurationError: there is neither, the given date is none, or it lies after today.
+        ConfigurationError: there is neither, the date is invalid, or it is after today.
     """
     if given:
         return clock.checked(_date(given)).isoformat()
@@ -30,14 +30,14 @@ def resolve(given: str | None, interval_end: datetime | None) -> str:
 
 
 def day_of(given: str | None, interval_end: datetime | None) -> str:
-    """Return the day of a run that acts at once, in ISO format: the date given, or its own day.
+    """Return the day of a run that acts on today, in ISO format: the date given, or the run's day.
 
     Args:
         given: the run's parameter `on`, such as 2026-10-31.
         interval_end: end of the run's data interval; its day in China counts.
 
     Raises:
-        ConfigurationError: there is neither, the given date is none, or it lies after today.
+        ConfigurationError: there is neither, the date is invalid, or it is after today.
     """
     if given:
         return clock.checked(_date(given, "on"), "on").isoformat()
@@ -49,14 +49,14 @@ def day_of(given: str | None, interval_end: datetime | None) -> str:
 
 
 def of_arrivals(given: str | None, events: Mapping[Any, Collection[Any]]) -> str:
-    """Return the day of a run that deliveries caused, in ISO format: the date given, or theirs.
+    """Return the day of a run that deliveries triggered, in ISO format: the date given, or theirs.
 
     Args:
         given: the run's parameter `as_of`, such as 2026-10-31.
-        events: the run's asset events; those of the watcher say on which day a delivery came in.
+        events: the run's asset events; those of the watcher contain the day a delivery arrived.
 
     Raises:
-        ConfigurationError: there is neither, the date is none, or it lies after today.
+        ConfigurationError: there is neither, the date is invalid, or it is after today.
     """
     days = [
         event.extra["payload"]["as_of"]

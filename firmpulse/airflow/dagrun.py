@@ -1,4 +1,4 @@
-"""Runs a DAG in this process, task after task, without a scheduler."""
+"""Runs a DAG in this process, task by task, without a scheduler."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,10 +32,10 @@ def run_dag(
     conf: Mapping[str, Any],
     on_task: Callable[[TaskEvent], None] | None = None,
 ) -> DagOutcome:
-    """Run a DAG to its end; a task runs once here, retries belong to the scheduler.
+    """Run a DAG to its end; each task runs once, only a scheduler retries.
 
     Args:
-        settings: its home folder; Airflow's database is made there if need be.
+        settings: its home folder; Airflow's database is created there if missing.
         dag_id: a DAG of `dags/`, such as run_nightly.
         conf: parameters of the run, such as {"as_of": "2026-10-31"}.
         on_task: called as soon as a task has ended.
@@ -46,7 +46,7 @@ def run_dag(
     """
     if advice.is_served(settings):
         raise ConfigurationError(
-            "Airflow is running on this home folder and owns its DAG runs; have it run this with: "
+            "Airflow is running on this home folder and owns its DAG runs; run this there with: "
             f"{advice.trigger(dag_id, {k: v for k, v in conf.items() if v is not None})}\n"
             "or stop it with: firmpulse down"
         )
@@ -64,7 +64,7 @@ def _load(dag_id: str) -> Any:
     path = environment.DAGS_FOLDER / f"{dag_id}.py"
     if not path.exists():
         known = ", ".join(sorted(file.stem for file in path.parent.glob("[a-z]*.py")))
-        raise ConfigurationError(f"no DAG {dag_id!r}; there are {known}")
+        raise ConfigurationError(f"no DAG {dag_id!r}; use one of {known}")
     from firmpulse.airflow import database
 
     database.ensure()
@@ -99,9 +99,9 @@ def _listening(watch: TaskWatch) -> Iterator[None]:
 
 @contextmanager
 def _without_waiting(turns: int) -> Iterator[None]:
-    """Mark all tasks behind a failed one at once.
+    """Mark all tasks after a failed one at once.
 
-    `dag.test` marks one of them in a turn, and waits a second before the next.
+    `dag.test` marks one per iteration, and waits a second between iterations.
     """
     from airflow.models.dagrun import DagRun
 

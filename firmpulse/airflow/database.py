@@ -1,4 +1,4 @@
-"""Airflow's own database: made once per home folder, with the pool of the DuckDB writer.
+"""Airflow's database: made once per home folder, with the pool of the DuckDB writer.
 
 Everything here runs in a process whose environment is `airflow_env.environment`.
 """
@@ -11,14 +11,14 @@ from firmpulse.errors import ConfigurationError
 
 
 def ensure() -> None:
-    """Bring the database to the installed version of Airflow and make the pool."""
+    """Migrate the database to the installed version of Airflow and make the pool."""
     import airflow
     from airflow import settings
     from airflow.configuration import AIRFLOW_HOME
     from airflow.models.pool import Pool
     from airflow.utils import db
 
-    # Checking for migrations takes seconds; the marker says for which version it was done.
+    # Checking for migrations takes seconds; the marker records the version that was checked.
     marker = Path(AIRFLOW_HOME) / "migrated"
     done_for = f"{airflow.__version__} {_identity(settings.SQL_ALCHEMY_CONN)}"
     if marker.exists() and marker.read_text(encoding="utf-8") == done_for:
@@ -33,7 +33,7 @@ def ensure() -> None:
 
 
 def close_abandoned_runs() -> None:
-    """Mark in-process runs as failed whose process was ended; a scheduler would resume them."""
+    """Mark runs of killed processes as failed; a scheduler would resume them."""
     from airflow.models.dagrun import DagRun
     from airflow.utils.session import create_session
     from airflow.utils.state import DagRunState
@@ -63,7 +63,7 @@ def store_dags() -> None:
 
 
 def _identity(url: str) -> str:
-    """Return a digest of the database: of its URL, which may hold a password, and its birth."""
+    """Return a digest of the database: of its URL, which may contain a password, and its birth."""
     birth = ""
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))

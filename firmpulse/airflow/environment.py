@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
-# One slot: one process at a time may have the DuckDB files open.
+# One slot: only one process at a time may open the DuckDB files.
 WRITER_POOL = "duckdb_writer"
 DAGS_FOLDER = PROJECT_ROOT / "dags"
 HOST = "127.0.0.1"
@@ -36,13 +36,13 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         "AIRFLOW_HOME": str(settings.airflow_home),
         _DAGS_VARIABLE: str(DAGS_FOLDER),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        # A date without a zone, as in `airflow backfill create --from-date …`, is Chinese.
+        # A date without a zone, as in `airflow backfill create --from-date …`, is in Chinese time.
         "AIRFLOW__CORE__DEFAULT_TIMEZONE": "Asia/Shanghai",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "4",
-        # Tasks of a scheduler that was killed are taken over within a minute.
+        # Tasks of a killed scheduler are taken over within a minute.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
-        # No surprise: the schedule begins with the night after `firmpulse up`.
+        # The schedule starts with the night after `firmpulse up`.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": settings.airflow_url,
@@ -51,7 +51,7 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-        # It sets these itself, whatever the umask.
+        # Airflow sets these itself and ignores the umask.
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
         "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
@@ -62,9 +62,9 @@ def environment(settings: Settings, port: int = DEFAULT_PORT) -> dict[str, str]:
 
 
 def server_secret(settings: Settings) -> dict[str, str]:
-    """Return the secret with which Airflow's servers prove to each other who they are.
+    """Return the secret with which Airflow's servers authenticate to each other.
 
-    Without one each server would make up its own, and no task could report back.
+    Without it each server would generate its own, and no task could report back.
     """
     given = os.environ.get(_JWT_SECRET)
     if given:
@@ -82,16 +82,18 @@ def server_secret(settings: Settings) -> dict[str, str]:
 def activated(settings: Settings) -> Iterator[None]:
     """Give this process the environment of a home folder, for DAGs that run inside it.
 
-    Airflow binds its database when it is imported: a process keeps the one of the first home
-    folder, and tasks find later ones through the FIRMPULSE variables, which end with the context.
+    Airflow binds its database on import: a process keeps that of the first home folder. Tasks
+    find later ones through the FIRMPULSE variables, which end with the context.
 
     Raises:
-        ConfigurationError: Airflow was imported before for another folder of DAGs.
+        ConfigurationError: Airflow was imported before with another folder of DAGs.
     """
     wanted = environment(settings)
     if "airflow" in sys.modules:
         if os.environ.get(_DAGS_VARIABLE) != str(DAGS_FOLDER):
-            raise ConfigurationError("Airflow was imported with settings of its own; begin anew")
+            raise ConfigurationError(
+                "Airflow was imported with other settings; start a new process"
+            )
     else:
         os.environ.update({name: wanted[name] for name in wanted if name.startswith("AIRFLOW")})
         os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "CRITICAL"
@@ -110,7 +112,7 @@ def activated(settings: Settings) -> Iterator[None]:
 def _asynchronous(settings: Settings) -> dict[str, str]:
     """Return how Airflow reaches a PostgreSQL server from its event loops.
 
-    Left alone it would ask for asyncpg; psycopg, which is there already, serves both.
+    By default it would require asyncpg; psycopg is already installed and works for both.
     """
     if not settings.airflow_url.startswith("postgresql"):
         return {}

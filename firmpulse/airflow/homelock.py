@@ -10,7 +10,7 @@ from firmpulse.settings import Settings
 
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
-    """Keep other runs off this home folder; a process that ends, however, gives it free.
+    """Lock this home folder against other runs; the end of the process always releases it.
 
     Raises:
         FileHeldError: another process works on it.

@@ -1,14 +1,14 @@
-"""MLflow's server without what a registry of models has no use for.
+"""MLflow's server without the parts that a model registry does not need.
 
-MLflow brings an assistant that runs shell commands on the server for whoever reaches the page, a
-gateway to language models, and registries of tools. Only what is named here is served:
+MLflow includes an assistant that runs shell commands on the server for anyone who can open the
+page, a gateway to language models, and tool registries. Only the routes listed here are served:
 `mlflow server --app-name firmpulse`.
 """
 
 from mlflow.server.fastapi_app import app
 
 _SERVED = {
-    # The pages and the interface of experiments and models, mounted as a whole.
+    # The pages and the API of experiments and models, mounted as a whole.
     "",
     "/health",
     *(f"{api}/3.0/mlflow/server-info" for api in ("/api", "/ajax-api")),

@@ -1,6 +1,6 @@
-"""Airflow plugin: when a run has ended, its note says what each task did.
+"""Airflow plugin: writes what each task did into the note of a finished run.
 
-The scheduler writes it; people see it in the list of runs without opening a log.
+The scheduler writes it; it shows in the list of runs, without opening a log.
 """
 
 from collections import defaultdict
@@ -14,9 +14,9 @@ from firmpulse.airflow.alerts import ERROR
 from firmpulse.airflow.taskwatch import hookimpl, in_short
 from firmpulse.errors import shortened
 
-# What somebody wrote before this line stays.
+# Text that a person wrote above this line stays.
 _HEADING = "**What the run did**"
-# Airflow's column has no room for more.
+# Size limit of Airflow's column.
 _MOST = 1000
 
 
@@ -25,12 +25,12 @@ class RunNotes:
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any) -> None:
-        """Note what the tasks returned."""
+        """Record what the tasks returned."""
         _write(dag_run)
 
     @hookimpl
     def on_dag_run_failed(self, dag_run: Any) -> None:
-        """Note which tasks failed, and what the others returned."""
+        """Record which tasks failed, and what the others returned."""
         _write(dag_run)
 
 
@@ -49,14 +49,14 @@ def note(
 ) -> str:
     """Return the note of a run that has ended, in Markdown.
 
-    Of a task that failed it has the whole message. Where that is more than a note may have, the
-    tasks that went well are left out, then the middle of the messages.
+    A failed task has its whole message. If the note becomes too long, first the successful tasks
+    are left out, then the middle of the messages.
 
     Args:
-        before: its note until now; what stands there of an earlier attempt is replaced.
+        before: its note until now; text from an earlier attempt is replaced.
         states: task id → state of each instance, in the order of the tasks.
         results: task id → what each instance returned.
-        errors: task id → what was told of each instance that failed.
+        errors: task id → message of each failed instance.
     """
     kept = (before or "").partition(_HEADING)[0].rstrip()
     heading = f"{kept}\n\n{_HEADING}\n\n" if kept else f"{_HEADING}\n\n"
@@ -73,7 +73,7 @@ def note(
 
 
 def _line(task: str, found: Sequence[str], results: Sequence[Any]) -> str:
-    """Return what a task did in short; nothing of one that did not count anything."""
+    """Return what a task did, in short; empty for a task without counts."""
     failed = list(found).count("failed")
     parts = [in_short(_sum(results))]
     if failed:

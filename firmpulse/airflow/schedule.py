@@ -1,4 +1,4 @@
-"""What the DAGs share: date and begin, how a task is repeated, who may write, who is told."""
+"""Shared parts of the DAGs: date and start, retries, the writer pool, alerts."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,8 @@ from firmpulse.calendar import CHINA
 from firmpulse.errors import FileHeldError, FirmpulseError
 from firmpulse.settings import Settings
 
-# A DuckDB file that another process holds is worth waiting for. Every other expected error comes
-# back the same however often the task runs.
+# Waiting helps if another process holds a DuckDB file. Every other expected error would come back
+# the same on each retry.
 _RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(exception=FileHeldError, action=RetryAction.RETRY),
@@ -41,20 +41,20 @@ TASK_DEFAULTS: dict[str, Any] = {
     "on_failure_callback": alerts.task_failed,
 }
 
-# The date that a run of a `dated_dag` speaks for, as its tasks are given it.
+# The date of a run of a `dated_dag`, as passed to its tasks.
 AS_OF = "{{ resolve(params.as_of, data_interval_end | default(none)) }}"
 
 
 def dated_dag(
     cron: str, begins: datetime, doc_md: str | None, params: Mapping[str, Param] | None = None
 ) -> Callable[[Callable[[], None]], Callable[[], Any]]:
-    """Return the decorator of a DAG whose runs speak for one date, one run at a time.
+    """Return the decorator of a DAG whose runs are for one date each, one run at a time.
 
     Args:
-        cron: when it runs by itself, in China.
-        begins: the midnight from which it does.
-        doc_md: what Airflow's page shows.
-        params: what a run takes besides `as_of`, the date where it is not that of the schedule.
+        cron: its schedule, in Chinese time.
+        begins: the midnight at which the schedule starts.
+        doc_md: text on Airflow's page.
+        params: parameters of a run besides `as_of`, the date if it is not that of the schedule.
     """
     decorator: Callable[[Callable[[], None]], Callable[[], Any]] = dag(
         schedule=CronDataIntervalTimetable(cron, timezone="Asia/Shanghai"),
@@ -71,10 +71,10 @@ def dated_dag(
 
 
 def wait_for_turn() -> None:
-    """Put the task that calls it off for a minute while an earlier night is under way.
+    """Defer the calling task by a minute while an earlier night is running.
 
-    A backfill starts ten runs side by side, whatever the DAG says of its active runs; a night
-    rests on the one before it, so its first task waits.
+    A backfill starts ten runs in parallel, regardless of the DAG's limit on active runs. A night
+    depends on the one before it, so its first task waits.
 
     Raises:
         AirflowRescheduleException: an earlier run by date has not ended.
@@ -90,10 +90,10 @@ def wait_for_turn() -> None:
 
 
 def first_day(settings: Settings) -> datetime:
-    """Return the midnight from which the schedule runs by itself; backfills may go before it.
+    """Return the midnight at which the schedule starts; backfills may be earlier.
 
     Raises:
-        ConfigurationError: the day lies after today; nights would be missing in silence until then.
+        ConfigurationError: the day is after today; nights would be missing silently until then.
     """
     day = clock.checked(settings.schedule_from, "FIRMPULSE_SCHEDULE_FROM")
     return datetime(day.year, day.month, day.day, tzinfo=CHINA)

@@ -1,4 +1,4 @@
-"""Airflow and MLflow of one home folder: start both, find both, stop both."""
+"""Airflow and MLflow of one home folder: start, find and stop both."""
 
 import json
 import sys
@@ -15,8 +15,8 @@ from firmpulse.airflow.services import Service
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
-# Part → its arguments. The API server reads the tasks' logs from disk; a server of its own for
-# them would listen on every address of the machine.
+# Part → its arguments. The API server reads the tasks' logs from disk; a separate log server
+# would listen on every address of the machine.
 _AIRFLOW_PARTS: dict[str, list[str]] = {
     "api-server": [],
     "scheduler": ["--skip-serve-logs"],
@@ -40,13 +40,13 @@ _NEWEST_NIGHT = """
         (select max(as_of) from scores)
     )
 """
-# Straight to this machine, whatever proxy the environment names.
+# Directly to this machine, bypassing any proxy in the environment.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the servers answer, and who may log in."""
+    """Addresses of the servers, and the login."""
 
     airflow: str
     mlflow: str
@@ -65,7 +65,7 @@ def running(settings: Settings) -> Addresses | None:
 
 
 def up(settings: Settings, airflow_port: int, mlflow_port: int) -> Addresses:
-    """Start what is not running and wait until it answers; nothing is left when that fails.
+    """Start what is not running and wait until it answers; on failure, everything is stopped.
 
     Raises:
         TaskFailed: a server did not come up; the message names its log.
@@ -89,15 +89,15 @@ def down(settings: Settings) -> tuple[str, ...]:
     """Stop every server of the home folder and return the names of those that ran.
 
     Raises:
-        TaskFailed: a process is left.
+        TaskFailed: a process is still running.
     """
     return tuple(name for name in NAMES if services.stop(settings, name))
 
 
 def newest_night(settings: Settings) -> date:
-    """Return the newest night with published scores, else with any step; today where none is.
+    """Return the newest night with published scores, else with any step, else today.
 
-    A day on which deliveries were assessed as they came in is no night.
+    A day on which arriving deliveries were assessed is not a night.
     """
     with suppress(NotReadyError), warehouse.connect_published(settings) as connection:
         ((newest,),) = connection.execute(_NEWEST_NIGHT).fetchall()
@@ -123,7 +123,7 @@ def _start_mlflow(settings: Settings, port: int) -> Service:
     address = f"http://{HOST}:{port}"
     settings.mlflow_artifacts.mkdir(parents=True, exist_ok=True)
     env = {
-        # The URI may hold a password; a command line is open to everybody on the machine.
+        # The URI may contain a password; every user of the machine can read command lines.
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_tracking_uri,
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.mlflow_artifacts.as_uri(),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -148,13 +148,13 @@ def _start_airflow(settings: Settings, port: int) -> list[Service]:
 
 
 def _prepare_airflow(settings: Settings) -> None:
-    # The scheduler would run beside it.
+    # The scheduler would run in parallel.
     with homelock.alone(settings), environment.activated(settings):
         from firmpulse.airflow import database
 
         database.ensure()
         database.close_abandoned_runs()
-        # The scheduler goes by what is stored: without this it would start an earlier night.
+        # The scheduler uses the stored start: without this it would start an earlier night.
         database.store_dags()
 
 

@@ -1,6 +1,6 @@
-"""Starts, finds and ends the local servers; each has a session of its own.
+"""Starts, finds and stops the local servers; each has a separate session.
 
-Airflow puts some of its children into process groups of their own; all stay in the session.
+Airflow puts some of its children into separate process groups; all stay in the session.
 """
 
 import json
@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped] # its stubs are a package of their own
+import psutil  # type: ignore[import-untyped] # its stubs are a separate package
 
 from firmpulse.errors import TaskFailed
 from firmpulse.settings import Settings
@@ -39,7 +39,7 @@ class Service:
 def start(
     settings: Settings, name: str, command: Sequence[str], env: Mapping[str, str], address: str
 ) -> Service:
-    """Start `command` in a session of its own; its output goes to logs/<name>.log."""
+    """Start `command` in a separate session; its output goes to logs/<name>.log."""
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     settings.logs_dir.mkdir(parents=True, exist_ok=True)
     with log_path(settings, name).open("ab") as log:
@@ -60,7 +60,7 @@ def start(
 def wait_until(
     settings: Settings, service: Service, healthy: Callable[[], bool], seconds: float
 ) -> None:
-    """Wait until `healthy` says so.
+    """Wait until `healthy` returns true.
 
     Raises:
         TaskFailed: the server ended or did not answer in time; the message names its log.
@@ -87,7 +87,7 @@ def find(settings: Settings, name: str) -> Service | None:
     service = Service(**json.loads(path.read_text(encoding="utf-8")))
     created = _created(service.session)
     if created is not None and abs(created - service.created) > 1:
-        return None  # the number went to a stranger
+        return None  # another process has this id now
     return service if _members(service.session) else None
 
 
@@ -97,10 +97,10 @@ def is_running(settings: Settings, name: str) -> bool:
 
 
 def stop(settings: Settings, name: str) -> bool:
-    """End the server's whole process group and forget it; False when it was not running.
+    """Stop the server's whole process group and remove its record; False if it was not running.
 
     Raises:
-        TaskFailed: a process is left after it was killed.
+        TaskFailed: a process is still running after it was killed.
     """
     service = find(settings, name)
     if service is not None:

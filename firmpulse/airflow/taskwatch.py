@@ -27,7 +27,7 @@ hookimpl = pluggy.HookimplMarker("airflow")
 
 
 class TaskWatch:
-    """Airflow listener that collects what became of each task and tells `on_task` at once."""
+    """Airflow listener that collects the outcome of each task and calls `on_task` at once."""
 
     def __init__(self, on_task: Callable[[TaskEvent], None] | None) -> None:
         self.events: list[TaskEvent] = []
@@ -41,7 +41,7 @@ class TaskWatch:
 
     @hookimpl
     def on_task_instance_success(self, task_instance: Any) -> None:
-        """Note a task that succeeded, with what it returned."""
+        """Record a task that succeeded, with its result."""
         result = task_instance.xcom_pull(
             task_ids=task_instance.task_id, map_indexes=task_instance.map_index
         )
@@ -49,7 +49,7 @@ class TaskWatch:
 
     @hookimpl
     def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
-        """Note a task that failed, with its error."""
+        """Record a task that failed, with its error."""
         self._note(task_instance, note=str(error), error=error)
 
     def _note(self, task_instance: Any, **details: Any) -> None:

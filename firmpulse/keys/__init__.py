@@ -1,1 +1,1 @@
-"""Keys and what is done with them: wrapping, renewal, tokens."""
+"""Keys and their use: wrapping, renewal, tokens."""

@@ -1,10 +1,10 @@
-"""Envelope keys: each encrypted database has a data key of its own, wrapped by its master key.
+"""Envelope keys: each encrypted database has its own data key, wrapped by its master key.
 
 `vault/vault.key` and `warehouse/warehouse.key` hold the wrapped data keys (AES-256-GCM). A master
-key opens no database, so destroying a wrapped data key destroys what only it could open.
+key opens no database, so destroying a wrapped data key destroys what only that key could open.
 
-A key file names up to two data keys: the one in force, and the next one, while a database is being
-made or renewed. Which of them opens the database is found out by trying.
+A key file has up to two data keys: the one in force, and the next one while a database is being
+made or renewed. Trying shows which of them opens the database.
 """
 
 import base64
@@ -37,7 +37,7 @@ _FINGERPRINT_DIGITS = 16
 class DataKey:
     """The key of one generation of a database file."""
 
-    # Counts the renewals; the wrapped key is bound to it and to the name of its file.
+    # Counts the renewals; the wrapped key is bound to it and to its file name.
     generation: int
     created_at: str
     # 64 hexadecimal digits.
@@ -46,7 +46,7 @@ class DataKey:
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a key file holds, unwrapped."""
+    """The unwrapped content of a key file."""
 
     # Absent while the database is being made for the first time.
     current: DataKey | None
@@ -55,7 +55,7 @@ class Envelope:
 
     @property
     def keys(self) -> tuple[DataKey, ...]:
-        """The data keys that may open the database, the likelier one first."""
+        """The data keys that may open the database, the more likely one first."""
         return tuple(key for key in (self.current, self.upcoming) if key is not None)
 
 
@@ -70,7 +70,7 @@ def key_path(settings: Settings, name: str) -> Path:
 
 
 def building_path(settings: Settings, name: str) -> Path:
-    """Return the file that a renewal builds before it takes the database's place."""
+    """Return the file that a renewal builds before it replaces the database."""
     database = database_path(settings, name)
     return database.with_name(f"{database.name}.next")
 
@@ -79,7 +79,7 @@ def read(settings: Settings, name: str) -> Envelope:
     """Unwrap the data keys of a database.
 
     Raises:
-        NotReadyError: there is neither a database nor a key file yet.
+        NotReadyError: neither database nor key file exists yet.
         ConfigurationError: one of the two is gone.
         WrongKeyError: the master key does not open the key file.
     """
@@ -88,20 +88,20 @@ def read(settings: Settings, name: str) -> Envelope:
         if database.exists():
             raise ConfigurationError(
                 f"{database.name} exists but its key file {path.name} is gone, and nothing else "
-                f"opens it; put {path.name} back from the backup of that folder"
+                f"opens it; restore {path.name} from the backup of that folder"
             )
         raise NotReadyError(f"there is no {name} yet; it is made when the first grants come in")
     envelope = _opened(settings, name)
     if envelope.current is not None and not database.exists():
         raise ConfigurationError(
-            f"{path.name} exists but its database {database.name} is gone; put both back from one "
-            f"backup, or remove {path.name} to begin with an empty {name}"
+            f"{path.name} exists but its database {database.name} is gone; restore both from one "
+            f"backup, or remove {path.name} to start with an empty {name}"
         )
     return envelope
 
 
 def read_or_make(settings: Settings, name: str) -> Envelope:
-    """Unwrap the data keys of a database; where there is none yet, make its first one.
+    """Unwrap the data keys of a database; make the first one if there is none.
 
     Raises:
         ConfigurationError: see `read`.
@@ -126,12 +126,12 @@ def propose(settings: Settings, name: str) -> DataKey:
 
 
 def settle(settings: Settings, name: str, generation: int) -> None:
-    """Keep the data key of this generation alone, destroy the other, remove what is left over.
+    """Keep only the data key of this generation, destroy the other, remove leftovers.
 
     The caller holds the database open with that key.
     """
     path = key_path(settings, name)
-    # First: on a full disk this is what makes room for the key file.
+    # First: on a full disk this makes room for the key file.
     discard_building(settings, name)
     with keyfiles.locked(path.parent):
         envelope = read(settings, name)
@@ -142,7 +142,7 @@ def settle(settings: Settings, name: str, generation: int) -> None:
 
 
 def is_settled(settings: Settings, name: str, envelope: Envelope) -> bool:
-    """Whether nothing is left of an interrupted renewal."""
+    """Whether no leftovers of an interrupted renewal exist."""
     building = building_path(settings, name)
     return (
         envelope.upcoming is None
@@ -152,16 +152,16 @@ def is_settled(settings: Settings, name: str, envelope: Envelope) -> bool:
 
 
 def discard_building(settings: Settings, name: str) -> None:
-    """Remove the file of a renewal that did not come to its end."""
+    """Remove the file of an unfinished renewal."""
     building = building_path(settings, name)
     for path in (building, _log_of(building)):
         path.unlink(missing_ok=True)
 
 
 def rewrap(settings: Settings, name: str, old: SecretStr, new: SecretStr) -> None:
-    """Wrap the data keys of a database with another master key; the database stays as it is.
+    """Wrap the data keys of a database with another master key; the database is unchanged.
 
-    A key file that the new key opens already is left alone.
+    A key file that the new key already opens is not changed.
 
     Raises:
         WrongKeyError: neither key opens the key file.
@@ -175,7 +175,7 @@ def rewrap(settings: Settings, name: str, old: SecretStr, new: SecretStr) -> Non
 
 
 def fingerprint(key: SecretStr) -> str:
-    """Return 16 digits that tell one key from another and nothing about it."""
+    """Return 16 digits that identify a key without revealing anything about it."""
     digest = hmac.new(bytes.fromhex(key.get_secret_value()), b"fingerprint", hashlib.sha256)
     return digest.hexdigest()[:_FINGERPRINT_DIGITS]
 
@@ -224,11 +224,11 @@ def _unwrapped(path: Path, database: str, master: SecretStr) -> Envelope:
         name = path.stem
         raise WrongKeyError(
             f"FIRMPULSE_{name.upper()}_KEY (or the {name}_key file) does not open {path.name}; "
-            f"restore the key that it was wrapped with"
+            f"restore the key with which it was wrapped"
         ) from None
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(
-            f"{path.name} is damaged; put it back from the backup of that folder"
+            f"{path.name} is damaged; restore it from the backup of that folder"
         ) from None
 
 
@@ -237,7 +237,7 @@ def _opened(settings: Settings, name: str) -> Envelope:
     try:
         return _unwrapped(path, database, keyring.load(settings, f"{name}_key"))
     except WrongKeyError:
-        # A change of the master key may have been interrupted after the file was wrapped anew.
+        # A change of the master key may have been interrupted after rewrapping the file.
         following = keyring.pending(settings, f"{name}_key")
         if following is None:
             raise

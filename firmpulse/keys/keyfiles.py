@@ -1,7 +1,7 @@
-"""Small files that hold keys: replaced in one step, and overwritten before they are let go.
+"""Small files with keys: replaced in one step, and overwritten before removal.
 
 A file `x` may have two companions for a moment: `x.new`, not valid yet, and `x.old`, no longer
-valid. Whoever dies in between leaves one of them behind; the next writer clears both.
+valid. A crash in between leaves one of them; the next writer removes both.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ _OWNER_ONLY = 0o600
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time change the key files of a folder; wait for the others."""
+    """Let only one process at a time change the key files of a folder; others wait."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -26,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a key file; a reader sees the old text or the new one, and the old one is destroyed.
+    """Write a key file; a reader sees the old text or the new one; the old one is destroyed.
 
     The caller holds `locked` on its folder.
     """
@@ -45,26 +45,26 @@ def replace(path: Path, text: str) -> None:
 
 
 def clear(path: Path) -> None:
-    """Destroy what a writer left behind."""
+    """Destroy leftovers of a writer."""
     new, old = _companions(path)
     if new.exists():
         destroy(new)
     if not old.exists():
         return
     if path.exists() and old.samefile(path):
-        # Its writer died before the new text took the place: this is still the key in force.
+        # Its writer died before the new text replaced it: this key is still in force.
         old.unlink()
     else:
         destroy(old)
 
 
 def has_leftovers(path: Path) -> bool:
-    """Whether a writer died before it was through."""
+    """Whether a writer died before it finished."""
     return any(companion.exists() for companion in _companions(path))
 
 
 def sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Make the names in a folder survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -20,8 +20,8 @@ _HEX_LENGTH = 64
 def load(settings: Settings, name: str) -> SecretStr:
     """Return the key `name` as 64 hexadecimal digits.
 
-    Names: vault_key, warehouse_key, token_key, audit_key, signing_key. The token key has one such
-    key per version, oldest first, separated by commas (in its file: by lines).
+    Names: vault_key, warehouse_key, token_key, audit_key, signing_key. The token key has one key
+    per version, oldest first, separated by commas (in its file: by lines).
 
     Raises:
         ConfigurationError: the key is not 64 hexadecimal digits, or a data file exists whose
@@ -38,7 +38,7 @@ def load(settings: Settings, name: str) -> SecretStr:
 
 
 def pending(settings: Settings, name: str) -> SecretStr | None:
-    """Return the master key that is about to take the place of the one in its key file."""
+    """Return the master key that is about to replace the one in its key file."""
     path = settings.keys_dir / f"{name}.next"
     if getattr(settings, name) is not None or not path.exists():
         return None
@@ -46,7 +46,7 @@ def pending(settings: Settings, name: str) -> SecretStr | None:
 
 
 def propose(settings: Settings, name: str) -> SecretStr:
-    """Make the next master key beside the one in force, or return the one made already."""
+    """Make the next master key beside the one in force, or return the existing one."""
     path = settings.keys_dir / f"{name}.next"
     with keyfiles.locked(settings.keys_dir):
         if not path.exists():
@@ -55,7 +55,7 @@ def propose(settings: Settings, name: str) -> SecretStr:
 
 
 def settle(settings: Settings, name: str) -> None:
-    """Put the proposed master key into force and destroy the one before it."""
+    """Put the proposed master key into force and destroy the previous one."""
     path = settings.keys_dir / f"{name}.next"
     with keyfiles.locked(settings.keys_dir):
         keyfiles.replace(settings.keys_dir / name, path.read_text(encoding="ascii"))
@@ -81,7 +81,7 @@ def add_token_version(settings: Settings) -> SecretStr:
 
 
 def _make(settings: Settings, name: str) -> SecretStr:
-    """Make a key; of several processes that do so at once, all get the key of the first."""
+    """Make a key; if several processes do so at once, all get the key of the first."""
     settings.keys_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, waiting = tempfile.mkstemp(prefix=f".{name}-", dir=settings.keys_dir)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -98,7 +98,7 @@ def _make(settings: Settings, name: str) -> SecretStr:
 
 def _refuse_to_replace(settings: Settings, name: str) -> None:
     if name == "signing_key":
-        # It opens nothing: recipients notice a new one, and are told its fingerprint.
+        # It opens nothing; recipients notice a new key and receive its fingerprint.
         return
     guarded = {
         "warehouse_key": settings.warehouse_path,
@@ -107,15 +107,15 @@ def _refuse_to_replace(settings: Settings, name: str) -> None:
     if guarded.exists() or guarded.with_suffix(".key").exists():
         raise ConfigurationError(
             f"{guarded.name} exists but its {name} is gone; set FIRMPULSE_{name.upper()} "
-            f"or put the key file back into the keys folder"
+            f"or restore the key file in the keys folder"
         )
 
 
 def checked(name: str, value: str, origin: str) -> SecretStr:
-    """Return a key in its one form.
+    """Return a key in its normal form.
 
     Raises:
-        ConfigurationError: it is no key; the message names its origin and not the value.
+        ConfigurationError: it is not a key; the message names its origin, not its value.
     """
     parts = value.strip().lower().replace("\n", ",").split(",")
     versions = [part.strip() for part in parts]

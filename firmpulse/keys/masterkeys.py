@@ -1,4 +1,4 @@
-"""Change a master key: the data keys are wrapped anew, the databases stay as they are."""
+"""Change a master key: the data keys are rewrapped, the databases do not change."""
 
 from pydantic import SecretStr
 
@@ -8,14 +8,14 @@ from firmpulse.settings import Settings
 
 
 def change(settings: Settings, name: str) -> bool:
-    """Put a new master key of `vault` or `warehouse` into force; False where there is none yet.
+    """Put a new master key of `vault` or `warehouse` into force; False if there is none yet.
 
-    A key file gets a new key, made here. A key from the environment was changed by whoever sets
-    it; the one before comes from FIRMPULSE_OLD_VAULT_KEY or FIRMPULSE_OLD_WAREHOUSE_KEY. After an
-    interruption the same call comes to the same end.
+    A key file gets a new key, made here. A key in the environment is changed there beforehand;
+    the previous one is then in FIRMPULSE_OLD_VAULT_KEY or FIRMPULSE_OLD_WAREHOUSE_KEY. After an
+    interruption, repeat the call.
 
     Raises:
-        ConfigurationError: the key comes from the environment and the one before is not given.
+        ConfigurationError: the key comes from the environment and the previous one is not set.
         WrongKeyError: neither key opens the key file.
     """
     if not envelope.key_path(settings, name).exists():
@@ -37,6 +37,6 @@ def _before(settings: Settings, key: str) -> SecretStr:
         variable = f"FIRMPULSE_{key.upper()}"
         raise ConfigurationError(
             f"{variable} comes from the environment: set it to the new key, set "
-            f"FIRMPULSE_OLD_{key.upper()} to the one before, and call the command again"
+            f"FIRMPULSE_OLD_{key.upper()} to the previous one, and call the command again"
         )
     return keyring.checked(key, given.get_secret_value(), f"FIRMPULSE_OLD_{key.upper()}")

@@ -1,11 +1,11 @@
-"""Renew a database: all of it into a new file under a new data key, the old key destroyed.
+"""Renew a database: copy it to a new file under a new data key, and destroy the old key.
 
-Deleting rows leaves their bytes in free blocks of a DuckDB file until something else is stored
-there. After a renewal the file holds live rows alone, and what the old file left on the disk is
-ciphertext that no key opens.
+Deleted rows remain in free blocks of a DuckDB file until they are overwritten. After a renewal the
+file contains only live rows, and what remains of the old file on the disk is ciphertext that no
+key opens.
 
-Whoever dies at any moment leaves a database that opens: the key file names the old and the new
-data key until the new file has taken the place of the old one (see `envelope`).
+A crash at any moment leaves a database that opens: the key file has the old and the new data key
+until the new file has replaced the old one (see `envelope`).
 """
 
 import os
@@ -43,7 +43,7 @@ class RenewalReport:
     bytes_before: int
     bytes_after: int
     seconds: float
-    # Of the data key now in force.
+    # Generation of the data key now in force.
     generation: int
 
 
@@ -51,12 +51,12 @@ def renew(settings: Settings, name: str, rows: Rows = same_rows) -> RenewalRepor
     """Rewrite `vault` or `warehouse` under a new data key and destroy the old key.
 
     Schemas, tables with their constraints, defaults and comments, views, macros, sequences and
-    indexes are kept, and each table's number and order of rows; `rows` may change their values.
+    indexes are kept, as are the number and order of each table's rows; `rows` may change values.
 
     Raises:
         NotReadyError: there is no such database yet.
         FileHeldError: another process holds the file.
-        RenewalFailed: the new file is not the equal of the old one, which stays in force.
+        RenewalFailed: the new file differs from the old one, which stays in force.
     """
     begun = time.monotonic()
     path = envelope.database_path(settings, name)
@@ -71,7 +71,7 @@ def renew(settings: Settings, name: str, rows: Rows = same_rows) -> RenewalRepor
         except BaseException:
             _give_up(connection, settings, name, upcoming)
             raise
-        # The session still holds the old file: nobody wrote to it since the copy began.
+        # The session still holds the old file: no one wrote to it since the copy began.
         envelope.building_path(settings, name).replace(path)
         keyfiles.sync(path.parent)
         envelope.settle(settings, name, upcoming.generation)
@@ -82,22 +82,22 @@ def renew(settings: Settings, name: str, rows: Rows = same_rows) -> RenewalRepor
 
 
 def _attach_to_read(connection: duckdb.DuckDBPyConnection, settings: Settings, name: str) -> None:
-    """Attach the database read-only with its log written into it; no one else can write then."""
+    """Attach the database read-only after writing its log into it; no one else can write then."""
     path = envelope.database_path(settings, name)
     log = path.with_name(f"{path.name}.wal")
     for _ in range(_TRIES):
         envelope.read(settings, name)
-        # Opening it to write tidies up, and closing it writes the log into the file.
+        # Opening it for writing cleans up, and closing it writes the log into the file.
         warehouse.attach(connection, settings, name)
         connection.execute(f"checkpoint {name}")
         connection.execute(f"detach {name}")
         (key,) = envelope.read(settings, name).keys[:1]
-        # Another process may have come in between, with a renewal or with a log of its own.
+        # Another process may have intervened, with a renewal or with its own log.
         if warehouse.opens(connection, name, path, key, read_only=True):
             if not log.exists():
                 return
             connection.execute(f"detach {name}")
-    raise FileHeldError(f"{path.name} is in use all the time; wait for the running tasks")
+    raise FileHeldError(f"{path.name} is constantly in use; wait for the running tasks")
 
 
 def _build(
@@ -120,7 +120,7 @@ def _build(
 
 def _copy(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
     connection.execute(f"copy from database {name} to {_NEW} (schema)")
-    # In the order of their making: a table comes after those its foreign keys point to.
+    # In order of creation: a table comes after those that its foreign keys reference.
     tables = connection.execute(
         "select schema_name, table_name from duckdb_tables() where database_name = ? "
         "order by table_oid",
@@ -134,7 +134,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, name: str, rows: Rows) -> None:
 
 
 def _copy_comments(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Copy the comments of tables and views; the schema copy brings those of columns alone."""
+    """Copy the comments of tables and views; the schema copy includes only those of columns."""
     for kind in ("table", "view"):
         commented = connection.execute(
             f"select schema_name, {kind}_name, comment from duckdb_{kind}s() "  # noqa: S608 - constants
@@ -208,5 +208,5 @@ def _sync(path: Path) -> None:
 
 
 def quoted(identifier: str) -> str:
-    """Return an identifier of the catalogue as it may stand in SQL."""
+    """Return an identifier of the catalogue, quoted for SQL."""
     return '"' + identifier.replace('"', '""') + '"'

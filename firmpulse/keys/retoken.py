@@ -1,8 +1,8 @@
 """Bring the tokens of a database to the newest version of the token key.
 
 Every UUID column of vault and warehouse is a token, and so is every text column `firm_id`. They are
-changed in the copy that a renewal makes: the database has all old tokens or all new ones, and its
-own `ops.token_key` tells which.
+changed in the copy that a renewal makes: the database has either all old tokens or all new ones,
+and its `ops.token_key` shows which.
 """
 
 import duckdb
@@ -16,10 +16,10 @@ from firmpulse.settings import Settings
 
 
 def version(settings: Settings, name: str) -> int | None:
-    """Return the version of the tokens in `vault` or `warehouse`; None where there are none.
+    """Return the version of the tokens in `vault` or `warehouse`, or None.
 
     Raises:
-        WrongKeyError: the token key is not the one that they were made with.
+        WrongKeyError: the token key is not the one with which they were made.
     """
     if not envelope.key_path(settings, name).exists():
         return None
@@ -34,13 +34,13 @@ def version(settings: Settings, name: str) -> int | None:
     if found == 0:
         raise WrongKeyError(
             f"no version of the token key is the key of the tokens in {name}.duckdb; restore the "
-            f"key that they were made with"
+            f"key with which they were made"
         )
     return found
 
 
 def advance(settings: Settings, name: str) -> RenewalReport | None:
-    """Renew a database with its tokens in the newest version; None where they are in it already.
+    """Renew a database with its tokens in the newest version; None if they already are.
 
     Raises:
         WrongKeyError: see `version`.

@@ -1,8 +1,8 @@
 """Keyed tokens: HMAC-SHA-256 over `domain:value`, cut to 128 bits, kept as UUID.
 
-The token key has versions. The token of version 1 is made of the value, each later one of the token
-before it: a token is brought to the next version without the value it stands for, which may be
-purged by then, and a new value gets the same token by going through all versions.
+The token key has versions. The token of version 1 is computed from the value, each later one from
+the previous token. So a token is brought to the next version without its value, which may be purged
+by then, and a new value gets the same token by going through all versions.
 
 DuckDB has no HMAC function. HMAC is two nested hashes over padded keys (RFC 2104); the two pads
 are session variables, so that neither the key nor a pad appears in any SQL text.
@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 _BLOCK_BYTES = 64
 FIRM_DOMAIN = "firm"
-# Domain of the tokens that later versions are made of.
+# Domain of the tokens from which later versions are made.
 _TOKEN_DOMAIN = "token"  # noqa: S105 - a name
 
-# Its token tells one key from another.
+# Its token identifies a key.
 _FIXED_TEXT = "firmpulse"
 
 
@@ -79,7 +79,7 @@ def install_advance(connection: duckdb.DuckDBPyConnection, key: SecretStr, versi
 
 
 def is_key_of(connection: duckdb.DuckDBPyConnection, database: str) -> bool:
-    """Whether the installed key made the tokens of a database; the first key to come here did.
+    """Whether the installed key made the tokens of a database; the first key used here did.
 
     `{database}.ops.token_key` keeps the token of a fixed text, made on first use.
     """
@@ -93,7 +93,7 @@ def is_key_of(connection: duckdb.DuckDBPyConnection, database: str) -> bool:
 
 
 def version_of(connection: duckdb.DuckDBPyConnection, database: str, key: SecretStr) -> int | None:
-    """Return the version of a database's tokens; 0 when another key made them, None without any."""
+    """Return the version of a database's tokens; 0 if another key made them, None without any."""
     found = connection.execute(f"from {database}.ops.token_key").fetchall()
     return _version_by_token(key).get(found[0][0], 0) if found else None
 

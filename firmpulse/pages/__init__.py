@@ -1,1 +1,1 @@
-"""What all pages for people share: charts, number formats, the look, and how one becomes a PDF."""
+"""Shared parts of all HTML pages: charts, number formats, style, and PDF."""

@@ -1,6 +1,6 @@
-"""Charts as SVG that stands in a page: no script, no file beside it, the same bytes each time.
+"""Charts as inline SVG: no script, no extra file, the same bytes each time.
 
-Text stays text, so that it can be searched and is set in the font of the page.
+Text stays text, so that it can be searched and uses the font of the page.
 """
 
 import hashlib
@@ -26,21 +26,21 @@ WIDE, HALF = (7.2, 2.05), (3.55, 1.95)
 _POINTS = 7.0
 # Font sizes around a chart.
 _PAD = 0.4
-# So many days are each told on the axis; of more the library chooses.
+# Up to this many days are all labelled on the axis; beyond that the library chooses.
 _FEW_DAYS = 10
 Size = tuple[float, float]
 Values = Sequence[float | None]
 
 
 def font_file() -> str:
-    """Return the path of the font that charts are measured with and PDFs are set in."""
+    """Return the path of the font for measuring charts and for PDFs."""
     return str(files("pylopdf_fonts_zh_cn").joinpath("NotoSansSC-Regular.otf"))
 
 
 def lines(
     months: Sequence[date], series: Mapping[str, Values], size: Size = WIDE, unit: str = ""
 ) -> Markup:
-    """Draw one line a series over months; a gap is a month that was not observed."""
+    """Draw one line per series over months; a gap is a month that was not observed."""
     with _style():
         figure, axes = _axes(size, unit)
         for colour, (name, values) in zip(SERIES, series.items(), strict=False):
@@ -60,7 +60,7 @@ def columns(
     unit: str = "",
     line: Mapping[str, Values] | None = None,
 ) -> Markup:
-    """Draw columns side by side over months, and lines over them on an axis of their own."""
+    """Draw columns side by side over months, and lines over them on a second axis."""
     with _style():
         figure, axes = _axes(size, unit)
         width = 0.8 / max(len(series), 1)
@@ -115,7 +115,7 @@ def histogram(
     colours: Sequence[str] | None = None,
     unit: str = "",
 ) -> Markup:
-    """Draw one column a label, each with its count."""
+    """Draw one column per label, each with its count."""
     with _style():
         figure, axes = _axes(size, unit)
         axes.bar(range(len(labels)), counts, 0.75, color=colours or BLUE)
@@ -135,7 +135,7 @@ def histogram(
 def grouped(
     labels: Sequence[str], series: Mapping[str, Values], size: Size = WIDE, unit: str = ""
 ) -> Markup:
-    """Draw columns side by side over labels, one colour a series."""
+    """Draw columns side by side over labels, one colour per series."""
     with _style():
         figure, axes = _axes(size, unit)
         width = 0.8 / max(len(series), 1)
@@ -169,7 +169,7 @@ def intervals(
     size: Size = WIDE,
     unit: str = "",
 ) -> Markup:
-    """Draw one point a label with its interval, the first one on top."""
+    """Draw one point per label with its interval, the first one on top."""
     with _style():
         figure, axes = _axes(size, unit)
         places = list(range(len(labels)))[::-1]
@@ -230,7 +230,7 @@ def _axes(size: Size, unit: str) -> tuple[Any, Any]:
     from matplotlib.layout_engine import TightLayoutEngine
     from matplotlib.ticker import FuncFormatter
 
-    # One look at the sizes of the texts, where the constrained layout takes two.
+    # One pass over the text sizes; the constrained layout needs two.
     figure = Figure(figsize=size, layout=TightLayoutEngine(pad=_PAD))
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
@@ -256,7 +256,7 @@ def _legend(axes: Any, count: int) -> None:
 
 
 def _svg(figure: Any) -> Markup:
-    """Return the `svg` element alone; it fills the width it is given."""
+    """Return only the `svg` element; it fills the given width."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     target = io.StringIO()
@@ -267,7 +267,7 @@ def _svg(figure: Any) -> Markup:
 
 
 def _with_own_ids(svg: str) -> str:
-    """Return the chart with the ids that it refers to, made unique for a page of many charts."""
+    """Return the chart with its ids made unique, for pages with many charts."""
     ids = set(re.findall(r' id="([^"]+)"', svg))
     referred = ids & set(re.findall(r"#([^\s\")]+)", svg))
     mark = hashlib.sha256(svg.encode()).hexdigest()[:8]

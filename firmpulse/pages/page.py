@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
-# Not collected; what was observed as nothing is a zero.
+# Not collected; an observed zero is shown as 0.
 DASH = "—"
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -29,10 +29,10 @@ def render(folder: Path, template: str, language: Language, values: Mapping[str,
     """Return a page; the same values give the same bytes.
 
     Args:
-        folder: where the template lies; `base.html.j2`, which it extends, lies here.
-        template: its name.
-        language: of all its texts.
-        values: what it shows.
+        folder: folder of the template; it extends `base.html.j2` in this folder.
+        template: its file name.
+        language: language of all texts.
+        values: the values that it shows.
     """
     css = (_TEMPLATES / "page.css").read_text(encoding="utf-8")
     page = _environment(folder).get_template(template)
@@ -65,7 +65,7 @@ def percent(value: float | None, decimals: int = 1) -> Markup | str:
 
 
 def plain(value: object) -> str:
-    """Return a text, a date or a whole number as it is; None is a dash."""
+    """Return a text, a date or a whole number unchanged; None is a dash."""
     if value is None or value == "":
         return DASH
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""A page as PDF: A4, numbered, with a font of its own for Chinese."""
+"""A page as PDF: A4, numbered, with an embedded font for Chinese."""
 
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,9 @@ def write(html: str, target: Path) -> Path:
 
 
 def pages(html: str) -> Any:
-    """Return the laid-out document, whose pages can be counted and measured.
+    """Return the laid-out document; its pages can be counted and measured.
 
-    The page fetches nothing: whatever it shows stands in it.
+    The page is self-contained and fetches nothing.
 
     Raises:
         ConfigurationError: Pango is not installed on this machine.

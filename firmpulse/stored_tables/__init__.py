@@ -1,8 +1,8 @@
-"""Every table that Python code makes: columns, types and what they mean.
+"""Every table that Python code makes: columns, types and meanings.
 
-What dbt builds is declared beside its models, raw rows and their known keys in their contracts.
-The tables of a database are made when it is opened (`firmpulse.warehouse`), the published file
-takes its tables and comments from here, and so does the reference.
+Tables of dbt are declared beside its models, raw rows and their known keys in the contracts. The
+tables of a database are made when it is opened (`firmpulse.warehouse`). The published file and the
+reference take their tables and comments from here.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ from firmpulse.stored_tables.scores import (
 from firmpulse.stored_tables.table import Column, Table
 from firmpulse.stored_tables.warnings import WARNING_CLEARANCES, WARNING_LEVELS, WARNINGS
 
-# Tables whose rows of a night are published once its scores were checked.
+# Tables whose rows of a night are published once its scores have been checked.
 CHECKED = (SCORES, REASONS, UNSCORED, WARNINGS, WARNING_LEVELS, HIDDEN_CHAMPIONS, OVERRIDES)
 PUBLISHED = (
     *CHECKED, MODEL_VERSIONS, FEATURE_DRIFT, MODEL_HEALTH, DELIVERIES, DELIVERY_PROBLEMS,
@@ -54,7 +54,7 @@ ALL = (
     TRAINING_MEMBERS, FEATURE_REFERENCES, ERASED, ERASED_DELIVERIES, ERASING, FIRM_DIRECTORY,
     TOKEN_KEY, LANDED, FILES, REFUSED_FILES, QUARANTINE, REPEATED, SHARED_KEYS,
 )  # fmt: skip
-# Schemas by database whose tables follow from the contracts.
+# Schemas by database whose tables are derived from the contracts.
 _BY_CONTRACT = {"warehouse": (), "vault": ("raw", "known")}
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What was delivered, and what became of it."""
+"""What was delivered, and the outcome."""
 
 from firmpulse.stored_tables.table import Column, Table
 
@@ -7,7 +7,7 @@ _BOTH = ("warehouse", "vault")
 DELIVERIES = Table(
     "ops",
     "deliveries",
-    "One row per delivery and table: what arrived, and what became of its rows.",
+    "One row per delivery and table: what arrived, and the outcome of its rows.",
     {
         "as_of": Column("date", "Night in which the delivery was landed", required=True),
         "delivery_seq": Column(
@@ -17,7 +17,7 @@ DELIVERIES = Table(
         ),
         "delivery_id": Column("varchar", "Delivery as its provider named it", required=True),
         "source": Column("varchar", "Source of the delivery", required=True),
-        "provider": Column("varchar", "Who delivered; sim- stands for simulated firms"),
+        "provider": Column("varchar", "Who delivered; the prefix sim- marks simulated firms"),
         "table_name": Column(
             "varchar", "Table of the contract; empty for a delivery refused whole"
         ),
@@ -50,16 +50,14 @@ DELIVERIES = Table(
         "rows_quarantined": Column("bigint", "Rows that broke their contract", required=True),
         "rows_sharing_key": Column(
             "bigint",
-            "Rows read whose natural key another row of the delivery has too, with other content",
+            "Rows read that share their natural key with a different row of the delivery",
             required=True,
         ),
-        "warning": Column(
-            "varchar", "What is worth a look although the rows landed; null for nothing"
-        ),
+        "warning": Column("varchar", "Warnings about the landed rows; null for none"),
         "columns_dropped": Column(
-            "bigint", "Columns that the contract does not name; dropped unread", required=True
+            "bigint", "Columns that are not in the contract; dropped unread", required=True
         ),
-        "notes": Column("varchar", "Lines of its files that are titles or totals and no rows"),
+        "notes": Column("varchar", "Lines of its files that are titles or totals, not rows"),
         "refusal": Column("varchar", "Why it or files of it were refused", published=False),
         "landed_at": Column(
             "timestamptz", "When it was landed or refused", required=True, published=False
@@ -74,7 +72,7 @@ DELIVERY_PROBLEMS = Table(
     "ops",
     "delivery_problems",
     "One row per delivery, table, file, rule and column: why it was refused, why rows are in "
-    "quarantine, what was remarkable.",
+    "quarantine, and warnings.",
     {
         "as_of": Column("date", "Night in which the delivery landed or was refused", required=True),
         "delivery_seq": Column(
@@ -93,8 +91,8 @@ DELIVERY_PROBLEMS = Table(
         ),
         "problem": Column(
             "varchar",
-            "refused: file or delivery was not taken; quarantined: rows broke their contract; "
-            "warning: rows landed and are remarkable",
+            "refused: file or delivery was refused; quarantined: rows broke their contract; "
+            "warning: rows landed with a warning",
             required=True,
         ),
         "rule": Column(
@@ -103,11 +101,9 @@ DELIVERY_PROBLEMS = Table(
             "for a warning its name in the contract",
         ),
         "column_name": Column("varchar", "Column of the contract that broke the rule"),
-        "value_class": Column(
-            "varchar", "What kind of text the value was, such as empty or digits"
-        ),
+        "value_class": Column("varchar", "Kind of text of the value, such as empty or digits"),
         "row_count": Column(
-            "bigint", "Rows that it is about; as announced where refused", required=True
+            "bigint", "Number of rows affected; as announced if refused", required=True
         ),
         "reason": Column("varchar", "Why a file or delivery was refused, in a sentence"),
     },
@@ -116,16 +112,16 @@ DELIVERY_PROBLEMS = Table(
     published_name="delivery_problems",
 )
 
-# Counted from masked rows when it is published.
+# Counted from masked rows on publication.
 NARRATIVES = Table(
     "ops",
     "narratives",
-    "One row per bank and month of booking: how much of it has a text that no rule knows.",
+    "One row per bank and month of booking: how much has a text that matches no rule.",
     {
         "provider": Column("varchar", "Bank that delivered; sim- stands for simulated firms"),
         "month": Column("date", "First day of the month of booking"),
         "booking_count": Column("bigint", "Bookings delivered, corrections included"),
-        "unknown_count": Column("bigint", "Those whose text no rule of narratives.yml knows"),
+        "unknown_count": Column("bigint", "Bookings whose text matches no rule of narratives.yml"),
         "unknown_share": Column("double", "Share of bookings that are not recognised, 0 to 1"),
         "unknown_amount_share": Column(
             "double",

@@ -1,18 +1,18 @@
-"""What the vault keeps of landings beside the rows: places of files and bad rows, keys."""
+"""What the vault keeps about landings besides the rows: files, bad rows, keys."""
 
 from firmpulse.stored_tables.table import Column, Table
 
 LANDED = Table(
     "ops",
     "landed",
-    "One row per delivery that counts: all of it is stored.",
+    "One row per landed delivery: all of it is stored.",
     {
         "delivery_id": Column("varchar", "Delivery as its provider named it", required=True),
         "source": Column("varchar", "Source of the delivery", required=True),
         "manifest_sha256": Column("varchar", "SHA-256 of its manifest", required=True),
         "delivery_seq": Column("bigint", "Number of the delivery", required=True),
         "last_row_id": Column(
-            "bigint", "Highest row_id given out so far, over all tables", required=True
+            "bigint", "Highest row_id assigned so far, over all tables", required=True
         ),
     },
     owner="extracts",
@@ -23,7 +23,7 @@ LANDED = Table(
 FILES = Table(
     "ops",
     "files",
-    "One row per file of a delivery that was taken.",
+    "One row per landed file of a delivery.",
     {
         "delivery_seq": Column("bigint", "Number of the delivery", required=True),
         "file_no": Column("integer", "Place of the file in the manifest", required=True),
@@ -57,16 +57,12 @@ QUARANTINE = Table(
         "delivery_id": Column("varchar", "Delivery as its provider named it", required=True),
         "table_name": Column("varchar", "Table of the contract", required=True),
         "file": Column("varchar", "Name of the file as delivered", required=True),
-        "line": Column("bigint", "Line of the file; null where it has none"),
+        "line": Column("bigint", "Line of the file; null if it has none"),
         "column_name": Column("varchar", "Column of the contract that broke the rule"),
         "rule": Column("varchar", "Rule that the row broke", required=True),
-        "value_class": Column("varchar", "What kind of text the value was", required=True),
-        "record": Column(
-            "varchar", "Content of the row as JSON; null where its firm cannot be told"
-        ),
-        "firm": Column(
-            "varchar", "Identifier in the form scheme:value; null where it cannot be told"
-        ),
+        "value_class": Column("varchar", "Kind of text of the value", required=True),
+        "record": Column("varchar", "Content of the row as JSON; null if its firm is unknown"),
+        "firm": Column("varchar", "Identifier in the form scheme:value; null if unknown"),
     },
     owner="extracts",
     databases=("vault",),

@@ -1,4 +1,4 @@
-"""Where a version of the model comes from, and whether it still holds."""
+"""The origin of a model version, and whether it is still valid."""
 
 from firmpulse.stability import PSI_MUCH
 from firmpulse.stored_tables.table import Column, Table
@@ -6,15 +6,15 @@ from firmpulse.stored_tables.table import Column, Table
 MODEL_VERSIONS = Table(
     "scoring",
     "model_versions",
-    "One row per model version that has scored: where it comes from and how it was approved.",
+    "One row per model version that has scored: its origin and its approval.",
     {
         "model_name": Column("varchar", "Registered model"),
         "model_version": Column("varchar", "Version in MLflow's registry"),
         "run_id": Column("varchar", "MLflow run with parameters, metrics and plots"),
-        "trained_as_of": Column("date", "Date whose knowledge the model was trained on"),
+        "trained_as_of": Column("date", "The model was trained on what was known on this date"),
         "frame_digest": Column("varchar", "SHA-256 of the frozen training frame"),
         "feature_count": Column("integer", "Features the model reads"),
-        "approver": Column("varchar", "Who answered for the promotion"),
+        "approver": Column("varchar", "Who was responsible for the promotion"),
         "auc": Column("double", "Area under the ROC curve, out of time or cross-validated"),
         "auc_low": Column("double", "Lower end of its 95 % interval"),
         "auc_high": Column("double", "Upper end of its 95 % interval"),
@@ -28,15 +28,15 @@ MODEL_VERSIONS = Table(
 FRAMES = Table(
     "training",
     "frames",
-    "One row per frozen training frame, whose rows are a table of the same schema.",
+    "One row per frozen training frame; its rows are a table of the same schema.",
     {
-        "as_of": Column("date", "Date whose knowledge it holds", required=True),
+        "as_of": Column("date", "The frame contains what was known on this date", required=True),
         "table_name": Column("varchar", "Table with its rows"),
-        "digest": Column("varchar", "SHA-256 of its rows as they were frozen", required=True),
+        "digest": Column("varchar", "SHA-256 of its rows when it was frozen", required=True),
         "rows": Column("bigint", "Rows when it was frozen", required=True),
         "bads": Column("bigint", "Defaults among them", required=True),
         "features_json": Column(
-            "varchar", "Its features with their meta as it was then, as JSON", required=True
+            "varchar", "Its features with their metadata at that time, as JSON", required=True
         ),
         "created_at": Column("timestamptz", "When it was frozen", required=True),
     },
@@ -48,11 +48,11 @@ FRAMES = Table(
 TRAINING_MEMBERS = Table(
     "ops",
     "training_members",
-    "One row per frozen training frame and firm in it; it outlives the rows of the frame.",
+    "One row per frozen training frame and firm in it; kept longer than the frame's rows.",
     {
         "digest": Column(
             "varchar",
-            "Digest of the frame; the tag frame_digest of the runs that were fitted on it",
+            "Digest of the frame; the tag frame_digest of the runs fitted on it",
         ),
         "member": Column("uuid", "Token of the firm"),
     },
@@ -64,7 +64,7 @@ TRAINING_MEMBERS = Table(
 FEATURE_REFERENCES = Table(
     "ops",
     "feature_references",
-    "One row per frozen training frame and feature: how its values were distributed.",
+    "One row per frozen training frame and feature: distribution of its values.",
     {
         "digest": Column("varchar", "Digest of the frame"),
         "feature": Column("varchar", "Feature of the frame"),
@@ -75,7 +75,7 @@ FEATURE_REFERENCES = Table(
         "categories": Column("varchar[]", "Categories that are not rare", required=True),
         "shares": Column(
             "double[]",
-            "Share of all rows per bin, or per category and of the others; the last one is missing",
+            "Share of all rows per bin, or per category and of the rest; missing values last",
             required=True,
         ),
     },
@@ -91,12 +91,12 @@ FEATURE_DRIFT = Table(
     {
         "as_of": Column("date", "Night or month end that was compared", required=True),
         "model_version": Column(
-            "varchar", "Version whose frozen training frame it is held against", required=True
+            "varchar", "Version with whose frozen training frame it is compared", required=True
         ),
         "feature": Column("varchar", "Feature of the model", required=True),
         "psi": Column(
             "double",
-            f"Population stability index; {PSI_MUCH} and more asks for action",
+            f"Population stability index; {PSI_MUCH} and more requires action",
             required=True,
         ),
         "missing_share": Column("double", "Share of firms without a value", required=True),
@@ -117,16 +117,14 @@ FEATURE_DRIFT = Table(
 MODEL_HEALTH = Table(
     "ops",
     "model_health",
-    "One row per monitoring date, model version and metric: does the model still hold?",
+    "One row per monitoring date, model version and metric: is the model still valid?",
     {
         "as_of": Column("date", "Date of the monitoring run", required=True),
         "model_version": Column("varchar", "Champion that was measured", required=True),
         "metric": Column("varchar", "What was measured, such as score_psi", required=True),
-        "value": Column("double", "Its value; null where it cannot be told yet"),
-        "row_count": Column("bigint", "Firms, features or scores that it rests on"),
-        "light": Column(
-            "varchar", "green, yellow, red, or unknown where there is no value", required=True
-        ),
+        "value": Column("double", "Its value; null if not yet known"),
+        "row_count": Column("bigint", "Number of firms, features or scores behind it"),
+        "light": Column("varchar", "green, yellow, red, or unknown without a value", required=True),
         "meaning": Column("varchar", "The metric in words", required=True),
     },
     owner="operations",

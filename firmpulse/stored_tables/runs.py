@@ -5,24 +5,22 @@ from firmpulse.stored_tables.table import Column, Table
 STEPS = Table(
     "ops",
     "steps",
-    "One row per step of a run that ended: when, how, how long, how many rows, how much memory.",
+    "One row per finished step of a run: time, outcome, duration, rows, memory.",
     {
-        "as_of": Column("date", "Date that the step worked for", required=True),
+        "as_of": Column("date", "Date for which the step ran", required=True),
         "step": Column("varchar", "Step of the nightly or training run", required=True),
         "part": Column("varchar", "Part of the step, such as a source", required=True),
         "started_at": Column("timestamptz", "When it started", required=True),
         "seconds": Column("double", "How long it took", required=True),
-        "rows_out": Column("bigint", "Rows that came out; null where the step counts none"),
-        "note": Column("varchar", "What it says of itself; null for nothing", published=False),
+        "rows_out": Column("bigint", "Rows of output; null if the step counts none"),
+        "note": Column("varchar", "Note of the step; null for none", published=False),
         "state": Column("varchar", "success or failed", required=True),
-        "error": Column("varchar", "Why it failed; null unless it did"),
+        "error": Column("varchar", "Why it failed; null otherwise"),
         "peak_mb": Column(
             "double",
             "Largest resident memory of the process during the step, in MB; null where unknown",
         ),
-        "dag": Column(
-            "varchar", "DAG that the step belongs to; null for a command that somebody called"
-        ),
+        "dag": Column("varchar", "DAG of the step; null for a command called by a person"),
         "run_id": Column("varchar", "Run of that DAG, as Airflow names it"),
     },
     owner="firmpulse",
@@ -32,7 +30,7 @@ STEPS = Table(
 NIGHTS = Table(
     "ops",
     "nights",
-    "One row per date that features were built for; a full refresh builds the same ones again.",
+    "One row per date for which features were built; a full refresh rebuilds the same dates.",
     {"as_of": Column("date", "Date of the night")},
     owner="features",
     key=("as_of",),
@@ -55,7 +53,7 @@ ASSESSED = Table(
     "At most one row: how far the landings have been assessed.",
     {
         "delivery_seq": Column(
-            "bigint", "The newest landing that every firm's score includes", required=True
+            "bigint", "The newest landing that all firms' scores include", required=True
         ),
     },
     owner="scoring",
@@ -69,14 +67,14 @@ VERDICTS = Table(
         "suite": Column("varchar", "Suite of Great Expectations", required=True),
         "as_of": Column("date", "Night of the check", required=True),
         "delivery_seq": Column(
-            "bigint", "Delivery; null where the suite looks at a night and not at deliveries"
+            "bigint", "Delivery; null if the suite checks a night, not deliveries"
         ),
         "passed": Column("boolean", "Whether it passed or was accepted", required=True),
         "checked_at": Column("timestamptz", "When it was checked", required=True),
-        "accepted_because": Column("varchar", "Why somebody accepted what had failed"),
+        "accepted_because": Column("varchar", "Why a person accepted a failed check"),
         "broke": Column(
             "varchar",
-            "What failed, with what was seen; null where the check passed or looks at a night",
+            "What failed, with the values seen; null if the check passed or is about a night",
         ),
     },
     owner="expectations",

@@ -1,22 +1,22 @@
-"""Scores of firms, the reasons behind them and the grades that persons gave instead."""
+"""Scores of firms, their reasons, and the grades that people gave instead."""
 
 from firmpulse.stored_tables.table import Column, Table
 
 FIRM_AND_DATE = {
-    "firm_id": Column("varchar", "Token of the firm; only the vault can turn it back"),
-    "as_of": Column("date", "Date that the row speaks for: only what was known then is used"),
+    "firm_id": Column("varchar", "Token of the firm; only the vault can resolve it"),
+    "as_of": Column("date", "Date of the row: only what was known then is used"),
 }
 
 _DIMENSIONS = {
     "scale": "Scale: sales, purchases, energy, assets",
     "growth": "Growth: sales, orders, energy against earlier months",
-    "stability": "Stability: how evenly sales, receipts and orders come",
-    "concentration": "Concentration: how much rests on few customers or suppliers",
+    "stability": "Stability: how regular sales, receipts and orders are",
+    "concentration": "Concentration: dependence on few customers or suppliers",
     "liquidity": "Liquidity: balances, receipts against payments, receivables",
-    "compliance": "Compliance: returns, payments and bills in time, void invoices",
-    "supply_chain": "Supply chain: orders, deliveries, place in the graph of trade",
+    "compliance": "Compliance: returns, payments and bills on time, void invoices",
+    "supply_chain": "Supply chain: orders, deliveries, position in the trade graph",
     "activity": "Activity: active days and months, production, payroll",
-    "consistency": "Consistency: whether the sources tell the same story",
+    "consistency": "Consistency: whether the sources agree",
     "profile": "Profile: age, industry, how much is known",
 }
 _PILLARS = {
@@ -61,20 +61,16 @@ SCORES = Table(
         ),
         "observed_months": Column("integer", "Months since the first known fact of any source"),
         "source_count": Column("integer", "Sources with a recent fact"),
-        "needs_review": Column(
-            "boolean", "A person must look before a decision is taken on this score"
-        ),
+        "needs_review": Column("boolean", "A person must review this score before a decision"),
         "review_reasons": Column(
             "varchar[]",
             "Why: individual_business, founder_credit_used, thin_file, in_default",
         ),
-        "grants": Column("varchar[]", "Authorisations that this score was made by"),
+        "grants": Column("varchar[]", "Authorisations under which this score was made"),
         "model_name": Column("varchar", "Registered model that scored"),
         "model_version": Column("varchar", "Version of that model; see model_versions"),
         "code_version": Column("varchar", "Release and digest of the code that scored"),
-        "feature_digest": Column(
-            "varchar", "SHA-256 of the firm's features that the score was made of"
-        ),
+        "feature_digest": Column("varchar", "SHA-256 of the firm's features used for the score"),
     },
     owner="scoring",
     key=("firm_id", "as_of"),
@@ -84,16 +80,18 @@ SCORES = Table(
 REASONS = Table(
     "scoring",
     "reasons",
-    "Up to four rows per scored firm and as_of: what raised the risk most, strongest first.",
+    "Up to four rows per scored firm and as_of: the reasons that raised the risk most.",
     {
         **FIRM_AND_DATE,
         "rank": Column("integer", "1 is the strongest reason"),
-        "code": Column("varchar", "Reason group: source and dimension, stable over model versions"),
+        "code": Column(
+            "varchar", "Reason group: source and dimension, the same in all model versions"
+        ),
         "dimension": Column("varchar", "Dimension of the reason group"),
         "feature": Column("varchar", "Strongest feature of the group"),
         "log_odds": Column(
             "double",
-            "What the observed features of the group add to the log odds of default (exact SHAP); "
+            "What the group's observed features add to the log odds of default (exact SHAP); "
             "null for a default",
         ),
         "text_zh": Column("varchar", "Reason in Chinese"),
@@ -124,12 +122,12 @@ UNSCORED = Table(
 HIDDEN_CHAMPIONS = Table(
     "scoring",
     "hidden_champions",
-    "One row per firm and as_of: a small firm with a strong place in the graph of trade.",
+    "One row per firm and as_of: a small firm with a strong position in the trade graph.",
     {
         **FIRM_AND_DATE,
         "strength": Column(
             "double",
-            "Mean of the percentiles of large buyers, core buyers and deliveries in time, 0 to 1",
+            "Mean of the percentiles of large buyers, core buyers and deliveries on time, 0 to 1",
         ),
         "large_buyer_percentile": Column(
             "double",
@@ -141,23 +139,23 @@ HIDDEN_CHAMPIONS = Table(
         ),
         "on_time_percentile": Column(
             "double",
-            "Share of its deliveries accepted in time, percentile in its industry",
+            "Share of its deliveries accepted on time, percentile in its industry",
         ),
         "supplier_rank_percentile": Column(
             "double",
-            "Rank as a supplier in the graph of trade, percentile; decides nothing",
+            "Rank as a supplier in the trade graph, percentile; for information only",
         ),
         "sole_supplier_percentile": Column(
             "double",
-            "Customers without another source, percentile; decides nothing",
+            "Customers without another source, percentile; for information only",
         ),
         "customer_retention": Column(
-            "double", "Share of the customers of the year before that stayed"
+            "double", "Share of the previous year's customers that stayed"
         ),
         "industry": Column("varchar", "GB/T 4754 division, two digits"),
         "warning_level": Column("varchar", "Warning level in force; never orange or red here"),
-        "evidence_zh": Column("varchar", "What speaks for it, in Chinese"),
-        "evidence_en": Column("varchar", "What speaks for it, in English"),
+        "evidence_zh": Column("varchar", "Evidence, in Chinese"),
+        "evidence_en": Column("varchar", "Evidence, in English"),
     },
     owner="scoring",
     key=("firm_id", "as_of"),
@@ -168,8 +166,8 @@ HIDDEN_CHAMPIONS = Table(
 MARKS = Table(
     "scoring",
     "marks",
-    "One row per scored firm and as_of: what it was scored on, without its values.",
-    {**FIRM_AND_DATE, "marks": Column("blob", "2 bytes a feature, in the order of the model")},
+    "One row per scored firm and as_of: marks of the features used, without their values.",
+    {**FIRM_AND_DATE, "marks": Column("blob", "2 bytes per feature, in the order of the model")},
     owner="scoring",
     key=("firm_id", "as_of"),
 )
@@ -177,12 +175,12 @@ MARKS = Table(
 OVERRIDES = Table(
     "scoring",
     "overrides",
-    "One row per override: a person gives a scored firm another grade, a second one agrees.",
+    "One row per override: a person proposes another grade for a scored firm, a second decides.",
     {
         **FIRM_AND_DATE,
         "override_id": Column("varchar", "Number of the override"),
         "model_grade": Column("varchar", "Grade that the model gave"),
-        "grade": Column("varchar", "Grade instead; at most two notches away"),
+        "grade": Column("varchar", "New grade; at most two notches away"),
         "reason_code": Column("varchar", "Why; see scoring/overrides.py"),
         "status": Column("varchar", "proposed, approved, rejected"),
         "maker": Column("varchar", "Who proposed it"),

@@ -10,7 +10,7 @@ class Column:
 
     kind: str
     meaning: str
-    # Whether the database refuses null in it.
+    # Whether the database refuses nulls in it.
     required: bool = False
     # Whether the published file has it, if the table is published.
     published: bool = True
@@ -26,13 +26,13 @@ class Table:
     columns: Mapping[str, Column]
     # Package that writes it.
     owner: str
-    # Columns that tell its rows apart; empty for a log or a list that may repeat itself.
+    # Columns that identify a row; empty for a log or a list with repetitions.
     key: tuple[str, ...] = ()
-    # Whether the database refuses a second row of a key. It is an index, which costs each insert.
+    # Whether the database refuses a second row with the same key; this index slows each insert.
     unique: bool = False
-    # Files that hold it: warehouse, vault or both; none for what is made while it is published.
+    # Files that contain it: warehouse, vault or both; none for tables made on publication.
     databases: tuple[str, ...] = ("warehouse",)
-    # Name in the published file; None where the table is not published.
+    # Name in the published file; None if the table is not published.
     published_name: str | None = None
 
     @property
@@ -41,7 +41,7 @@ class Table:
         return {name: column for name, column in self.columns.items() if column.published}
 
     def create_sql(self, database: str) -> str:
-        """Return the statement that makes the table in an attached database where it is absent."""
+        """Return the statement that creates the table in an attached database if it is absent."""
         parts = [
             f"{name} {column.kind}{' not null' if column.required else ''}"
             for name, column in self.columns.items()
@@ -53,7 +53,7 @@ class Table:
         )
 
     def insert_sql(self, columns: Iterable[str], database: str = "warehouse") -> str:
-        """Return the statement that inserts a row of these columns, bound by their names."""
+        """Return the statement that inserts a row of these columns, bound by name."""
         names = tuple(columns)
         return (
             f"insert into {database}.{self.schema}.{self.name} ({', '.join(names)}) "  # noqa: S608 - declared names

@@ -1,1 +1,1 @@
-"""Results for one recipient, signed and encrypted: what a lender gets instead of data."""
+"""Results for one recipient, signed and encrypted: a lender receives these instead of data."""

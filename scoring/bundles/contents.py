@@ -1,4 +1,4 @@
-"""What a recipient gets to see of the firms that granted it: results, and nothing they rest on."""
+"""What a recipient may see of the firms that granted to it: results, without their inputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from firmpulse.sources import GRANTED_SOURCES
 
 Row = dict[str, Any]
 
-# Table of the bundle → its query over the published file; each row begins with the firm.
+# Table of the bundle → its query over the published file; each row starts with the firm.
 _QUERIES: Mapping[str, str] = {
     "scores": """
         select
@@ -41,7 +41,7 @@ _QUERIES: Mapping[str, str] = {
         select firm_id, rank, code, text_zh, text_en from reasons
         where as_of = ? and list_contains(?, firm_id) order by firm_id, rank
     """,
-    # What was found is said in words; neither values nor bounds leave.
+    # Findings are given in words; neither values nor bounds leave.
     "warnings": """
         select firm_id, rule_id, level, source, opened_on from warnings
         where as_of = ? and list_contains(?, firm_id) order by firm_id, rule_id
@@ -59,7 +59,7 @@ class Contents:
 
     tables: Mapping[str, list[Row]]
     firm_ids: tuple[str, ...]
-    # Firms left out: another recipient's grant had a part in it, or not in the directory.
+    # Firms left out: another recipient's grant was involved, or not in the directory.
     left_out: int
 
 
@@ -72,19 +72,19 @@ def collect(
 ) -> Contents:
     """Return what a recipient may see of a published night on the day of the hand-over.
 
-    A firm is in it if its grants to this recipient are in force on both days, and no other grant
-    was needed for its results.
+    It includes a firm if its grants to this recipient are in force on both days, and no other
+    grant was needed for its results.
 
     Args:
         settings: home folder.
-        recipient: as the grants name it.
+        recipient: name in the grants.
         as_of: night.
         on: day of the hand-over.
         titles: rule → its Chinese and English text without numbers.
 
     Raises:
-        NotReadyError: nothing of that night is published, no firm granted this recipient, or all
-            that did are left out.
+        NotReadyError: that night is not published, no firm has a grant for this recipient, or all
+            such firms are left out.
     """
     grants = _grants(settings, recipient, as_of, on)
     firms = sorted(set(grants["firm_id"]))
@@ -100,9 +100,9 @@ def collect(
     if not inside:
         raise NotReadyError(
             f"all {len(firms)} firms of {recipient!r} are left out: other recipients' grants had a "
-            f"part in their results of {as_of}, or the directory does not know them any more. "
+            f"part in their results of {as_of}, or they are no longer in the directory. "
             f"Nights are run for the recipient {settings.recipient!r} (FIRMPULSE_RECIPIENT); one "
-            f"with other grants needs a home folder of its own"
+            f"with other grants needs a separate home folder"
         )
     _complete(found, grants, titles)
     tables = {
@@ -113,10 +113,10 @@ def collect(
 
 
 def _grants(settings: Settings, recipient: str, as_of: date, on: date) -> pl.DataFrame:
-    """Return the grants to assess that were in force at `as_of`, of firms that have one now.
+    """Return the assessment grants that were in force at `as_of`, of firms with one now.
 
-    A one-off grant ended by its use, which this hand-over is a part of: it counts until its last
-    day.
+    A one-off grant ended by its use, and this hand-over is part of that use: it counts until its
+    last day.
     """
     ledger = Ledger(settings)
     then = ledger.live(as_of, purposes=ASSESSMENT, recipient=recipient)
@@ -126,7 +126,7 @@ def _grants(settings: Settings, recipient: str, as_of: date, on: date) -> pl.Dat
     grants = then.join(firms.to_frame(), on="firm_id", how="semi")
     if grants.is_empty():
         raise NotReadyError(
-            f"no firm's grant to {recipient!r} was in force on {as_of} and is on {on}; grants name "
+            f"no firm has a grant to {recipient!r} in force on both {as_of} and {on}; grants name "
             f"their recipient: firmpulse consent status FIRM"
         )
     return grants
@@ -135,10 +135,10 @@ def _grants(settings: Settings, recipient: str, as_of: date, on: date) -> pl.Dat
 def _foreign(
     settings: Settings, scores: list[Row], grants: pl.DataFrame, recipient: str, as_of: date
 ) -> set[str]:
-    """Return the firms in whose results a grant to somebody else had a part, or may have had.
+    """Return the firms whose results used, or may have used, a grant to another recipient.
 
-    A score names its grants. Where there is none, nothing tells whose grants the firm was looked
-    at by, so that any grant to somebody else keeps it here.
+    A score lists its grants. Without a score it is unknown which grants were used, so any grant to
+    another recipient excludes the firm.
     """
     made_by = {firm: set(own["authorization_id"]) for (firm,), own in grants.group_by("firm_id")}
     shared = {
@@ -154,7 +154,7 @@ def _foreign(
 def _complete(
     found: dict[str, list[Row]], grants: pl.DataFrame, titles: Mapping[str, tuple[str, str]]
 ) -> None:
-    """Add the end of the grants and the words of the rules; drop what sources say unasked."""
+    """Add the end of the grants and the words of the rules; drop warnings on ungranted sources."""
     until = dict(grants.group_by("firm_id").agg(pl.col("valid_to").min()).iter_rows())
     for row in found["scores"]:
         row["valid_until"] = until[row["firm_id"]]
@@ -182,7 +182,7 @@ def _check_night(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
 
 
 def _named(row: Row, known: Mapping[str, str]) -> Row:
-    """Return a row with the firm's identifier in place of its token, and dates as text."""
+    """Return a row with the firm's identifier instead of its token, and dates as text."""
     token = row.pop("firm_id")
     plain = {
         name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()

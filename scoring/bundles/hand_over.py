@@ -20,7 +20,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle and what is told of it."""
+    """A bundle and its summary."""
 
     content: bytes
     firms: int
@@ -29,11 +29,11 @@ class Bundle:
 
 
 def bundle(settings: Settings, recipient: str, as_of: date, made_at: datetime) -> Bundle:
-    """Return the bundle of a night for a recipient, and note the hand-over in the audit chain.
+    """Return the bundle of a night for a recipient, and record it in the audit chain.
 
     Raises:
         ConfigurationError: the recipient's key is not registered.
-        NotReadyError: nothing of that night is published, or no firm granted this recipient.
+        NotReadyError: that night is not published, or no firm has a grant for this recipient.
     """
     to = recipient_key(settings, recipient)
     found = contents.collect(settings, recipient, as_of, made_at.date(), rules.titles(settings))
@@ -62,20 +62,20 @@ def _details(header: sealed.Header) -> dict[str, str | int]:
 
 
 def signing_key(settings: Settings) -> Ed25519PrivateKey:
-    """Return the key that signs bundles; the first use makes it."""
+    """Return the key that signs bundles; it is made on first use."""
     seed = keyring.load(settings, "signing_key").get_secret_value()
     return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
 
 
 def register(settings: Settings, recipient: str, pem: bytes) -> str:
-    """Keep a recipient's public key, in place of an earlier one; return its fingerprint.
+    """Store a recipient's public key, replacing an earlier one; return its fingerprint.
 
     Raises:
-        ConfigurationError: the name or the key is none.
+        ConfigurationError: the name or the key is invalid.
     """
     if not _NAME.fullmatch(recipient):
         raise ConfigurationError(
-            f"{recipient!r} is no name of a recipient: lower-case letters, digits, dots and "
+            f"{recipient!r} is not a recipient's name: lower-case letters, digits, dots and "
             f"hyphens, as in the grants"
         )
     key = sealed.encryption_key(pem)

@@ -1,4 +1,4 @@
-"""The file of a bundle: a header to read, a signature over all of it, contents for one recipient.
+"""The file of a bundle: a readable header, a signature over all, contents for one recipient.
 
 First line: the header, JSON. Second line: an Ed25519 signature over the header line and what comes
 after the second line, base64. Then the contents, compressed and encrypted with HPKE (RFC 9180:
@@ -22,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from firmpulse.errors import ConfigurationError, DeliveryRefused, WrongKeyError
 
 FORMAT = 1
-# Suites of algorithms; one of Chinese commercial cryptography would be another.
+# Suites of algorithms; Chinese commercial cryptography would be another suite.
 INTERNATIONAL = "intl"
 _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-# 128 bits: nobody makes a second key with the same digits.
+# 128 bits: a second key with the same digits cannot be made.
 _FINGERPRINT_DIGITS = 32
 _MOST_BYTES = 1 << 30
-# A table's name becomes that of a file.
+# A table's name becomes a file name.
 _TABLE = re.compile(r"[a-z][a-z_]{0,63}")
 
 PublicKey = Ed25519PublicKey | X25519PublicKey
@@ -36,7 +36,7 @@ PublicKey = Ed25519PublicKey | X25519PublicKey
 
 @dataclass(frozen=True)
 class Header:
-    """What anybody may read of a bundle; no firm is named."""
+    """The public part of a bundle; it names no firm."""
 
     format: int
     suite: str
@@ -46,7 +46,7 @@ class Header:
     firms: int
     sender_key: str
     recipient_key: str
-    # Of the encrypted contents.
+    # SHA-256 of the encrypted contents.
     sha256: str
 
 
@@ -76,10 +76,10 @@ def seal(
 
 
 def verify(content: bytes, sender: Ed25519PublicKey) -> Header:
-    """Return the header of a bundle that this sender signed as it is.
+    """Return the header of a bundle after checking the sender's signature.
 
     Raises:
-        DeliveryRefused: it is no bundle, or was changed; ask the sender for it again.
+        DeliveryRefused: it is not a bundle, or was changed; ask the sender for it again.
         WrongKeyError: another key signed it.
     """
     line, signature, sealed = _parts(content)
@@ -87,7 +87,7 @@ def verify(content: bytes, sender: Ed25519PublicKey) -> Header:
     if header.sender_key != fingerprint(sender):
         raise WrongKeyError(
             f"the bundle says that key {header.sender_key} signed it, the one given is "
-            f"{fingerprint(sender)}; ask the sender which is right, by another way than this file"
+            f"{fingerprint(sender)}; ask the sender which is right, over another channel"
         )
     try:
         sender.verify(base64.b64decode(signature, validate=True), line + b"\n" + sealed)
@@ -103,7 +103,7 @@ def unseal(content: bytes, sender: Ed25519PublicKey, key: X25519PrivateKey) -> d
     """Return the contents of a bundle, verified first.
 
     Raises:
-        DeliveryRefused: it was changed, or what its sender signed cannot be read.
+        DeliveryRefused: it was changed, or its signed contents cannot be read.
         WrongKeyError: it is for another key.
     """
     header = verify(content, sender)
@@ -134,8 +134,8 @@ def _tables(plain: bytes) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict) or not all(map(_TABLE.fullmatch, found)):
         raise DeliveryRefused(
-            f"the contents of the bundle hold no tables, or more than {_MOST_BYTES >> 20} MiB; "
-            f"its sender signed them like that, so tell the sender"
+            f"the contents of the bundle have no tables, or more than {_MOST_BYTES >> 20} MiB; "
+            f"its sender signed them like that, so inform the sender"
         )
     return found
 
@@ -156,11 +156,11 @@ def encryption_key(pem: bytes) -> X25519PublicKey:
     """Read a recipient's public key.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not such a key.
     """
     key = _loaded(pem)
     if not isinstance(key, X25519PublicKey):
-        raise ConfigurationError("the file holds no X25519 public key; make one: " + _KEYGEN)
+        raise ConfigurationError("the file contains no X25519 public key; make one: " + _KEYGEN)
     return key
 
 
@@ -168,12 +168,12 @@ def verification_key(pem: bytes) -> Ed25519PublicKey:
     """Read a sender's public key.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not such a key.
     """
     key = _loaded(pem)
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigurationError(
-            "the file holds no Ed25519 public key; the sender prints it with: "
+            "the file contains no Ed25519 public key; the sender prints it with: "
             "firmpulse lender public-key"
         )
     return key
@@ -183,14 +183,14 @@ def decryption_key(pem: bytes) -> X25519PrivateKey:
     """Read a recipient's private key.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not such a key.
     """
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, X25519PrivateKey):
-        raise ConfigurationError("the file holds no X25519 private key; make one: " + _KEYGEN)
+        raise ConfigurationError("the file contains no X25519 private key; make one: " + _KEYGEN)
     return key
 
 
@@ -207,7 +207,7 @@ def _loaded(pem: bytes) -> object:
 def _parts(content: bytes) -> tuple[bytes, bytes, bytes]:
     parts = content.split(b"\n", 2)
     if len(parts) < 3:
-        raise DeliveryRefused("the file is no bundle, or only a part of one; ask for it again")
+        raise DeliveryRefused("the file is not a bundle, or only a part of one; ask for it again")
     return parts[0], parts[1], parts[2]
 
 
@@ -227,7 +227,7 @@ def _header(line: bytes) -> Header:
             )
         return header
     except (ValueError, TypeError, KeyError):
-        raise DeliveryRefused("the file has no header of a bundle; ask for it again") from None
+        raise DeliveryRefused("the file has no bundle header; ask for it again") from None
 
 
 def _digest(sealed: bytes) -> str:

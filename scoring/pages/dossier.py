@@ -1,6 +1,6 @@
-"""All that a firm's report shows, read for many firms with one query a table.
+"""All data of a firm's report, read for many firms with one query per table.
 
-Nothing but what was known at the date counts, and only sources whose grant was in force then.
+Only data known at the date are used, and only sources with a grant in force then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Stressed:
-    """What a scenario would make of a firm's score, everything else unchanged."""
+    """The effect of a scenario on a firm's score, all else unchanged."""
 
     scenario: stress.Scenario
     default_prob: float
@@ -47,7 +47,7 @@ class Dossier:
     as_of: date
     # The last 24 complete months, oldest first.
     months: tuple[date, ...]
-    # Rows of the published tables; the newest ones of a history are last.
+    # Rows of the published tables; a history ends with the newest.
     score: Row
     scores: list[Row]
     reasons: list[Row]
@@ -56,41 +56,41 @@ class Dossier:
     override: Row | None
     champion: Row | None
     model: Row
-    # Feature → value, None where it is not observed.
+    # Feature → value, None if not observed.
     features: Row
     # Feature → its Chinese and English name.
     names: Mapping[str, tuple[str, str]]
     # Feature → share of the firms of the same division at or below it.
     percentiles: Mapping[str, float]
     stressed: tuple[Stressed, ...]
-    # Grants in force that name the recipient, and the sources that they open.
+    # Grants in force for the recipient, and their sources.
     grants: list[Row]
     granted: frozenset[str]
     # Fact → month → row; facts of sources that are not granted are absent.
     monthly: Mapping[str, Mapping[date, Row]] = field(default_factory=dict)
-    # Fact → its first known month, which may lie before `months`.
+    # Fact → its first known month, which may be before `months`.
     firsts: Mapping[str, date] = field(default_factory=dict)
     # Day → balance of all accounts.
     balances: list[tuple[date, float]] = field(default_factory=list)
     # Direction → share and amount of each of the largest counterparties, largest first.
     partners: Mapping[str, list[Row]] = field(default_factory=dict)
-    # Open receivables by how long they are overdue.
+    # Open receivables by time overdue.
     ageing: Row | None = None
     registration: Row | None = None
     tax_grades: list[Row] = field(default_factory=list)
-    # Newest month that project contracts tell of.
+    # Newest month with data on project contracts.
     projects_until: date | None = None
-    # What warnings read beside features, such as days by which a power bill is late.
+    # Inputs of warnings other than features, such as the days by which a power bill is late.
     measures: Row = field(default_factory=dict)
 
     @property
     def final_grade(self) -> str:
-        """The grade that counts: that of an approved override, else the model's."""
+        """The valid grade: that of an approved override, else the model's."""
         return str((self.override or self.score)["grade"])
 
     @property
     def level(self) -> str | None:
-        """The warning level in force, None before the rules were asked of the firm."""
+        """The warning level in force, None before the firm was first checked."""
         return str(self.levels[-1]["level"]) if self.levels else None
 
     @property
@@ -99,7 +99,7 @@ class Dossier:
         return frozenset(self.levels[-1]["stale_sources"] if self.levels else ())
 
     def has(self, source: str) -> bool:
-        """Whether a grant opens the source and anything of it was observed."""
+        """Whether the source is granted and any of its data were observed."""
         return source in self.granted and any(
             self.monthly.get(fact) for fact in facts.OF_SOURCE[source]
         )
@@ -141,7 +141,7 @@ def _refuse_missing(missing: set[str], as_of: date) -> None:
     if missing:
         raise NotReadyError(
             f"firm {min(missing)} has no score on {as_of}, or no grant in force that names this "
-            f"recipient; look with: firmpulse consent status FIRM"
+            f"recipient; check with: firmpulse consent status FIRM"
         )
 
 
@@ -153,7 +153,7 @@ def _of_night(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) ->
 def _published(
     connection: duckdb.DuckDBPyConnection, as_of: date, firm_ids: list[str]
 ) -> dict[str, pl.DataFrame]:
-    """Return rows up to `as_of` of the firms, by table; of models, all."""
+    """Return rows up to `as_of` of the firms, by table; all rows of models."""
     firms = "where as_of <= ? and list_contains(?, firm_id) order by firm_id, as_of"
     tables = (
         "scores", "reasons", "warnings", "warning_levels", "overrides", "hidden_champions",
@@ -209,7 +209,7 @@ def _dossier(
     scores = rows("scores")
     grants = live.filter(pl.col("firm_id") == firm).sort("source", "purpose").to_dicts()
     granted = frozenset(grant["source"] for grant in grants)
-    # An override answers one grade of the model; a night scored again may give another.
+    # An override is for one grade of the model; a night scored again may give another.
     approved = [
         one
         for one in rows("overrides", tonight=True)

@@ -1,4 +1,4 @@
-"""Monthly facts of firms as known at a date: what the tables and charts of a report are made of."""
+"""Monthly facts of firms as known at a date: the data of a report's tables and charts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from firmpulse.known_at import known_at, known_by
 
 Row = dict[str, Any]
 
-# As the macro whole_month: bills of a month count once they cover half of its days.
+# Like the macro whole_month: bills of a month count once they cover half of its days.
 _WHOLE_MONTH = """
     case
         when bit_count(bit_or(covered_days)) * 2 >= day(last_day(month))
@@ -24,7 +24,7 @@ _WHOLE_MONTH = """
 
 
 def _of_known(way: str, measure: str) -> str:
-    """Return SQL of a sum of bank flows by category; null where their texts are not known."""
+    """Return SQL of a sum of bank flows by category; null if their texts are not known."""
     total = {"in": "turnover_in_cny", "out": "turnover_cny - turnover_in_cny"}[way]
     share = f"sum(unknown_{way}_cny) / nullif(cast(sum({total}) as double), 0)"
     return f"case when coalesce({share}, 0) <= {BANK_UNKNOWN_SHARE} then sum({measure}) end"
@@ -87,7 +87,7 @@ MOST_PARTNERS = 10
 
 _OF_FIRMS = "firm_id in (select cast(unnest($firms) as uuid))"
 _KNOWN = f"{known_at()} and {_OF_FIRMS}"
-# Of masked rows, whose versions all stay.
+# For masked rows, which keep all versions.
 _MASKED = f"{known_by()} and {_OF_FIRMS}"
 _WINDOW = "month between $first and $last"
 _FIRM = "cast(firm_id as varchar) as firm_id"
@@ -125,7 +125,7 @@ _PARTNERS = f"""
     having sum(net_cny) > 0
     order by firm_id asc, direction asc, cny desc
 """  # noqa: S608 - our own names
-# Receivables in their newest known version, by how long what is open is overdue.
+# Receivables in their newest known version, by time overdue of the open amount.
 _AGEING = f"""
     with known as (
         select * from warehouse.staging.stg_supply__receivable
@@ -152,7 +152,7 @@ _AGEING = f"""
     from open
     group by firm_id
 """  # noqa: S608 - our own names
-# Newest month of which a state of a milestone is known.
+# Newest month with a known state of a milestone.
 _PROJECTS = f"""
     select {_FIRM}, cast(date_trunc('month', max(available_at)) as date) as until
     from warehouse.staging.stg_projects__milestone
@@ -181,7 +181,7 @@ class Collected:
     """Rows of many firms, by firm."""
 
     monthly: Mapping[str, Mapping[str, list[Row]]]
-    # Fact → firm → its first known month, which may lie before those of `monthly`.
+    # Fact → firm → its first known month, which may be before those of `monthly`.
     firsts: Mapping[str, Mapping[str, list[Row]]]
     balances: Mapping[str, list[Row]]
     partners: Mapping[str, list[Row]]

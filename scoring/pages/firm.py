@@ -1,4 +1,4 @@
-"""The report of one firm: what its twelve sections show, computed from its dossier."""
+"""The report of one firm: its twelve sections, computed from its dossier."""
 
 import hashlib
 from collections import defaultdict
@@ -17,15 +17,15 @@ from scoring.pages.dossier import Dossier
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _BANK_MONTHS, _TABLE_MONTHS = facts.BALANCE_MONTHS, 12
-# Grades that speak for a firm by themselves, and those that speak against it.
+# Grades that are enough for a positive advice, and those for a negative one.
 _SOUND, _WEAK = ("AAA", "AA", "A", "BBB"), ("C", scale.DEFAULTED)
 
 
 @dataclass(frozen=True)
 class Cover:
-    """What a report says of itself."""
+    """The cover data of a report."""
 
-    # Identifier that the caller gave, None where only the token is known.
+    # Identifier from the caller, None if only the token is known.
     identifier: str | None
     user: str
     generated_at: datetime
@@ -41,10 +41,10 @@ def report_number(dossier: Dossier) -> str:
 
 
 def render(dossier: Dossier, cover: Cover, language: Language) -> str:
-    """Return the report as one HTML page that needs nothing beside it."""
+    """Return the report as one self-contained HTML page."""
     values = {
         "d": dossier,
-        # A feature that this home folder does not know is not observed either.
+        # A feature that is missing in this home folder is not observed either.
         "f": defaultdict(lambda: None, dossier.features),
         "cover": cover,
         "number": report_number(dossier),
@@ -68,14 +68,14 @@ def render(dossier: Dossier, cover: Cover, language: Language) -> str:
 
 
 def _advice(dossier: Dossier, language: Language) -> tuple[str, str]:
-    """Return the advice and its lamp; it is no promise of credit."""
+    """Return the advice and its colour; it is not a promise of credit."""
     t = page.translator(language)
     grade, level = dossier.final_grade, dossier.level
     if grade in _WEAK or level == "red":
         return t("建议拒绝", "speaks against"), "red"
     if grade in _SOUND and level in ("none", "blue") and not dossier.score["needs_review"]:
         return t("建议通过", "speaks for"), "good"
-    return t("建议人工复核", "a person should look"), "yellow"
+    return t("建议人工复核", "manual review advised"), "yellow"
 
 
 def _industry(dossier: Dossier, language: Language) -> str:
@@ -92,7 +92,7 @@ def _province(dossier: Dossier) -> str:
 
 
 def _projects(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
-    """Return what is known of the firm's project contracts."""
+    """Return what is known about the firm's project contracts."""
     place = 0 if language == "zh" else 1
     return [
         (dossier.names[name][place], value)
@@ -102,7 +102,7 @@ def _projects(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
 
 
 def _strong(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
-    """Return the dimensions that speak for the firm, best first."""
+    """Return the firm's strong dimensions, best first."""
     found = [
         (words.word(words.DIMENSIONS, name, language), dossier.score[f"dimension_{name}"])
         for name in words.DIMENSIONS
@@ -112,7 +112,7 @@ def _strong(dossier: Dossier, language: Language) -> list[tuple[str, float]]:
 
 
 def _table(dossier: Dossier) -> dict[str, list[float | None]]:
-    """Return what the table of the last months shows, as the charts do."""
+    """Return the table of the last months, with the same values as the charts."""
     shown = {
         "invoiced": (months.INVOICES, "sales_cny"),
         "declared": (months.RETURNS, "declared_cny"),
@@ -244,9 +244,9 @@ def _columns(
     unit: str = "",
     line: Mapping[str, charts.Values] | None = None,
 ) -> Markup:
-    """Draw the series of which anything is known; nothing where there is none.
+    """Draw the series with any known value; nothing if there is none.
 
-    One that is left alone has no legend, so that its name is beside the unit.
+    A single series has no legend; its name is beside the unit.
     """
     known = {name: values for name, values in series.items() if any(v is not None for v in values)}
     if len(known) == 1 < len(series):

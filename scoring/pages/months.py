@@ -1,4 +1,4 @@
-"""What a report's charts and tables show month by month, and whether the sources agree."""
+"""Monthly values of a report's charts and tables, and whether the sources agree."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -16,9 +16,9 @@ INVOICES, RETURNS, PAYMENTS = (
 )  # fmt: skip
 BANK, ORDERS = "fct_bank_monthly", "fct_supply_buyer_monthly"
 BILLS, READINGS = "fct_power_bill_monthly", "fct_power_reading_monthly"
-# What is booked day by day: the newest month is complete, and one without a row is a zero.
+# Booked daily: the newest month is complete, and a month without a row is zero.
 _DAILY: Mapping[str, str] = {INVOICES: "tax", BANK: "bank", ORDERS: "supply_chain"}
-# A month without a return, a bill or a reading was not told of; it is no zero.
+# A month without a return, bill or reading is unknown, not zero.
 _TOLD = (RETURNS, BILLS, READINGS)
 
 
@@ -28,9 +28,9 @@ def rows(dossier: Dossier, fact: str) -> Mapping[date, Row]:
 
 
 def series(dossier: Dossier, fact: str, measure: str, per: float = 1.0) -> list[float | None]:
-    """Return a measure a month: 0 where nothing was, None where it is not known.
+    """Return a measure per month: 0 if there was nothing, None if unknown.
 
-    Of a source that is overdue, nothing is known after the last month that it told of.
+    For an overdue source, nothing is known after its last month with data.
     """
     known = rows(dossier, fact)
     first, last = dossier.firsts.get(fact), max(known, default=None)
@@ -49,14 +49,14 @@ def series(dossier: Dossier, fact: str, measure: str, per: float = 1.0) -> list[
 
 
 def power_fact(dossier: Dossier) -> str:
-    """Return the fact that measures the firm's energy: bills, or readings where there are none."""
+    """Return the fact that measures the firm's energy: bills, or readings without bills."""
     return BILLS if rows(dossier, BILLS) else READINGS
 
 
 def agreement(dossier: Dossier, language: Language) -> list[dict[str, Any]]:
     """Return the last 3 months of each source against the 3 before, and whether they agree.
 
-    They are held against invoiced sales; without these, no source agrees with any.
+    They are compared with invoiced sales; without these, no source agrees with another.
     """
     t = page.translator(language)
     base = _change(series(dossier, INVOICES, "sales_cny"))
@@ -78,7 +78,7 @@ def agreement(dossier: Dossier, language: Language) -> list[dict[str, Any]]:
 
 
 def _change(values: Sequence[float | None]) -> float | None:
-    # Returns of the newest month may not be due yet: both halves end a month earlier.
+    # Returns of the newest month may not be due yet, so both periods end a month earlier.
     now, before = values[-4:-1], values[-7:-4]
     if any(value is None for value in (*now, *before)):
         return None
@@ -87,7 +87,7 @@ def _change(values: Sequence[float | None]) -> float | None:
 
 
 def latest(dossier: Dossier) -> dict[str, date]:
-    """Return the newest month that each source told of."""
+    """Return the newest month with data from each source."""
     found = {
         source: max(month for fact in names for month in rows(dossier, fact))
         for source, names in facts.OF_SOURCE.items()
@@ -95,7 +95,7 @@ def latest(dossier: Dossier) -> dict[str, date]:
     }
     if "project_contracts" in dossier.granted and dossier.projects_until is not None:
         found["project_contracts"] = dossier.projects_until
-    # A founder's report is read where the firm's own data is short, and of others not even its day.
+    # A founder's report is used only if the firm's own data are short; otherwise not even its day.
     age = dossier.features.get("founder_report_age_months")
     if "founder_credit" in dossier.granted and age is not None:
         found["founder_credit"] = add_months(dossier.as_of.replace(day=1), -int(age))

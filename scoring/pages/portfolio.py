@@ -1,4 +1,4 @@
-"""The portfolio of one night: scores, migration, warnings, coverage, drift, quality of the data."""
+"""The portfolio of one night: scores, migration, warnings, coverage, drift, data quality."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from scoring.warnings import rules
 
 Row = dict[str, Any]
 _TEMPLATES = Path(__file__).with_name("templates")
-# A migration is counted against the newest score that is at least this old, else the oldest.
+# Migration is relative to the newest score of at least this age, else the oldest.
 _MIGRATION_DAYS = 28
 _BIN = 25
 _SHOWN = 10
@@ -34,11 +34,11 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class PortfolioNight:
-    """What the page shows."""
+    """The data of the page."""
 
     as_of: date
     scores: pl.DataFrame
-    # Grade then → grade now → firms, and the date of then; empty without an earlier score.
+    # Earlier grade → grade now → firms, and the earlier date; empty without an earlier score.
     migration: Mapping[str, Mapping[str, int]]
     migrated_from: date | None
     levels: Mapping[str, int]
@@ -50,7 +50,7 @@ class PortfolioNight:
     drift: list[Row]
     deliveries: list[Row]
     steps: list[Row]
-    # One row a night: mean score and PD, share at level orange or red.
+    # One row per night: mean score and PD, share at level orange or red.
     nights: list[Row]
     model: Row
     origin: str
@@ -59,7 +59,7 @@ class PortfolioNight:
 def render(settings: Settings, as_of: date, language: Language) -> str:
     """Return the portfolio of a night as one HTML page.
 
-    Without a champion there are no scores, and the page shows the data of the night alone.
+    Without a champion there are no scores, and the page shows only the data of the night.
     """
     night = read(settings, as_of)
     drawn = _charts(night, language)
@@ -87,7 +87,7 @@ def read(settings: Settings, as_of: date) -> PortfolioNight:
     """Read the night from the warehouse.
 
     Raises:
-        NotReadyError: no step of this night was ever run.
+        NotReadyError: no step of this night has run.
     """
     with warehouse.connect(settings) as connection:
 
@@ -95,7 +95,7 @@ def read(settings: Settings, as_of: date) -> PortfolioNight:
             return connection.execute(query, list(values)).pl().to_dicts()
 
         if not rows("select 1 as ran from warehouse.ops.steps limit 1"):
-            raise NotReadyError(f"no night was run yet; run: firmpulse night --as-of {as_of}")
+            raise NotReadyError(f"no night has run yet; run: firmpulse night --as-of {as_of}")
         scores = connection.execute(
             "from warehouse.scoring.scores where as_of = ? order by firm_id", [as_of]
         ).pl()
@@ -172,7 +172,7 @@ _DELIVERIES = """
     from warehouse.ops.deliveries where as_of = ?
     group by source, status order by source, status
 """
-# Of a step that ran more than once, the last run.
+# The last run of a step that ran more than once.
 _STEPS = """
     select step, part, max_by(seconds, started_at) as seconds,
         cast(max_by(rows_out, started_at) as bigint) as rows_out,
@@ -205,7 +205,7 @@ _MIGRATION = """
 def _migration(
     connection: duckdb.DuckDBPyConnection, as_of: date
 ) -> tuple[date | None, dict[str, dict[str, int]]]:
-    """Return the date that grades are held against, and the counts of firms by grade."""
+    """Return the date with which grades are compared, and the counts of firms by grade."""
     ((old_enough, oldest),) = connection.execute(
         "select max(as_of) filter (as_of <= ?), min(as_of) "
         "from warehouse.scoring.scores where as_of < ?",
@@ -263,6 +263,6 @@ def _charts(night: PortfolioNight, language: Language) -> dict[str, Markup]:
         drawn["trend"] = charts.curve(
             [row["as_of"] for row in night.nights],
             [row["mean_score"] for row in night.nights],
-            unit=t("平均评分（不含违约）", "mean score, firms in default left out"),
+            unit=t("平均评分（不含违约）", "mean score, without firms in default"),
         )
     return drawn

@@ -1,4 +1,4 @@
-"""Firms without a credit record, ranked by what they do every day."""
+"""Firms without a credit record, ranked by their daily business."""
 
 from datetime import date
 from pathlib import Path
@@ -17,7 +17,7 @@ from scoring.pages import words
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _BIN = 50
-# A record is an outcome that the lender knows, or a loan.
+# A record is an outcome known to the lender, or a loan.
 _RANKED = """
     with records as (
         select cast(firm_id as varchar) as firm_id, bool_or(defaulted) as defaulted
@@ -73,7 +73,7 @@ def render(settings: Settings, as_of: date, language: Language) -> str:
 
 
 def _chart(rows: list[dict[str, Any]], language: Language) -> Markup:
-    """Draw how scores are distributed without a record, with a sound one and with a default."""
+    """Draw the distribution of scores without a record, with a good one and with a default."""
     t = page.translator(language)
     groups = {
         t("无信贷记录", "no record"): None,

@@ -1,4 +1,4 @@
-"""Where the reports of firms lie, and how those of a firm are taken away again."""
+"""Folders of firms' reports, and removal of a firm's reports."""
 
 from collections import Counter
 from collections.abc import Collection

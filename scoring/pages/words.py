@@ -1,4 +1,4 @@
-"""Words of the pages that stand for codes, in both languages."""
+"""Words for codes on the pages, in both languages."""
 
 from firmpulse.pages.page import Language
 from firmpulse.sources import NAMES
@@ -43,7 +43,7 @@ COVERAGE: dict[str, Pair] = {
     "insufficient": ("不足", "insufficient"),
 }
 REVIEW: dict[str, Pair] = {
-    "individual_business": ("个体经营，须人工复核", "one person's business: a person must look"),
+    "individual_business": ("个体经营，须人工复核", "individual business: manual review required"),
     "founder_credit_used": (
         f"使用了{NAMES['founder_credit'].zh}",
         "the founder's credit was used",
@@ -69,6 +69,6 @@ TAX_GRADES = {1: "A", 2: "B", 3: "M", 4: "C", 5: "D"}
 
 
 def word(words: dict[str, Pair], code: str, language: Language) -> str:
-    """Return the word of a code; one without a word stands for itself."""
+    """Return the word of a code, or the code itself."""
     pair = words.get(code)
     return code if pair is None else pair[0 if language == "zh" else 1]

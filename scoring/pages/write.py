@@ -17,13 +17,13 @@ from scoring.pages import firm as firm_page
 from scoring.pages import portfolio as portfolio_page
 from scoring.pages import ranking as ranking_page
 
-# Fewer pages are written sooner here than another process starts.
+# Fewer pages are written faster here than another process starts.
 _POOL_FROM = 10
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asked for a report, and when; both stand on every page of it."""
+    """Who requested a report, and when; every page shows both."""
 
     user: str
     at: datetime
@@ -41,15 +41,15 @@ def firms(
 ) -> Iterator[Path]:
     """Write the reports of firms, of all scored ones by default; yield each file.
 
-    Many pages are drawn by `settings.threads` processes side by side.
+    Many pages are drawn by `settings.threads` processes in parallel.
 
     Args:
         settings: home folder.
         as_of: date of the scores.
-        reader: who asked.
+        reader: who requested them.
         firm_ids: tokens of the firms.
-        identifiers: token → identifier as the caller knows it; the cover shows it.
-        languages: one page each.
+        identifiers: token → identifier given by the caller, for the cover.
+        languages: one page per language.
         as_pdf: write a PDF beside each page.
 
     Raises:
@@ -99,7 +99,7 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class _FirmPage:
-    """A page to be written, as it goes to another process."""
+    """A page to be written, as passed to another process."""
 
     firm: dossier.Dossier
     cover: firm_page.Cover
@@ -116,7 +116,7 @@ class _FirmPage:
 
 
 def _each(pages: Sequence[_FirmPage], processes: int) -> Iterator[list[Path]]:
-    """Write each page, in order; with few of them or one processor in this process."""
+    """Write each page, in order; a few pages, or on one processor, in this process."""
     if processes == 1 or len(pages) < _POOL_FROM:
         yield from map(_FirmPage.write, pages)
         return

@@ -1,4 +1,4 @@
-"""A person clears a red level: with a reason, under a name, and in the audit chain."""
+"""A person clears a red level: with a reason, by name, and recorded in the audit chain."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -31,30 +31,30 @@ class Cleared:
 
     # Night whose level was red.
     night: date
-    # Level from the clearance on, until the next night looks again.
+    # Level from the clearance until the next night.
     level: str
 
 
 def clear(settings: Settings, firm_id: str, as_of: date, *, reason: str, by: str) -> Cleared:
-    """End a firm's red level from `as_of` on; it gives way to the level that the rules found.
+    """End a firm's red level from `as_of` on; the level found by the rules replaces it.
 
     Args:
         settings: home folder.
         firm_id: token of the firm.
         as_of: the firm's newest night, or a later day before the next one.
         reason: in words, without names and numbers; kept for years beside the token.
-        by: who answers for it.
+        by: who is responsible for it.
 
     Raises:
         NotReadyError: the firm is not red then, a red rule still holds, or a later night is known.
-        GrantError: the reason looks as if it held an identifier.
-        ConfigurationError: the day lies after today.
+        GrantError: the reason seems to contain an identifier.
+        ConfigurationError: the day is after today.
     """
     clock.checked(as_of)
     checked_reason(reason)
     with warehouse.connect(settings) as connection:
         night, found_level = _clearable(connection, firm_id, as_of)
-        # Written down before it takes effect: a clearance without an entry must not be.
+        # Recorded before it takes effect: there must be no clearance without an entry.
         audit.append(
             settings, "CLEAR", actor=audit.actor(), subject=firm_id,
             as_of=as_of.isoformat(), level=found_level, reason=reason, by=by,
@@ -84,9 +84,7 @@ def _clearable(
             f"the firm's newest night is {night}; clear as of that day: --as-of {night}"
         )
     if level != "red":
-        raise NotReadyError(
-            f"the firm is at level {level} on {night}; only red needs to be cleared"
-        )
+        raise NotReadyError(f"the firm is at level {level} on {night}; only red can be cleared")
     if found_level == "red":
         held = [rule for (rule,) in connection.execute(_RED_RULES, [firm_id, night]).fetchall()]
         raise NotReadyError(

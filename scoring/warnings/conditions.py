@@ -5,12 +5,12 @@ import polars as pl
 from scoring.warnings.forms import AnyOf, Condition, Rule
 from scoring.warnings.measures import OUTAGE_DAYS
 
-# Share of peers that are better off, by condition.
+# Share of peers that do better, by condition.
 _PEERS = "{} among peers"
 
 
 def holds(rule: Rule) -> pl.Expr:
-    """Return whether all lines of a rule hold; what is not observed holds nothing."""
+    """Return whether all lines of a rule hold; a line on an unobserved value does not hold."""
     lines = [
         pl.any_horizontal(_holds(part) for part in line.any)
         if isinstance(line, AnyOf)
@@ -23,7 +23,7 @@ def holds(rule: Rule) -> pl.Expr:
 
 
 def compared(condition: Condition, lag: int = 0) -> pl.Expr:
-    """Return the value that is held against the bound at a lag: the value, or its change."""
+    """Return the value that is compared with the bound at a lag: the value, or its change."""
     value = pl.col(f"{condition.value}@{lag}")
     if condition.change is None:
         return value
@@ -34,7 +34,7 @@ def compared(condition: Condition, lag: int = 0) -> pl.Expr:
 
 
 def shown(condition: Condition) -> pl.Expr:
-    """Return the value that a warning shows; among peers, the share of them that is better off."""
+    """Return the value that a warning shows; for peers, the share of them that does better."""
     if condition.worst_of_peers is not None:
         return pl.col(peers_column(condition))
     return compared(condition)
@@ -44,7 +44,7 @@ def is_worse_higher(condition: Condition, of_feature: bool) -> bool:
     """Return whether a higher compared value is worse.
 
     Args:
-        condition: its bound says it, unless it looks at peers.
+        condition: its bound decides, unless it is about peers.
         of_feature: whether a higher value of the feature means higher risk.
     """
     if condition.worst_of_peers is not None:
@@ -53,7 +53,7 @@ def is_worse_higher(condition: Condition, of_feature: bool) -> bool:
 
 
 def peers_column(condition: Condition) -> str:
-    """Return the name of the column with the share of peers that are better off."""
+    """Return the name of the column with the share of peers that do better."""
     side = condition.comparison
     change = f" {condition.change.how} {condition.change.months}m" if condition.change else ""
     return _PEERS.format(f"{condition.value}{change} {side}")
@@ -81,5 +81,5 @@ def _beyond(condition: Condition, lag: int) -> pl.Expr:
         "at_most": value <= bound,
         "below": value < bound,
     }[condition.comparison]
-    # NaN compares as the greatest number; it is no observation.
+    # NaN compares as the greatest number, but is not an observation.
     return (beyond & value.is_finite()).fill_null(value=False)

@@ -1,4 +1,4 @@
-"""Rules on a panel: which hold for whom. Pure: the same panel and rules give the same rows."""
+"""Rules on a panel: which hold for which firm. The same panel and rules give the same rows."""
 
 import hashlib
 import re
@@ -25,10 +25,10 @@ _EVIDENCE = "evidence"
 
 
 def find(panel: Panel, book: RuleBook) -> pl.DataFrame:
-    """Return one row a firm and rule that holds: the columns of the table warnings but opened_on.
+    """Return one row per firm and rule that holds: the columns of the table warnings but opened_on.
 
-    A rule is not asked in its quiet months, and not of a firm with a stale source among those that
-    its values rest on; such a firm has a row DATA_STALE instead, which counts towards no level.
+    A rule is not checked in its quiet months, nor for a firm with a stale source among the sources
+    of its values; such a firm has a row DATA_STALE instead, which counts towards no level.
     """
     rows = with_peers(panel.rows, book)
     month = last_complete_month(panel.as_of).month
@@ -104,7 +104,7 @@ def _figure(value: pl.Expr, unit: str) -> pl.Expr:
 
 
 def _stale_rows(panel: Panel) -> pl.DataFrame:
-    """Return one row a firm with an overdue source: the one that is overdue most, all in words."""
+    """Return one row per firm with an overdue source: the most overdue one; all names in words."""
     worst = (
         panel.stale.sort("firm_id", pl.col("age_days") - pl.col("days"), "source",
                          descending=[False, True, False])
@@ -124,7 +124,7 @@ def _stale_rows(panel: Panel) -> pl.DataFrame:
         unit=pl.lit("days"),
         peer_percentile=pl.lit(None, dtype=pl.Float64),
         text_zh=pl.format("数据逾期未更新：{}；相关规则未评估", "_zh"),
-        text_en=pl.format("Extract overdue: {}; the rules on it were not asked", "_en"),
+        text_en=pl.format("Extract overdue: {}; the rules on it were not checked", "_en"),
         evidence=pl.format(
             "{}|{}|{}|{}|{}|{}", pl.lit(DATA_STALE), pl.lit(str(panel.as_of)), "threshold",
             "firm_id", "_en", "value",

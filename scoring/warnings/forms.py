@@ -1,4 +1,4 @@
-"""What a rule can say: a closed form, so that a file of rules is configuration and no program."""
+"""The form of a rule: a closed form, so that a file of rules is configuration, not a program."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ LEVELS = ("none", "blue", "yellow", "orange", "red")
 _BOUNDS = ("at_least", "above", "at_most", "below", "worst_of_peers")
 _BRACES = re.compile(r"\{[^}]*\}?|\}")
 _TEXT = Annotated[str, Field(min_length=1)]
-# Sources that a firm grants and a provider delivers night by night.
+# Sources that a firm grants and a provider delivers nightly.
 Extract = Literal["tax", "bank", "supply_chain", "power"]
 
 
@@ -19,14 +19,14 @@ class _Strict(BaseModel):
 
 
 class Change(_Strict):
-    """A value is compared with itself so many month ends before."""
+    """A value is compared with itself this many month ends earlier."""
 
     months: int = Field(ge=1, le=24)
     how: Literal["difference", "ratio"] = Field(alias="as")
 
 
 class Condition(_Strict):
-    """One line of a rule: a value and the one bound that it is held against."""
+    """One line of a rule: a value and its bound."""
 
     value: str
     at_least: float | None = None
@@ -43,11 +43,11 @@ class Condition(_Strict):
         if len(given) != 1:
             raise ValueError(f"give one of {', '.join(_BOUNDS)}, not {len(given)}")
         if self.worst_of_peers is not None and (self.months > 1 or self.change is not None):
-            raise ValueError("worst_of_peers looks at the value of now; leave months, change out")
+            raise ValueError("worst_of_peers uses the present value; leave months, change out")
         return self
 
     def __str__(self) -> str:
-        """Return the condition as a person reads it, such as 'x at most -0.2 for 2 months'."""
+        """Return the condition in words, such as 'x at most -0.2 for 2 months'."""
         bound = f"{self.comparison.replace('_', ' ')} {getattr(self, self.comparison):g}"
         change = f", {self.change.how} to {self.change.months} months ago," if self.change else ""
         months = f" for {self.months} months" if self.months > 1 else ""
@@ -60,7 +60,7 @@ class Condition(_Strict):
 
     @property
     def bound(self) -> float:
-        """Return its bound as a warning shows it: of peers, the share that is better off."""
+        """Return its bound as a warning shows it; for peers, the share that does better."""
         bound = float(getattr(self, self.comparison))
         return 1 - bound if self.worst_of_peers is not None else bound
 
@@ -72,13 +72,13 @@ class Condition(_Strict):
 
 
 class AnyOf(_Strict):
-    """A line of a rule that holds where one of several conditions does."""
+    """A line of a rule that holds if one of several conditions does."""
 
     any: tuple[Condition, ...] = Field(min_length=2)
 
 
 class Rule(_Strict):
-    """One rule as the file has it."""
+    """One rule of the file."""
 
     id: str = Field(pattern="^[A-Z][A-Z0-9_]*$")
     level: Literal["blue", "yellow", "orange", "red"]
@@ -93,9 +93,9 @@ class Rule(_Strict):
     @model_validator(mode="after")
     def _shows_a_condition(self) -> "Rule":
         if isinstance(self.when[0], AnyOf):
-            raise ValueError("the first line gives the value that is shown; put any below it")
+            raise ValueError("the first line gives the value that is shown; put `any` below it")
         if not any("\u4e00" <= character <= "\u9fff" for character in self.zh):
-            raise ValueError("zh holds no Chinese text")
+            raise ValueError("zh has no Chinese text")
         unknown = set(_BRACES.findall(self.zh + self.en)) - {"{value}", "{threshold}"}
         if unknown:
             raise ValueError(f"a text takes {{value}} and {{threshold}}, not {min(unknown)}")
@@ -116,14 +116,14 @@ class Rule(_Strict):
 
 
 class Freshness(_Strict):
-    """Where the age of a source is read, and how old its newest row may be."""
+    """Table that gives the age of a source, and the largest age of its newest row."""
 
     table: str = Field(pattern="^fct_[a-z_]+$")
     days: int = Field(ge=1)
 
 
 class RulesFile(_Strict):
-    """The file; its rules are read one by one, so that a message can name the rule."""
+    """The file; rules are parsed one by one, so that a message can name the rule."""
 
     freshness: Mapping[Extract, Freshness]
     least_peers: int = Field(ge=5)

@@ -7,7 +7,7 @@ import polars as pl
 from scoring.warnings.forms import LEVELS
 from scoring.warnings.rules import DATA_STALE
 
-# So many months in a row with a lower found level let the level fall by one notch.
+# The level falls by one notch after this many consecutive months with a lower found level.
 CLEAN_MONTHS = 2
 _RED = LEVELS.index("red")
 _FEWEST_YELLOW, _FEWEST_YELLOW_SOURCES, _FEWEST_BLUE = 3, 2, 3
@@ -15,10 +15,10 @@ _RANKED = LEVELS[1:]
 
 
 def aggregate(findings: pl.DataFrame, firms: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a watched firm: found_level and how many rules of each level hold.
+    """Return one row per watched firm: found_level and how many rules of each level hold.
 
     Any red rule gives red; one orange, or three yellow of two sources, orange; one yellow, or three
-    blue, yellow; one blue, blue. DATA_STALE counts for nothing.
+    blue, yellow; one blue, blue. DATA_STALE does not count.
 
     Args:
         findings: firm_id, rule_id, level and source of each rule that holds.
@@ -49,8 +49,8 @@ def in_force(found: pl.DataFrame, previous: pl.DataFrame, as_of: date) -> pl.Dat
     """Return the levels in force at `as_of`, from the newest state before it and what was found.
 
     Months are counted by dates of as_of, not by runs. Red stays until a person clears it, and then
-    gives way to the found level. A night with an overdue source is no clean night: the level does
-    not fall, and the clean run begins anew.
+    becomes the found level. A night with an overdue source is not a clean night: the level does
+    not fall, and the clean run restarts.
 
     Args:
         found: firm_id, found_level, counts, stale_sources (list).

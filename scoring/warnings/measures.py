@@ -1,4 +1,4 @@
-"""What rules read beside features: loans, power bills and events, lenders, the model."""
+"""Inputs of rules other than features: loans, power bills and events, lenders, the model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from firmpulse.errors import NotReadyError
 
 @dataclass(frozen=True)
 class Measure:
-    """A value that is known for now only, unless the model gives it."""
+    """A value that is known only for the present, unless the model gives it."""
 
-    # Source that a firm must have granted; None where no grant is asked for.
+    # Source that a firm must have granted; None if no grant is needed.
     source: str | None
     of_model: bool = False
 
@@ -33,11 +33,11 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
         "grade_rank": Measure(None, of_model=True),
     }
 )
-# Days of planned outage in three months; what it silences is up to the rules.
+# Days of planned outage in three months; the rules decide what it silences.
 OUTAGE_DAYS = "power_planned_outage_days_3m"
 PROVINCE = "province"
 
-# Table of dbt_project/models/watch → the measures that it has.
+# Table of dbt_project/models/watch → its measures.
 _TABLES: Mapping[str, tuple[str, ...]] = {
     "watch_standing": ("days_past_due", PROVINCE),
     "watch_bank_lenders": ("bank_new_lenders_3m",),
@@ -64,12 +64,12 @@ def read(
 ) -> pl.DataFrame:
     """Return the firms with every measure but the model's, as known at `as_of`.
 
-    A null says not observed or not granted.
+    A null means not observed or not granted.
 
     Args:
         connection: a session with the warehouse attached.
         as_of: a date that features were built for; only what was available by then is used.
-        firms: firm_id (String); any further columns are kept.
+        firms: firm_id (String); other columns are kept.
         granted: firm_id and source of the grants in force.
 
     Raises:
@@ -94,7 +94,7 @@ def read(
 
 
 def require(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> None:
-    """Raise NotReadyError where the warehouse has no rows of `as_of` in the table `schema.name`."""
+    """Raise NotReadyError if the warehouse has no rows of `as_of` in the table `schema.name`."""
     found = None
     if warehouse.is_built(connection, table):
         found = connection.execute(

@@ -1,4 +1,4 @@
-"""The warnings of one night: read, ask the rules, decide the levels, store."""
+"""The warnings of one night: read, check the rules, decide the levels, store."""
 
 import time
 from collections import Counter
@@ -51,16 +51,16 @@ _OPENED = """
 
 @dataclass(frozen=True)
 class WarningReport:
-    """What a night's warnings gave."""
+    """The results of a night's warnings."""
 
     as_of: date
-    # Version whose PDs the rules on the model read, None without a champion: they were skipped.
+    # Version whose PDs the model rules used; None without a champion: they were skipped.
     champion: str | None
-    # Firms that were looked at.
+    # Number of firms checked.
     watched: int
     # Level in force → firms, worst first.
     levels: Mapping[str, int] = field(default_factory=dict)
-    # Rule → firms that it holds for.
+    # Rule → number of firms for which it holds.
     rules: Mapping[str, int] = field(default_factory=dict)
     # Overdue source → firms.
     stale: Mapping[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class WarningReport:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
-        """Return what a run's record keeps of it, as JSON takes it."""
+        """Return the part kept in a run's record, as JSON values."""
         return {
             "champion": self.champion,
             "watched": self.watched,
@@ -78,10 +78,10 @@ class WarningReport:
 
 
 def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = None) -> WarningReport:
-    """Find and store the warnings of every firm with a grant to assess; idempotent.
+    """Find and store the warnings of every firm with a grant for assessment; idempotent.
 
-    The state of `as_of` rests on the newest state before it and on what is found now, so that a
-    night may be run again or backfilled. With `firm_ids`, rows of others stay as they are.
+    The state of `as_of` depends only on the newest state before it and on the present findings,
+    so a night may be repeated or backfilled. With `firm_ids`, rows of others do not change.
 
     Raises:
         ContractError: a rule is malformed or reads what does not exist.
@@ -99,7 +99,7 @@ def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
 
 
 def champion(settings: Settings, known: Registry) -> tuple[str, CreditModel] | None:
-    """Return the champion's version and the model, None without one.
+    """Return the champion's version and the model, or None.
 
     Raises:
         NotReadyError: it reads a feature that no longer exists.
@@ -189,7 +189,7 @@ def _opened(
     previous: pl.DataFrame,
     as_of: date,
 ) -> pl.DataFrame:
-    """Return the findings with the night each run began, which the night before may know."""
+    """Return the findings with the first night of each run, taken from the previous night."""
     connection.register("previous", previous)
     opened = connection.execute(_OPENED).pl()
     connection.unregister("previous")

@@ -1,4 +1,4 @@
-"""What the rules look at: the values of each watched firm, now and at earlier month ends."""
+"""The input of the rules: values of each watched firm, now and at earlier month ends."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from scoring.warnings.rules import RuleBook
 
 INDUSTRY = "industry"
 _INDUSTRY_FEATURE = "profile_industry"
-# Tonight's snapshot of a firm may be so old: features of others are not rebuilt for one event.
+# Largest age of a firm's snapshot for tonight: one event does not rebuild all firms' features.
 _SNAPSHOT_DAYS = 7
 
 
@@ -31,10 +31,10 @@ class Panel:
     """Values of firms at a date."""
 
     as_of: date
-    # One row a firm: firm_id, industry, province, measures, and `<value>@<lag>` for each value and
-    # month end that a rule reads, Float64.
+    # One row per firm: firm_id, industry, province, measures, and `<value>@<lag>`, Float64, for
+    # each value and month end that a rule reads.
     rows: pl.DataFrame
-    # One row a firm and overdue source, as `staleness.stale` returns them.
+    # One row per firm and overdue source, as `staleness.stale` returns them.
     stale: pl.DataFrame
 
 
@@ -47,20 +47,20 @@ def read(
     model: CreditModel | None = None,
     firm_ids: Collection[str] | None = None,
 ) -> Panel:
-    """Return the values that the rules read, with nothing that was not known then.
+    """Return the values for the rules, as known at the time.
 
     Lag 0 is `as_of`; lag k is the month end k months before the newest month that was complete.
-    The same firms' PDs at other dates come from the same model, so that only the firm has moved.
+    PDs at other dates come from the same model, so that only a change of the firm changes them.
 
     Args:
         settings: home folder.
         as_of: date of the warnings.
         known: definitions of the features.
         book: the rules.
-        granted: firm_id and source of the grants in force; all their firms are watched, and what
-            rests on another source is null.
+        granted: firm_id and source of the grants in force; all their firms are watched, and values
+            from other sources are null.
         model: gives the PDs; without one they are null.
-        firm_ids: firms whose history is read; of others only the values of now, for peers.
+        firm_ids: firms whose history is read; of others only the present values, for peers.
 
     Raises:
         NotReadyError: there are no features for `as_of`.
@@ -117,7 +117,7 @@ def _snapshot(
     spine = firms
     if lag and firm_ids is not None:
         spine = firms.filter(pl.col("firm_id").is_in(list(firm_ids)))
-    # An older snapshot speaks for another month, so that a month end has its own or none.
+    # An older snapshot is for another month, so a month end has its own or none.
     found: pl.DataFrame = frame(
         connection,
         known,
@@ -131,7 +131,7 @@ def _snapshot(
 def _values(
     snapshot: pl.DataFrame, book: RuleBook, model: CreditModel | None, lag: int
 ) -> pl.DataFrame:
-    """Return firm_id and what rules read at this lag, under its name there."""
+    """Return firm_id and the values for rules at this lag, under their column names."""
     read = {
         name: lags
         for of_model in (False, True)

@@ -1,4 +1,4 @@
-"""Where a firm stands among those of its industry and region."""
+"""The rank of a firm among those of its industry and region."""
 
 from collections.abc import Iterable
 
@@ -15,12 +15,11 @@ _SECTION = "section"
 
 
 def with_peers(rows: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
-    """Return the rows with the share of peers that are better off, for each rule's first line.
+    """Return the rows with the share of peers that do better, for each rule's first line.
 
-    Peers are the other firms of the same division of GB/T 4754 and the same province; where fewer
-    than `least_peers` of them have the value, those of its section and province; where these are
-    too few as well, the share is null. Firms that are no better and no worse do not count as
-    better off.
+    Peers are the other firms of the same division of GB/T 4754 and the same province. If fewer than
+    `least_peers` of them have the value, they are those of its section and province; if these are
+    too few as well, the share is null. Equal firms do not count as better.
     """
     sections = {
         code: found.letter
@@ -35,7 +34,7 @@ def with_peers(rows: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
 
 
 def _distinct(book: RuleBook) -> Iterable[Condition]:
-    """Return the conditions that differ in what is ranked; of those that do not, the first."""
+    """Return the conditions with distinct rankings; of equal ones, the first."""
     firsts: dict[str, Condition] = {}
     looked_at = [
         c
@@ -63,7 +62,7 @@ def _better_off(condition: Condition, book: RuleBook, group: tuple[str, str]) ->
     higher_is_worse = conditions.is_worse_higher(
         condition, book.higher_is_worse.get(condition.value, True)
     )
-    # Ascending ranks count those with a lower value, which are better off where high is bad.
+    # Ascending ranks count firms with a lower value, which do better if high is bad.
     better = value.rank("min", descending=not higher_is_worse).over(group) - 1
     others = value.count().over(group) - 1
     placed = pl.all_horizontal(pl.col(name).is_not_null() for name in group)

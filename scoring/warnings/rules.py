@@ -1,4 +1,4 @@
-"""The rules of `rules.yml`, checked against the features before a night relies on them."""
+"""The rules of `rules.yml`, checked against the features before a night uses them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -23,18 +23,18 @@ _SHIPPED = Path(__file__).with_name("rules.yml")
 
 @dataclass(frozen=True)
 class RuleBook:
-    """All rules, with what they read."""
+    """All rules, with their inputs."""
 
     rules: tuple[Rule, ...]
     freshness: Mapping[str, Freshness]
     least_peers: int
-    # Rule → sources that its values rest on; one that is stale silences it.
+    # Rule → sources of its values; a stale one silences the rule.
     sources: Mapping[str, frozenset[str]]
-    # Value → whether a higher one is worse, where the feature says so.
+    # Value → whether a higher one is worse, if the feature defines it.
     higher_is_worse: Mapping[str, bool]
 
     def lags(self, of_model: bool) -> dict[str, frozenset[int]]:
-        """Return value → month ends that it is read at, of the model's values or of all others."""
+        """Return value → month ends at which it is read, for the model's values or all others."""
         found: dict[str, frozenset[int]] = {}
         for condition in (c for rule in self.rules for c in rule.conditions):
             measure = MEASURES.get(condition.value)
@@ -49,7 +49,7 @@ class RuleBook:
 
 
 def load(settings: Settings, known: Registry) -> RuleBook:
-    """Return the rules in force: the home folder's own file, or else those that come with us.
+    """Return the rules in force: the home folder's file, or else the packaged ones.
 
     Raises:
         ContractError: a rule is malformed, or reads what does not exist.
@@ -73,22 +73,22 @@ def _without_numbers(text: str) -> str:
 
 
 def parse(text: str, known: Registry, name: str = OWN_FILE) -> RuleBook:
-    """Return the rules of a YAML text, checked against the features there are.
+    """Return the rules of a YAML text, checked against the existing features.
 
     Raises:
-        ContractError: the message names the rule, what is wrong with it and what to do.
+        ContractError: the message names the rule, the problem and what to do.
     """
     try:
         file = RulesFile.model_validate(yaml_files.parse(text))
     except yaml.YAMLError as error:
-        raise ContractError(f"{name} is no YAML: {' '.join(str(error).split())}") from None
+        raise ContractError(f"{name} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise ContractError(f"{name}: {_first(error)}") from None
     rules = tuple(_rule(entry, name) for entry in file.rules)
     seen: set[str] = {DATA_STALE}
     for rule in rules:
         if rule.id in seen:
-            raise ContractError(f"{name}: {rule.id} is there already; give each rule its own id")
+            raise ContractError(f"{name}: {rule.id} is already used; give each rule its own id")
         seen.add(rule.id)
         for condition in rule.conditions:
             _require(condition, rule, known, name)
@@ -121,23 +121,25 @@ def _rule(entry: Any, name: str) -> Rule:
 
 
 def _first(error: ValidationError) -> str:
-    """Say the first finding; of a line that is no condition, the one about conditions."""
+    """Return the first finding; for a line that is not a condition, the one about conditions."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"] if part not in ("Condition", "AnyOf"))
     return f"{place or 'it'}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _require(condition: Condition, rule: Rule, known: Registry, name: str) -> None:
-    """Raise where a condition reads a value that is not there, or not in this way."""
+    """Raise if a condition uses a value that does not exist, or not in this form."""
     value, where = condition.value, f"{name}: rule {rule.id}"
     measure = MEASURES.get(value)
     if measure is not None:
         if not measure.of_model and condition.lags != {0}:
-            raise ContractError(f"{where}: {value} is known for now only; leave months, change out")
+            raise ContractError(
+                f"{where}: {value} is known only for the present; leave months, change out"
+            )
         if measure.of_model and rule.source != "model":
-            raise ContractError(f"{where}: {value} comes from the model; say source: model")
+            raise ContractError(f"{where}: {value} comes from the model; write source: model")
         if condition.worst_of_peers is not None:
-            raise ContractError(f"{where}: worst_of_peers takes a feature, and {value} is none")
+            raise ContractError(f"{where}: worst_of_peers takes a feature, and {value} is not one")
         return
     if value not in known.names():
         near = get_close_matches(value, [*known.names(), *MEASURES], n=2)

@@ -1,4 +1,4 @@
-"""Sources whose extract is overdue: silence of a provider is no sign of health, nor of trouble."""
+"""Sources with an overdue extract: a provider's silence is a sign of neither health nor trouble."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -10,9 +10,9 @@ from firmpulse import warehouse
 from firmpulse.known_at import known_by
 from scoring.warnings.forms import Freshness
 
-# A provider is as fresh as the newest row it delivered of any firm: one firm that has gone quiet
-# is news, a provider that has gone quiet is not. A firm with several providers of a source is as
-# stale as the one that is overdue most.
+# A provider is as fresh as its newest row of any firm: a single firm without new rows is
+# information, a provider without new rows is not. A firm with several providers of a source is as
+# stale as the most overdue one.
 _AGES = """
     with parts as (
         select firm_id, delivery_seq, max(available_at) as newest
@@ -44,18 +44,18 @@ def stale(
     freshness: Mapping[str, Freshness],
     granted: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return one row a firm and granted source that is overdue.
+    """Return one row per firm and granted source that is overdue.
 
-    A source that was granted and never delivered is not overdue: it is not observed.
+    A granted source that never delivered is not overdue: it is not observed.
 
     Args:
         connection: a session with the warehouse attached.
-        as_of: only what was available by then is seen.
-        freshness: by source, the table to look at and the days allowed.
+        as_of: only what was available by then is used.
+        freshness: by source, the table to check and the days allowed.
         granted: firm_id and source of the grants in force.
 
     Returns:
-        firm_id, source, age_days, days: the newest row's age and what is allowed.
+        firm_id, source, age_days, days: the newest row's age and the allowed age.
     """
     parts = [_NONE]
     for source, allowed in freshness.items():

@@ -107,7 +107,7 @@ def test_registration_numbers_detect_each_wrong_digit(number: str) -> None:
 
 @given(st.text("0123456789", min_size=14, max_size=14))
 def test_the_registration_check_agrees_with_the_powers_of_two(body: str) -> None:
-    """Carry the last digit too: ISO 7064 asks for the congruence 1, without the hop through 10."""
+    """Include the last digit: ISO 7064 requires the congruence 1, without the hop through 10."""
     right = [last for last in "0123456789" if _carried(body, int(last)) == 1]
     assert right == [checks.registration_check(body)]
 

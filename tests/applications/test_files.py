@@ -69,7 +69,7 @@ def test_a_workbook_is_read_with_its_types(tmp_path: Path) -> None:
 
 
 def test_a_cell_at_the_far_corner_of_a_sheet_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    """A dense reader asks for 500 GB and aborts; it does so in a process of its own."""
+    """A dense reader requests 500 GB and aborts; it runs in a separate process."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.append(HEADER.split(","))
@@ -102,7 +102,7 @@ def test_an_application_above_the_header_is_not_passed_over(tmp_path: Path) -> N
 
 
 def test_the_header_tells_the_delimiter(tmp_path: Path) -> None:
-    """More commas than semicolons in a title and in names do not make it a comma."""
+    """More commas than semicolons in a title and in names do not make the delimiter a comma."""
     lines = ["a,b,c,d,e,f,g", HEADER.replace(",", ";"), GOOD.replace(",", ";")]
     assert check_file(_file(tmp_path, *lines), ON).messages == ()
 
@@ -115,7 +115,7 @@ def test_the_header_tells_the_delimiter(tmp_path: Path) -> None:
         (["企业名称,行业", "a,b"], r"has no column for uscc \(统一社会信用代码\), founded"),
         ([HEADER + ",信用代码", GOOD], "two columns for uscc: columns 2 and 6"),
         ([HEADER, GOOD, 'a,"b' + "x" * 20_000], "line 3: .*look for an open quote"),
-        ([HEADER, GOOD + "\0"], "is no text file"),
+        ([HEADER, GOOD + "\0"], "is not a text file"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, lines: list[str], told: str) -> None:
@@ -129,7 +129,7 @@ def test_bytes_that_are_no_text_and_no_workbook_are_refused(tmp_path: Path) -> N
         check_file(tmp_path / "a.csv", ON)
     for content in (b"", b"PK\x03\x04broken", b"\xd0\xcf\x11\xe0 old"):
         (tmp_path / "a.xlsx").write_bytes(content)
-        with pytest.raises(DeliveryRefused, match="no Excel file"):
+        with pytest.raises(DeliveryRefused, match="cannot be opened as an Excel file"):
             check_file(tmp_path / "a.xlsx", ON)
     with pytest.raises(DeliveryRefused, match="No such file"):
         check_file(tmp_path / "absent.csv", ON)

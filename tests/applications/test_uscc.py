@@ -15,7 +15,7 @@ VALID = (
     "91350100M000100Y43",
 )  # fmt: skip
 CODE = VALID[0]
-# Written out once more: the code under test builds its own tables.
+# Written out again: the code under test builds its own tables.
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 FULL_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -1,4 +1,4 @@
-"""What a person sees who types a command."""
+"""What users of the commands see."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
 
 
 def test_help_imports_no_command() -> None:
-    """What a call of any command waits for is this alone."""
+    """Every command waits only for this."""
     heavy = {"polars", "duckdb", "sqlalchemy", "pydantic_settings", "mlflow", "airflow"}
     code = "import sys, cli; print(*sys.modules)"
     found = subprocess.run(  # noqa: S603 - our own code
@@ -83,7 +83,7 @@ def test_features_are_listed_and_shown(tmp_path: Path) -> None:
     listed = _firmpulse(tmp_path, "features", "list", "--source", "power")
     assert listed.returncode == 0
     assert "power_energy_mean_12m" in listed.stdout
-    # no name is cut, the longest neither
+    # no name is truncated, not even the longest
     assert "power_payment_delay_days_12m" in listed.stdout
     assert "tax_sales" not in listed.stdout
     missing = _firmpulse(tmp_path, "features", "show", "power_enrgy")
@@ -94,7 +94,7 @@ def test_features_are_listed_and_shown(tmp_path: Path) -> None:
 def test_features_of_an_unknown_source_are_an_error(tmp_path: Path) -> None:
     result = _firmpulse(tmp_path, "features", "list", "--source", "nope")
     assert result.returncode == 1
-    assert "no source 'nope'; there are " in result.stderr
+    assert "no source 'nope'; use one of " in result.stderr
     assert "power" in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""The contracts as people and providers see them."""
+"""The contracts as shown to users and providers."""
 
 import json
 import re
@@ -28,7 +28,7 @@ class _Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note where a section begins and what a tag points to."""
+        """Record where a section begins and what a tag points to."""
         found = dict(attrs)
         if tag == "section":
             self._section = found["id"] or ""
@@ -81,8 +81,8 @@ def test_show_tells_what_may_stand_for_a_column() -> None:
     ("arguments", "message"),
     [
         (["show", "tax_grad"], "no table 'tax_grad'; list them with: firmpulse contracts list"),
-        (["list", "--source", "water"], "no source 'water'; there are tax, bank"),
-        (["page", "--to", "/proc/nope/x.html"], "give --to a file or folder to write into"),
+        (["list", "--source", "water"], "no source 'water'; use one of tax, bank"),
+        (["page", "--to", "/proc/nope/x.html"], "set --to to a writable file or folder"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], message: str) -> None:

@@ -1,4 +1,4 @@
-"""No command does anything on account of a day after today, whichever option it is typed into."""
+"""No command acts on a day after today, given in any option."""
 
 import hashlib
 import re
@@ -18,11 +18,11 @@ from firmpulse.settings import Settings
 
 TODAY = date(2026, 11, 29)
 TOMORROW, NEXT_MONTH = "2026-11-30", "2026-12"
-# A grant may begin and end on days to come; nothing is done before they have.
+# A grant may begin and end in the future; nothing is done before.
 MAY_LIE_AHEAD = {
     ("consent grant", "--from"), ("consent grant", "--until"), ("consent grant", "--window-start"),
 }  # fmt: skip
-# Each of them in the help of an option, or in its name, speaks of a day or a month.
+# Each of them, in an option's help or name, indicates a day or a month.
 _OF_TIME = re.compile(r"\b(day|date|night|month|as.of|since|until|20\d\d-\d\d)\b", re.IGNORECASE)
 # Shown month by month.
 NO_DATES = {("features drift", "name")}
@@ -88,7 +88,7 @@ def test_no_command_takes_a_day_after_today(
     )
     assert isinstance(result.exception, ConfigurationError), result.output
     assert f"{name} {day}" in str(result.exception)
-    assert "lies after today, which is 2026-11-29 in China" in str(result.exception)
+    assert "is after today, which is 2026-11-29 in China" in str(result.exception)
     assert not (tmp_path / "home").exists()
 
 
@@ -101,7 +101,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def test_a_slip_of_the_year_changes_no_byte_of_the_home(settings: Settings) -> None:
-    """Grants, deliveries and keys lie there; the night of 2062 is refused before it begins."""
+    """Grants, deliveries and keys are there; the night of 2062 is refused before it begins."""
     simulation = simulate.Simulation(firms=20, months=1)
     import simulator
 
@@ -114,7 +114,7 @@ def test_a_slip_of_the_year_changes_no_byte_of_the_home(settings: Settings) -> N
             app, [command, "--as-of", "2062-10-31"], env={"FIRMPULSE_HOME": str(settings.root)}
         )
         assert isinstance(result.exception, ConfigurationError)
-        assert "--as-of 2062-10-31 lies after today" in str(result.exception)
+        assert "--as-of 2062-10-31 is after today" in str(result.exception)
     assert _digests(settings.root) == before
 
 
@@ -134,5 +134,5 @@ def test_simulated_nights_catch_up_with_today_and_wait(
 
 
 def test_a_date_that_is_none_is_named() -> None:
-    with pytest.raises(FirmpulseError, match="a date looks like 2026-10-31, not 'soon'"):
+    with pytest.raises(FirmpulseError, match="a date must look like 2026-10-31, not 'soon'"):
         dates.parsed("soon")

@@ -38,7 +38,7 @@ def s3_port() -> Iterator[int]:
 
 @pytest.fixture
 def bucket(s3_port: int) -> Iterator[Any]:
-    """Return an empty bucket as boto3 sees it."""
+    """Return an empty bucket of boto3."""
     import boto3
 
     client = boto3.resource(
@@ -66,7 +66,7 @@ class There:
         return self.settings.inbox / "tax"
 
     def upload(self, bucket: Any, prefix: str = "out") -> None:
-        """Put everything into a bucket, the manifests last."""
+        """Put everything into a bucket, manifests last."""
         files = sorted(
             (path for path in self.root.rglob("*") if path.is_file()),
             key=lambda path: path.name == "manifest.json",
@@ -88,7 +88,7 @@ Configure = Callable[..., None]
 
 @pytest.fixture
 def configure(settings: Settings) -> Configure:
-    """Return a function that writes providers.yml; entries fill up with quick retries."""
+    """Return a function that writes providers.yml; entries get quick retries by default."""
 
     def write(*entries: dict[str, Any]) -> None:
         defaults = {"name": "test", "source": "tax", "attempts": 2, "first_wait_seconds": 0.01}

@@ -20,19 +20,19 @@ _SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
 @dataclass(frozen=True)
 class SshServer:
-    """A running sshd that serves files and nothing else."""
+    """A running sshd that only serves files."""
 
     port: int
     user: str
-    # Of the client that may log in.
+    # Key of the client that may log in.
     private_key: str
-    # `type data` of the host.
+    # `type data` of the host key.
     host_key: str
 
 
 @contextmanager
 def ssh_server(folder: Path) -> Iterator[SshServer]:
-    """Run sshd with keys made for it; skip, or fail in the gate, where there is none."""
+    """Run sshd with new keys; without sshd skip, or fail in the gate."""
     if not Path(_SSHD).exists():
         reason = "no sshd here; install it with: apt-get install openssh-server"
         if os.environ.get("CI") == "true":
@@ -79,7 +79,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
+    """Return an unused port of the loopback."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -98,12 +98,12 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @dataclass
 class Proxy:
-    """Stands before a server: counts what it sends, cuts connections, slows them down."""
+    """A proxy before a server: counts what it sends, cuts connections, slows them down."""
 
     target: int
-    # The line breaks each time it has sent so many bytes altogether.
+    # The connection breaks each time this many more bytes have been sent.
     cuts: list[int] = field(default_factory=list)
-    # And then nobody answers any more.
+    # And then there are no more answers.
     stays_down: bool = False
     is_down: bool = False
     bytes_per_second: int | None = None

@@ -1,4 +1,4 @@
-"""`firmpulse pull` and `firmpulse request`, as a data engineer calls them."""
+"""`firmpulse pull` and `firmpulse request`, as called by a data engineer."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Who logs in where, and that nobody else sees with what."""
+"""Logins at providers, and that credentials are never shown."""
 
 import base64
 import logging
@@ -46,11 +46,11 @@ def test_a_host_with_another_key_is_refused(
 
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
     problem = sftp_problem(private_key=sshd.private_key, host_key=other)
-    assert "shows another host key than connection own names" in problem
+    assert "differs from the one that connection own names" in problem
     known_hosts = tmp_path / "known_hosts"
     known_hosts.write_text(f"[{HOST}]:{sshd.port + 1} {sshd.host_key}\n")
     problem = sftp_problem(private_key=sshd.private_key, known_hosts=str(known_hosts))
-    assert "shows another host key than connection own names" in problem
+    assert "differs from the one that connection own names" in problem
 
 
 @pytest.mark.parametrize("form", ["typed", "bare", "lines", "file", "unchecked", "unchecked text"])
@@ -97,10 +97,10 @@ def test_a_wrong_login_says_so(sftp_problem: Any, sshd: SshServer) -> None:
     [
         ({"login": None, "password": SECRET}, "login is missing"),
         ({"login": "u"}, "neither password nor key_file nor private_key"),
-        ({"login": "u", "password": SECRET, "host": "other.example"}, "for another host"),
-        ({"login": "u", "extra": {"private_key": SECRET}}, "in no OpenSSH or PEM form"),
+        ({"login": "u", "password": SECRET, "host": "other.example"}, "its host is not"),
+        ({"login": "u", "extra": {"private_key": SECRET}}, "neither in OpenSSH nor PEM form"),
         ({"login": "u", "extra": {"key_file": "/none"}}, "key_file cannot be read"),
-        ({"login": "u", "password": SECRET, "extra": {"host_key": SECRET}}, "is no public key"),
+        ({"login": "u", "password": SECRET, "extra": {"host_key": SECRET}}, "is not a public key"),
         ({"login": "u", "password": SECRET, "extra": {"known_hosts": "/none"}}, "known_hosts"),
         ({"login": "u", "password": SECRET, "extra": f'"{SECRET}"'}, "not a JSON object"),
     ],

@@ -1,4 +1,4 @@
-"""Cut lines, killed processes, silent providers: nothing is lost, nothing fetched twice."""
+"""Cut connections, killed processes, silent providers: nothing is lost or fetched twice."""
 
 import os
 import random
@@ -69,7 +69,7 @@ def test_a_cut_line_is_taken_up_where_it_broke(
     assert delivery.bytes_fetched == delivery.bytes_total
     assert _is_complete(settings)
     assert proxy.cuts == []
-    # Two pieces at most were lost on the way, of 24 MB.
+    # At most two pieces, of 24 MB, were lost in transfer.
     assert len(BIG) < proxy.bytes_sent < len(BIG) + (10 << 20)
 
 

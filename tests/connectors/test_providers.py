@@ -1,4 +1,4 @@
-"""providers.yml says who delivers, and a wrong one is refused with the place."""
+"""providers.yml defines the providers; a wrong one is refused with the place."""
 
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,8 @@ def test_providers_are_chosen_by_source(settings: Settings) -> None:
     ("change", "words"),
     [
         ({"uri": "sftp://me:geheim123@host/x", "connection": "c"}, "put them into an Airflow"),
-        ({"uri": "s3://key@bucket/x"}, "holds a user or password"),
-        ({"request_uri": "file://u:geheim123@/x"}, "holds a user or password"),
+        ({"uri": "s3://key@bucket/x"}, "contains a user or password"),
+        ({"request_uri": "file://u:geheim123@/x"}, "contains a user or password"),
         ({"uri": "sftp://host/x"}, "needs `connection`"),
         ({"uri": "https://geheim123/x"}, "must be file:///folder, s3://bucket/prefix or sftp://"),
         ({"uri": "file://host/x"}, "must be file:///folder"),

@@ -1,4 +1,4 @@
-"""Deliveries come from a folder, an SFTP server and an S3 server, whole or not at all."""
+"""Deliveries from a folder, an SFTP server and an S3 server arrive whole or not at all."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.extracts.inbox import AS_OF, csv, deliver, payment, permit, query
 def provider(
     request: pytest.FixtureRequest, there: There, sshd: SshServer
 ) -> "tuple[dict[str, Any], Any]":
-    """Return a provider's entry, and a function that puts up what lies in its folder."""
+    """Return a provider's entry, and a function that uploads the contents of its folder."""
     if request.param == "file":
         return {"uri": there.root.as_uri()}, lambda: None
     if request.param == "sftp":
@@ -107,7 +107,7 @@ def test_a_changed_file_is_refused_and_the_others_come(
     report = pull(settings, "tax", AS_OF)
     assert [one.delivery_id for one in report.pulled] == ["good"]
     assert len(report.problems) == 2
-    assert "test: broken: file 1 is not the one whose sha256" in report.problems[0]
+    assert "test: broken: file 1 does not match its sha256" in report.problems[0]
     assert "test: gone: file 1 of the manifest is not there" in report.problems[1]
     assert sorted(path.name for path in (settings.inbox / "tax").iterdir()) == [".pulling", "good"]
     refused = query(
@@ -162,7 +162,7 @@ def test_a_file_that_is_also_a_folder_is_refused(
     document["files"][1]["name"] = "a/b"
     (folder / "manifest.json").write_text(json.dumps(document))
     configure({"uri": there.root.as_uri()})
-    assert "lies in a folder that is a file, too" in pull(settings, "tax", AS_OF).problems[0]
+    assert "is in a folder that is also a file" in pull(settings, "tax", AS_OF).problems[0]
 
 
 def test_folders_with_odd_names_are_counted_and_not_named(

@@ -1,4 +1,4 @@
-"""A request names the firms with a live grant, each with its widest window, and nobody else."""
+"""A request lists only the firms with a live grant, each with its widest window."""
 
 import hashlib
 import json
@@ -106,12 +106,12 @@ def test_a_request_holds_live_grants_only(
         "firms": 1,
         "sha256": hashlib.sha256(body).hexdigest(),
     }
-    # Nothing of it stays here.
+    # No part of it stays here.
     left = [p for p in settings.root.rglob("*") if p.is_file() and FIRM.encode() in p.read_bytes()]
     assert left == []
     assert request(settings, "tax", AS_OF).summary()["unchanged"] == 1
 
-    # A revoked firm is taken out of the request of the same day, and asked for no more.
+    # A revoked firm is removed from the request of the same day, and no longer requested.
     revoke(settings)
     again = request(settings, "tax", AS_OF)
     assert (again.put, again.firms) == (1, 0)

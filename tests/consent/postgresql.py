@@ -14,7 +14,7 @@ import pytest
 
 
 def _folder() -> Path | None:
-    """Return the folder with `initdb`: on the path, or where distributions put the newest one."""
+    """Return the folder with `initdb`: on the path, or the newest one of the distribution."""
     if found := shutil.which("initdb"):
         return Path(found).resolve().parent
     places = [*Path("/usr/lib/postgresql").glob("*/bin"), *Path("/usr").glob("pgsql-*/bin"),
@@ -38,7 +38,7 @@ def _as_nobody(folder: Path) -> list[str]:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Start a server that listens on a socket in its own folder; yield the URL of a database."""
+    """Start a server that listens on a socket in its folder; yield the URL of a database."""
     binaries = _folder()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed (initdb not found)")

@@ -1,4 +1,4 @@
-"""The audit chain: whatever is done to it behind its back is found, and nothing else."""
+"""The audit chain: every change behind its back is found, and nothing else."""
 
 import json
 import multiprocessing
@@ -29,7 +29,7 @@ def fill(settings: Settings, count: int = 6) -> list[str]:
 
 
 def tamper(settings: Settings, *statements: str) -> None:
-    """Do what somebody with full access to the database could do: drop the triggers first."""
+    """Act like someone with full access to the database: drop the triggers first."""
     with store.writing(settings) as connection:
         if connection.dialect.name == "sqlite":
             for verb in ("update", "delete"):

@@ -1,4 +1,4 @@
-"""Codes that a registry issued off the standard: who can accept which, and what is kept of it."""
+"""Codes issued outside the standard: who can accept which, and what is recorded."""
 
 import sqlite3
 
@@ -14,8 +14,8 @@ from tests.consent.test_commands import done, firmpulse
 from tests.consent.test_ledger import DAY, grant
 from tests.consent.test_retoken import rotated
 
-# Made up, in shapes that registries have issued: a wrong check character, letters that the standard
-# leaves out, a division that is no province.
+# Made up, in forms that registries have issued: a wrong check character, letters that are not in
+# the standard, a division that is not a province.
 CODE, LETTERS, DIVISION = "91350203M0001ABCX0", "91350203M000IOSVZ0", "91990203M0001ABCX0"
 OTHER = "91350203M0001ABCX1"
 BECAUSE = "seen on the licence"
@@ -45,7 +45,7 @@ def test_an_accepted_code_is_right_and_no_other(store_settings: Settings, code: 
         (CODE + "0", "19 characters"),
         ("91350203M0001AB#X0", "no code uses"),
         ("91350203M0001ABÄX0", "no code uses"),
-        ("B1350203M0001ABCX0", "no registration department"),
+        ("B1350203M0001ABCX0", "not a registration department"),
         ("51350203M0001ABCX0", "check character"),
         ("9135O203M0001ABCX0", "no code uses"),
         ("914403001922038216", "needs no exception"),

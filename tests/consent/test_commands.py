@@ -1,4 +1,4 @@
-"""The commands for the firm and for compliance, as they are typed."""
+"""The commands for the firm and for compliance, as typed."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ CODE = FIRM.removeprefix("uscc:")
 
 @dataclass(frozen=True)
 class Result:
-    """What a command said."""
+    """The output of a command."""
 
     returncode: int
     stdout: str
@@ -132,9 +132,9 @@ def test_a_certificate_is_shown_in_both_languages(settings: Settings) -> None:
     [
         (["grant", f"{CODE[:17]}7", "--all"], "does not match its check character"),
         (["grant", CODE], "name what is granted"),
-        (["grant", CODE, "--source", "bnk"], "there is no source bnk; there are tax, bank"),
+        (["grant", CODE, "--source", "bnk"], "there is no source bnk; use one of tax, bank"),
         (["grant", CODE, "--source", "tax", "--purpose", "FUN"], "there is no purpose FUN"),
-        (["grant", CODE, "--all", "--from", "soon"], "a date looks like 2026-10-31"),
+        (["grant", CODE, "--all", "--from", "soon"], "a date must look like 2026-10-31"),
         (["grant", CODE, "--all", "--until", "2001-01-01"], "is before the first day"),
         (["revoke", CODE, "--source", "bnk"], "there is no source bnk"),
         (["revoke", CODE, "--authorization", "A-9"], "there is no grant A-9"),

@@ -1,4 +1,4 @@
-"""Grants from a file: what is recorded, what is refused, and who the tokens stand for."""
+"""Grants from a file: what is recorded, what is refused, and the firms of the tokens."""
 
 import json
 from datetime import date
@@ -60,18 +60,18 @@ def test_grants_and_directory_are_written_once(settings: Settings) -> None:
         ({"firm": f"uscc:{CODE[:17]}7"}, "line 2: firm: the code does not match its check"),
         ({"firm": f"uscc:{CODE[:17]}"}, "line 2: firm: the code has 17 characters instead of 18"),
         ({"firm": CODE}, "line 2: firm: "),
-        ({"source": "gossip"}, "source is none of tax, bank, supply_chain, power"),
-        ({"purpose": "CURIOSITY"}, "purpose is none of CREDIT_EVAL"),
+        ({"source": "gossip"}, "source must be one of tax, bank, supply_chain, power"),
+        ({"purpose": "CURIOSITY"}, "purpose must be one of CREDIT_EVAL"),
         ({"valid_to": "2020-01-01"}, "valid_to is before valid_from"),
         ({"window_start": "soon"}, "line 2: window_start: "),
         ({"extra": 1}, "line 2: extra: "),
-        ({"grantor_role": "cousin"}, "grantor_role is none of legal_representative"),
+        ({"grantor_role": "cousin"}, "grantor_role must be one of legal_representative"),
         ({"text_sha256": "short"}, "line 2: text_sha256: "),
         ({"text_version": "ours"}, "the grant refers to a text ours that is not known here"),
-        ({"text_sha256": "a" * 64}, "the grant has another text_sha256 than the text 2026-01"),
-        ({"source": "bank", "separate_consent": False}, "bank needs consent of its own"),
-        ({"source": "founder_credit"}, "founder_credit needs consent of its own"),
-        ({"authorization_id": f"A-{CODE}"}, "authorization_id holds a firm's code"),
+        ({"text_sha256": "a" * 64}, "the grant has a different text_sha256 than the text 2026-01"),
+        ({"source": "bank", "separate_consent": False}, "bank needs separate consent"),
+        ({"source": "founder_credit"}, "founder_credit needs separate consent"),
+        ({"authorization_id": f"A-{CODE}"}, "authorization_id contains a firm's code"),
     ],
 )
 def test_a_malformed_grant_is_refused_without_its_identifier(

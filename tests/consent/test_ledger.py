@@ -1,4 +1,4 @@
-"""The ledger: who may be used for what on which day, by token only."""
+"""The ledger: which firm's data may be used for what on which day, by token only."""
 
 from datetime import date
 from pathlib import Path

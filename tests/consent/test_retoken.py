@@ -1,4 +1,4 @@
-"""A new version of the token key: the grants follow it, history stays found."""
+"""A new version of the token key: the grants follow it, history can still be found."""
 
 from datetime import date
 

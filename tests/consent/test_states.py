@@ -1,4 +1,4 @@
-"""A grant's way: given, in force, ended by date, by the firm or by its use, purged, certified."""
+"""A grant's life: given, in force, ended by date, by the firm or by use, purged, certified."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -88,7 +88,7 @@ def test_revoking_chooses_by_source_and_purpose(store_settings: Settings) -> Non
 def test_a_reason_that_could_name_somebody_is_refused(settings: Settings, reason: str) -> None:
     ledger = Ledger(settings)
     ledger.record([grant()])
-    with pytest.raises(GrantError, match="the reason holds"):
+    with pytest.raises(GrantError, match="the reason contains"):
         ledger.revoke(token_of(settings), on=DAY, actor="test", reason=reason)
     assert ledger.live(DAY).height == 1
 
@@ -113,7 +113,7 @@ def test_an_assessment_is_used_up_and_monitoring_is_not(
 def test_a_night_of_long_ago_uses_a_grant_up_with_the_day_it_is_run(
     store_settings: Settings, clock_at: ClockAt
 ) -> None:
-    """Its results are read today; nothing of the firm goes before tomorrow."""
+    """Its results are read today; no data of the firm are erased before tomorrow."""
     clock_at(DAY)
     ledger, long_ago = Ledger(store_settings), date(2024, 2, 29)
     ledger.record([grant()])
@@ -263,8 +263,8 @@ def test_the_text_is_known_or_hashed(store_settings: Settings) -> None:
         with pytest.raises(GrantError, match=problem):
             ledger.record(grants)
 
-    refused([grant(1, **own)], "give its text_sha256")
-    refused([grant(1, text_sha256="a" * 64)], "another text_sha256 than the text 2026-01")
+    refused([grant(1, **own)], "add its text_sha256")
+    refused([grant(1, text_sha256="a" * 64)], "a different text_sha256 than the text 2026-01")
     ledger.record([grant(1), grant(2, **own, text_sha256="b" * 64)])
     refused([grant(3, **own, text_sha256="c" * 64)], "than earlier grants by our-bank-7")
     status = ledger.status(token_of(store_settings), DAY)

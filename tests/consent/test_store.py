@@ -1,4 +1,4 @@
-"""The control store: made by migrations, on either engine, by whoever comes first."""
+"""The control store: made by migrations, on either engine, by the first process."""
 
 import multiprocessing
 import time

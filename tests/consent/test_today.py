@@ -1,4 +1,4 @@
-"""What the audit chain knows of today, and when a person has to confirm the clock."""
+"""The audit chain's evidence for today, and when a person must confirm the clock."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -16,7 +16,7 @@ ClockAt = Callable[[date], None]
 
 
 def work(settings: Settings, entries: int = 1) -> None:
-    """Append what ordinary work appends."""
+    """Append the entries of ordinary work."""
     for _ in range(entries):
         audit.append(settings, "QUERY", actor="task night", sql="select 1")
 
@@ -31,7 +31,7 @@ def test_no_day_after_today_is_taken(store_settings: Settings, clock_at: ClockAt
     clock_at(BEGAN)
     work(store_settings)
     assert today.check(store_settings, BEGAN) == BEGAN
-    said = "as_of 2026-03-03 lies after today, which is 2026-03-02 in China; give 2026-03-02 or"
+    said = "as_of 2026-03-03 is after today, which is 2026-03-02 in China; give 2026-03-02 or"
     with pytest.raises(ConfigurationError, match=said):
         today.check(store_settings, BEGAN + timedelta(days=1))
 
@@ -44,7 +44,7 @@ def test_a_clock_that_jumped_over_the_bound_is_not_believed(
     work(store_settings)
     later = BEGAN + timedelta(days=days)
     clock_at(later)
-    # What is done by the wrong clock says nothing of today, however much it is.
+    # Entries made by the wrong clock confirm nothing about today, in any number.
     work(store_settings, entries=3)
     if stops:
         said = f"by the clock it is {later} in China, {days} days after 2026-03-02"
@@ -80,14 +80,14 @@ def test_a_persons_word_lets_it_go_on(store_settings: Settings, clock_at: ClockA
     later = BEGAN + timedelta(days=400)
     clock_at(later)
     work(store_settings)
-    with pytest.raises(ConfigurationError, match=f"says that it is {later} in China, not {BEGAN}"):
+    with pytest.raises(ConfigurationError, match=f"it is {later} in China, not {BEGAN}"):
         today.confirm(store_settings, BEGAN, because="slept", actor="user li")
     with pytest.raises(ConfigurationError, match=r"task run_nightly\.erase cannot confirm"):
         today.confirm(store_settings, later, because="slept", actor="task run_nightly.erase")
     today.confirm(store_settings, later, because="the machine slept for a year", actor="user li")
     assert today.certain(store_settings) == later
     assert audit.verify(store_settings).ok
-    # It was one word for one jump.
+    # One confirmation is for one jump.
     clock_at(later + timedelta(days=46))
     with pytest.raises(ConfirmationNeeded):
         today.certain(store_settings)
@@ -118,7 +118,7 @@ def test_a_clock_behind_the_newest_entry_is_not_believed(
 
 
 def test_a_withdrawal_is_taken_under_any_clock(settings: Settings, clock_at: ClockAt) -> None:
-    """A grant that is over by a wrong clock alone is ended by the firm all the same."""
+    """The firm can still end a grant that is over only by a wrong clock."""
     clock_at(BEGAN)
     ledger = Ledger(settings)
     ledger.record([grant(1, valid_to=date(2026, 12, 31))])
@@ -141,6 +141,6 @@ def test_the_ledger_takes_no_day_to_come(settings: Settings, clock_at: ClockAt) 
         lambda: ledger.consume(["A-1"], tomorrow, "night"),
         lambda: ledger.purged(["A-1"], on=tomorrow, certificate_id=None),
     ):
-        with pytest.raises(ConfigurationError, match="lies after today, which is 2026-03-02"):
+        with pytest.raises(ConfigurationError, match="is after today, which is 2026-03-02"):
             act()
     assert ledger.consume(["A-1"], BEGAN, "the night of today") == ["A-1"]

@@ -11,7 +11,7 @@ from tests.homes import know_tokens
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, date]:
     """Return a home folder with the first deliveries of a small economy, and their night.
 
-    One more delivery cannot be read; it must not be in anybody's way.
+    One more delivery cannot be read; it must not stop the others.
     """
     settings = Settings(home=tmp_path_factory.mktemp("dags"), memory_limit="2GB")
     know_tokens(settings)

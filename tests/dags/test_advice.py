@@ -1,4 +1,4 @@
-"""What `firmpulse status` advises works as things are: each command is called as it is printed."""
+"""The advice of `firmpulse status` works: each command is called as printed."""
 
 import json
 import os
@@ -21,7 +21,7 @@ FIRST = date(2026, 10, 29)
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Return a home whose Airflow database knows the DAGs, as after `firmpulse up`."""
+    """Return a home whose Airflow database has the DAGs, as after `firmpulse up`."""
     settings = Settings(home=tmp_path_factory.mktemp("advice") / "home")
     code = (
         "from firmpulse.airflow import environment; from firmpulse.settings import Settings\n"
@@ -35,7 +35,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @contextmanager
 def _scheduler(settings: Settings) -> Iterator[None]:
-    """Have a process of the scheduler's name live, so that its home is one with a scheduler."""
+    """Run a process with the scheduler's name, so that the home has a scheduler."""
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     services.start(settings, "airflow-scheduler", command, {}, "http://127.0.0.1:0")
     try:
@@ -115,7 +115,7 @@ def test_a_night_and_every_other_dag_is_triggered_where_a_scheduler_runs(
 def test_without_a_scheduler_the_command_runs_here(
     settings: Settings, dag_id: str, conf: dict[str, str], command: str, says: str
 ) -> None:
-    """On an empty home a night starts, and ends with the sentence of the empty inbox."""
+    """On an empty home a night starts, and ends with the message about the empty inbox."""
     assert advice.run(settings, dag_id, conf) == command
     told = _call(settings, command)
     assert told.returncode == (1 if says else 0), told.stdout + told.stderr

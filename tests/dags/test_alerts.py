@@ -1,4 +1,4 @@
-"""Who is told when a task has failed for good, and what the note of a run says."""
+"""Alerts about finally failed tasks, and the note of a run."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ FAILED = SimpleNamespace(
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, list[Any]]]:
-    """Listen on this machine, as a chat's webhook would; yield the address and what came."""
+    """Listen on this machine like a chat's webhook; yield the address and what arrived."""
     came: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ def test_without_a_connection_nobody_is_told_and_nothing_breaks(
 ) -> None:
     with pytest.raises(NotReadyError):
         dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
-    assert "nobody was told" not in caplog.text
+    assert "no alert was sent" not in caplog.text
 
 
 def test_foreign_errors_are_told_by_their_class_only() -> None:
@@ -69,7 +69,7 @@ def test_foreign_errors_are_told_by_their_class_only() -> None:
     assert "ValueError" in said["error"]
     assert "9144" not in json.dumps(said)
     assert "张" not in json.dumps(said, ensure_ascii=False)
-    assert alerts.message({"ti": FAILED})["error"] == "it was ended from outside"
+    assert alerts.message({"ti": FAILED})["error"] == "it was terminated from outside"
 
 
 def test_an_alert_that_cannot_be_sent_fails_nothing(
@@ -84,7 +84,7 @@ def test_an_alert_that_cannot_be_sent_fails_nothing(
 def test_mail_goes_to_those_whom_the_connection_names(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Spoken to a server of plain SMTP on this machine."""
+    """Sent to a plain SMTP server on this machine."""
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
@@ -134,7 +134,7 @@ def test_mail_goes_to_those_whom_the_connection_names(
 
 
 def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
-    """What the failed task pushes is what the scheduler's listener finds."""
+    """The scheduler's listener finds what the failed task pushes."""
     with pytest.raises(NotReadyError):
         dagrun.run_dag(settings, "run_nightly", {"as_of": "2026-10-31"})
     from airflow.models.dagrun import DagRun
@@ -145,7 +145,7 @@ def test_the_note_of_a_night_that_failed_says_why(settings: Settings) -> None:
     with create_session() as session:
         newest = session.query(DagRun).order_by(DagRun.id.desc()).first()
         assert newest is not None
-        # As the scheduler does, which does not take part here.
+        # Like the scheduler, which does not run here.
         RunNotes().on_dag_run_failed(newest)
         assert "- validate_deliveries: **failed**\n\nthe inbox is empty" in newest.note
         assert "or simulate some with: firmpulse simulate" in newest.note
@@ -172,7 +172,7 @@ def test_a_note_tells_what_each_task_did_and_keeps_what_people_wrote() -> None:
 BROKEN = (
     "the delivery batch of 2026-10-31 broke 1 of its expectations:\n"
     "  - expected: at most 5 % of a table's rows go to quarantine; seen: tax-1 / tax_payment 0.5\n"
-    "Every night stops here until the cause is repaired or somebody answers for it:\n"
+    "Every night stops here until the cause is fixed or a person accepts the delivery as it is:\n"
     '  firmpulse accept tax-1 --because "..."'
 )
 
@@ -188,7 +188,7 @@ def test_an_alert_carries_the_whole_message_and_the_command_that_runs_it_again(
     assert said["text"].splitlines() == [
         "Firmpulse: score of run_nightly failed (as of 2026-10-31): " + BROKEN.splitlines()[0],
         *BROKEN.splitlines()[1:],
-        "Once that is repaired: firmpulse night --as-of 2026-10-31",
+        "Once that is fixed: firmpulse night --as-of 2026-10-31",
     ]
     assert said["again"] == "firmpulse night --as-of 2026-10-31"
 
@@ -207,7 +207,7 @@ def test_a_note_has_the_message_of_what_failed_within_what_a_note_may_have() -> 
     assert len(cut) <= 1000
     assert cut.startswith("Waits for the bank.\n")
     assert BROKEN.splitlines()[0] in cut
-    assert "cut here; whole in the log of the task" in cut
+    assert "cut here; see the log of the task" in cut
     assert cut.endswith('firmpulse accept tax-1 --because "..."')
 
 

@@ -1,4 +1,4 @@
-"""Deliveries that come in by day: what the watcher says of them, and for which day."""
+"""Deliveries that arrive by day: the watcher's events, and their day."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.extracts.inbox import csv, deliver, payment
 
 @pytest.fixture(scope="module")
 def make_trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Return the class; Airflow may be imported with its settings only."""
+    """Return the class; Airflow must only be imported with its settings."""
     with environment.activated(Settings(home=tmp_path_factory.mktemp("arrivals"))):
         from extracts.arrival_trigger import DeliveryArrived
 
@@ -29,7 +29,7 @@ def make_trigger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 async def _events(
     trigger: Any, seconds: float, meanwhile: Callable[[], object] = lambda: None
 ) -> list[dict[str, Any]]:
-    """Return what the trigger says; `meanwhile` is done once it has looked for the first time."""
+    """Return the trigger's event; `meanwhile` runs after its first look."""
     found = []
 
     async def listen() -> None:

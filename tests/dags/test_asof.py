@@ -17,7 +17,7 @@ def test_a_given_date_wins() -> None:
         (datetime(2026, 10, 31, 16, 30, tzinfo=UTC), "2026-10-31"),
         (datetime(2026, 10, 31, 15, 59, tzinfo=UTC), "2026-10-30"),
         (datetime(2024, 2, 29, 16, 30, tzinfo=UTC), "2024-02-29"),
-        # Training at three in the morning of the first speaks for the month that ended.
+        # Training at 3 a.m. on the first is for the month that ended.
         (datetime(2026, 10, 31, 19, 0, tzinfo=UTC), "2026-10-31"),
     ],
 )

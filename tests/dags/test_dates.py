@@ -1,4 +1,4 @@
-"""No DAG works for a day after today, whoever names it: params, REST, an event, an interval."""
+"""No DAG runs for a day after today, from any source: params, REST, an event, an interval."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def params(home: Settings) -> Iterator[dict[str, list[str]]]:
-    """Return the params of each DAG that are dates."""
+    """Return the date params of each DAG."""
     with environment.activated(home):
         from airflow.dag_processing.dagbag import DagBag
 
@@ -53,9 +53,9 @@ def params(home: Settings) -> Iterator[dict[str, list[str]]]:
 def test_a_run_for_a_day_to_come_does_nothing(
     home: Settings, params: dict[str, list[str]], dag_id: str
 ) -> None:
-    """What REST sends as `conf`, and Airflow's form, comes in like this."""
+    """REST's `conf` and Airflow's form arrive like this."""
     (name,) = params[dag_id]
-    with pytest.raises(ConfigurationError, match=f"{name} {SLIP} lies after today"):
+    with pytest.raises(ConfigurationError, match=f"{name} {SLIP} is after today"):
         dagrun.run_dag(home, dag_id, {name: SLIP})
     live = Ledger(home).live(clock.today())
     assert live.height == 1
@@ -70,21 +70,21 @@ def _files(folder: Path) -> list[str]:
 
 
 def test_an_interval_that_ends_on_a_day_to_come_is_refused() -> None:
-    """A logical date that REST sends, or a backfill, makes an interval."""
+    """A logical date from REST, or a backfill, makes an interval."""
     end = datetime(2062, 10, 31, 16, 30, tzinfo=UTC)
-    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 lies after today"):
+    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 is after today"):
         asof.resolve(None, end)
-    with pytest.raises(ConfigurationError, match="on 2062-11-01 lies after today"):
+    with pytest.raises(ConfigurationError, match="on 2062-11-01 is after today"):
         asof.day_of(None, end)
-    with pytest.raises(ConfigurationError, match="on 2062-10-31 lies after today"):
+    with pytest.raises(ConfigurationError, match="on 2062-10-31 is after today"):
         asof.day_of(SLIP, None)
 
 
 @pytest.mark.parametrize(
-    ("day", "says"), [(SLIP, f"as_of {SLIP} lies after today"), ("soon", "must look like")]
+    ("day", "says"), [(SLIP, f"as_of {SLIP} is after today"), ("soon", "must look like")]
 )
 def test_an_event_of_a_day_to_come_is_refused(day: str, says: str) -> None:
-    """Whoever may write to Airflow's REST can make an event."""
+    """Anyone with write access to Airflow's REST API can make an event."""
     known = SimpleNamespace(
         extra={"from_trigger": True, "payload": {"as_of": "2026-10-31", "deliveries": []}}
     )
@@ -95,10 +95,10 @@ def test_an_event_of_a_day_to_come_is_refused(day: str, says: str) -> None:
 
 
 def test_a_schedule_from_a_day_to_come_is_named(settings: Settings) -> None:
-    """Nights would be missing until then, and nothing would say so."""
+    """Nights would be missing until then, silently."""
     # It imports Airflow, which the runs above start with the settings of their home.
     from firmpulse.airflow import schedule
 
     later = settings.model_copy(update={"schedule_from": date(2062, 10, 31)})
-    with pytest.raises(ConfigurationError, match="FIRMPULSE_SCHEDULE_FROM 2062-10-31 lies after"):
+    with pytest.raises(ConfigurationError, match="FIRMPULSE_SCHEDULE_FROM 2062-10-31 is after"):
         schedule.first_day(later)

@@ -18,7 +18,7 @@ NAMES = {"airflow": "airflow_db_url", "mlflow": "mlflow_uri", "control": "contro
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Return a home folder whose three databases lie on a server that listens on a socket."""
+    """Return a home folder with its three databases on a server that listens on a socket."""
     with postgresql.server() as url:
         address = sa.make_url(with_driver(url))
         engine = sa.create_engine(address, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
@@ -39,7 +39,7 @@ def _tables(settings: Settings, setting: str) -> set[str]:
 
 
 def _arguments_with(settings: Settings, password: str) -> list[str]:
-    """Return the commands of the servers that any user of the machine could read it from."""
+    """Return the servers' command lines, which any user of the machine could read."""
     sessions = [found.session for name in servers.NAMES if (found := services.find(settings, name))]
     assert sessions
     commands = [

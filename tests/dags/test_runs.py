@@ -48,7 +48,7 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(
 
     ran = [event.task_id for event in events]
     assert ran[: len(NIGHTLY)] == NIGHTLY
-    # These two ways on from the publication know no order.
+    # These two branches after the publication have no order.
     assert sorted(ran[len(NIGHTLY) :]) == ["erase", "purge_raw", "report", "summarise"]
     assert sorted(event.label for event in events if event.task_id == "land") == [
         "land bank",
@@ -234,7 +234,7 @@ def test_a_batch_that_breaks_its_suite_stops_every_night_before_masking(
 
 def test_an_unknown_dag_names_the_known_ones(settings: Settings) -> None:
     known = (
-        "there are assess_arrivals, honour_revocations, monitor_model, rebuild_features, "
+        "use one of assess_arrivals, honour_revocations, monitor_model, rebuild_features, "
         "run_nightly, train_model"
     )
     with pytest.raises(ConfigurationError, match=known):

@@ -34,7 +34,7 @@ def call(address: str, body: object = None, token: str = "") -> Any:
 
 
 def firmpulse(settings: Settings, *arguments: str) -> str:
-    """Run the command in a process of its own, as an operator does."""
+    """Run the command in a separate process, as an operator does."""
     code = "import sys; from cli import main; sys.argv[0] = 'firmpulse'; main()"
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", code, *arguments],
@@ -65,7 +65,7 @@ def finished(address: str, token: str) -> str:
 
 @pytest.fixture
 def served(tmp_path_factory: Any) -> Iterator[tuple[Settings, date]]:
-    """Start the servers over a home in which two nights wait; they are down again afterwards."""
+    """Start the servers on a home with two waiting nights; stop them afterwards."""
     settings = Settings(home=tmp_path_factory.mktemp("up"))
     economy = Economy(firms=40, months=14)
     deliver(economy, settings.inbox, through=economy.last_day)
@@ -87,7 +87,7 @@ def test_up_serves_this_machine_alone_and_down_leaves_nothing(
     runs, token = _api(settings)
     with pytest.raises(urllib.error.HTTPError, match="401"):
         call(runs)
-    assert call(runs, token=token)["dag_runs"] == []  # the schedule starts nothing by surprise
+    assert call(runs, token=token)["dag_runs"] == []  # the schedule starts nothing unexpectedly
     _listens_on_this_machine_only(settings)
     known = servers.running(settings)
     assert known is not None
@@ -110,7 +110,7 @@ def test_nights_go_on_after_the_scheduler_was_killed(served: tuple[Settings, dat
     assert told.startswith("**What the run did**")
     assert re.search(r"^- land: 7 deliveries, [\d,]+ rows read, [\d,]+ rows landed", told, re.M)
     assert "- publish: scores.duckdb" in told
-    # One night after the other, though a backfill starts them side by side.
+    # One night after the other, though a backfill starts them in parallel.
     before, after = _nights(runs, token)
     (begun,) = [
         task["start_date"]
@@ -143,7 +143,7 @@ def _go_down(settings: Settings) -> None:
 
 
 def _api(settings: Settings) -> tuple[str, str]:
-    """Return the address of the nights' runs, and a token to ask there."""
+    """Return the address of the nights' runs, and a token for it."""
     known = servers.running(settings)
     assert known is not None
     login = {"username": known.user, "password": known.password}
@@ -152,7 +152,7 @@ def _api(settings: Settings) -> tuple[str, str]:
 
 
 def _serves_models_alone(mlflow: str) -> None:
-    """Assert that MLflow's page brings no assistant, which would run commands on this machine."""
+    """Assert that MLflow's page has no assistant, which would run commands on this machine."""
     assert call(f"{mlflow}/ajax-api/3.0/mlflow/server-info")
     versions = call(f"{mlflow}/api/2.0/mlflow/registered-models/search?max_results=5")
     assert versions == {}
@@ -177,7 +177,7 @@ def _nights(runs: str, token: str) -> list[dict[str, Any]]:
 
 
 def _kill_the_scheduler(settings: Settings, runs: str, token: str) -> None:
-    """Kill the scheduler and its tasks while a task of the first night is under way."""
+    """Kill the scheduler and its tasks while a task of the first night is running."""
     for _ in range(300):
         for run in _nights(runs, token)[:1]:
             tasks = call(f"{runs}/{run['dag_run_id']}/taskInstances", token=token)

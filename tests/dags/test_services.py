@@ -12,7 +12,7 @@ from firmpulse.airflow import services
 from firmpulse.errors import TaskFailed
 from firmpulse.settings import Settings
 
-# A server with a child in a process group of its own, as Airflow's are; neither heeds TERM.
+# A server with a child in a separate process group, as Airflow's are; both ignore TERM.
 STUBBORN = (
     "import os, signal, time\n"
     "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"

@@ -1,4 +1,4 @@
-"""The examples of an installation on one server say what the program understands."""
+"""The examples of an installation on one server are valid for the program."""
 
 import configparser
 import re
@@ -20,7 +20,7 @@ UNITS = sorted(path.name for path in DEPLOY.glob("*.service"))
 
 
 class _Unit(configparser.RawConfigParser):
-    """A unit file: a key may stand several times, and its case matters."""
+    """A unit file: keys may occur several times and are case-sensitive."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(strict=False)
@@ -31,7 +31,7 @@ class _Unit(configparser.RawConfigParser):
         return optionstr
 
     def all(self, key: str) -> list[str]:
-        """Return the values of a key, however often it stands."""
+        """Return all values of a key."""
         return re.findall(rf"^{key}=(.*)$", self.text, re.M)
 
 

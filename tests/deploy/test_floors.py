@@ -1,4 +1,4 @@
-"""Every package has its floor, and whatever is beside its code is packed with it."""
+"""Every package has its floor, and all files beside its code are packed with it."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmpulse.settings import PROJECT_ROOT
 
-# Beside the packages: tests, and what is run from a checkout alone.
+# Besides the packages: tests, and what only runs from a checkout.
 NOT_INSTALLED = {"tests", "benchmarks", "docs"}
 
 
@@ -18,18 +18,18 @@ def _packages() -> set[str]:
 
 
 def test_every_package_is_on_a_floor() -> None:
-    """Where import-linter did not know a package, nothing would hold it."""
+    """A package unknown to import-linter would not be checked."""
     content = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text("utf-8"))
     linter = content["tool"]["importlinter"]
     (floors,) = (found for found in linter["contracts"] if found["type"] == "layers")
     on_floors = [name for floor in floors["layers"] for name in floor.split(" | ")]
     assert sorted(on_floors) == sorted(_packages()) == sorted(linter["root_packages"])
-    # Its types are checked too; DAG files are made of decorators that have none.
+    # Its types are checked too; DAG files consist of decorators without types.
     assert {*content["tool"]["mypy"]["packages"], "dags"} == _packages()
 
 
 def test_what_is_beside_the_code_is_packed_with_it(tmp_path: Path) -> None:
-    # Building writes into the folder that it builds.
+    # Building writes into the built folder.
     source = tmp_path / "source"
     for name in _packages():
         shutil.copytree(

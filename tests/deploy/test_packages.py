@@ -1,4 +1,4 @@
-"""The lock is whole, and the list of packages that is made of it names each of them."""
+"""The lock is complete, and the package list made from it names each package."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def test_every_package_has_a_version_and_a_hash_and_no_address() -> None:
 
 
 def _from_the_makefile(pattern: str) -> list[str]:
-    """Return the arguments of a command as the Makefile gives them."""
+    """Return the arguments of a command in the Makefile."""
     recipes = (PROJECT_ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")
     command = re.search(pattern, recipes)
     assert command
@@ -63,7 +63,7 @@ def test_the_list_of_packages_is_the_lock(tmp_path: Path) -> None:
 
 
 class _Advisories(BaseHTTPRequestHandler):
-    """The interface of OSV, which knows one weakness of one package."""
+    """A fake OSV API with one vulnerability of one package."""
 
     asked: list[dict[str, str]]
     weak = "duckdb"
@@ -91,7 +91,7 @@ class _Advisories(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def advisories() -> Iterator[ThreadingHTTPServer]:
-    """Return a service of advisories on this machine."""
+    """Return an advisory service on this machine."""
     _Advisories.asked = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Advisories)
     threading.Thread(target=server.serve_forever, daemon=True).start()

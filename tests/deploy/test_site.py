@@ -1,4 +1,4 @@
-"""The documentation builds without a complaint and names all that there is."""
+"""The documentation builds without warnings and is complete."""
 
 import html
 import os
@@ -21,7 +21,7 @@ from scoring.warnings import rules
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the site; any warning stops its making."""
+    """Return the folder of the site; any warning stops the build."""
     folder = tmp_path_factory.mktemp("site")
     made = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)],
@@ -62,7 +62,7 @@ def test_every_command_and_option_is_in_it(site: Path) -> None:
                 assert set(parameter.opts) <= _words(text), (path, parameter.opts)
 
 
-# A call of the command line in a page, such as `firmpulse vault rotate --master`.
+# A command line in a page, such as `firmpulse vault rotate --master`.
 _CALL = re.compile(r"(?:^|[`\s/])firmpulse (?!import )([a-z][^`\n#|]*)", re.M)
 
 

@@ -105,7 +105,7 @@ def test_small_counts_are_empty_and_the_audit_log_tells_of_the_file(
     assert rows.filter(pl.col("suppressed"))["firms"].null_count() == rows["suppressed"].sum() > 0
     total = rows.filter(pl.all_horizontal(pl.col("industry", "founded", "grade") == "(all)"))
     assert total["firms"].to_list() == [400]
-    # The single mining firm is in no group of its own.
+    # The single mining firm is not a separate group.
     assert not rows["industry"].str.starts_with("B").any()
     assert audit.verify(home).entries == 1
 
@@ -154,10 +154,10 @@ def test_a_firm_that_withdrew_is_in_no_export(home: Settings, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["firms", "--to", "a.txt"], "has to end in .csv or .parquet"),
-        (["firms", "--to", "absent/a.csv"], "is no folder"),
-        (["grades", "--to", "a.csv", "--by", "name"], "--by knows no name; it knows industry"),
-        (["grades", "--to", "a.csv", "--as-of", "2026-1"], "is no day"),
+        (["firms", "--to", "a.txt"], "must end in .csv or .parquet"),
+        (["firms", "--to", "absent/a.csv"], "is not a folder"),
+        (["grades", "--to", "a.csv", "--by", "name"], "unknown --by name; use industry"),
+        (["grades", "--to", "a.csv", "--as-of", "2026-1"], "must look like 2026-10-31"),
         (["grades", "--to", "a.csv", "--as-of", "2026-09-30"], "no scores are published for"),
     ],
 )

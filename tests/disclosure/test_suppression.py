@@ -34,13 +34,13 @@ def test_nothing_is_suppressed_without_small_cells() -> None:
 
 
 def test_two_small_cells_do_not_hide_each_other() -> None:
-    # 1 + 1 = 2 tells both: a sum of few firms is no cover.
+    # 1 + 1 = 2 reveals both: a sum of few firms does not protect.
     counts = with_totals(np.array([[1, 1, 50], [1, 1, 50], [50, 50, 50]]))
     assert suppress(counts).sum() > 4
 
 
 def _solutions(counts: np.ndarray, empty: np.ndarray, most: int) -> list[set[int]]:
-    """Try every count for every empty cell: an independent, dumb way to attack the table."""
+    """Try every count for every empty cell: an independent brute-force attack on the table."""
     places = np.argwhere(empty)
     seen = [set[int]() for _ in places]
     for guess in itertools.product(range(1, most + 1), repeat=len(places)):
@@ -71,7 +71,7 @@ def test_no_suppressed_cell_follows_from_the_rest(table: list[list[int]]) -> Non
     for place, (low, high) in suppression.ranges(counts, empty).items():
         assert low - 1e-6 <= counts[place] <= high + 1e-6
         assert high - low >= 5 - 1e-6
-    # Another route: a cell that the equations fix is orthogonal to their null space.
+    # Independent check: a cell fixed by the equations is orthogonal to their null space.
     assert _fixed_by_algebra(empty) == []
 
 

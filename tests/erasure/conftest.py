@@ -1,4 +1,4 @@
-"""A home folder after one night of a small economy, and copies of it to erase firms from."""
+"""A home folder after one night of a small economy, and copies for erasing firms."""
 
 import shutil
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def run_night(settings: Settings, as_of: date, stages: Sequence[Stage] = ("all",
 
 @pytest.fixture(scope="session")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Return the home folder that the others are copied from."""
+    """Return the home folder from which the others are copied."""
     settings, made = made_once(tmp_path_factory, "erasure", _one_night)
     return replace(made, settings=settings)
 

@@ -1,4 +1,4 @@
-"""What an erasure leaves of an accepted code: a token, and the way to the certificate."""
+"""What remains of an accepted code after erasure: a token, and the way to the certificate."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def test_an_erased_firm_keeps_its_exception_by_token_alone(settings: Settings) -
     assert set(honour(settings, GONE).certificates) == {token}
     assert query(settings, "from vault.raw.tax_payment") == []
     assert query(settings, "from vault.ops.firm_directory") == []
-    # A late row is refused like any other firm's, and stored nowhere.
+    # A late row is refused like any other firm's, and not stored.
     deliver(settings, {"a.csv": csv([payment(CODE)])}, delivery_id="tax-2", delivered=GONE)
     assert nightly.land(settings, "tax", GONE).totals == Counts(read=1, refused_by_gate=1)
     assert query(settings, "from vault.ops.quarantine") == []

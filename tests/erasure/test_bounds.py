@@ -1,4 +1,4 @@
-"""Nothing is erased by a slip: a date to come, a clock that jumped, many at once, a past night."""
+"""Nothing is erased by mistake: a future date, a jumped clock, many at once, a past night."""
 
 import json
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def test_a_day_after_today_erases_nobody(home: Settings) -> None:
         lambda: honour.honour(home, date(2062, 10, 31)),
         lambda: withdrawals.due(home, date(2062, 10, 31)),
     ):
-        with pytest.raises(ConfigurationError, match="2062-10-31 lies after today"):
+        with pytest.raises(ConfigurationError, match="2062-10-31 is after today"):
             act()
     assert purged(home) == 0
 
@@ -81,7 +81,7 @@ def test_a_clock_that_jumped_erases_nobody_until_a_person_confirms_it(
     revoke(home, 1)
     later = NOW + timedelta(days=400)
     clock_at(later)
-    # What the night before the erasure writes down by the wrong clock does not vouch for it.
+    # Entries of the night by the wrong clock before the erasure do not confirm that clock.
     audit.append(home, "LAND", actor="task run_nightly.land", landed=1)
     with pytest.raises(ConfirmationNeeded, match="it is 2027-04-06 in China, 400 days after"):
         honour.honour(home, NOW)
@@ -92,7 +92,7 @@ def test_a_clock_that_jumped_erases_nobody_until_a_person_confirms_it(
     assert list(holds.waiting(home)) == []
     report = honour.honour(home, NOW)
     assert list(report.certificates) == [token_of(home, 1)]
-    # The certificate carries the day of the erasure, whichever night it ended.
+    # The certificate has the day of the erasure, for any night.
     assert report.on == Ledger(home).certificate(report.certificates[token_of(home, 1)]).on == later
     assert purged(home) == 1
 
@@ -132,11 +132,11 @@ def test_a_word_counts_for_the_firms_that_it_named_and_for_its_day(
             ConfigurationError, match=f"30 firms are due to be erased, not {number}"
         ):
             bounds.confirm(home, number, because="contract ended", actor="user li")
-    with pytest.raises(ConfigurationError, match="a person does, by command"):
+    with pytest.raises(ConfigurationError, match="a person must, by command"):
         bounds.confirm(home, 30, because="contract ended", actor="task run_nightly.erase")
     bounds.confirm(home, 30, because="contract ended", actor="user li")
     assert len(honour.allowed(home)) == 30
-    # A few more are below the bound by themselves; many more are not.
+    # A few more are below the bound; many more are not.
     revoke(home, *range(30, 50))
     assert len(honour.allowed(home)) == 50
     revoke(home, 50)
@@ -161,7 +161,7 @@ def test_what_was_confirmed_is_erased(home: Settings) -> None:
 
 
 def test_grants_that_others_cover_count_for_nothing(home: Settings) -> None:
-    """When all firms renew, the old grants end and no row goes."""
+    """When all firms renew, the old grants end and no row is erased."""
     old = [grant(number, "-old", valid_to=date(2026, 3, 1)) for number in range(60)]
     intake.admit(home, old)
     assert len(withdrawals.due(home, NOW)) == 60
@@ -169,7 +169,7 @@ def test_grants_that_others_cover_count_for_nothing(home: Settings) -> None:
 
 
 def test_one_firms_withdrawal_touches_that_firm_alone(home: Settings) -> None:
-    """Whatever date it carries, and whoever is due besides."""
+    """With any date, and even if others are due."""
     intake.admit(home, [grant(99, valid_to=date(2026, 1, 31))])
     revoke(home, 7)
     mine = token_of(home, 3)
@@ -178,7 +178,7 @@ def test_one_firms_withdrawal_touches_that_firm_alone(home: Settings) -> None:
     assert list(report.certificates) == [mine]
     due = {firm.firm_id for firm in withdrawals.due(home, NOW)}
     assert due == {token_of(home, 7), token_of(home, 99)}
-    # It goes ahead also while an erasure of many waits for a word.
+    # It runs even while an erasure of many waits for confirmation.
     revoke(home, *range(10, 50))
     Ledger(home).revoke(token_of(home, 8), on=NOW, actor="test")
     assert list(honour.honour(home, NOW, [token_of(home, 8)]).certificates) == [token_of(home, 8)]
@@ -192,13 +192,13 @@ def test_the_command_of_one_firm_erases_that_firm_alone(home: Settings) -> None:
     (issued,) = Ledger(home).certificates(token_of(home, 3))
     assert issued.certificate_id in said
     assert Ledger(home).certificates(token_of(home, 7)) == []
-    # The firm's own day is kept; the erasure has the day on which it happened.
+    # The firm's own day is kept; the erasure has its actual day.
     status_of = Ledger(home).status(token_of(home, 3), NOW).row(0, named=True)
     assert (status_of["ended_on"], status_of["purged_on"]) == (date(2026, 1, 5), NOW)
 
 
 def test_by_command_many_are_erased_once_their_number_was_typed(home: Settings) -> None:
-    assert "Nobody is due" in firmpulse(home, "consent", "honour")
+    assert "No firm is due" in firmpulse(home, "consent", "honour")
     revoke(home, *range(25))
     with pytest.raises(ConfirmationNeeded, match="consent honour --confirm 25"):
         firmpulse(home, "consent", "honour")

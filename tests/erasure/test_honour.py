@@ -1,4 +1,4 @@
-"""What is left of a firm once its withdrawal has been honoured."""
+"""What remains of a firm after its withdrawal has been honoured."""
 
 import json
 import stat
@@ -76,7 +76,7 @@ def _features(settings: Settings, *without: str) -> dict[str, pl.DataFrame]:
 
 
 def _named_in_any_table(settings: Settings, firm: str) -> list[str]:
-    """Return the tables with a cell, of any column, that holds the firm's code as its own."""
+    """Return the tables with the firm's code in any cell."""
     code = firm.partition(":")[2]
     found = []
     with warehouse.connect(settings, vault=True) as connection:
@@ -180,7 +180,7 @@ def test_one_source_withdrawn_leaves_the_others(home: Home) -> None:
     report = honour.honour(home.settings, home.next_day)
     left = _rows_of(home.settings, firm_id, firm)
     assert not [place for place in left if "bank" in place]
-    # Their next rows are of the sources that are left.
+    # Their next rows are from the remaining sources.
     assert set(had) >= WATCHED
     assert not WATCHED & set(left)
     assert left["vault.raw.tax_invoice"] > 100
@@ -298,7 +298,7 @@ def test_files_left_in_the_inbox_that_name_the_firm_are_destroyed(home: Home) ->
 
 
 def test_what_only_waits_is_left_to_the_gate(home: Home) -> None:
-    """A delivery that is being filled, or handed over later, holds rows of other firms too."""
+    """A delivery that is being filled, or handed over later, also has rows of other firms."""
     (firm_id, firm), *_ = home.firms.items()
     code = firm.partition(":")[2].encode()
     filling = home.settings.inbox / "tax" / "tax-filling"
@@ -333,7 +333,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
     )
     intake.admit(home.settings, [again])
     honour.honour(home.settings, home.next_day)
-    # The grant to come keeps the name, and nothing else.
+    # The future grant keeps only the directory entry.
     assert _rows_of(home.settings, firm_id, firm) == {"vault.ops.firm_directory": 1}
     deliver(ECONOMY, home.settings.inbox, through=ECONOMY.last_day)
     _rename_deliveries(home.settings)
@@ -341,7 +341,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
     run_night(home.settings, again.valid_from)
     rows = _rows_of(home.settings, firm_id, firm)
     assert rows["vault.raw.tax_invoice"] == rows["warehouse.staging.stg_tax__invoice"] > 100
-    # Every firm has a row for a date, of what is not observed with nulls.
+    # Every firm has a row for a date, with nulls for what is not observed.
     snapshots = ("warehouse.features", "warehouse.watch")
     assert not [place for place in rows if "bank" in place and not place.startswith(snapshots)]
     with warehouse.connect(home.settings) as connection:
@@ -363,7 +363,7 @@ def test_a_firm_that_grants_again_begins_anew(home: Home, clock_at: Callable[[da
 
 
 def _rename_deliveries(settings: Settings) -> None:
-    """Hand the same history over again, under names of its own."""
+    """Hand the same history over again, under different names."""
     for path in settings.inbox.glob("*/*/manifest.json"):
         document = json.loads(path.read_text("utf-8"))
         document["delivery_id"] += "-again"

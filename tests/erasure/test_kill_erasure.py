@@ -1,4 +1,4 @@
-"""An erasure that is killed at any moment ends, when it runs again, as if nothing had happened."""
+"""An erasure killed at any moment and run again ends as if nothing had happened."""
 
 import random
 import shutil
@@ -20,7 +20,7 @@ from tests.sizes import sized
 pytestmark = pytest.mark.slow
 
 _GONE = 5
-# Differ from run to run: when it happened, and how long it took.
+# These differ from run to run: times and durations.
 _CLOCKS = ("at", "started_at", "seconds", "landed_at", "checked_at")
 
 
@@ -90,7 +90,7 @@ def test_killed_at_any_moment(revoked: Home, tmp_path: Path) -> None:
         if process.exitcode == -signal.SIGKILL:
             killed += 1
         else:
-            # It had ended before: the undisturbed run was slower than this one.
+            # It had already ended: the undisturbed run was slower than this one.
             seconds = waited
         honour.honour(home.settings, home.next_day)
         assert _state(home) == expected, f"kill {killed} after {waited:.3f} s"

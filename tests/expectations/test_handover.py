@@ -15,7 +15,7 @@ NIGHT = date(2026, 10, 31)
 
 
 def record(settings: Settings, delivery_id: str, as_of: date = NIGHT, **values: object) -> None:
-    """Record one table of a delivery; every count is 0 unless given."""
+    """Record one table of a delivery; counts are 0 by default."""
     row = {
         "as_of": as_of, "delivery_id": delivery_id, "source": "tax", "table_name": "tax_invoice",
         "kind": "increment", "delivered_at": f"{as_of}T22:00:00+08:00",
@@ -31,7 +31,7 @@ def test_refused_and_empty_deliveries_leave_the_others_alone(settings: Settings)
 
     assert handover.deliveries(settings, NIGHT)["warnings"] == [
         "no delivery was refused; seen: tax-bad refused",
-        "a landed delivery holds at least one row; seen: tax-empty / tax_invoice 0",
+        "a landed delivery has at least one row; seen: tax-empty / tax_invoice 0",
     ]
 
 
@@ -89,7 +89,7 @@ def test_the_scores_of_a_night_have_a_verdict(settings: Settings) -> None:
 
     with warehouse.connect(settings) as connection:
         _make_scores(connection)
-    with pytest.raises(ExpectationFailed, match="scores lie between 300 and 900"):
+    with pytest.raises(ExpectationFailed, match="scores are between 300 and 900"):
         handover.scores(settings, NIGHT, "1")
     assert verdict() == [(NIGHT, False)]
 

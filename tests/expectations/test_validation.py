@@ -84,7 +84,7 @@ def test_many_repeated_rows_are_a_warning(home: Settings) -> None:
     outcome = require(home, "delivery", delivery(duplicate_share=0.9), "2026-10-31")
 
     assert outcome.warnings == (
-        "at most 20 % of a table's rows repeat what is known, or fewer than 50 rows; "
+        "at most 20 % of a table's rows are duplicates, or fewer than 50 rows; "
         "seen: tax-20261031 / tax_payment 0.9",
     )
 
@@ -93,23 +93,23 @@ def test_an_empty_delivery_is_a_warning(home: Settings) -> None:
     outcome = require(home, "delivery", delivery(delivery_rows_read=0), "2026-10-31")
 
     assert outcome.warnings == (
-        "a landed delivery holds at least one row; seen: tax-20261031 / tax_payment 0",
+        "a landed delivery has at least one row; seen: tax-20261031 / tax_payment 0",
     )
 
 
 def test_an_empty_night_is_a_warning(home: Settings) -> None:
     outcome = require(home, "delivery", delivery().iloc[:0], "2026-10-31")
 
-    assert outcome.warnings == ("the night brought at least one delivery; seen: 0",)
+    assert outcome.warnings == ("the night has at least one delivery; seen: 0",)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"default_prob": [0.01, 0.02, 1.1]}, "above 0 and up to 1, which only firms in default"),
-        ({"default_prob": [0.01, 0.02, 0.0]}, "above 0 and up to 1, which only firms in default"),
+        ({"default_prob": [0.01, 0.02, 1.1]}, "above 0 and at most 1, which only firms in default"),
+        ({"default_prob": [0.01, 0.02, 0.0]}, "above 0 and at most 1, which only firms in default"),
         ({"default_prob": [0.01, 0.02, None]}, "every score has a default probability"),
-        ({"score": [560, 550, 901]}, "scores lie between 300 and 900; seen: 1 of 3 rows, such as"),
+        ({"score": [560, 550, 901]}, "scores are between 300 and 900; seen: 1 of 3 rows, such as"),
         ({"grade": ["BBB", "BB", "E"]}, "grades are those of the master scale; seen: 1 of 3"),
         ({"firm_id": ["11111111"] * 2 + ["33333333"]}, "a firm is scored once; seen: 2 of 3 rows"),
     ],

@@ -1,4 +1,4 @@
-"""A corpus of bad files: each kind of damage that providers or attackers do to a delivery.
+"""A corpus of bad files: each kind of damage by providers or attackers.
 
 `cases(seed, count)` is the same for the same seed. Nothing here is random at test time.
 """
@@ -29,12 +29,12 @@ class BadFile:
     format: str
     content: bytes
     rows: int
-    # What the manifest says instead of the truth.
+    # False values in the manifest.
     entry: dict[str, Any] = field(default_factory=dict)
 
 
 def lines(draw: random.Random, count: int = _ROWS) -> list[str]:
-    """Return good lines, no two of them alike."""
+    """Return distinct good lines."""
     return [
         payment(item=f"{draw.randrange(10**9)}", amount=f"{draw.randrange(1, 9**9) / 100:.2f}")
         for _ in range(count)
@@ -98,7 +98,7 @@ def _mixed_encodings(draw: random.Random) -> BadFile:
 
 
 def _swapped_columns(draw: random.Random) -> BadFile:
-    """Headers over columns of another type; nobody can see two dates that are swapped."""
+    """Headers over columns of another type; two swapped dates cannot be detected."""
     names = _HEADERS.copy()
     while names == _HEADERS:
         first, second = draw.sample((0, 2, 5, 6), 2)
@@ -133,7 +133,7 @@ def _parquet_bomb(draw: random.Random) -> bytes:
 
 
 def _far_cell(draw: random.Random) -> BadFile:
-    """Return a workbook of 5 kB whose last cell makes a dense reader ask for 500 GB."""
+    """Return a workbook of 5 kB whose last cell makes a dense reader request 500 GB."""
     book = openpyxl.Workbook()
     book.worksheets[0].append(_HEADERS)
     book.worksheets[0].append(lines(draw, 1)[0].split(","))
@@ -213,7 +213,7 @@ _KINDS: tuple[Callable[[random.Random], BadFile], ...] = (
     _path_trick, _formula, _nul_bytes, _repeated_header, _wrong_manifest, _wrong_format,
     _broken_quotes, _broken_lines,
 )  # fmt: skip
-# Slow to make or to read, so that a few have to do.
+# Slow to make or to read, so only a few.
 _SLOW_KINDS = (_huge_field, _bomb, _far_cell)
 
 

@@ -1,4 +1,4 @@
-"""Writes deliveries the way a provider does, and looks into the vault."""
+"""Writes deliveries like a provider, and reads the vault."""
 
 import hashlib
 import json
@@ -54,8 +54,8 @@ def deliver(
 ) -> Path:
     """Write a delivery of one table; return its folder.
 
-    `rows` is what the manifest says instead of the true number of rows, `entry` changes every
-    file's entry, and other arguments the manifest.
+    `rows` replaces the true number of rows in the manifest, `entry` changes every file's entry,
+    and other arguments the manifest.
     """
     folder = settings.inbox / source / delivery_id
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +112,6 @@ def permit(settings: Settings, *grants: Grant) -> None:
 
 
 def query(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    """Return what a query finds in vault and warehouse."""
+    """Return the result of a query on vault and warehouse."""
     with warehouse.connect(settings, vault=True) as connection:
         return connection.execute(sql).fetchall()

@@ -1,4 +1,4 @@
-"""Reads files the way a landing does, without a vault, so that a property sees many of them."""
+"""Reads files like landing, but without a vault, so that property tests can use many."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ _SEEN = (
 
 @dataclass(frozen=True)
 class Read:
-    """What came of files of tax_payment."""
+    """The result of reading files of tax_payment."""
 
     # file_no, line, item, amount, and the other columns of PAYMENT_HEADER.
     rows: list[tuple[Any, ...]]

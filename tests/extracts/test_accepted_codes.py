@@ -1,4 +1,4 @@
-"""A code off the standard, from refusal to acceptance: rows, grants and applications."""
+"""A non-standard code, from refusal to acceptance: rows, grants and applications."""
 
 from datetime import date
 from pathlib import Path
@@ -44,7 +44,9 @@ def test_rows_are_refused_with_the_next_step_until_a_person_accepts_the_code(
     refused = nightly.land(settings, "tax", AS_OF)
     assert refused.totals == Counts(read=4, landed=1, quarantined=3)
     (sentence,) = refused.problems
-    assert "tax-1: tax_payment: 3 rows are in quarantine for codes that miss GB 32100" in sentence
+    assert (
+        "tax-1: tax_payment: 3 rows are in quarantine for codes that violate GB 32100" in sentence
+    )
     assert COMMAND in sentence
     assert "new delivery_id" in sentence
     assert query(

@@ -1,8 +1,8 @@
-"""Contracts, reader, masking, dbt sources and expectations say the same about every column.
+"""Contracts, reader, masking, dbt sources and expectations agree on every column.
 
 Each table gets a base row and, per column, a row that differs from it in that column alone. They
-are delivered as files, landed and masked by the real thing; what became of the one difference
-is held against the contract.
+are delivered as files, landed and masked by the real code; the result of the one difference is
+compared with the contract.
 """
 
 import json
@@ -37,7 +37,7 @@ BOOKKEEPING = {"row_id", "record_version", "delivery_seq", "available_at", "firm
 # Firms of one file have the numbers of its rows behind its letter.
 USUAL, ALIASED, SCALED = "A", "B", "C"
 
-# What a base row holds and what the row that differs in the column holds.
+# Values of the base row and of the row that differs in the column.
 BY_KIND = {
     "text": ("甲方文本", "乙方文本"),
     "code": ("CODE1", "CODE2"),
@@ -132,7 +132,7 @@ def _files(contract: Contract) -> dict[str, bytes]:
 
 @dataclass(frozen=True)
 class World:
-    """What became of the rows, cells as text."""
+    """The resulting rows, cells as text."""
 
     settings: Settings
     manifest: dict[str, Any]
@@ -321,7 +321,7 @@ def test_a_night_of_one_day_later_masks_nothing_again(world: World) -> None:
 def test_every_row_that_comes_again_is_a_duplicate_before_and_after_its_purge(
     world: World,
 ) -> None:
-    """The digest of what a file holds is that of what the vault holds, in every table."""
+    """The digest of a file's content equals that of the vault's content, in every table."""
     settings = world.settings
     for attempt in ("second", "third"):
         for table, contract in contracts.load().items():

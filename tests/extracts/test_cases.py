@@ -1,7 +1,7 @@
-"""Small inputs that were once read wrongly land as they must, each from its own folder.
+"""Small inputs that were once read wrongly land correctly, each from its own folder.
 
-The folders are laid out like an inbox and lie beside the checkout; where they are absent, these
-tests are skipped. Tests with rows of our own hold the same kinds: `test_export_shapes` and those
+The folders have the layout of an inbox and are beside the checkout; if they are absent, these
+tests are skipped. Tests with our own rows cover the same kinds: `test_export_shapes` and those
 of the reader.
 """
 

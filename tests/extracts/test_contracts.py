@@ -117,8 +117,8 @@ def test_texts_of_an_enum_lead_to_upper_case_values() -> None:
     [
         ("kind: DataContract", "kind: Other", "expected kind DataContract"),
         ("physicalType: date", "physicalType: geometry", "no reading for physicalType 'geometry'"),
-        ("mask, value: keep", "mask, value: blur", "mask 'blur' is none of"),
-        ("classification: L2", "classification: high", "classification 'high' is none of"),
+        ("mask, value: keep", "mask, value: blur", "mask 'blur' must be"),
+        ("classification: L2", "classification: high", "classification 'high' must be"),
         ("primaryKeyPosition: 2", "primaryKeyPosition: 7", "primaryKeyPosition must count"),
         ("name: reading_date", "name: kwh", "column 'kwh' appears twice"),
         ("description: Day that was measured", "title: Day", "lacks 'description'"),

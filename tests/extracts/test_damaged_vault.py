@@ -1,4 +1,4 @@
-"""A damaged page of ours is said to be one, and no delivery is blamed for it."""
+"""A damaged page of ours is reported as such, and no delivery is blamed."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def landed(settings: Settings) -> Settings:
 
 
 def _damage(settings: Settings, start: int) -> bytes:
-    """Turn over some bytes of every block from `start` on; return what stood in the file."""
+    """Flip some bytes of every block from `start` on; return the old content."""
     whole = settings.vault_path.read_bytes()
     changed = bytearray(whole)
     for place in range(start, len(whole) - 64, 1 << 16):

@@ -1,4 +1,4 @@
-"""Nothing lands, leaves or is purged on account of a day to come, whoever names it."""
+"""Nothing lands, leaves or is purged for a future day, from any source."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -27,7 +27,7 @@ def test_a_delivery_of_tomorrow_is_refused_until_its_day(
     report = nightly.land(settings, "tax", AS_OF)
     assert report.totals == Counts(read=1, landed=1)
     assert report.problems == (
-        "tax-1: the manifest's delivered_at lies after today, which is 2024-03-31 in China; "
+        "tax-1: the manifest's delivered_at is after today, which is 2024-03-31 in China; "
         "send it again with the time of the hand-over",
     )
     assert (ahead / "a.csv").exists()
@@ -43,9 +43,9 @@ def test_no_task_works_for_a_night_to_come(
     permit(settings)
     folder = deliver(settings, {"a.csv": csv([payment()])})
     arguments = ["tax"] if act is nightly.land else []
-    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 lies after today"):
+    with pytest.raises(ConfigurationError, match="as_of 2062-10-31 is after today"):
         act(settings, *arguments, date(2062, 10, 31))
-    # The scheduler names this night itself where the clock has jumped.
+    # The scheduler itself gives this night if the clock has jumped.
     clock_at(date(2062, 11, 1))
     with pytest.raises(ConfirmationNeeded, match="2062-10-31 is, 14093 days after 2024-03-31"):
         act(settings, *arguments, date(2062, 10, 31))
@@ -57,7 +57,7 @@ def test_no_task_works_for_a_night_to_come(
 def test_a_night_of_the_past_lands_under_a_wrong_clock(
     settings: Settings, clock_at: ClockAt
 ) -> None:
-    """It speaks for a day that the audit chain knows: no clock has a part in it."""
+    """It is for a day that the audit chain confirms, without any clock."""
     clock_at(AS_OF)
     permit(settings)
     deliver(settings, {"a.csv": csv([payment()])})

@@ -48,7 +48,7 @@ def test_forms_of_a_file(settings: Settings, content: bytes) -> None:
     assert landed(settings, content, rows=1) == [PLAIN]
 
 
-# Kind of dirt, which is also the row's tax item, to a line that says the same as PLAIN.
+# Kind of dirt, which is also the row's tax item, to a line with the same meaning as PLAIN.
 READABLE = {
     "full-width": {"uscc": "９１４４０３００１９２２０３８２１６"},
     "spaces and tabs": {"uscc": f"\u3000{FIRM} \t"},
@@ -92,7 +92,7 @@ def test_amounts(settings: Settings) -> None:
     assert [row[3] for row in rows] == [Decimal(amount) for amount in AMOUNTS.values()]
 
 
-# Line, and the column, rule and class of value that the quarantine names.
+# Line, and the column, rule and class of value in the quarantine.
 UNREADABLE = (
     (payment(amount="abc"), "amount", "decimal", "text"),
     (payment(amount=""), "amount", "required", "empty"),

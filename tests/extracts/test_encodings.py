@@ -1,4 +1,4 @@
-"""UTF-8 or GB18030: told apart by what the text looks like, by the manifest, or not at all."""
+"""UTF-8 or GB18030: decided by the text, by the manifest, or not at all."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def read(folder: Path, content: bytes, told: Encoding | None = None) -> str:
 
 
 def _common() -> list[str]:
-    """Return the common characters of GB 2312, which its rows 16 to 55 hold."""
+    """Return the common characters of GB 2312, its rows 16 to 55."""
     pairs = [bytes([row + 0xA0, cell + 0xA0]) for row in range(16, 56) for cell in range(1, 95)]
     return [text for pair in pairs if (text := pair.decode("gb2312", "ignore"))]
 
 
 COMMON = _common()
-# What GB18030 writes with bytes that are sound UTF-8 too, whatever stands beside it.
+# Characters whose GB18030 bytes are also valid UTF-8, in any context.
 TWICE_SOUND = [
     text
     for text in COMMON
@@ -63,7 +63,7 @@ def test_the_manifest_decides(settings: Settings, form: str, told: str, item: st
 
 @pytest.mark.parametrize("text", ["Café", "Müller & Söhne", "Ελλάδα", "Москва", "××"])
 def test_text_that_does_not_tell_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(DeliveryRefused, match="its text does not tell which it is; name its"):
+    with pytest.raises(DeliveryRefused, match="its text does not show which it is; name its"):
         read(tmp_path, text.encode())
     assert read(tmp_path, b"\xef\xbb\xbf" + text.encode()).endswith(text)
 
@@ -94,7 +94,7 @@ def test_no_chinese_text_is_read_in_the_wrong_encoding(
     try:
         found = read(tmp_path, f"item\n{text}\n".encode(encoding))
     except DeliveryRefused:
-        # Few letters do not tell; of UTF-8 any Chinese letter does.
+        # A few letters do not decide; in UTF-8 any Chinese letter does.
         assert encoding == "gb18030"
         assert len(text) < 10
     else:

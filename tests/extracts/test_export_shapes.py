@@ -1,7 +1,7 @@
-"""Shapes in which banks and tax bureaus export a column, in every format, and what lands of them.
+"""Shapes of exported columns from banks and tax bureaus, in every format, and what lands.
 
-Each shape has rows that are sound and the odd ones of its kind; the same rows come as CSV, as a
-workbook, as JSON lines and as Parquet.
+Each shape has valid rows and its odd ones; the same rows come as CSV, as a workbook, as JSON lines
+and as Parquet.
 """
 
 import io
@@ -109,7 +109,7 @@ def test_two_amounts_in_another_unit_and_under_names_of_the_manifest(settings: S
     header = "付出(万元),收进,余额,交易日期"
     names = {"付出(万元)": "amount_out", "收进": "amount_in"}
     problems = land(settings, "csv", in_format("csv", rows, header), 2, headers=names, **BANK)
-    assert "announces another unit than CNY" in problems[0]
+    assert "announces a unit that is not CNY" in problems[0]
     header = "借方金额(万元),收进,余额,交易日期"
     content = in_format("csv", rows, header)
     again: dict[str, Any] = {"delivery_id": "d-2", "source": "bank", "table": "bank_txn"}
@@ -147,7 +147,7 @@ def test_a_sign_says_the_direction(settings: Settings, form: str) -> None:
 def test_amounts_without_any_sign_have_no_direction(settings: Settings, form: str) -> None:
     rows = [f"{n}.00,9.00,2024-01-10,{n}" for n in range(1, 4)]
     (problem,) = land(settings, form, in_format(form, rows, SIGNED), 3, **BANK)
-    assert "no amount of the file has a sign" in problem
+    assert "no amount in the file has a sign" in problem
     assert "say 贷 for dc in the manifest's constants" in problem
 
 
@@ -160,7 +160,7 @@ def test_a_constant_direction_is_that_of_amounts_without_a_minus(settings: Setti
 
 
 def test_a_minus_among_payments_says_nothing_sure(settings: Settings) -> None:
-    """It may be a payment as its bank writes it, or one that came back."""
+    """It may be a payment in the bank's notation, or a returned one."""
     rows = ["5.00,9.00,2024-01-10,1", "-3.00,9.00,2024-01-10,2"]
     assert land(settings, "csv", in_format("csv", rows, SIGNED), 2, dc="借", **BANK) == ()
     assert landed(settings, "dc, amount") == [("OUT", Decimal("5.00"))]
@@ -270,7 +270,7 @@ NUMBERS: dict[tuple[str, str, str], tuple[str | None, str]] = {
     ("", "", D1): (None, D1),
     ("3500214130", "00012345", ""): ("3500214130", "00012345"),
     ("", D2, D2): (None, D2),
-    # On paper, a digital invoice has the code and number of its sheet too.
+    # On paper, a digital invoice also has the code and number of its sheet.
     ("3500214130", "00012346", "24352000000000000013"): ("3500214130", "24352000000000000013"),
     ("", "24352000000000000014", "24352000000000000015"): (
         "invoice_no (发票号码, 数电发票号码)", "several_filled",
@@ -298,7 +298,7 @@ def test_two_numbers_side_by_side(settings: Settings, form: str) -> None:
 
 
 def test_two_digital_numbers_that_differ_are_never_one(settings: Settings) -> None:
-    """The code of a sheet of paper puts the digital number first, and not one of two."""
+    """A sheet's code gives priority to the digital number, and to neither of two."""
     header = INVOICE.replace("发票号码,数电发票号码", "数电票号码,数电发票号码")
     rest = f"81,正常,{FIRM},X1,2024-02-01 10:00:00,1,0,1"
     content = in_format("csv", [f"3500214130,{D1},{D2},{rest}"], header)
@@ -317,7 +317,7 @@ GLOSSED = (
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_payer_and_payee_apart(settings: Settings, form: str) -> None:
-    """The other side is the payee of what went out, and the payer of what came in."""
+    """The other side is the payee of outgoing money, and the payer of incoming money."""
     rows = [
         "往账,6222,甲公司,1001,乙公司,20240110,10:11:12,CNY,-40.00,60.00,S1",
         "来账,1002,丙公司,6222,甲公司,20240111,10:11:13,001,+5.00,65.00,S2",
@@ -459,11 +459,11 @@ def test_what_counts_as_a_sign(tmp_path: Path, cells: Sequence[str], has_sign: b
     if has_sign:
         signs.require(readable, 1)
     else:
-        with pytest.raises(DeliveryRefused, match="no amount of the file has a sign"):
+        with pytest.raises(DeliveryRefused, match="no amount in the file has a sign"):
             signs.require(readable, 1)
 
 
-# What tax bureaus and banks write, to what it means.
+# Texts of tax bureaus and banks, to their meaning.
 WORDS = {
     ("tax_invoice", "status"): {
         "正常": "NORMAL", "已作废": "VOID", "已红冲-全额": "RED_FLUSHED", "失控": "ABNORMAL",

@@ -1,4 +1,4 @@
-"""A disk that is full is no fault of a delivered file."""
+"""A full disk is not blamed on a delivered file."""
 
 import io
 import multiprocessing

@@ -21,7 +21,7 @@ _FILES, _PER_DELIVERY, _GOOD_ROWS = sized(200, 1_000), 20, 5
 
 @pytest.fixture
 def landed(settings: Settings) -> tuple[Settings, list[list[BadFile]], nightly.LandingReport]:
-    """Land the corpus in one night; path tricks spoil a manifest, so they come alone."""
+    """Land the corpus in one night; path tricks spoil a manifest, so they come separately."""
     bad = list(corpus.cases(20_240_331, _FILES))
     tricks = [file for file in bad if file.kind == "path trick"]
     others = [file for file in bad if file.kind != "path trick"]
@@ -78,7 +78,7 @@ def _assert_reasons(
     fates: dict[tuple[str, str], str],
     quarantined: "Counter[tuple[str, str]]",
 ) -> None:
-    """Check that each bad file left a trace: its delivery, itself or rows of it are refused."""
+    """Check that each bad file left a trace: its delivery, the file or its rows are refused."""
     unharmed = Counter[str]()
     for number, group in enumerate(groups):
         name = f"tax-{number}"
@@ -86,7 +86,7 @@ def _assert_reasons(
             key = (name, file.entry.get("name", f"bad{place}.{file.format}"))
             if whole[name].status == "landed" and key not in fates and not quarantined[key]:
                 unharmed[file.kind] += 1
-    # A changed byte can make another valid text or date; nothing else passes unseen.
+    # A changed byte can make another valid text or date; nothing else passes unnoticed.
     assert set(unharmed) <= {"random bytes"}, unharmed
 
 
@@ -117,7 +117,7 @@ def _write(folder: Path, name: str, file: BadFile) -> dict[str, Any]:
 
 
 def _promised(groups: list[list[BadFile]]) -> Counter[str]:
-    """Return the rows that each delivery's manifest promises."""
+    """Return the number of rows in each delivery's manifest."""
     return Counter(
         {
             f"tax-{number}": _GOOD_ROWS + sum(_rows(file) for file in group)

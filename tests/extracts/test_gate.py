@@ -1,4 +1,4 @@
-"""What the gate lets in, and that nothing of the rest is stored anywhere."""
+"""What the gate lets in, and that none of the rest is stored anywhere."""
 
 from datetime import date
 from typing import Any

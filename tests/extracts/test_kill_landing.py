@@ -1,4 +1,4 @@
-"""A landing that is killed at any moment and run again ends as if nothing had happened."""
+"""A landing killed at any moment and run again ends as if nothing had happened."""
 
 import contextlib
 import multiprocessing
@@ -56,7 +56,7 @@ _STRIKES = (
     # The delivery's record is to be written, and is written and not yet committed.
     Strike("extracts.vault.delivery:record_landed", 1, is_before=True),
     Strike("extracts.vault.delivery:record_landed", 2),
-    # It has just come to count.
+    # It has just become valid.
     Strike("extracts.vault.records:forget_refusal", 1, is_before=True),
     Strike("extracts.vault.records:forget_refusal", 3, is_before=True),
     Strike("extracts.vault.records:publish", 1, is_before=True),
@@ -110,7 +110,7 @@ def _arm(strike: Strike) -> None:
 
 
 def _land(settings: Settings, strike: Strike | None, commits: Connection) -> None:
-    """Land in a process of its own, each file as a chunk; tell the time of each commit."""
+    """Land in a separate process, each file as a chunk; report the time of each commit."""
     chunks.CHUNK_ROWS = 1
     for function in (
         "extracts.vault.landing:store",
@@ -152,7 +152,7 @@ def _strike(settings: Settings, strike: Strike) -> None:
 
 
 def _kill_after(settings: Settings, seconds: float) -> None:
-    """Kill a landing so many seconds after its first commit, unless it is over by then."""
+    """Kill a landing this many seconds after its first commit, unless it is over by then."""
     process, commits = _start(settings)
     with commits:
         commits.recv()

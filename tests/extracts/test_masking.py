@@ -1,4 +1,4 @@
-"""What masking makes of other firms, wages, own accounts, foreign money and columns of a form."""
+"""Masking of other firms, wages, own accounts, foreign money and columns of a form."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -107,7 +107,7 @@ def _token(settings: Settings, firm: str) -> Any:
 
 
 def test_only_other_firms_leave_a_token_on_an_invoice(settings: Settings) -> None:
-    """Persons and placeholders have no number in the vault; a firm is no customer of its own."""
+    """Persons and placeholders have no number in the vault; a firm is not its own customer."""
     assert _counterparties(settings, "stg_tax__invoice") == {
         1: _token(settings, "uscc:C1"), 2: None, 3: None,
     }  # fmt: skip
@@ -129,7 +129,7 @@ def test_transfers_between_own_accounts_are_told_by_account_or_identifier(
     found = dict(_query(settings, query))
     assert (found[20], found[22], found[23]) == ("op_out", "payroll", "payroll")
     assert (found[24], found[26]) == ("self_transfer", "self_transfer")
-    # An account of somebody else, and an account that is only another firm's.
+    # An account of someone else, and an account that is only another firm's.
     assert (found[25], found[29]) == ("op_out", "op_out")
 
 
@@ -147,7 +147,7 @@ def test_foreign_money_is_converted_at_the_rate_of_its_row(settings: Settings) -
 
 
 def test_a_return_counts_its_month_once(settings: Settings) -> None:
-    """The year's running total stands beside the month; the refund project adds to it."""
+    """The year's running total is beside the month; the refund project adds to it."""
     query = """
         select sum(declared_sales_cny)::integer, sum(filing_count)::integer
         from warehouse.facts.fct_tax_vat_monthly

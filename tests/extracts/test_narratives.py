@@ -1,4 +1,4 @@
-"""What a bank booking is for is told by words, never by letters inside other words."""
+"""Words decide the purpose of a bank booking, never letters inside other words."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def test_blanks_numbers_signs_and_forms_do_not_matter(
 
 
 def test_every_word_decides_as_its_rule_says(connection: duckdb.DuckDBPyConnection) -> None:
-    """No earlier rule has the same word, so that none is dead."""
+    """No earlier rule has the same word, so no rule is dead."""
     words = [
         (rule.name, word, direction)
         for rule in narratives.load().rules
@@ -118,13 +118,13 @@ _RULE = {"name": "goods", "why": "goods", "category": "op_in", "words": ["货款
     ("rules", "message"),
     [
         ([_RULE, _RULE], "two rules are called goods"),
-        ([_RULE | {"category": "op"}], "'op' is no category"),
+        ([_RULE | {"category": "op"}], "'op' is not a category"),
         ([_RULE | {"category": {"In": "op_in"}}], "'In' is neither IN nor OUT"),
         ([_RULE | {"words": []}], "has no words"),
-        ([_RULE | {"words": ["信息"]}], "'信息' both decides and does not"),
+        ([_RULE | {"words": ["信息"]}], "'信息' both decides and decides nothing"),
         ([_RULE | {"words": ["货 款"]}], "'货 款' can never be a word of a text"),
         ([_RULE | {"words": ["息"]}], "'息' can never be a word of a text"),
-        ([{"name": "goods"}], "is no list of rules"),
+        ([{"name": "goods"}], "is not a list of rules"),
     ],
 )
 def test_rules_that_contradict_themselves_are_refused(

@@ -1,4 +1,4 @@
-"""Placeholders and natural persons: what is one, and that their cells reach no vault."""
+"""Placeholders and natural persons: detection, and that their cells never reach the vault."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def judged(connection: duckdb.DuckDBPyConnection, macro: str, text: str) -> object:
-    """Return what a macro says of a cell as it is read from a file."""
+    """Return a macro's result for a cell as read from a file."""
     arguments = "n, 'uscc:OWN', 'uscc:'" if macro.startswith("party") else "n"
     read = "read_tax_no(t)" if macro.startswith("party") else "read_code(t)"
     read = "t" if "name" in macro else read
@@ -109,7 +109,7 @@ def test_names_without_a_number(
 
 
 def test_every_counterparty_of_a_contract_is_looked_at() -> None:
-    """The firm's own column has a party only where a direction says which of two it is."""
+    """The firm's own column has a party only if a direction says which of two it is."""
     for contract in contracts.load().values():
         for column in contract.columns:
             if column.mask == "token:firm" and column.name != contract.firm:
@@ -139,7 +139,7 @@ def test_cells_of_nobody_are_null_and_their_rows_land(settings: Settings) -> Non
         "select seller_tax_no, buyer_tax_no, buyer_name from vault.raw.tax_invoice order by line",
     )
     assert rows == [
-        # A household in business may be named like its owner.
+        # An individual business may be named like its owner.
         (FIRM, OTHER, "李四"),
         (FIRM, None, None),
         (FIRM, None, None),
@@ -190,7 +190,7 @@ def test_no_identity_number_is_anywhere_in_the_vault(settings: Settings) -> None
             source="supply_chain", delivery_id="sc-1")  # fmt: skip
     landed = [nightly.land(settings, s, AS_OF).totals for s in ("tax", "bank", "supply_chain")]
     assert [(c.landed, c.quarantined) for c in landed] == [(1, 1), (1, 2), (1, 0)]
-    # An order of nobody is an order, although its contract asks for a buyer.
+    # An order without a buyer is an order, although its contract requires a buyer.
     assert query(settings, "select buyer_uscc from vault.raw.sc_order") == [(None,)]
     with warehouse.connect(settings, vault=True) as connection:
         tables = connection.execute(

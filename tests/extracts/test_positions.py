@@ -17,7 +17,7 @@ _NAMES = PAYMENT_HEADER.replace("已缴", "amount").split(",")
 
 
 def parquet(*rows: str, **others: list[Any]) -> bytes:
-    """Return lines of tax_payment as Parquet, with other columns before and behind its own."""
+    """Return lines of tax_payment as Parquet, with other columns before and after its own."""
     cells = [row.split(",") for row in rows]
     columns = [(name, [row[at] for row in cells]) for at, name in enumerate(_NAMES)]
     first, *last = others.items()

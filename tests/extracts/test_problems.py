@@ -176,7 +176,7 @@ def test_reversals_and_returned_payments_leave_the_flows(settings: Settings) -> 
         "sum(returned_count)::int from warehouse.facts.fct_bank_monthly "
         "where superseded_at > date '2024-03-31' group by month order by month",
     )
-    # The reversal of the 14th is seven days late: it takes nothing back.
+    # The reversal of the 14th is seven days late: it reverses nothing.
     assert found == [(date(2024, 1, 1), 0, 0, 0), (date(2024, 2, 1), 1400, 0, 3)]
 
 
@@ -264,7 +264,7 @@ def test_foreign_currency(settings: Settings) -> None:
 
 
 def test_void_and_red_invoices(settings: Settings) -> None:
-    """A void invoice counts nowhere; a red one nets in the month in which it was issued."""
+    """A void invoice never counts; a red one is netted in the month of its issue."""
     header = "进销方向,发票号码,开票日期,销方税号,购方税号,金额,税额,价税合计,发票状态"
     rows = [
         f"销项,{number:020d},{day},{FIRM},,{amount},0,{amount},{status}"

@@ -1,4 +1,4 @@
-"""Raw rows leave the vault when they are masked and old; versions go on as if they had stayed."""
+"""Raw rows leave the vault when masked and old; versions continue as if they had stayed."""
 
 from datetime import date, timedelta
 from typing import Any

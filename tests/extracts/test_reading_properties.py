@@ -1,4 +1,4 @@
-"""Any names beside a table's own, and any line ends: what is written is read, or refused."""
+"""Any names besides a table's own, and any line ends: what is written is read, or refused."""
 
 import csv
 import io
@@ -55,7 +55,7 @@ def _headers(draw: st.DrawFn) -> list[str]:
 
 
 def _cells(header: Sequence[str]) -> list[list[str]]:
-    """Return rows under a header: poison wherever a name is none of the table's own."""
+    """Return rows under a header: poison wherever a name is not the table's own."""
     return [
         [dict(zip(_NAMES, row, strict=True)).get(name, _POISON) for name in header] for row in _ROWS
     ]
@@ -148,7 +148,7 @@ def test_names_that_no_contract_has_change_nothing(
 
 
 _ENDS = ("\n", "\r\n", "\r")
-# A cell that a file may hold, and as which it is written.
+# A cell of a file, and its written form.
 _ITEMS = (
     "plain",
     "two\nlines",
@@ -162,7 +162,7 @@ _ITEMS = (
 
 @st.composite
 def _file(draw: st.DrawFn) -> tuple[str, list[tuple[int, str]], list[int], int]:
-    """Return a file, its good rows by line, the lines that are no rows, and the rows in all."""
+    """Return a file, its good rows by line, the lines that are not rows, and the total of rows."""
     ends = draw(st.lists(st.sampled_from(_ENDS), min_size=1, max_size=3))
     titles = draw(st.lists(st.sampled_from(("[DETAIL]", '"x\ny"', "a,b", "")), max_size=3))
     kinds = draw(st.lists(st.sampled_from(("row", "row", "short", "long", "blank")), max_size=8))
@@ -185,7 +185,7 @@ def _file(draw: st.DrawFn) -> tuple[str, list[tuple[int, str]], list[int], int]:
     text = ""
     for line in lines:
         end = draw(st.sampled_from(ends))
-        # CR behind which a line is blank would be half of its CR LF.
+        # CR before a blank line would be half of its CR LF.
         if not line and text.endswith("\r") and end == "\n":
             end = "\r\n"
         text += line + end

@@ -1,4 +1,4 @@
-"""Deliveries and files that are not taken: the reason, the record, and who is not affected."""
+"""Refused deliveries and files: the reason, the record, and who is not affected."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ LACKING = csv(["x,1"], "征收项目,已缴")
         (GOOD[3:60] + b"\xff" + GOOD[60:], {}, "UTF-8 with broken bytes"),
         (IN_GB18030[:90] + b"\xff" + IN_GB18030[90:], {}, "neither UTF-8 nor GB18030"),
         (IN_GB18030[:-2], {"rows": 1}, "neither UTF-8 nor GB18030"),
-        (GOOD[:-4] + b"\0" + GOOD[-4:], {}, "holds NUL bytes"),
+        (GOOD[:-4] + b"\0" + GOOD[-4:], {}, "contains NUL bytes"),
         (b"x" * 70_000, {"rows": 0}, "header row is longer than 65536 bytes"),
         (b"," * 5_000 + b"\n", {"rows": 0}, "has 5001 columns; at most 1000"),
         (b'"' + GOOD, {}, "header row cannot be read; its quotes are broken"),
@@ -49,7 +49,7 @@ LACKING = csv(["x,1"], "征收项目,已缴")
         (
             csv([payment()], PAYMENT_HEADER.replace("已缴", "实缴(百万元)")),
             {"entry": {"headers": {"实缴(百万元)": "amount"}}},
-            "the header of amount announces another unit than CNY",
+            "the header of amount announces a unit that is not CNY",
         ),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_file_is_refused_and_the_other_lands(
         ({"source": "bank"}, "source is not tax"),
         ({"delivery_id": "other"}, "delivery_id is not the name of its folder"),
         ({"files": [{"name": "a.csv"}]}, "files.0.table"),
-        ({"entry": {"table": "bank_txn"}}, "for no table of tax; known are tax_arrears"),
+        ({"entry": {"table": "bank_txn"}}, "for no table of tax; use tax_arrears"),
         ({"entry": {"name": "../../secret.csv"}}, "must be a path inside the delivery"),
         ({"entry": {"name": "pay*.csv"}}, "must be a path inside the delivery"),
         ({"entry": {"name": "pay[1].csv"}}, "must be a path inside the delivery"),
@@ -268,7 +268,7 @@ def test_a_name_that_could_hold_an_identifier_leaves_no_trace(
     (refused,) = nightly.land(settings, "tax", AS_OF).deliveries
     assert refused.status == "refused"
     assert refused.delivery_id.startswith("unnamed-")
-    assert "the folder's name is no delivery_id" in refused.problems[0]
+    assert "the folder's name is not a delivery_id" in refused.problems[0]
     ((record,),) = query(settings, "select deliveries::varchar from warehouse.ops.deliveries")
     assert name not in record
     assert name not in refused.problems[0]

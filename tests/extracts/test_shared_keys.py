@@ -1,4 +1,4 @@
-"""Numbers that are no key: bookings that share one are all kept, however they are delivered."""
+"""Numbers that are not keys: bookings that share one are all kept, in any delivery."""
 
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from tests.sizes import sized
 FIRST = date(2024, 3, 1)
 HEADER = "客户证件号,流水号,账号,交易时间,借贷标志,发生额,余额,摘要"
 
-# Amount, balance and day of a booking; the number tells none of them apart.
+# Amount, balance and day of a booking; the number distinguishes none of them.
 Booking = tuple[int, int, int]
 
 
@@ -69,7 +69,7 @@ def test_bookings_of_one_delivery_under_one_number_are_all_kept(bank: Settings) 
     rows = [line((100, 100, 1)), line((200, 300, 1)), line((50, 350, 1)), line((200, 300, 1))]
     assert hand_over(bank, 1, rows[:3], rows[3:]) == Counts(read=4, landed=3, duplicate=1)
     assert current(bank) == [(50, 350, 1), (100, 100, 1), (200, 300, 1)]
-    # Sent again, one alone or all, nothing is new.
+    # If one or all are sent again, nothing is new.
     assert hand_over(bank, 2, rows[1:2]) == Counts(read=1, duplicate=1)
     assert hand_over(bank, 3, rows) == Counts(read=4, duplicate=4)
     # And another one under that number is another booking, even alone.
@@ -135,7 +135,7 @@ def test_a_delivery_says_when_too_many_rows_share_their_number(bank: Settings) -
     assert [row[:2] for row in found] == [("bank-1", 2), ("bank-2", 3)]
     assert found[1][2] == (
         "3 of 3 rows share their key (account_no + txn_no) with another row that differs; each is "
-        "kept as a booking of its own; ask the provider which number tells its rows apart"
+        "kept as a separate booking; ask the provider which number distinguishes its rows"
     )
     few = key_trust.warning(contracts.load()["bank_txn"].key_trust, "txn_no", 2, 200)
     assert few is None
@@ -153,7 +153,7 @@ BOOKINGS = st.lists(
 def test_however_bookings_are_split_and_sent_again_they_are_the_same(
     bookings: list[Booking], draw: st.DataObject
 ) -> None:
-    """Any parts in any order, then all of them: the last word has every booking once."""
+    """Any parts in any order, then all of them: the last delivery has every booking once."""
     parts = draw.draw(st.lists(st.lists(st.sampled_from(bookings), min_size=1), max_size=3))
     cut = draw.draw(st.integers(0, len(bookings)))
     with tempfile.TemporaryDirectory() as folder:
@@ -171,9 +171,9 @@ def test_however_bookings_are_split_and_sent_again_they_are_the_same(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"are": "rows"}, "'rows' is none of bookings, versions, states"),
-        ({"are": "bookings", "apart": []}, "bookings, and they alone, are told apart"),
-        ({"are": "versions"}, "bookings, and they alone, are told apart"),
+        ({"are": "rows"}, "'rows' must be bookings, versions or states"),
+        ({"are": "bookings", "apart": []}, "only bookings, and always bookings"),
+        ({"are": "versions"}, "only bookings, and always bookings"),
         ({"apart": ["amuont"]}, "names no column: 'amuont'"),
         ({"warnAbove": 2}, "a share from 0 to 1, not 2"),
     ],

@@ -1,4 +1,4 @@
-"""Titles above the header and totals below the rows: named, and neither rows nor quarantine."""
+"""Titles above the header and totals below the rows: listed, neither rows nor quarantined."""
 
 import io
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def workbook(lines: Sequence[str]) -> bytes:
 
 
 def _conserved(settings: Settings) -> None:
-    """Whatever a manifest counts as rows, none is missing."""
+    """No row is missing for any way of counting rows in the manifest."""
     query_missing = (
         "select rows_delivered - rows_landed - rows_duplicate - rows_refused_by_gate "
         "- rows_quarantined - rows_in_refused_files from warehouse.ops.deliveries"
@@ -83,7 +83,7 @@ def test_another_number_of_rows_is_still_refused(settings: Settings, promised: i
 @pytest.mark.parametrize(
     "line",
     [
-        # A firm's own code, a row of one cell in the middle, words that only begin alike.
+        # A firm's own code, a row of one cell in the middle, words with only the same start.
         f"{FIRM},合计,,2024-02-15,,1,正税",
         "合计,,,,,2024-02-01,",
         "合计有限公司,,,,,1,",
@@ -105,7 +105,7 @@ def test_a_subtotal_between_rows_goes_to_quarantine(settings: Settings) -> None:
 
 
 def test_a_row_whose_item_is_called_total_lands(settings: Settings) -> None:
-    """Even where all its other cells are digits."""
+    """Even if all its other cells are digits."""
     header = PAYMENT_HEADER.removesuffix(",税款种类")
     digits = f"{FIRM},合计,20240101,20240215,20240210,100"
     report = land(settings, [header, digits], 1, entry={"constants": {"kind": "正税"}})

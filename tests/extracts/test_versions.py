@@ -1,4 +1,4 @@
-"""Which delivery's word counts: content that changes back, comes late, or comes again."""
+"""Which delivery counts: content that changes back, arrives late, or arrives again."""
 
 from collections.abc import Sequence
 from datetime import date

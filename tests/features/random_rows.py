@@ -1,4 +1,4 @@
-"""A small random vault with late rows and corrections, for the promises of the feature store."""
+"""A small random vault with late rows and corrections, for the feature store's guarantees."""
 
 import random
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from tests.features.random_tables import TABLES, Make
 Row = dict[str, Any]
 FIRMS = ("F1", "F2", "F3")
 FIRST = date(2024, 1, 1)
-# A back-fill before the first night, so that the windows of two years are filled.
+# A backfill before the first night, so that the windows of two years are filled.
 DAYS = range(-420, 300)
 _SUMMARIES = (
     "货款",
@@ -65,7 +65,7 @@ def _rows_of(draw: random.Random, table: str, count: int, maker: Make) -> list[R
 
 
 def _key(table: str, row: Row) -> tuple[Any, ...]:
-    """Return what tells a row from others of its firm; nothing where it needs no such check."""
+    """Return the key of a row within its firm; empty if it needs no such check."""
     contract = contracts.load()[table]
     own = [name for name in contract.key if name != contract.firm]
     if not own:
@@ -84,7 +84,7 @@ def end_of(seq: int) -> date:
 
 
 def _redrawn(draw: random.Random, table: str, row: Row, again: Row) -> Row:
-    """Return a correction of anything but the key; it may move the row to another month."""
+    """Return a correction of any non-key column; it may move the row to another month."""
     kept = set(contracts.load()[table].key)
     changed = row | {name: value for name, value in again.items() if name not in kept}
     if "reversal_flag" in row:

@@ -1,4 +1,4 @@
-"""Random rows of the tables that few rows of a firm come from: filings, accounts, events, loans."""
+"""Random rows of tables with few rows per firm: filings, accounts, events, loans."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -168,7 +168,7 @@ def _outcome(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     return {"defaulted": draw.random() < 0.5}
 
 
-# How many rows are drawn, and how one is made; those with a key that is taken are dropped.
+# Number of rows to draw, and how to make one; rows with an existing key are dropped.
 TABLES: Mapping[str, tuple[int, Make]] = {
     "tax_payment": (60, _payment),
     "tax_arrears": (12, _arrears),

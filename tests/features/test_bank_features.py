@@ -32,7 +32,7 @@ def _paydays() -> list[vault_rows.Row]:
         for n, (month, day, amount) in enumerate(WAGES)
     ]
     rows += [
-        # a second payroll of the month is no payday
+        # a second payroll of the month is not a payday
         _txn(10, date(2024, 12, 28), "OUT", 0.01, "代发工资"),
         _txn(11, date(2024, 7, 5), "IN", 1000, "货款"),
         _txn(12, date(2024, 12, 5), "IN", 4000, "货款"),

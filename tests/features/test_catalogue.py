@@ -1,4 +1,4 @@
-"""The catalogue: origin, spread and strength of a feature, and the pages made of them."""
+"""The catalogue: origin, distribution and strength of a feature, and its pages."""
 
 import math
 import re
@@ -42,7 +42,7 @@ def test_every_feature_is_traced_to_columns_of_contracts(
 def test_the_columns_behind_a_feature(random_home: Settings) -> None:
     traced = lineage.read(random_home, CONTRACTS)
     slope = traced.origin("feat_bank_monthly", "bank_payroll_slope_6m")
-    # Wages, and how much of what was paid out is known by its text.
+    # Wages, and the share of payments with a known text.
     assert slope.facts == (
         ("fct_bank_monthly", "payroll_cny"),
         ("fct_bank_monthly", "turnover_cny"),
@@ -53,7 +53,7 @@ def test_the_columns_behind_a_feature(random_home: Settings) -> None:
     assert {("bank_txn", "amount"), ("bank_txn", "fx_rate"), ("bank_txn", "summary")} <= set(
         slope.delivered
     )
-    # It counts sources that have rows at all.
+    # It counts sources with any rows.
     present = traced.origin("feat_profile_monthly", "profile_has_power")
     assert present.masked == ()
     assert ("power_bill", "*") in present.delivered

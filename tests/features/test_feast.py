@@ -1,4 +1,4 @@
-"""The export for Feast, read by the real Feast where there is one."""
+"""The export for Feast, read by the real Feast if it is installed."""
 
 import ast
 import json
@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def exported(home: Settings) -> FeastReport:
-    """Return what was exported of it."""
+    """Return its export."""
     return feast_export.export(home, home.root.parent / "repository")
 
 

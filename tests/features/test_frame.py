@@ -135,8 +135,8 @@ def test_arrow_in_gives_the_same_as_arrow(store: Settings) -> None:
     [
         (pl.DataFrame({"firm_id": [A]}), "the spine lacks as_of"),
         (_spine((A, date(2024, 1, 1))).with_columns(as_of=None), "rows without as_of"),
-        (_spine(("91440300192203821K", date(2024, 1, 1))), "a firm_id that is no token"),
-        (pl.DataFrame({"firm_id": [A], "as_of": ["31.1.2024"]}), "an as_of that is no date"),
+        (_spine(("91440300192203821K", date(2024, 1, 1))), "a firm_id that is not a token"),
+        (pl.DataFrame({"firm_id": [A], "as_of": ["31.1.2024"]}), "an as_of that is not a date"),
     ],
 )
 def test_a_spine_that_cannot_be_matched_is_told(

@@ -58,7 +58,7 @@ def test_edges_on_rings_are_those_that_networkx_finds_by_listing_all_cycles() ->
 
 
 def test_the_rank_of_a_supplier_is_passed_on_by_its_buyers() -> None:
-    # 2 and 3 buy from 1 alone; nobody buys from 2 and 3. With a dangling 1:
+    # 2 and 3 buy only from 1; no firm buys from 2 and 3. With a dangling 1:
     # r2 = r3 = 0.05 + 0.85 r1 / 3, r1 = 0.05 + 0.85 (r1 / 3 + r2 + r3), their sum is 1.
     r1 = (0.05 + 0.85) / (1 + 0.85 - 0.85 / 3)
     found = _measure([(1, 2, 7.0), (1, 3, 1.0)])

@@ -24,7 +24,7 @@ def _two_years() -> list[vault_rows.Row]:
         invoice(41, "F1", date(2024, 12, 27), 400, issue_time="2024-12-27 03:30:00"),
         invoice(42, "F1", date(2024, 12, 28), -100),
         invoice(43, "F1", date(2024, 12, 28), 1000, status="VOID"),
-        # takes back a half of what dressed up September
+        # reverses half of what inflated September
         invoice(44, "F1", date(2024, 10, 3), -100),
         invoice(45, "F1", date(2024, 10, 4), 100),
         invoice(46, "F1", date(2024, 11, 12), 1000),

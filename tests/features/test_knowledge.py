@@ -1,4 +1,4 @@
-"""What is known when: labels, registrations, core buyers, nights run out of order."""
+"""Dates of knowledge: labels, registrations, core buyers, nights run out of order."""
 
 import re
 from datetime import date
@@ -62,7 +62,7 @@ def test_labels_are_those_known_on_the_day_of_sampling(settings: Settings) -> No
     wanted = pl.col("as_of") == date(2023, 6, 30)
     assert before.filter(wanted)["outcome"].to_list() == ["good"]
     assert after.filter(wanted)["outcome"].to_list() == ["bad"]
-    # Nothing is told before its twelve months have passed and been reported.
+    # Nothing is known before its twelve months have passed and been reported.
     assert max(before["as_of"]) == date(2024, 3, 31)
     assert max(after["as_of"]) <= date(2024, 3, 31)
 
@@ -168,7 +168,7 @@ def test_the_day_of_a_masked_table_is_the_one_its_facts_go_by(settings: Settings
 
 
 def test_rows_that_went_missing_move_no_other_firm_in_the_graph(settings: Settings) -> None:
-    """F2 takes back its tax data after the night: F1's place in that night's graph stays."""
+    """F2 withdraws its tax data after the night: F1's position in that night's graph stays."""
     day = date(2024, 3, 9)
     sales = [
         invoice(1, "F1", day, 100, other="F2"),

@@ -18,13 +18,13 @@ KNOWN_ON = date(2024, 9, 30)
 
 @pytest.fixture
 def leaky_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give the supply-chain view facts that nobody knew at its as_of."""
+    """Give the supply-chain view facts that were not known at its as_of."""
     project = tmp_path / "dbt_project"
     ignored = shutil.ignore_patterns("target", "logs")
     shutil.copytree(dbt_runner.DBT_PROJECT, project, ignore=ignored)
     view = project / "models" / "features" / "feat_supply_monthly.sql"
     sql = view.read_text(encoding="utf-8")
-    # Deliveries of a month count from its end on, whenever they became known.
+    # Deliveries of a month count from its end on, even if known earlier.
     leaky = sql.replace(
         "{{ join_known(ref('fct_supply_delivery_monthly'), months=12) }}",
         "inner join {{ ref('fct_supply_delivery_monthly') }} as facts on "

@@ -76,7 +76,7 @@ def test_nobody_and_the_firm_itself_are_no_customers(features: dict[str, float |
     assert features["tax_customer_count_12m"] == 1
     assert features["tax_customer_count_6m"] == 1
     assert features["supply_buyer_count_12m"] == 1
-    # SUPPLIER and OTHER, whose sales to FIRM are its own rows alone, so one.
+    # SUPPLIER and OTHER; only FIRM's own rows show their sales to it, so one.
     assert features["tax_supplier_count_12m"] == 1
 
 
@@ -85,7 +85,7 @@ def test_shares_are_among_named_customers(features: dict[str, float | None]) -> 
                  "tax_top_customer_share_12m", "supply_buyer_hhi_12m"):  # fmt: skip
         assert features[name] == 1, name
     assert features["tax_two_way_share_12m"] == 0
-    # What was sold counts, whoever bought it: 100 + 900 + 2000 + 700 and 100 + 900 + 500 a month.
+    # All sales count, to any buyer: 100 + 900 + 2000 + 700 and 100 + 900 + 500 per month.
     assert features["tax_sales_mean_12m"] == 3700
     assert features["supply_ordered_mean_12m"] == 1500
 
@@ -93,7 +93,7 @@ def test_shares_are_among_named_customers(features: dict[str, float | None]) -> 
 def test_nobody_is_neither_new_nor_kept_nor_lost(features: dict[str, float | None]) -> None:
     assert features["tax_new_customer_share_12m"] == 0
     assert features["tax_customer_retention_24m"] == 1
-    # The largest buyer of the year before was nobody, and is not lost.
+    # The previous year's largest buyer was nobody, so it is not lost.
     assert features["tax_lost_top_customer_share_24m"] == 0
     assert features["tax_repeat_customer_share_12m"] == 1
 

@@ -44,7 +44,7 @@ def test_two_years_of_bills_match_hand_computed_values(built: Built) -> None:
     assert got["power_slope_12m"] == pytest.approx(slope)
     assert got["power_utilisation_13m"] == pytest.approx(0.5)
     assert got["power_valley_share_change_12m"] == pytest.approx(330 / 825 - 180 / 900)
-    # six days late in January, in time eleven times
+    # six days late in January, on time eleven times
     assert got["power_payment_delay_days_12m"] == pytest.approx(0.5)
     assert got["power_arrears_to_bills_12m"] == pytest.approx(50 / 1200)
 
@@ -121,7 +121,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         # The calendar begins with 2014 and ends with 2035.
         (date(2012, 6, 30), date(2012, 1, 23), None),
         (date(2037, 6, 30), date(2037, 2, 15), None),
-        # What was known of 2035 is nothing about 2036.
+        # Knowledge about 2035 gives nothing about 2036.
         (date(2036, 6, 30), date(2035, 2, 8), None),
     ],
 )

@@ -1,4 +1,4 @@
-"""The promises of the feature store, on random deliveries with late rows and corrections."""
+"""The feature store's guarantees, on random deliveries with late rows and corrections."""
 
 import random
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
     _land_and_build(settings, rows, seqs, NIGHTS)
     incremental = _everything(settings, BUILT)
     assert incremental["features.feat_tax_monthly"].height > 20
-    # A division by nothing is null, never infinite and never NaN.
+    # A division by zero is null, never infinite or NaN.
     texts = [column for table in incremental.values() for column in table]
     assert not any(column.is_in(["nan", "-nan", "inf", "-inf"]).any() for column in texts)
 
@@ -109,7 +109,7 @@ def test_incremental_nights_equal_a_full_refresh_and_a_rebuild_is_identical(
 def test_any_rows_landed_in_any_portions_give_what_a_full_refresh_gives(
     tmp_path_factory: pytest.TempPathFactory, seed: int, seqs: list[int], order: random.Random
 ) -> None:
-    """Nights may also run for dates before others that were run already."""
+    """Nights may also run for dates before others that have already run."""
     rows = random_rows.make(seed)
     settings = _home(tmp_path_factory.mktemp("any"), "home")
     nights = [random_rows.end_of(seq) for seq in seqs]

@@ -136,7 +136,7 @@ def test_a_pillar_is_the_sum_of_its_dimensions() -> None:
         return np.asarray(np.log(100 / found[name] - 1) / 2)
 
     pushes = {name: push(name) for name in found}
-    # All pushes of a firm, whatever they are grouped by, are its features' log odds.
+    # All contributions of a firm, in any grouping, are its features' log odds.
     for kind in ("dimension_", "pillar_"):
         total = sum(value for name, value in pushes.items() if name.startswith(kind))
         assert total == pytest.approx(LOG_ODDS.sum(axis=1))
@@ -171,7 +171,7 @@ def test_every_dimension_of_the_features_has_a_sub_score() -> None:
         (3, 4, "14", None, "thin"), (5, 4, "14", None, "thin"), (6, 1, "14", None, "thin"),
         (24, 0, "14", None, "thin"), (6, 2, "14", None, "partial"), (24, 3, "14", None, "partial"),
         (6, 4, "14", None, "full"),
-        # Projects stand in for goods and power of firms that have none.
+        # Projects replace goods and power for firms without them.
         (24, 1, "65", 3.0, "light_asset"), (24, 3, "74", 0.0, "light_asset"),
         (24, 4, "65", 3.0, "full"), (5, 2, "65", 3.0, "thin"), (24, 2, "65", None, "partial"),
         (24, 2, "14", 3.0, "partial"), (24, 2, None, 3.0, "partial"),

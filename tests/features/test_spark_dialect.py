@@ -1,4 +1,4 @@
-"""What DuckDB's SQL becomes on Spark; that the results are equal is tested there."""
+"""The translation of DuckDB's SQL to Spark; the Spark tests check that results are equal."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ TABLES = {
         ("last_day(day) - 5", "DATE_SUB(LAST_DAY(bookings.day), CAST(5 AS INT))"),
         ("day - interval 3 month", "bookings.day - INTERVAL '3' MONTH"),
         ("day - to_months(days)", "bookings.day - MAKE_YM_INTERVAL(0, bookings.days)"),
-        # The turns of a month between them, not the months that are full.
+        # The month boundaries between them, not the full months.
         (
             "datediff('month', due, day)",
             "((YEAR(bookings.day) - YEAR(bookings.due)) * 12 "
@@ -103,12 +103,14 @@ def test_a_model_has_the_types_of_its_contract() -> None:
 
 
 def test_a_function_without_a_rule_is_refused() -> None:
-    with pytest.raises(BuildFailed, match=r"no rule brings list_zip\(\) to Spark; add one to feat"):
+    with pytest.raises(
+        BuildFailed, match=r"no rule translates list_zip\(\) for Spark; add one to feat"
+    ):
         translate("select list_zip([days], [place]) as x from facts.bookings", TABLES, {"x": "int"})
 
 
 def test_a_list_in_an_order_is_refused() -> None:
-    with pytest.raises(BuildFailed, match="hangs on an order, which Spark does not keep"):
+    with pytest.raises(BuildFailed, match="depends on an order, which Spark does not keep"):
         translate("select list(days order by day) as x from facts.bookings", TABLES, {"x": "int"})
 
 

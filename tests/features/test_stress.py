@@ -90,7 +90,7 @@ def test_each_word_at_four_fifths_of_sales() -> None:
         "tax_sales_mean_12m": [800, -40, None],
         "tax_purchase_to_sales_12m": [0.5, 0, None],
         "tax_sales_growth_12m_yoy": [0.2, -1, None],
-        # Of 100 in and 80 out 80 in and 80 out are left; below -5 it is cut off.
+        # Of 100 in and 80 out, 80 in and 80 out are left; clipped below -5.
         "bank_net_flow_ratio_6m": [0, -5, None],
         "bank_debt_service_ratio_6m": [0.25, 10, None],
         "bank_loan_in_share_6m": [5 / 9, 1, None],
@@ -131,7 +131,7 @@ def test_the_top_customer_lost() -> None:
         # Of eight equal ones, five.
         "tax_top5_customer_share_12m": [1, 5 / 8, None, None],
         "tax_customer_count_12m": [2, 8, 0, 0],
-        # Two did not buy in six months, and may be the ones.
+        # Two did not buy in six months, and may be the lost ones.
         "tax_customer_count_6m": [2, 7, 0, 0],
         "tax_sales_mean_12m": [50, 80, 0, 100],
         "tax_ticket_mean_12m": [10, 10, 10, 10],
@@ -210,7 +210,7 @@ def test_a_fall_of_sales_lowers_no_default_probability(settings: Settings) -> No
     frame = frozen.read(settings, AS_OF)
     words = {"tax_sales_12m": "proportional", "tax_sales_growth_12m": "growth"}
     metas = [replace(meta, under_sales=words.get(meta.name)) for meta in frame.features]
-    # The economy draws its features from a normal law; only positive sales fall.
+    # The economy draws its features from a normal distribution; only positive sales fall.
     rows = frame.rows.filter(pl.col("tax_sales_12m") > 0, pl.col("tax_sales_growth_12m") > -1)
     assert rows.height > 500
     model = boosted.fit(settings, frame, QUICK).model

@@ -1,4 +1,4 @@
-"""Features of firms, built again from rows in which they sold less, against what their YAML says.
+"""Features of firms, rebuilt from rows with lower sales, compared with their YAML.
 
 The rows are those of test firms over 26 months; what is compared is built by dbt both times.
 """
@@ -31,14 +31,14 @@ AS_OF = date(2024, 12, 31)
 FIRST = date(2024, 1, 1)
 MONTHS = tuple(add_months(date(2022, 11, 1), step) for step in range(26))
 KEPT = 0.8
-# Firm → its customers and how much each buys, in turn. ALL, GAP and ONE are a ring.
+# Firm → its customers and their purchases, in turn. ALL, GAP and ONE are a ring.
 CUSTOMERS: Mapping[str, Mapping[str | None, int]] = {
     "ALL": {"C1": 60300, "C2": 30000, "C3": 20300, "C4": 10300, "GAP": 30300},
     "GAP": {f"D{n}": 20000 - 1700 * n for n in range(8)} | {None: 5300, "ONE": 25300},
     "ONE": {"ALL": 90300},
     "NEW": {f"E{n}": 9000 - 700 * n for n in range(6)},
 }
-# They move when sales fall, by what they do not tell; model.stress says why.
+# They move when sales fall, but not derivably from the feature alone; see model.stress.
 UNTOLD = {
     "tax_sales_mean_month", "tax_sales_shock_13m", "cross_newest_sales_to_usual_14m",
     "cross_sales_up_power_down", "cross_sales_power_elasticity_24m",
@@ -51,7 +51,7 @@ UNTOLD = {
     "bank_cash_share_6m", "tax_two_way_share_12m",
     "graph_ring_share_12m", "graph_supplier_rank_12m", "graph_large_buyer_share_12m",
 }  # fmt: skip
-# What an amount of sales is: its day, its columns.
+# Columns of an amount of sales: its day, its amounts.
 _SALES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "tax_invoice": ("issue_time", ("amount", "total")),
     "tax_vat_return": ("period_start", ("sales_standard",)),
@@ -71,7 +71,7 @@ def _invoices() -> list[Row]:
     for (firm, customers), month in itertools.product(CUSTOMERS.items(), MONTHS):
         if (firm == "NEW" and month < date(2024, 8, 1)) or (firm == "GAP" and month.month == 5):
             continue
-        # ALL grows by half in the last year, ONE from next to nothing.
+        # ALL grows by half in the last year, ONE from almost nothing.
         late = month >= FIRST
         times = {"ALL": 15 if late else 10, "ONE": 10 if late else 0.01}.get(firm, 10)
         for buyer, amount in customers.items():
@@ -128,7 +128,7 @@ def _returns_and_orders() -> Rows:
 
 
 def _bookings() -> list[Row]:
-    """Return what is booked; ONE pays out and owes more than it receives, GAP has little left."""
+    """Return the bookings; ONE pays and owes more than it receives, GAP has little left."""
     monthly: Mapping[str, tuple[tuple[int, str, str, int], ...]] = {
         "ALL": (
             (3, "IN", "货款", 900000), (9, "OUT", "代发工资", 200000), (11, "OUT", "货款", 300000),
@@ -219,7 +219,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def base(homes: Path) -> pl.DataFrame:
-    """Return the features of the rows as they are."""
+    """Return the features of the unchanged rows."""
     return _built(homes / "base", _with_balances(_rows()))
 
 

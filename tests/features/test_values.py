@@ -69,7 +69,7 @@ def test_monthly_features_match_hand_computed_values(settings: Settings) -> None
     assert got["bank_loan_in_share_6m"] == pytest.approx(0.25)
     assert got["bank_lowest_balance_to_outflow_6m"] == pytest.approx(200 / (60 / 2))
     assert got["cross_invoice_to_bank_gap_6m"] == pytest.approx(math.log((300 / 2) / (320 / 6)))
-    # what no source tells is null, never zero
+    # a value that no source gives is null, never zero
     assert got["power_energy_mean_12m"] is None
     assert got["supply_ordered_mean_12m"] is None
     assert got["tax_late_filing_share_12m"] is None

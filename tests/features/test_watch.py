@@ -1,4 +1,4 @@
-"""What warnings read beside features is built with them, for every firm, and is no feature."""
+"""Inputs of warnings other than features are built with them, for every firm."""
 
 from datetime import date
 from typing import Any
@@ -23,7 +23,7 @@ def _loan(firm: str, row_id: int, known: date, month: date, days: int) -> dict[s
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Return a home of a firm with invoices and one of which only the lender tells."""
+    """Return a home of a firm with invoices and one with data only from the lender."""
     settings = Settings(home=tmp_path_factory.mktemp("watch"), memory_limit="2GB")
     seen = vault_rows.invoice(1, "F1", date(2026, 5, 4), 100)
     loans = [

@@ -178,7 +178,7 @@ def _assess(settings: Settings) -> Assessed:
     pipeline.sample(settings, day)
     config = replace(DEFAULT, trials=0, bootstrap_draws=50, segment_draws=20)
     fitted = pipeline.fit_candidate(settings, day, config)
-    # Past the gates, which so few firms would not pass.
+    # Bypasses the gates, which so few firms would not pass.
     versions.make_champion(settings, fitted.version, "Li Wei")
     batch.score(settings, day)
     night.warn(settings, day)

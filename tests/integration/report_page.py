@@ -1,4 +1,4 @@
-"""A firm's report taken apart: tables row by row, tiles, lists, and what is none of them."""
+"""A parsed firm's report: tables row by row, tiles, lists, and all other texts."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ def _by_section() -> dict[int, list[Any]]:
 
 @dataclass
 class Page:
-    """What stands on a page by section; section 0 is what comes before the first."""
+    """The content of a page by section; section 0 is what comes before the first."""
 
     rows: dict[int, list[Cells]] = field(default_factory=_by_section)
     # Label and value.
@@ -30,7 +30,7 @@ class Page:
 
 
 def read(html: str) -> Page:
-    """Take a page apart."""
+    """Parse a page."""
     page, section = Page(), 0
     for element in lxml.html.fromstring(html).iter():
         name = str(element.get("id") or "")

@@ -1,4 +1,4 @@
-"""A delivery that comes in by day: which firms are assessed again, and which are left alone."""
+"""A delivery that arrives by day: which firms are assessed again, and which are not."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A copy of a home with scores: complete, the same when restored, and ended by its keys."""
+"""A copy of a home with scores: complete, the same when restored, unreadable without keys."""
 
 import shutil
 import subprocess
@@ -59,7 +59,7 @@ def test_a_restored_copy_has_every_row_and_its_model_loads(
             found.append(connection.execute(query).fetchall())
     assert found[0] == found[1]
     assert audit.verify(restored).entries > 1
-    # Whatever lay in the old folder is not needed any more.
+    # The contents of the old folder are no longer needed.
     moved = home.root.rename(home.root.with_name("moved"))
     try:
         assert inputs.load_model(restored, "1").bundle
@@ -82,7 +82,7 @@ def test_plain_rows_master_keys_and_reports_are_not_in_it(home: Settings, copy: 
 def test_the_databases_stay_held_while_they_are_copied(
     home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Were the lock lost by reading the file, a task could write in the middle of the copy."""
+    """If reading the file released the lock, a task could write in the middle of the copy."""
     tried: list[subprocess.CompletedProcess[str]] = []
     original = backup._copy_rest
 
@@ -113,7 +113,7 @@ def test_a_changed_file_is_refused(home: Settings, copy: Backup, tmp_path: Path,
         byte = file.read(1)
         file.seek(9000)
         file.write(bytes([byte[0] ^ 1]))
-    with pytest.raises(BackupError, match=f"{Path(name).name} is not what was copied"):
+    with pytest.raises(BackupError, match=f"{Path(name).name} differs from what was copied"):
         backup.restore(_empty(home, tmp_path / "restored"), folder, copy.key_folder)
 
 
@@ -126,7 +126,7 @@ def test_other_master_keys_do_not_open_it(copy: Backup, tmp_path: Path) -> None:
 
 
 def test_a_home_with_databases_is_not_written_over(home: Settings, copy: Backup) -> None:
-    with pytest.raises(ConfigurationError, match="holds databases already"):
+    with pytest.raises(ConfigurationError, match="already contains databases"):
         backup.restore(home, copy.folder, copy.key_folder)
 
 
@@ -136,7 +136,7 @@ def test_copy_keys_and_home_lie_apart(home: Settings, tmp_path: Path) -> None:
         (tmp_path, tmp_path / "keys"),
         (tmp_path / "one", tmp_path / "one"),
     ):
-        with pytest.raises(ConfigurationError, match="lie apart"):
+        with pytest.raises(ConfigurationError, match="apart"):
             backup.make(home, to, keys_to)
 
 
@@ -156,7 +156,7 @@ def test_what_failed_half_way_leaves_nothing(
 def test_copies_of_before_an_erasure_end_with_their_keys(
     home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Erasing ends with renewed databases; copies of before still hold the erased rows."""
+    """Erasing ends with renewed databases; earlier copies still contain the erased rows."""
     to, places = tmp_path / "to", tmp_path / "keys"
     before = backup.make(home, to, places)
     assert backup.forget(home, places) == []
@@ -164,7 +164,7 @@ def test_copies_of_before_an_erasure_end_with_their_keys(
         renewal.renew(home, name)
     assert backup.forget(home, places) == [before.folder.name]
     assert list(places.iterdir()) == []
-    with pytest.raises(BackupError, match="without it the copy is ended"):
+    with pytest.raises(BackupError, match="without it the copy is unreadable"):
         backup.restore(_empty(home, tmp_path / "restored"), before.folder, before.key_folder)
     after = backup.make(home, to, places)
     monkeypatch.setenv("FIRMPULSE_HOME", str(home.root))

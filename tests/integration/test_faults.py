@@ -1,6 +1,6 @@
-"""A night that everything befalls: what it says, and that nothing is lost by it.
+"""A night under all kinds of faults: its messages, and that nothing is lost.
 
-The table of docs/faults.md says the same, and how to kill more often.
+The table in docs/faults.md lists the same, and how to kill more often.
 """
 
 import os
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 State = dict[str, list[tuple[object, ...]]]
 
 _HALF = "tax-half"
-# A shared library that lets the clock of a process go before that of the machine.
+# A shared library that sets the clock of a process ahead of the machine's.
 _CLOCK = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,13 +61,13 @@ time_t time(time_t *now) {
 
 @dataclass(frozen=True)
 class Waiting:
-    """A home in which a night's deliveries wait, and what an undisturbed night makes of them."""
+    """A home with a night's waiting deliveries, and the result of an undisturbed night."""
 
     settings: Settings
     night: date
     before: State
     after: State
-    # How long the undisturbed night took.
+    # Seconds of the undisturbed night.
     seconds: float
 
 
@@ -100,7 +100,7 @@ def _environment(settings: Settings, more: dict[str, str] | None = None) -> dict
 def _night(
     settings: Settings, night: date, more: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the night as a person does, and return how it ended."""
+    """Run the night like a person, and return how it ended."""
     return subprocess.run(  # noqa: S603 - our own command
         _command(night),
         env=_environment(settings, more),
@@ -123,7 +123,7 @@ def _start(settings: Settings, night: date) -> subprocess.Popen[str]:
 
 
 def _kill(process: subprocess.Popen[str]) -> bool:
-    """Kill a run with all that it started; return whether it was still at work."""
+    """Kill a run with all its children; return whether it was still running."""
     at_work = process.poll() is None
     if at_work:
         os.killpg(process.pid, signal.SIGKILL)
@@ -188,7 +188,7 @@ def _ends_well(waiting: Waiting, settings: Settings, more: dict[str, str] | None
         done = _night(settings, waiting.night, more)
         assert done.returncode == 0, done.stdout + done.stderr
     found = _published(settings)
-    # That it is not whole yet is told beside the night's own deliveries.
+    # Its incompleteness is reported beside the night's own deliveries.
     for table in ("data_quality", "delivery_problems"):
         found[table] = [row for row in found[table] if _HALF not in row]
     assert found == waiting.after
@@ -251,7 +251,7 @@ def _a_key_is_missing(settings: Settings, night: date) -> None:
 
 @contextmanager
 def _disk(folder: Path) -> Iterator[Callable[[str], None] | None]:
-    """Mount a disk of its own at a folder; yield what sets its size, None where none can be."""
+    """Mount a separate disk at a folder; yield a function that sets its size, or None."""
     folder.mkdir()
     mount, unmount = shutil.which("mount"), shutil.which("umount")
     command = [str(mount), "-t", "tmpfs", "-o", "size=4g", "tmpfs", str(folder)]
@@ -301,7 +301,7 @@ def _two_at_once(settings: Settings, night: date) -> None:
 
 
 def _a_delivery_is_half_there(settings: Settings) -> None:
-    """Its files are still being put up: there is no manifest yet."""
+    """Its files are still being uploaded: there is no manifest yet."""
     folder = settings.inbox / "tax" / _HALF
     folder.mkdir(parents=True)
     (folder / "invoices.csv").write_text("开票日期,金额\n2026-08-", encoding="utf-8")

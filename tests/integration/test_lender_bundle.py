@@ -1,4 +1,4 @@
-"""Bundles for a lender: what is in them, who can open them, and what happens to a changed one."""
+"""Bundles for a lender: their contents, who can open them, and changed ones."""
 
 import base64
 import json
@@ -84,7 +84,7 @@ def test_nothing_can_be_read_without_the_key(assessed: Assessed, made: hand_over
 
 
 def test_the_standard_route_opens_it_too(assessed: Assessed, made: hand_over.Bundle) -> None:
-    """Decrypt with the primitives alone, as a lender's own program would."""
+    """Decrypt with only the primitives, like a lender's own program."""
     line, signature, rest = made.content.split(b"\n", 2)
     header = json.loads(line)
     sender = hand_over.signing_key(assessed.settings).public_key()
@@ -178,7 +178,7 @@ def test_unknown_recipients_and_nights_name_the_next_step(
     with pytest.raises(NotReadyError, match=f"the newest nights: {assessed.as_of}"):
         hand_over.bundle(assessed.settings, RECIPIENT, assessed.as_of.replace(day=1), at)
     hand_over.register(assessed.settings, "other-bank", sealed.to_pem(LENDER.public_key()))
-    with pytest.raises(NotReadyError, match="no firm's grant to 'other-bank'"):
+    with pytest.raises(NotReadyError, match="no firm has a grant to 'other-bank'"):
         hand_over.bundle(assessed.settings, "other-bank", assessed.as_of, at)
     with pytest.raises(ConfigurationError, match="no X25519 public key"):
         hand_over.register(assessed.settings, "third", b"no key")

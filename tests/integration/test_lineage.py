@@ -1,4 +1,4 @@
-"""What OpenLineage was told of a night: one chain from the contracts to the published scores."""
+"""OpenLineage's events of a night: one chain from the contracts to the published scores."""
 
 import json
 from datetime import date
@@ -21,7 +21,7 @@ Event = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def events(assessed: Assessed) -> list[Event]:
-    """Return the events in the order in which they were told."""
+    """Return the events in order."""
     files = sorted((assessed.settings.root / "lineage").glob("*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
 

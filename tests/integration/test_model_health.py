@@ -1,4 +1,4 @@
-"""The monthly look at the champion, on simulated firms: numbers against a second route."""
+"""The monthly check of the champion, on simulated firms: numbers against an independent route."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -67,7 +67,7 @@ def test_measuring_again_replaces_and_analysts_see_it(
 
 @pytest.fixture
 def earlier(assessed: Assessed) -> Iterator[Earlier]:
-    """Put scores of earlier quarters in by hand; their outcomes were delivered.
+    """Insert scores of earlier quarters by hand; their outcomes were delivered.
 
     Each was made the day after its date by a version that was trained before, as the run log and
     `model_versions` say.
@@ -154,7 +154,7 @@ def test_matured_scores_are_held_against_their_outcomes(
 def test_scores_of_a_night_that_was_backfilled_are_no_evidence(
     assessed: Assessed, earlier: Earlier, made: str, left_out: int
 ) -> None:
-    """A night that nobody knows to have been scored in time counts as late."""
+    """A night without a record of timely scoring counts as late."""
     with warehouse.connect(assessed.settings) as connection:
         connection.execute(
             f"update warehouse.ops.steps set {made} where step = 'score' and as_of < ?",

@@ -56,7 +56,7 @@ def test_all_dirt_that_was_mixed_in_is_caught(nights: Nights) -> None:
 
 
 def test_firms_without_a_grant_are_stored_nowhere(nights: Nights) -> None:
-    """Their providers delivered rows; neither vault nor warehouse holds one."""
+    """Their providers delivered rows; neither vault nor warehouse has any."""
     granted = {
         (grant["firm"], grant["source"])
         for grant in map(
@@ -189,7 +189,7 @@ def test_keys_are_readable_by_the_owner_alone(nights: Nights) -> None:
 
 
 def test_nothing_is_for_other_users_of_the_machine(nights: Nights) -> None:
-    """But the inbox, which belongs to those who deliver."""
+    """Except the inbox, which belongs to the providers."""
     root = nights.settings.root
     opened = [
         str(path.relative_to(root))

@@ -1,4 +1,4 @@
-"""Every number of 200 firms' reports is the warehouse's, and what is not collected is a dash."""
+"""Every number in 200 firms' reports is the warehouse's; what is not collected is a dash."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +64,7 @@ def _numbers(values: Sequence[float | None]) -> str:
 
 
 def _shown(value: float | None, decimals: int = 2, per: float = 1, unit: str = "") -> str:
-    """Return a number as a report writes it, by the rules of docs/reports.md."""
+    """Return a number in a report's format, by the rules of docs/reports.md."""
     if value is None:
         return DASH
     text = f"{value / per:,.{decimals}f}"
@@ -110,7 +110,7 @@ def test_the_conclusion_is_the_published_row(pages: dict[str, Page], numbers: Nu
         assert [value for _, value in page.meters[2]] == [_shown(score[n], 0) for n in names]
         told = [f"{row['text_en']} {row['code']}" for row in _reasons(numbers, token)]
         assert page.items[2][: len(told)] == told
-        # Sub-scores that speak for the firm come after the reasons.
+        # Strong sub-scores come after the reasons.
         values = {_shown(score[f"dimension_{name}"], 0) for name in words.DIMENSIONS}
         strong = [re.search(r" (\S+) / 100$", item) for item in page.items[2][len(told) :]]
         assert {found[1] for found in strong if found} <= values
@@ -196,7 +196,7 @@ _MEASURES: dict[int, dict[str, tuple[str, _Written]]] = {
         "Seizures": ("bank_seizure_count_6m", _DAYS),
     },
     7: {
-        "Deliveries in time": ("supply_on_time_share_12m", _share),
+        "Deliveries on time": ("supply_on_time_share_12m", _share),
         "Units returned": ("supply_return_share_12m", _FINE),
         "Orders from core enterprises": ("supply_core_buyer_share_12m", _share),
         "Due and unpaid": ("supply_overdue_share_12m", _share),
@@ -208,7 +208,7 @@ _MEASURES: dict[int, dict[str, tuple[str, _Written]]] = {
         "Share of valley hours": ("power_valley_share_12m", _share),
         "Months almost without power": ("power_shutdown_month_share_12m", _share),
         "Bills paid late, or overdue": ("power_late_payment_share_12m", _share),
-        "Mean delay, days, with those overdue": ("power_payment_delay_days_12m", _ONE),
+        "Mean delay, days, including overdue bills": ("power_payment_delay_days_12m", _ONE),
     },
 }  # fmt: skip
 _LONGEST = "Longest delay of a bill that is open or was paid within a month, days"
@@ -283,7 +283,7 @@ def test_power_bills_are_late_in_one_way(pages: dict[str, Page], numbers: Number
             continue
         share, days = numbers.bills.get(token, (None, None))
         assert rows["Bills paid late, or overdue"] == _share(share), token
-        assert rows["Mean delay, days, with those overdue"] == _ONE(days), token
+        assert rows["Mean delay, days, including overdue bills"] == _ONE(days), token
         late = [
             float(row[2]) for row in page.rows[10]
             if len(row) == 5 and re.search("POWER_BILL_(LATE|OVERDUE)", row[1])
@@ -304,7 +304,7 @@ def _months(as_of: date, count: int) -> list[date]:
 def _series(
     numbers: Numbers, token: str, name: str, months: Sequence[date], *, gaps: bool
 ) -> list[float | None]:
-    """Return a value a month; without a row it is null or, inside of what is known, zero."""
+    """Return a value per month; without a row it is null or, inside of what is known, zero."""
     rows = numbers.monthly[name].get(token, {})
     last = months[-1] if name not in ("paid",) else max(rows, default=months[-1])
     return [
@@ -375,7 +375,7 @@ def test_charts_draw_the_same_numbers(
                     shares = [100 * share for share in numbers.partners[token][way]]
                     assert chart.endswith(f": {_numbers(shares)};"), token
     assert drawn >= {name for series in wanted.values() for name, *_ in series}
-    # Months whose bookings have no words are drawn as not known.
+    # Months with bookings without texts are drawn as unknown.
     receipts = numbers.monthly["in"]
     assert sum(None in receipts[token].values() for token in pages if token in receipts) > 3
     assert {"ageing", "customer", "supplier"} <= drawn
@@ -457,7 +457,7 @@ def test_grants_and_their_newest_months(
                 assert re.fullmatch(r"20\d\d-\d\d", row[5]), "it supplements the score"
 
 
-# Numbers that are no value of the firm: scales, windows, laws; and those of the model's own row.
+# Numbers that are not values of the firm: scales, windows, laws; and the model's own row.
 _STATIC = re.compile(
     r"FP-\d{8}-[0-9A-F]{8}|\(300–900\)|≥ 16\.0%|< [\d.]+%|12 months|24 months|10,000 CNY|"
     r"\(50 is neutral\)|50 is neutral|PIPL 24|20 days|within 20 points|3 to 5 firms|"
@@ -466,7 +466,7 @@ _STATIC = re.compile(
 
 
 def test_no_other_number_stands_on_a_page(pages: dict[str, Page], numbers: Numbers) -> None:
-    """What is no table, tile, list or chart has no number but dates, scales and the model's."""
+    """Text outside tables, tiles, lists and charts has only dates, scales and model numbers."""
     for token, page in pages.items():
         for section, texts in page.texts.items():
             if section in (1, 11):

@@ -1,4 +1,4 @@
-"""Pages about simulated firms: what stands on them is what the tables say, and nothing else."""
+"""Pages about simulated firms: they show what the tables contain, and nothing else."""
 
 import re
 from collections.abc import Iterator
@@ -114,14 +114,14 @@ def test_a_month_without_a_row_is_zero_unless_its_source_is_overdue(
     overdue = replace(quiet, levels=[{**everything.levels[-1], "stale_sources": ["tax"]}])
     assert months.series(quiet, months.INVOICES, "sales_cny")[-3:] == [0, 0, 0]
     assert months.series(overdue, months.INVOICES, "sales_cny")[-3:] == [None, None, None]
-    # A return that is not there was not filed yet; it is no zero.
+    # A missing return was not filed yet; it is not zero.
     unfiled = replace(everything, monthly={months.RETURNS: {}})
     assert set(months.series(unfiled, months.RETURNS, "declared_cny")) == {None}
 
 
 def test_before_the_rules_were_asked_there_is_no_level(everything: dossier.Dossier) -> None:
     html = _page(replace(everything, levels=[], warnings=[]))
-    assert html.count("the rules were not asked yet") == 2
+    assert html.count("the rules were not checked yet") == 2
     assert "No rule holds" not in html
     assert "speaks for<" not in html
 
@@ -148,9 +148,9 @@ def test_the_same_report_is_the_same_bytes(everything: dossier.Dossier) -> None:
 
 
 def test_a_simulated_firm_is_told_so(everything: dossier.Dossier) -> None:
-    assert "tells nothing of the market" in _page(everything)
+    assert "says nothing about the market" in _page(everything)
     cover = firm.Cover(None, "analyst", READER.at, "demo-bank", "delivered data")
-    assert "tells nothing of the market" not in firm.render(everything, cover, "en")
+    assert "says nothing about the market" not in firm.render(everything, cover, "en")
 
 
 def test_a_pdf_is_a4_and_numbered(everything: dossier.Dossier, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_page_may_fetch_nothing(tmp_path: Path) -> None:
 
 @pytest.fixture
 def written(assessed: Assessed, everything: dossier.Dossier) -> Iterator[list[Path]]:
-    """Write the reports of one firm, and take them away afterwards."""
+    """Write the reports of one firm, and remove them afterwards."""
     yield list(
         write.firms(assessed.settings, assessed.as_of, READER, firm_ids=[everything.firm_id])
     )

@@ -1,4 +1,4 @@
-"""The queries that the pages for analysts show run on a published file, and most find something."""
+"""The queries in the pages for analysts run on a published file; most find something."""
 
 import re
 
@@ -14,7 +14,7 @@ QUERIES = [
     for page in _PAGES
     for query in re.findall(r"```sql\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
 ]
-# One night of few firms is published here; what asks for rare ones may find none.
+# One night of few firms is published here; queries for rare ones may find none.
 _MAY_BE_EMPTY = (
     "from score_changes",
     "from unscored",

@@ -26,7 +26,7 @@ def folder(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _cut(whole: Path, folder: Path) -> Path:
-    """Copy the files of some firms as they are; of those not in default, with few invoices."""
+    """Copy the files of some firms unchanged; non-defaulted ones have few invoices."""
     listed = pl.read_csv(whole / "companies.csv", infer_schema=False)
     sizes = {
         path.stem: path.stat().st_size for path in whole.glob("*_enterprise_input_invoice/*.csv")
@@ -142,9 +142,9 @@ def test_the_registered_model_ranks_firms_it_has_not_seen(printed: str) -> None:
         "tax_sales_mean_month", "tax_invoice_count_total",
     ]  # fmt: skip
     assert "registered: logistic_signed" in printed
-    # Folds follow the content, so that every home prints the same to about the last figure.
+    # Folds follow the content, so that every home prints almost the same figures.
     assert 0.87 <= auc["logistic_signed"] < 0.93
-    # Chosen inside the folds, the strength of the penalty does as well as the one set.
+    # A penalty strength chosen inside the folds does as well as the configured one.
     assert auc["logistic_signed_nested"] >= 0.87
     assert auc["catboost"] == pytest.approx(0.87, abs=0.02)
     # By another route: all pairs of firms at once.
@@ -187,7 +187,7 @@ def test_a_feature_alone_ranks_firms_as_measured_elsewhere(
 
 
 def test_the_rating_of_the_bank_is_never_seen(folder: Path, real_home: Settings) -> None:
-    """It nearly is the outcome; no column holds it."""
+    """It is almost the outcome; no column contains it."""
     with warehouse.connect(real_home, vault=True) as connection:
         columns = connection.execute(
             "select table_name, column_name from duckdb_columns() where not internal"
@@ -203,7 +203,7 @@ def test_the_rating_of_the_bank_is_never_seen(folder: Path, real_home: Settings)
 
 
 def test_the_files_of_the_provider_are_left_as_they_were(folder: Path, real_home: Settings) -> None:
-    """What was taken has left the inbox, and the provider's folder is whole."""
+    """Landed files have left the inbox, and the provider's folder is unchanged."""
     assert not list(real_home.inbox.glob("tax/*/credit_history_enterprise_output_invoice/*.csv"))
     originals = list((folder / "credit_history_enterprise_output_invoice").glob("*.csv"))
     assert len(originals) == sized(60, 123)

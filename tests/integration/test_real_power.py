@@ -1,4 +1,4 @@
-"""The command on daily power use of real enterprises; skipped where the data are absent."""
+"""The command on daily power use of real enterprises; skipped if the data are absent."""
 
 from datetime import date
 from pathlib import Path

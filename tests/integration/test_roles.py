@@ -1,4 +1,4 @@
-"""Each role tries to reach what it must not; the table in docs/security.md says the same."""
+"""Each role tries to access what it must not; the table in docs/security.md lists the same."""
 
 import re
 import shutil
@@ -67,7 +67,7 @@ def test_the_command_for_queries_refuses_in_a_sentence(assessed: Assessed) -> No
         assert "root:" not in str(refused.value)
 
 
-# The analyst with a client of their own, connected as the docs say.
+# The analyst with another client, connected as in the docs.
 
 
 def test_the_connection_of_the_docs_reads_and_reaches_nothing_else(
@@ -96,7 +96,7 @@ def test_the_connection_of_the_docs_reads_and_reaches_nothing_else(
 def test_nothing_published_can_be_turned_back_without_the_token_key(
     assessed: Assessed, scores: Path, tmp_path: Path
 ) -> None:
-    """With the folder of scores alone: no name, no USCC, and no macro that makes tokens."""
+    """With only the folder of scores: no name, no USCC, and no macro that makes tokens."""
     alone = tmp_path / "scores.duckdb"
     shutil.copyfile(scores, alone)
     with duckdb.connect(str(alone), read_only=True) as connection:
@@ -112,7 +112,7 @@ def test_nothing_published_can_be_turned_back_without_the_token_key(
     assert secret.encode() not in scores.read_bytes()
 
 
-# Whoever has a copy of the disk, or of a back-up, without the keys.
+# Someone with a copy of the disk, or of a backup, without the keys.
 
 
 def test_the_files_open_with_no_key_and_with_no_other(assessed: Assessed, tmp_path: Path) -> None:

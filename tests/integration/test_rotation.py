@@ -1,4 +1,4 @@
-"""A home with real nights under new keys: every token moved, nothing else changed."""
+"""A home with real nights under new keys: every token changed, and nothing else."""
 
 import shutil
 import uuid
@@ -21,7 +21,7 @@ _DATABASES = ("vault", "warehouse")
 
 @pytest.fixture(scope="module")
 def before(nights: Nights) -> Settings:
-    """Return the home as the nights left it."""
+    """Return the home after the nights."""
     return nights.settings
 
 
@@ -71,7 +71,7 @@ def test_every_token_moved_to_the_next_version(before: Settings, rotated: Settin
 
 
 def test_every_uuid_is_a_token(before: Settings) -> None:
-    """A UUID that is none would be changed by a rotation without reason."""
+    """A rotation would also change a UUID that is not a token."""
     with warehouse.connect(before, vault=True) as connection:
         names = {column for _, column in _columns(connection, "UUID")}
         nested = connection.execute(
@@ -79,7 +79,7 @@ def test_every_uuid_is_a_token(before: Settings) -> None:
             "where data_type like '%UUID%' and data_type <> 'UUID' and not internal"
         ).fetchall()
     assert nested == []
-    # A member of a training frame is a firm, by another name: its row outlives the firm's others.
+    # A member of a training frame is a firm, under another name: its row stays longest.
     allowed = ("firm_id", "_id", "_token", "fixed_text_token", "member")
     assert [name for name in names if not name.endswith(allowed)] == []
 
@@ -97,7 +97,7 @@ def test_no_token_of_the_old_version_is_left_in_a_text(before: Settings, rotated
 
 
 def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Settings) -> None:
-    """The same deliveries again: identifiers get the tokens that were brought forward."""
+    """The same deliveries again: identifiers get the updated tokens."""
 
     def state() -> list[tuple[object, ...]]:
         with warehouse.connect(rotated, vault=True) as connection:

@@ -1,4 +1,4 @@
-"""What a home holds is what is declared, no more and no less."""
+"""A home contains exactly the declared tables."""
 
 from typing import NamedTuple
 

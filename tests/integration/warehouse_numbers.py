@@ -1,4 +1,4 @@
-"""What the numbers of reports must be, by plain SQL on the warehouse and without our code."""
+"""Expected numbers of reports, by plain SQL on the warehouse and without our code."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ _BANK = """
     where available_at <= $as_of and superseded_at > $as_of
     group by all
 """
-# A bill that is open, or was paid within a month; of a firm without any day of payment only those
-# that state an arrears.
+# A bill that is open, or was paid within a month; for a firm without any day of payment only bills
+# with stated arrears.
 _LATE = f"""
     with bills as {_NEWEST.format("stg_power__bill")},
     firms as (select firm_id, count(paid_on) > 0 as says from bills
@@ -120,8 +120,8 @@ _REGISTRATIONS = """
     from warehouse.staging.stg_tax__registration where available_at <= $as_of
     group by firm_id
 """
-# Which tables of arrears and violations are there: by any row of the firm, or by the record of what
-# the providers of its rows delivered.
+# Which tables of arrears and violations are delivered: by any row of the firm, or by the record of
+# deliveries from the providers of its rows.
 _COLLECTED = """
     with providers as (
         select distinct firm_id, provider
@@ -144,7 +144,7 @@ _COLLECTED = """
 
 @dataclass
 class Numbers:
-    """Everything by firm."""
+    """All numbers by firm."""
 
     features: dict[str, dict[str, Any]]
     # Firm → source → its grants in force.
@@ -165,7 +165,7 @@ class Numbers:
 
 
 def read(settings: Settings, as_of: date, sources: dict[str, tuple[str, ...]]) -> Numbers:
-    """Read the numbers of all firms; `sources`: feature → what must be granted for it."""
+    """Read the numbers of all firms; `sources`: feature → its required grants."""
     live = Ledger(settings).live(as_of, purposes=("CREDIT_EVAL", "POST_LOAN_MONITOR"),
                                  recipient=settings.recipient)  # fmt: skip
     grants: dict[str, list[dict[str, Any]]] = defaultdict(list)

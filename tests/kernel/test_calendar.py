@@ -1,4 +1,4 @@
-"""Months: which are complete on a day."""
+"""Which months are complete on a day."""
 
 from datetime import date
 

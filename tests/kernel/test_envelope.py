@@ -1,4 +1,4 @@
-"""What opens a database and what does not; no key where it does not belong."""
+"""What opens a database and what does not; keys only where they belong."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from firmpulse.settings import Settings
 
 @pytest.fixture
 def home(settings: Settings) -> Settings:
-    """Return the settings of a home whose vault and warehouse hold a table each."""
+    """Return the settings of a home whose vault and warehouse have a table each."""
     with warehouse.connect(settings, vault=True) as connection:
         connection.execute("create table vault.raw.kept as select 7 as a")
         connection.execute("create table warehouse.ops.kept as select 8 as a")
@@ -153,7 +153,7 @@ def test_a_master_key_of_the_environment_needs_the_one_before(home: Settings) ->
     before = keyring.load(home, "vault_key")
     new = keyring.checked("vault_key", "cd" * 32, "test")
     changed = home.model_copy(update={"vault_key": new})
-    with pytest.raises(ConfigurationError, match="FIRMPULSE_OLD_VAULT_KEY to the one before"):
+    with pytest.raises(ConfigurationError, match="FIRMPULSE_OLD_VAULT_KEY to the previous one"):
         masterkeys.change(changed, "vault")
     masterkeys.change(changed.model_copy(update={"old_vault_key": before}), "vault")
     masterkeys.change(changed.model_copy(update={"old_vault_key": before}), "vault")

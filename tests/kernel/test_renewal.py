@@ -1,4 +1,4 @@
-"""A renewal keeps everything that lives and nothing else, whenever it is interrupted."""
+"""A renewal keeps exactly the live data, even if interrupted."""
 
 import multiprocessing
 import random
@@ -47,7 +47,7 @@ def filled(settings: Settings) -> Settings:
 
 
 def content(settings: Settings) -> list[list[tuple[object, ...]]]:
-    """Return rows in their order, and everything the catalogue says."""
+    """Return rows in order, and the whole catalogue."""
     queries = (
         "from vault.raw.accounts",
         "from vault.raw.children",
@@ -204,18 +204,18 @@ def test_interrupted_between_two_steps_it_loses_nothing(filled: Settings, stage:
 
 
 def _renew_with(settings: Settings, key: DataKey) -> None:
-    """Do what a renewal does until the new file is in place, with a given data key."""
+    """Do the steps of a renewal until the new file is in place, with a given data key."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(envelope, "propose", lambda *_: key)
         patched.setattr(envelope, "settle", lambda *_: None)
         renewal.renew(settings, "vault")
 
 
-# What deleted rows leave behind.
+# Remains of deleted rows.
 
 
 def _delete_marked(settings: Settings, marker: bytes) -> None:
-    """Store rows that a text marks, write them to the file, and delete them again."""
+    """Store rows marked by a text, write them to the file, and delete them again."""
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
         connection.execute("set force_compression = 'uncompressed'")
         connection.execute("create table vault.raw.firms (id integer, name varchar)")
@@ -232,7 +232,7 @@ def _delete_marked(settings: Settings, marker: bytes) -> None:
 
 @pytest.fixture
 def unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every database be plain, so that its bytes can be looked through."""
+    """Make every database unencrypted, so that its bytes can be searched."""
 
     def attach(
         connection: duckdb.DuckDBPyConnection, alias: str, path: Path, _: DataKey, **options: bool
@@ -247,7 +247,7 @@ def unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("unencrypted")
 def test_free_blocks_hold_deleted_rows_until_a_renewal(settings: Settings) -> None:
-    """Why deleting is not erasing: with the cipher left out, the bytes show it."""
+    """Deleting is not erasing: without encryption, the bytes show it."""
     marker = secrets.token_hex(12).encode()
     _delete_marked(settings, marker)
     assert settings.vault_path.read_bytes().count(marker) > 10_000

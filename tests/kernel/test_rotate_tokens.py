@@ -1,4 +1,4 @@
-"""`firmpulse vault rotate --tokens` comes to the same end wherever it was interrupted."""
+"""`firmpulse vault rotate --tokens` has the same result after any interruption."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -43,7 +43,7 @@ def home(
 
 
 def everywhere(settings: Settings) -> dict[str, list[str]]:
-    """Return the firm's token as each zone has it."""
+    """Return the firm's token in each zone."""
     with warehouse.connect(settings, vault=True) as connection:
         found = {
             "vault": connection.execute(

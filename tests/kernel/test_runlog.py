@@ -1,4 +1,4 @@
-"""What a step leaves behind: how it ended, and what it needed."""
+"""The record of a step: how it ended, and its resources."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def _steps(settings: Settings) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
-# A process of its own, as each task has: what a process that did much else frees may stay with it.
+# A separate process, like each task: a process that did other work may not return freed memory.
 _TWO_STEPS = """
 from datetime import date
 import numpy as np

@@ -19,7 +19,7 @@ from firmpulse.settings import Settings
 
 FIRST, SECOND, THIRD = "ab" * 32, "01" * 32, "fe" * 32
 
-# DuckDB takes no zero character and no lone surrogate in a text.
+# DuckDB accepts no NUL character and no lone surrogate in a text.
 _texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 _keys = st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4, unique=True)
 
@@ -32,7 +32,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def by_hand(secrets: list[bytes], domain: str, value: str) -> uuid.UUID:
-    """Return the token as the standard library and the definition make it."""
+    """Return the token by the standard library and the definition."""
     text = f"{domain}:{value}"
     for secret in secrets:
         digest = hmac.digest(secret, text.encode(), "sha256").hex()[:32]

@@ -56,7 +56,7 @@ def home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @contextmanager
 def _held(settings: Settings, *, vault: bool) -> Iterator[None]:
-    """Hold the files in another process, as a task of a night does."""
+    """Hold the files in another process, like a task of a night."""
     code = (
         "import sys; from firmpulse import warehouse; from firmpulse.settings import Settings\n"
         f"with warehouse.connect(Settings(), vault={vault}, warehouse={not vault}):\n"
@@ -95,8 +95,7 @@ def test_each_delivery_has_its_verdict_and_sentence(home: Settings) -> None:
         "stays in the inbox and is tried again every night"
     )
     assert found["tax-next"].sentence == (
-        "not landed yet: it waits in the inbox; the night of 2024-04-02 or the next one after "
-        "takes it"
+        "not landed yet: it waits in the inbox and lands in the night of 2024-04-02 or the next one"
     )
     # What waits comes first.
     assert known(home).deliveries[0].delivery_id == "tax-next"
@@ -132,7 +131,7 @@ def test_a_list_is_filtered_and_printed_for_machines(home: Settings) -> None:
     assert ids("--status", "refused") == ["tax-broken"]
     assert ids("--provider", "test", "--night", "2024-03-31") == ["tax-part"]
     assert ids("--source", "bank") == []
-    assert "no status 'gone'" in str(_said("--status", "gone").exception)
+    assert "unknown status 'gone'" in str(_said("--status", "gone").exception)
     assert "landed in part" in _said().output
 
 
@@ -161,7 +160,7 @@ def test_a_delivery_that_is_still_pulled_and_one_without_files_are_told(home: Se
     nightly.land(home, "tax", AS_OF)
     told = _said("tax-empty")
     assert told.exit_code == 0
-    assert "tax-empty (tax) has landed; it brought no file" in told.output
+    assert "tax-empty (tax) has landed; it contained no file" in told.output
 
 
 def test_a_delivery_that_broke_its_checks_says_which_with_value_and_bound(
@@ -277,7 +276,7 @@ def test_while_a_task_holds_the_vault_the_rest_is_shown(home: Settings) -> None:
     assert told.exit_code == 0
     assert "A task holds the vault" in told.output
     assert "quarantined: tax_payment, file 1: amount, decimal, chinese: 2 rows" in told.output
-    assert "an answer needs the lines that are in the vault" in str(refused.exception)
+    assert "an answer needs lines from the vault" in str(refused.exception)
 
 
 def test_while_a_task_holds_the_warehouse_what_was_published_is_shown(home: Settings) -> None:
@@ -299,7 +298,7 @@ def test_a_landing_that_is_repeated_says_each_problem_once(home: Settings) -> No
 
 
 BANK_HEADER = "客户证件号,账号,交易时间,借方发生额,贷方发生额,余额,币种,流水号"
-# Under one number three bookings; a line with both amounts; a title above and a total below.
+# Three bookings under one number; a line with both amounts; a title above and a total below.
 BANK = "\n".join([
     "账户交易明细",
     BANK_HEADER,

@@ -1,4 +1,4 @@
-"""What is told of a home folder: nights, late providers, odd volumes, and what needs somebody."""
+"""The status of a home folder: nights, late providers, odd volumes, and what needs attention."""
 
 import json
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ TODAY = NIGHT + timedelta(days=1)
 def _ran(
     settings: Settings, as_of: date, *steps: str, fails: str = "", dag: str | None = "run_nightly"
 ) -> None:
-    """Leave steps in the run log as the tasks of a DAG do; of no DAG as commands do."""
+    """Write steps to the run log like the tasks of a DAG; without a DAG, like commands."""
     for name in steps:
         with runlog.step(settings, as_of, name) as step:
             step.rows_out = 7
@@ -45,7 +45,7 @@ def _texts(found: Status, severity: str) -> list[str]:
 def test_an_empty_home_is_told_the_first_command(settings: Settings) -> None:
     found = status.look(settings, TODAY)
     (problem,) = [one for one in found.findings if one.severity == PROBLEM]
-    assert problem.text.startswith("no night was ever run")
+    assert problem.text.startswith("no night has run yet")
     assert problem.do == "firmpulse night --as-of 2026-10-30"
 
 
@@ -53,7 +53,7 @@ def test_a_published_night_that_is_due_is_no_problem(settings: Settings) -> None
     _ran(settings, NIGHT, "land", "build", "score", "publish")
     found = status.look(settings, TODAY)
     assert _texts(found, PROBLEM) == []
-    # It has no model, which somebody should know.
+    # It has no model, which should be reported.
     assert _texts(found, WARNING) == ["there is no champion, so no firm is scored"]
     assert found.severity == WARNING
     assert found.published == NIGHT
@@ -95,7 +95,7 @@ def test_training_and_erasing_are_no_nights(settings: Settings) -> None:
 
 
 def test_what_is_assessed_by_day_is_no_night_and_hides_none(settings: Settings) -> None:
-    """A small delivery came in three days after the newest night, and was published."""
+    """A small delivery arrived three days after the newest night, and was published."""
     _ran(settings, NIGHT, "land", "score", "publish")
     day = NIGHT + timedelta(days=3)
     _ran(settings, day, "land", "score", "publish", dag="assess_arrivals")
@@ -121,7 +121,7 @@ def test_a_run_by_day_that_failed_is_told_until_one_went_well(settings: Settings
     (problem,) = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
     assert problem.subject == "runs"
     assert problem.text.startswith("score of assess_arrivals, 2026-10-31, failed: no champion")
-    assert problem.do == "repair it, then: firmpulse arrivals --as-of 2026-10-31"
+    assert problem.do == "fix it, then: firmpulse arrivals --as-of 2026-10-31"
     _ran(settings, TODAY + timedelta(days=1), "score", dag="assess_arrivals")
     assert _texts(status.look(settings, TODAY), PROBLEM) == []
 
@@ -133,7 +133,7 @@ def test_an_older_night_that_failed_is_told_until_it_is_repaired(settings: Setti
         _ran(settings, NIGHT - timedelta(days=back), "publish")
     (problem,) = [one for one in status.look(settings, TODAY).findings if one.severity == PROBLEM]
     assert problem.text == (
-        "2026-09-20, an older night, is not repaired: build failed: no champion; run: firmpulse "
+        "2026-09-20, an older night, is not fixed: build failed: no champion; run: firmpulse "
         "train; it was not published, its last step is build"
     )
     assert problem.do == "firmpulse night --as-of 2026-09-20"
@@ -177,7 +177,7 @@ def test_a_home_of_another_release_is_told_in_a_sentence(settings: Settings) -> 
 
 
 def _deliveries(settings: Settings, rows: dict[date, int]) -> None:
-    """Deliver that many rows a night, as increments of one table."""
+    """Deliver this many rows per night, as increments of one table."""
     with warehouse.connect(settings) as connection:
         for seq, (as_of, count) in enumerate(rows.items()):
             delivery_rows.record(
@@ -234,7 +234,7 @@ def test_a_provider_whose_newest_row_is_too_old_is_late(settings: Settings) -> N
 def test_a_warehouse_in_use_is_said_and_nothing_waits(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Held by another process, as a task of a night holds it."""
+    """Held by another process, like a task of a night."""
     import subprocess
     import sys
 
@@ -252,13 +252,13 @@ def test_a_warehouse_in_use_is_said_and_nothing_waits(
     found = status.look(settings, TODAY)
     holder.communicate("")
     assert found.busy
-    assert "a task is at work and holds the warehouse" in _texts(found, WARNING)
+    assert "a task is running and holds the warehouse" in _texts(found, WARNING)
 
 
 def test_while_a_task_holds_the_warehouse_the_last_publication_is_shown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The log that was published ends before its own publication; the night due may be at work."""
+    """The published log ends before its own publication; the night due may be running."""
     import subprocess
     import sys
 
@@ -284,7 +284,7 @@ def test_while_a_task_holds_the_warehouse_the_last_publication_is_shown(
     assert found.night is not None
     assert found.night.as_of == NIGHT
     (problem,) = _texts(found, PROBLEM)
-    assert problem.startswith("2026-10-27, an older night, is not repaired: build failed")
+    assert problem.startswith("2026-10-27, an older night, is not fixed: build failed")
 
 
 def test_the_command_ends_with_a_code_that_scripts_read(

@@ -29,7 +29,7 @@ from tests.credit_economy import (
 )
 from training import frozen, pipeline
 
-# A firm with a score of its own.
+# A firm with its own score.
 SOUND = 10
 
 
@@ -122,7 +122,7 @@ def test_reasons_add_up_to_catboost_shap(trained: Trained, report: ScoringReport
     stretch = model.bundle.calibration.rise(float(shap[-1]), raw)[0]
     sums: dict[str, float] = {}
     for name, value in zip(names, shap, strict=False):
-        # What is not observed is no reason, and how much is observed is none either.
+        # An unobserved feature is not a reason, nor is the amount of observed data.
         if firm[name].item() is None or name in coverage.ABOUT_THE_DATA:
             continue
         code = f"{known[name].source}.{known[name].dimension.replace(' ', '_')}"

@@ -1,4 +1,4 @@
-"""A firm's score has the same bits whichever firms, and however many, are scored with it."""
+"""A firm's score has the same bits for any other firms in the batch."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -108,7 +108,7 @@ MODELS = {
 
 @st.composite
 def _chosen(draw: st.DrawFn) -> list[int]:
-    """Return places of firms: one, few or many, in any order."""
+    """Return positions of firms: one, few or many, in any order."""
     count = draw(st.one_of(st.just(1), st.integers(2, 9), st.integers(10, FIRMS)))
     order = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).permutation(FIRMS)
     return [int(place) for place in order[:count]]
@@ -184,7 +184,7 @@ def test_probabilities_of_scorecards_and_under_stress_are_too(
 
 
 def test_log_odds_are_added_up_term_by_term() -> None:
-    """In plain floating point, which knows no batch."""
+    """In plain floating point, without batches."""
     linear, matrix = _linear(1), bundle.matrix_of(ROWS, NAMES, (INDUSTRY,))
     encoded = [term.encode(matrix[term.feature]).tolist() for term in linear.terms]
     expected = []

@@ -1,4 +1,4 @@
-"""Hidden champions among a handful of firms whose percentiles are counted by hand."""
+"""Hidden champions among a few firms with percentiles counted by hand."""
 
 from datetime import date
 
@@ -13,7 +13,7 @@ LEVELS = pl.DataFrame({"firm_id": ["watched"], "level": ["orange"]})
 
 
 def _firm(name: str, place: float, **other: object) -> dict[str, object]:
-    """Return a firm whose three parts of strength are all `place`."""
+    """Return a firm with all three parts of strength equal to `place`."""
     values = {
         "graph_large_buyer_share_12m": place,
         "supply_core_buyer_share_12m": place,
@@ -51,7 +51,7 @@ def test_the_strong_of_an_industry_are_found_strongest_first() -> None:
     ("other", "is_one"),
     [
         ({}, True),
-        # 20 million CNY a year make a firm of division 34 medium-sized.
+        # 20 million CNY per year make a firm of division 34 medium-sized.
         ({"tax_sales_mean_12m": 20e6 / 12}, False),
         ({"tax_sales_mean_12m": None}, False),
         ({"tax_customer_retention_24m": 0.69}, False),

@@ -1,4 +1,4 @@
-"""Whose results a bundle holds, on hand-filled tables; and files that only a sender could spoil."""
+"""The firms in a bundle, on hand-filled tables; and files that only a sender could spoil."""
 
 import base64
 import csv
@@ -121,7 +121,7 @@ def _firms(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_only_firms_that_granted_this_recipient(home: Settings) -> None:
-    """`over` granted training only by the morning, `both` was scored by another's grant too."""
+    """`over` granted only training by the morning, `both` was also scored by another's grant."""
     made, opened = _bundle(home)
     assert _firms(opened["scores"]) == ["once", "watched"]
     assert _firms(opened["unscored"]) == ["young"]
@@ -206,7 +206,7 @@ def test_every_flipped_bit_is_noticed() -> None:
 
 
 def test_contents_belong_to_one_header() -> None:
-    """Even its sender cannot say of contents that they are of another night."""
+    """Even its sender cannot attribute contents to another night."""
     content = _sealed({"scores": []})
     header = sealed.verify(content, SENDER.public_key())
     rest = content.split(b"\n", 2)[2]
@@ -217,7 +217,7 @@ def test_contents_belong_to_one_header() -> None:
 
 
 def test_rfc_9180_by_hand_opens_the_contents() -> None:
-    """Base mode of the standard, step by step, as a program without HPKE would decrypt."""
+    """Base mode of the standard, step by step, like a program without HPKE."""
     content = _sealed({"scores": [{"firm": "case:watched"}]})
     line, _, rest = content.split(b"\n", 2)
     header = json.loads(line)
@@ -266,7 +266,7 @@ def test_a_suite_that_is_not_built_is_named() -> None:
     [b"no zlib", zlib.compress(b"{"), zlib.compress(b"[]"), zlib.compress(b'{"../../x": []}')],
 )
 def test_contents_that_are_no_tables_are_refused(plain: bytes) -> None:
-    """A file name comes from the contents: it may not lead out of the lender's folder."""
+    """File names come from the contents: they must not lead out of the lender's folder."""
     header = sealed.verify(_sealed({"scores": []}), SENDER.public_key())
     names = ("as_of", "created_at", "recipient", "suite")
     info = json.dumps(
@@ -274,7 +274,7 @@ def test_contents_that_are_no_tables_are_refused(plain: bytes) -> None:
     ).encode()
     suite = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
     content = _signed(header, suite.encrypt(plain, LENDER.public_key(), info=info))
-    with pytest.raises(DeliveryRefused, match="hold no tables"):
+    with pytest.raises(DeliveryRefused, match="have no tables"):
         sealed.unseal(content, SENDER.public_key(), LENDER)
 
 
@@ -327,7 +327,7 @@ def test_no_bundle_is_written_where_firms_are_erased(
             cli.app,
             ["lender", "bundle", "demo-bank", "--as-of", "2026-10-31", "--to", str(place)],
         )
-        assert "lies in the home folder" in str(result.exception)
+        assert "is in the home folder" in str(result.exception)
     assert not list(home.root.rglob("*.fpb"))
     assert audit.entries(home, action="PROVIDE") == []
 

@@ -1,4 +1,4 @@
-"""Overrides: what is refused, who may decide, what is published and what the chain keeps."""
+"""Overrides: refusals, who may decide, what is published and what the chain records."""
 
 import json
 import shutil
@@ -68,7 +68,7 @@ def _propose(home: Settings, **other: str) -> overrides.Override:
         ({"grade": "AA"}, ConfigurationError, "3 notches"),
         ({"grade": "BB"}, ConfigurationError, "BB is the model's own grade"),
         ({"grade": "D"}, ConfigurationError, "no grade 'D'"),
-        ({"reason_code": "GUT_FEELING"}, ConfigurationError, "there are FRESH_FACTS, DATA_ERROR"),
+        ({"reason_code": "GUT_FEELING"}, ConfigurationError, "use one of FRESH_FACTS, DATA_ERROR"),
         ({"maker": " "}, ConfigurationError, "the maker must be named"),
         ({"firm_id": DEFAULTED}, ConfigurationError, "in default"),
         ({"firm_id": "00000000-0000-0000-0000-000000000009"}, NotReadyError, "no score"),
@@ -94,7 +94,7 @@ def test_the_end_of_the_scale_has_fewer_neighbours(home: Settings) -> None:
 @pytest.mark.parametrize("checker", ["Li Wei", "li  wei ", "Ｌｉ Ｗｅｉ", "Li Wei\u200b"])
 def test_nobody_decides_what_they_proposed(home: Settings, checker: str) -> None:
     made = _propose(home)
-    with pytest.raises(ConfigurationError, match="somebody else has to decide it"):
+    with pytest.raises(ConfigurationError, match="someone else must decide it"):
         overrides.decide(home, made.override_id, checker, approve=True)
     assert overrides.listed(home)[0].status == "proposed"
 
@@ -182,10 +182,10 @@ def test_without_any_outcomes_the_next_step_is_named(settings: Settings) -> None
 
 
 def test_an_override_of_a_grade_that_the_model_took_back(home: Settings) -> None:
-    """The night ran again meanwhile: what answered BB says nothing of D."""
+    """The night ran again meanwhile: an override of BB does not apply to D."""
     made = _propose(home)
     _rescore(home, "D")
-    with pytest.raises(NotReadyError, match="answers the grade BB; the model gives D by now"):
+    with pytest.raises(NotReadyError, match="is for the grade BB; the model now gives D"):
         overrides.decide(home, made.override_id, "Zhang Min", approve=True)
     assert overrides.decide(home, made.override_id, "Zhang Min", approve=False).status == "rejected"
 

@@ -101,7 +101,7 @@ def published(settings: Settings, origin: Settings) -> Path:
 
 @pytest.fixture
 def analyst(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published file as an analyst does."""
+    """Open the published file like an analyst."""
     connection = duckdb.connect(str(published), read_only=True)
     yield connection
     connection.close()
@@ -244,7 +244,7 @@ def test_a_reader_of_parquet_keeps_its_folder_for_one_more_publication(
 def test_many_readers_see_one_complete_night_each_during_many_publications(
     settings: Settings, published: Path
 ) -> None:
-    """Every row of a night says which; a reader that sees two at once prints them."""
+    """Every row has its night; a reader that sees two at once prints them."""
     stop = settings.root / "stop"
 
     def publish_night(number: int) -> None:
@@ -301,7 +301,7 @@ def _written_and_killed(database: Path) -> None:
 
 
 def _everything(database: Path) -> dict[str, object]:
-    """Return what a reader sees, but for times."""
+    """Return what a reader sees, without times."""
     with duckdb.connect(str(database), read_only=True) as reader:
         names = [name for (name,) in reader.execute("show tables").fetchall()]
         return {
@@ -322,7 +322,7 @@ def test_what_a_killed_client_left_is_in_no_later_publication(
         assert old_night.execute("select max(score) from scores").fetchall() == [(666,)]
         publish(settings, FIRST)
         assert _everything(published) == undisturbed
-        # Whoever reads the old night goes on.
+        # Readers of the old night continue.
         assert old_night.execute("select count(*) from scores").fetchall() == [(3,)]
     publish(settings, FIRST)
     assert _everything(published) == undisturbed
@@ -380,13 +380,13 @@ def test_names_of_ours_that_strangers_took_stop_nothing_and_stay_theirs(
 def test_an_erasure_leaves_nothing_of_earlier_publications_or_of_their_clients(
     settings: Settings, published: Path
 ) -> None:
-    """Rows of a firm that goes may be in any of it."""
+    """Rows of an erased firm may be in any of it."""
     folder = settings.scores_dir
     _written_and_killed(published)
     spilled = published.resolve().with_name(f"{published.resolve().name}.tmp")
     spilled.mkdir()
     (spilled / "duckdb_temp_storage-0.tmp").write_bytes(b"f1")
-    # A publication that was killed while it was built, and a database that once was no link.
+    # A publication killed while being built, and a database that was not a link.
     left = folder / "building-0123456789ab"
     left.mkdir()
     (left / "scores.duckdb").write_bytes(b"f1")

@@ -1,4 +1,4 @@
-"""A published score computed again, from the published file to the last bit."""
+"""A published score is recomputed to the last bit."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_a_firm_in_default_is_replayed_too(home: Settings) -> None:
 
 
 def test_a_feature_that_moved_is_named(home: Settings) -> None:
-    """The last bit of one feature is another one; so are the digest and what follows from it."""
+    """The last bit of one feature differs; so do the digest and all that depends on it."""
     where = "where firm_id = cast(? as uuid) and as_of = ?"
     column = "bank_days_cash_6m"
     with warehouse.connect(home) as connection:

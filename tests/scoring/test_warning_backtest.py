@@ -1,4 +1,4 @@
-"""The back-test: what was known at each month end, and what came of it."""
+"""The back-test: what was known at each month end, and the outcomes."""
 
 import shutil
 from datetime import date

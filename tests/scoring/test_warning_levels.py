@@ -1,4 +1,4 @@
-"""How findings become a level, and how the level moves from night to night."""
+"""From findings to a level, and the level from night to night."""
 
 from datetime import date
 from typing import NamedTuple
@@ -59,7 +59,7 @@ def test_stale_data_count_towards_no_level() -> None:
 
 
 class State(NamedTuple):
-    """A night's state as the table has it."""
+    """A night's state as in the table."""
 
     level: str
     since: date
@@ -117,7 +117,7 @@ def test_red_stays_until_a_person_clears_it() -> None:
     state = State(RED, date(2025, 1, 31), date(2025, 2, 28))
     assert night(state, NONE, JUN) == state
     assert night(state, YELLOW, JUN, cleared=True) == State(YELLOW, JUN, None)
-    # a clearance is of what was red then, not of what is found tonight
+    # a clearance is for what was red then, not for tonight's findings
     assert night(state, RED, JUN, cleared=True) == State(RED, date(2025, 1, 31), None)
 
 
@@ -152,7 +152,7 @@ def test_two_months_from_the_last_day_of_a_month(clean_since: date, falls_on: da
 
 
 def _one_by_one(before: State | None, found: str, as_of: date, cleared: bool, stale: bool) -> State:
-    """Return the state as the rule says it in words, one firm at a time."""
+    """Return the state by the rule in words, one firm at a time."""
     level, since, clean = before or State(NONE, as_of, None)
     if ORDER.index(found) >= ORDER.index(level):
         return State(found, since if found == level else as_of, None)

@@ -103,7 +103,7 @@ def _grant(settings: Settings, *granted: tuple[str, str]) -> None:
 
 
 def put(settings: Settings, table: str, rows: pl.DataFrame) -> None:
-    """Make or extend a table of the warehouse, with tokens as UUID, as its contract has it."""
+    """Make or extend a table of the warehouse by its contract, with tokens as UUID."""
     schema = table.split(".")[0]
     contract = watch_tables.columns(table)
     if "through_seq" in contract:
@@ -125,7 +125,7 @@ def put(settings: Settings, table: str, rows: pl.DataFrame) -> None:
 def features_of(
     settings: Settings, growth: dict[str, list[float]], trough: dict[str, list[float]]
 ) -> None:
-    """Write month-end snapshots, one value a month from January 2026 on."""
+    """Write month-end snapshots, one value per month from January 2026 on."""
     keys = [(firm, day) for firm in growth for day in MONTHS]
     frame = pl.DataFrame(keys, schema=["firm_id", "as_of"], orient="row").with_columns(
         tax_growth=pl.Series([v for firm in growth for v in growth[firm]]),
@@ -164,7 +164,7 @@ def no_models(tmp_path_factory: pytest.TempPathFactory) -> str:
 def origin(tmp_path_factory: pytest.TempPathFactory, no_models: str) -> Settings:
     """Make a home of two firms: A sells less in June and July, B has troughs in July and later.
 
-    A third firm has granted nothing.
+    A third firm has no grants.
     """
     folder = tmp_path_factory.mktemp("origin") / "home"
     settings = Settings(home=folder, memory_limit="1GB", mlflow_uri=no_models)
@@ -198,7 +198,7 @@ def table(settings: Settings, name: str, as_of: date | None = None) -> list[dict
 
 
 def warn(settings: Settings, as_of: date, firm_ids: Collection[str] | None = None) -> WarningReport:
-    """Build what the warnings read, as a night does, and find them."""
+    """Build the inputs of the warnings, like a night, and find them."""
     watch_tables.build(settings)
     return night.warn(settings, as_of, firm_ids)
 
@@ -229,7 +229,7 @@ def test_a_night_stores_what_holds_and_the_level(home: Settings) -> None:
 
 def test_what_is_not_granted_warns_of_nothing(home: Settings) -> None:
     warn(home, JUL)
-    # B's sales fell by 90 %, and it has granted its bank alone; C has granted nothing.
+    # B's sales fell by 90 %, and it has granted only its bank; C has no grants.
     assert {row["rule_id"] for row in table(home, "warnings") if row["firm_id"] == B} == {
         "TROUGH", "RISING"
     }  # fmt: skip
@@ -283,7 +283,7 @@ def test_the_state_rests_on_the_newest_night_before(home: Settings) -> None:
     assert levels_on(home, AUG) == {A: ("orange", "none"), B: ("yellow", "none")}
     assert levels_on(home, SEP)[A] == ("orange", "none")
     later = table(home, "warning_levels", SEP)
-    # A backfilled night leaves later ones as they are.
+    # A backfilled night does not change later ones.
     warn(home, JUL)
     assert table(home, "warning_levels", SEP) == later
 
@@ -338,7 +338,7 @@ def deliver(settings: Settings, seq: int, provider: str, table_name: str, *rows:
 
 
 def test_a_provider_that_has_gone_quiet_is_stale_and_a_quiet_firm_is_not(home: Settings) -> None:
-    # A's tax bureau delivers of others, so that A alone has gone quiet; A's bank sends nothing.
+    # A's tax bureau delivers other firms, so only A is quiet; A's bank sends nothing.
     deliver(home, 1, "bureau", "fct_tax_invoice_monthly", (A, date(2026, 3, 31)), (C, JUL))
     deliver(home, 2, "bank", "fct_bank_monthly", (A, date(2026, 6, 19)), (C, date(2026, 6, 20)))
     deliver(home, 3, "other bank", "fct_bank_monthly", (B, JUL))
@@ -441,7 +441,7 @@ def test_a_person_looks_and_clears_by_command(
     run = CliRunner()
     shown = run.invoke(cli.app, ["warnings", "show", A])
     assert shown.exit_code == 0, shown.output
-    assert "red 红 since 2026-06-30, looked at on 2026-07-31" in shown.output
+    assert "red 红 since 2026-06-30, checked on 2026-07-31" in shown.output
     assert "the rules alone give orange 橙" in shown.output
     assert "销售 -70.0%" in shown.output
     (entry,) = audit.entries(home, action="QUERY")

@@ -1,4 +1,4 @@
-"""What the rules read beside features, as it was known then; peers; the model at earlier dates."""
+"""Inputs of the rules other than features, as known then; peers; the model at earlier dates."""
 
 from datetime import date
 from typing import Any
@@ -135,7 +135,7 @@ def _book(line: str, known: registry.Registry, source: str = "tax") -> RuleBook:
 def test_peers_are_of_the_division_or_else_of_the_section() -> None:
     known = registry.Registry((_feature(),))
     book = _book("{value: sales, at_most: 0}", known)
-    # 21 firms of division 13, 5 of 14; all in section C and one province; one abroad of both.
+    # 21 firms of division 13, 5 of 14; all in section C and one province; one outside both.
     rows = pl.DataFrame(
         {
             "firm_id": [f"f{place}" for place in range(27)],
@@ -145,9 +145,9 @@ def test_peers_are_of_the_division_or_else_of_the_section() -> None:
         }
     )
     found = peers.with_peers(rows, book)[conditions.peers_column(book.rules[0].shown)]
-    # Low sales are bad: of its 20 peers all are better off than the lowest, none than the highest.
+    # Low sales are bad: of 20 peers all do better than the lowest, none better than the highest.
     assert (found[0], found[20], found[10]) == (1.0, 0.0, 0.5)
-    # Division 14 is too small: of the 25 others of the section, 4 are better off than the 22nd.
+    # Division 14 is too small: of the 25 others in the section, 4 do better than the 22nd.
     assert (found[21], found[25]) == (4 / 25, 0.0)
     assert found[26] is None
 

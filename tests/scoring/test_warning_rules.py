@@ -1,4 +1,4 @@
-"""Each rule that comes with us: it can fire, keep silent, and speak two languages."""
+"""Each packaged rule: it can fire, stay silent, and has texts in two languages."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -21,7 +21,7 @@ NO_STALE = pl.DataFrame(
 )
 Values = Mapping[str, float]
 
-# Rule → the least values on which it holds, and the nearest on which it does not.
+# Rule → the smallest values for which it holds, and the nearest for which it does not.
 CASES: Mapping[str, tuple[Values, Values]] = {
     "SALES_DROP_BLUE": (
         {"tax_sales_growth_3m_yoy@0": -0.20}, {"tax_sales_growth_3m_yoy@0": -0.19}),
@@ -103,7 +103,7 @@ CASES: Mapping[str, tuple[Values, Values]] = {
         {"default_prob@0": 0.04, "default_prob@3": 0.01},
         {"default_prob@0": 0.02, "default_prob@3": 0.001}),
 }  # fmt: skip
-# Rule among peers → what it reads, and whether a higher value is worse.
+# Peer rule → its value, and whether a higher value is worse.
 PEER_CASES = {
     "SALES_DROP_PEERS": ("tax_sales_growth_3m_yoy", False),
     "POWER_DROP_PEERS": ("power_growth_3m_yoy", False),
@@ -120,14 +120,14 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 @pytest.fixture(scope="module")
 def book(known: Registry) -> RuleBook:
-    """Return the rules that come with us."""
+    """Return the packaged rules."""
     return rules.parse(rules._SHIPPED.read_text(encoding="utf-8"), known, "rules.yml")
 
 
 def panel_of(
     book: RuleBook, values: Values, as_of: date = AS_OF, outage_days: float | None = None
 ) -> Panel:
-    """Return a panel of one firm without peers; what is not named is not observed."""
+    """Return a panel of one firm without peers; unnamed values are not observed."""
     columns = {column for rule in book.rules for column in conditions.columns_read(rule)}
     assert set(values) <= columns
     row = {column: values.get(column) for column in sorted(columns)}
@@ -176,7 +176,7 @@ def test_the_worst_of_its_peers_is_told(rule_id: str, book: RuleBook) -> None:
         **{f"{value}@0": pl.Series([0.01 * rank for rank in ranked])},
     )
     found = engine.find(Panel(AS_OF, rows, NO_STALE), book).filter(pl.col("rule_id") == rule_id)
-    # 40, 39 and 38 of 40 others are better off: 5 % of them are as bad or worse.
+    # 40, 39 and 38 of 40 others do better: 5 % of them are as bad or worse.
     assert sorted(found["firm_id"]) == ["f38", "f39", "f40"]
     shown = dict(zip(found["firm_id"], found["value"], strict=True))
     assert shown == {"f38": 0.95, "f39": 0.975, "f40": 1.0}
@@ -258,8 +258,8 @@ rules:
          "rule A_RULE: no feature 'tax_sales_growth_3m_yo'; did you mean tax_sales_growth_3m_yoy"),
         ("{value: profile_industry, below: 0}", "rule A_RULE: profile_industry is a category"),
         ("{value: tax_red_share_12m, worst_of_peers: 0.05}", "has no worse side"),
-        ("{value: days_past_due, above: 0, months: 2}", "days_past_due is known for now only"),
-        ("{value: default_prob, above: 0}", "default_prob comes from the model; say source: model"),
+        ("{value: days_past_due, above: 0, months: 2}", "days_past_due is known only for the"),
+        ("{value: default_prob, above: 0}", "comes from the model; write source: model"),
         ("{value: power_late_days}", "give one of at_least, above, at_most"),
         ("{value: power_late_days, above: 1, below: 3}", "not 2"),
         ("{value: power_late_days, above: 1, wheight: 3}", "wheight: Extra inputs"),
@@ -279,10 +279,10 @@ def test_a_wrong_condition_names_the_rule_and_the_next_step(
     [
         ("level: blue", "level: purple", "rule A_RULE: level: Input should be 'blue'"),
         (", zh: 文字", "", "rule A_RULE: zh: Field required"),
-        ("zh: 文字", "zh: text", "zh holds no Chinese text"),
+        ("zh: 文字", "zh: text", "zh has no Chinese text"),
         ("en: text", "en: '{valu}'", "a text takes {value} and {threshold}, not {valu}"),
         ("least_peers: 20", "least_peers: none", "least_peers: Input should be a valid integer"),
-        ("rules:", "rulez: [", "is no YAML"),
+        ("rules:", "rulez: [", "is not YAML"),
     ],
 )
 def test_a_wrong_file_is_told(old: str, new: str, message: str, known: Registry) -> None:
@@ -296,5 +296,5 @@ def test_a_wrong_file_is_told(old: str, new: str, message: str, known: Registry)
 def test_two_rules_of_one_id_are_refused(known: Registry) -> None:
     text = _RULE % "{value: power_late_days, above: 1}"
     rule = text.splitlines()[-1]
-    with pytest.raises(ContractError, match="A_RULE is there already"):
+    with pytest.raises(ContractError, match="A_RULE is already used"):
         rules.parse(f"{text}{rule}\n", known)

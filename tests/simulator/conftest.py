@@ -15,7 +15,7 @@ Files = Callable[[Path, str], pl.DataFrame]
 
 @pytest.fixture(scope="session")
 def history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DeliveryCounts]:
-    """One history delivery of a small economy; read it, never write into it."""
+    """One history delivery of a small economy; read-only."""
     inbox = tmp_path_factory.mktemp("history")
     return inbox, deliver(ECONOMY, inbox, through=ECONOMY.last_day)
 
@@ -27,7 +27,7 @@ def manifests(inbox: Path) -> list[tuple[Path, dict]]:
 
 
 def delivered(inbox: Path, table: str) -> pl.DataFrame:
-    """Return all rows of a table over all deliveries, as the files spell them."""
+    """Return all rows of a table over all deliveries, as in the files."""
     frames = []
     for folder, manifest in manifests(inbox):
         for entry in manifest["files"]:

@@ -74,7 +74,7 @@ def test_manifests_tell_the_truth(history: tuple[Path, DeliveryCounts]) -> None:
             assert entry["sha256"] == hashes[str(path.relative_to(inbox))]
             rows[entry["table"]] = rows.get(entry["table"], 0) + entry["rows"]
     assert rows == counts.rows
-    # Whether a young firm grants its founders' credit is a matter of chance.
+    # Whether a young firm grants its founders' credit is random.
     assert sorted(rows.keys() - {"founder_credit"}) == sorted(TABLES)
     for table in TABLES:
         assert len(delivered(inbox, table)) == rows[table]

@@ -72,7 +72,7 @@ def test_encodings_differ_by_provider(dirty: tuple[Path, DeliveryCounts]) -> Non
 
 
 def test_odd_spelling_keeps_the_value(dirty: tuple[Path, DeliveryCounts]) -> None:
-    """Every habit occurs, and by an own reading each of them says what the plain rows say."""
+    """Every habit occurs, and each has the meaning of the plain rows by an independent reader."""
     inbox, counts = dirty
     paid = delivered(inbox, "tax_payment")
     odd_dates = paid["入库日期"].drop_nulls().str.contains(r"^\d{4}-\d\d-\d\d$").not_()

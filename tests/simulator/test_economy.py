@@ -1,4 +1,4 @@
-"""What must be true of any economy, whatever its parameters."""
+"""Properties of any economy, for all parameters."""
 
 from dataclasses import replace
 from datetime import date
@@ -68,7 +68,7 @@ def test_invoices_add_up(world: World) -> None:
 
 
 def test_net_invoices_are_what_customers_owe(world: World) -> None:
-    """Void and red invoices cancel to the cent: what is left is billed, received later."""
+    """Void and red invoices cancel to the cent: the rest is billed, and received later."""
     invoices = rows(world, "tax_invoice").filter(pl.col("direction") == "销项")
     voided = invoices.filter(pl.col("status") == "作废").select("invoice_code", "invoice_no")
     valid = invoices.filter(pl.col("status") == "正常").join(
@@ -127,7 +127,7 @@ def test_three_to_five_percent_default_within_a_year(seed: int) -> None:
         good = (first > month) & (firms.born <= month - 3)
         rates.append(float((first[good] <= month + 12).mean()))
     assert 0.025 < float(np.mean(rates)) < 0.055
-    assert max(rates) < 2.5 * min(rates)  # spread over the months, the late ones too
+    assert max(rates) < 2.5 * min(rates)  # spread over the months, including late ones
 
 
 def test_low_quality_defaults_more_and_truth_knows_it() -> None:

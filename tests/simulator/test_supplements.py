@@ -1,4 +1,4 @@
-"""Founders of young firms and projects of light-asset firms: who is told of, and what it says."""
+"""Founders of young firms and projects of light-asset firms: which firms, and contents."""
 
 from datetime import date, timedelta
 

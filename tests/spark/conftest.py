@@ -16,10 +16,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Return a session of two workers on this machine, which listens to nobody else."""
+    """Return a session of two workers on this machine, without remote connections."""
     sql = pytest.importorskip("pyspark.sql", reason="no pyspark here; call: make test-spark")
     folder = tmp_path_factory.mktemp("spark")
-    # Workers are of this environment, whatever python3 is on the path.
+    # Workers use this environment, not the python3 on the path.
     os.environ["PYSPARK_PYTHON"] = sys.executable
     session = (
         sql.SparkSession.builder.master("local[2]")

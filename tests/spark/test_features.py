@@ -31,7 +31,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def _of_one_firm() -> dict[str, list[random_rows.Row]]:
-    """Return what random rows are too few for: uses of every day, a quarter's returns."""
+    """Return rows for which random rows are too few: daily uses, a quarter's returns."""
     days = [date(2023, 11, 1) + timedelta(days=place) for place in range(160)]
     holiday = (date(2024, 2, 7), date(2024, 2, 24))
     uses = [
@@ -67,7 +67,7 @@ def test_spark_and_duckdb_build_the_same_tables(home: Settings, spark: Any) -> N
     found = comparison.compare(home)
     assert found.filter(pl.col("differing") > 0).is_empty(), found
     assert found["rows"].to_list() == found["rows_on_spark"].to_list()
-    # Nothing is the same because there is nothing.
+    # Tables are not equal only because they are empty.
     assert found.filter(pl.col("rows") == 0).is_empty(), found
     _assert_known(home, build.results_folder(home))
 
@@ -78,7 +78,7 @@ def test_spark_and_duckdb_build_the_same_tables(home: Settings, spark: Any) -> N
 
 
 def _assert_known(home: Settings, results: Path) -> None:
-    """Assert that random rows bring each feature to a value somewhere."""
+    """Assert that random rows give each feature a value somewhere."""
     for view, names in _by_view(home).items():
         built = pl.read_parquet(results / "features" / view / "*.parquet")
         empty = [name for name in names if built[name].null_count() == built.height]

@@ -1,4 +1,4 @@
-"""Rows to compare two models on, and a slow way to approve by PD."""
+"""Rows for comparing two models, and a slow way to approve by PD."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ HALF = dataclasses.replace(FEW, approval_share=0.5)
 
 
 def rows_of(outcome: object, baseline: object, candidate: object, **columns: object) -> ClaimRows:
-    """One firm a row on one snapshot, the bad ones in default after 60 days."""
+    """One firm per row on one snapshot, the bad ones in default after 60 days."""
     bad = np.asarray(outcome, dtype=float)
     rows = ClaimRows(
         firm_ids=np.array([f"firm {i:05}" for i in range(len(bad))]),
@@ -28,7 +28,7 @@ def rows_of(outcome: object, baseline: object, candidate: object, **columns: obj
 
 
 def drawn_rows(random: np.random.Generator, rows: int, decimals: int = 2) -> ClaimRows:
-    """Return a candidate that knows the PDs and a baseline that sees them through noise."""
+    """Return a candidate with the true PDs and a baseline with noisy ones."""
     risk = random.normal(size=rows)
     prob = 1 / (1 + np.exp(3 - 1.5 * risk))
     noisy = 1 / (1 + np.exp(3 - 0.7 * risk - random.normal(size=rows)))
@@ -37,7 +37,7 @@ def drawn_rows(random: np.random.Generator, rows: int, decimals: int = 2) -> Cla
 
 
 def approved(outcome: np.ndarray, prob: np.ndarray, share: float) -> tuple[float, float]:
-    """Rows and bads approved, loop over levels of PD; a level that does not fit goes in by lot."""
+    """Approved rows and bads, in a loop over levels of PD; a level that does not fit is drawn."""
     left, rows, bads = share * len(outcome), 0.0, 0.0
     for level in sorted(set(prob.tolist())):
         here = outcome[prob == level]

@@ -63,7 +63,7 @@ def test_a_lead_is_long_from_its_bound_on(lead: int, share: int) -> None:
 
 
 def _alerted_throughout(days: list[int], default_day: int) -> dict[str, float]:
-    """Ten firms, the first is the alerted one at every snapshot and defaults on a day."""
+    """Ten firms; the first is alerted at every snapshot and defaults on a day."""
     firms, when = np.tile(np.arange(10), len(days)), np.repeat(days, 10)
     leads = np.where(firms == 0, default_day - when, NEVER)
     return _measured(_watch(firms, when, leads, np.where(firms == 0, 0.9, 0.1)))
@@ -95,7 +95,7 @@ def test_ties_are_alerted_by_lot() -> None:
     lots = list(itertools.product(range(4), repeat=2))
     assert found["episodes"] == pytest.approx(np.mean([len({*lot}) for lot in lots]))
     assert found["hits"] == pytest.approx(np.mean([0 in lot for lot in lots]))
-    # 160 days ahead at the first snapshot, 69 at the second where the first did not alert it.
+    # 160 days ahead at the first snapshot, 69 at the second if the first did not alert it.
     assert found["long_lead_share"] == pytest.approx((1 / 4) / (7 / 16))
 
 

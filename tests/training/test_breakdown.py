@@ -1,4 +1,4 @@
-"""A model on parts of the rows: kinds of firm, sources taken away."""
+"""A model on parts of the rows: kinds of firm, removed sources."""
 
 from dataclasses import replace
 from datetime import date
@@ -25,7 +25,7 @@ def test_kinds_of_firms_are_told_by_their_features() -> None:
         {
             "firm_id": ["a", "b", "c", "d"],
             "profile_industry": ["17", "51", "99", None],
-            # A month; 3 and 20 million a year are bounds, each of the band above.
+            # Per month; 3 and 20 million per year are bounds, each of the band above.
             "tax_sales_mean_12m": [249_999.0, 250_000.0, 2_000_000.0, None],
             "profile_firm_age_months": [35.9, 36.0, 120.0, None],
             "profile_has_tax": [1.0, 1.0, 0.0, 0.0],
@@ -49,7 +49,7 @@ def test_kinds_of_firms_are_told_by_their_features() -> None:
         "coverage": ["partial", "full", "thin", "insufficient"],
         "region": ["central and south", "north-west", "unknown", "east"],
     }  # fmt: skip
-    # What the rows lack is left out.
+    # Missing columns are left out.
     assert segments.label(rows.select("firm_id", "profile_industry")).columns == ["industry"]
     types = segments.types_of(segments.label(rows))
     assert types[0] == "C manufacturing · below 3 million a year · below 3 years"
@@ -100,7 +100,7 @@ def test_provinces_come_from_the_newest_registration(settings: Settings) -> None
 
 @pytest.fixture
 def scored() -> tuple[pl.DataFrame, pl.DataFrame, FloatArray]:
-    """Return rows of 300 firms of three kinds, one tiny, with PDs that rank one kind only."""
+    """Return rows of 300 firms of three kinds, one tiny, with PDs that rank only one kind."""
     random = np.random.default_rng(11)
     kind = np.repeat(["big", "flat", "tiny"], [180, 117, 3])
     outcome = random.random(300) < 0.25
@@ -122,7 +122,7 @@ def test_segments_are_measured_apart(
     found = {
         row["segment"]: row for row in breakdown.by_segment(rows, kinds, prob, CONFIG).to_dicts()
     }
-    # Three firms are too few to be shown at all, under whatever name.
+    # Three firms are too few to be shown, under any name.
     assert list(found) == ["big", "flat", "few"]
     assert found["few"] == {name: None for name in found["few"]} | {
         "cut": "kind", "segment": "few", "firms": 3, "rows": 3,

@@ -1,4 +1,4 @@
-"""Maps from raw log odds to default probability: found again, chosen by rule, rising."""
+"""Maps from raw log odds to default probability: recovered, chosen by rule, rising."""
 
 import json
 
@@ -16,7 +16,7 @@ Sample = tuple[FloatArray, FloatArray]
 
 
 def _drawn(true: kernel.Calibration, rows: int, seed: int = 4) -> Sample:
-    """Return raw log odds, and outcomes drawn from what the true map says of them."""
+    """Return raw log odds, and outcomes drawn by the true map."""
     random = np.random.default_rng(seed)
     raw = random.normal(-2, 1.5, size=rows)
     return raw, (random.random(rows) < true.apply(raw)).astype(float)
@@ -49,7 +49,7 @@ def test_beta_finds_both_slopes_again() -> None:
 def test_beta_with_equal_slopes_is_platt() -> None:
     raw = np.linspace(-6, 6, 50)
     assert Beta(0.7, 0.7, -1).logit(raw) == pytest.approx(Platt(0.7, -1).logit(raw))
-    # ln of the PD and of its complement, as the source writes them.
+    # ln of the PD and of its complement, as in the source.
     prob = expit(raw)
     by_hand = 0.3 * np.log(prob) - 1.7 * np.log(1 - prob) + 0.2
     assert Beta(0.3, 1.7, 0.2).logit(raw) == pytest.approx(by_hand)
@@ -72,7 +72,7 @@ def test_every_knot_rests_on_ten_of_both() -> None:
     outcome[30:400:30] = 1
     outcome[405:425] = 0
     found = fit_isotonic(raw, outcome, outer_slope=1.0)
-    # 20 goods among the riskiest and 43 bads bear two to four knots.
+    # 20 goods among the riskiest and 43 bads are enough for two to four knots.
     assert 2 <= len(found.raw) <= 4
     assert np.isfinite(found.calibrated).all()
     assert found.apply(raw).sum() == pytest.approx(outcome.sum())
@@ -85,7 +85,7 @@ def test_every_knot_rests_on_ten_of_both() -> None:
         (Beta(0.3, 2.5, -1.0), 250, "beta"),
         (Beta(0.3, 2.5, -1.0), 300, "isotonic"),
         (Platt(0.8, -1.0), 300, "isotonic"),
-        # The same rows, but each default stands in very many of them.
+        # The same rows, but each default is in very many of them.
         (Beta(0.3, 2.5, -1.0), 2, "platt"),
     ],
 )

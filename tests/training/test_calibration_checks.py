@@ -11,7 +11,7 @@ CORRELATION = 0.04
 
 
 def _drawn(factor: float = 1.0, rows: int = 4_000) -> tuple[np.ndarray, np.ndarray]:
-    """PDs, and outcomes that come `factor` times as often as these say."""
+    """PDs, and outcomes that occur `factor` times as often as predicted."""
     random = np.random.default_rng(11)
     prob = random.beta(1.2, 25, size=rows).clip(1e-4, 0.4)
     return (random.random(rows) < prob * factor).astype(float), prob
@@ -43,7 +43,7 @@ def test_correlated_defaults_agree_with_the_integral_over_the_factor() -> None:
     assert checks.correlated_p(400, 20, 0.03, 0.0) == pytest.approx(
         checks.binomial_p(400, 20, 0.03), rel=1e-9
     )
-    # What a single year may do makes a bad year less surprising.
+    # Correlation within a year makes a bad year less surprising.
     assert checks.correlated_p(400, 20, 0.03, CORRELATION) > checks.binomial_p(400, 20, 0.03)
 
 
@@ -71,7 +71,7 @@ def test_parts_of_the_brier_score_add_up_to_it() -> None:
     parts = checks.brier_parts(outcome, prob)
     assert parts.score == pytest.approx(brier_score_loss(outcome, prob), abs=1e-12)
     assert parts.uncertainty == pytest.approx(outcome.var(), abs=1e-12)
-    # One forecast a grade leaves nothing within.
+    # One forecast per grade leaves nothing within.
     flat = np.where(prob < 0.03, 0.01, 0.06)
     parts = checks.brier_parts(outcome, flat)
     assert parts.within_variance == pytest.approx(0, abs=1e-15)
@@ -111,5 +111,5 @@ def test_concentration_and_order_of_grades() -> None:
         largest, index = checks.concentration(graded)
         assert largest == pytest.approx(0.6)
         assert index == pytest.approx(0.36 + 0.04 + 0.04)
-        # 8 of 20 against 10 of 20 may be chance, none is not.
+        # 8 of 20 against 10 of 20 may be chance, none of 20 is not.
         assert checks.disordered(graded) == expected

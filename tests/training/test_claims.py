@@ -30,14 +30,14 @@ def test_claimed_at_once_takes_both_at_one_cut_off() -> None:
         found = measure(rows_of(outcome, baseline, candidate), config).joint
         return found.holds, found.bad_rate.candidate.value
 
-    # 5/59 is below 0.095, 6/59 is not; the bad rate falls again behind the bads, but not enough.
+    # 5/59 is below 0.095, 6/59 is not; the bad rate falls again after the bads, but not enough.
     assert joint(5) == (True, pytest.approx(5 / 59))
     assert joint(6) == (False, pytest.approx(6 / 59))
     assert joint(5, better_by=0.02) == (False, pytest.approx(5 / 59))
 
 
 def test_claimed_at_once_may_hold_beyond_the_larger_share() -> None:
-    # The two bads stand just before the larger share; good rows behind them thin them out.
+    # The two bads are just before the larger share; good rows after them lower the rate.
     outcome = np.zeros(100)
     outcome[[0, 1, 58, 57]] = 1
     baseline = np.arange(1, 101) / 200
@@ -45,7 +45,7 @@ def test_claimed_at_once_may_hold_beyond_the_larger_share() -> None:
     candidate[[0, 1]] = 0.9, 0.91
     found = measure(rows_of(outcome, baseline, candidate), HALF).joint
     assert found.bad_rate.baseline.value == pytest.approx(2 / 50)
-    # Behind 59 rows 2 of 61 are bad, behind 98 rows 2 of 98.
+    # After 59 rows 2 of 61 are bad, after 98 rows 2 of 98.
     assert found.least_bad_rate.value == pytest.approx(2 / 98)
     assert found.holds
     assert found.bad_rate.candidate.value == pytest.approx(2 / 59)
@@ -58,7 +58,7 @@ def test_nothing_can_be_better_than_no_bads() -> None:
     assert not found.possible
     assert not found.holds
     assert found.support == 0
-    # One bad of 200 is just what is claimed to be saved; no room to save it for certain.
+    # One bad of 200 is exactly the claimed saving; there is no room to save it for certain.
     outcome = np.zeros(400)
     outcome[[100, 399]] = 1
     baseline = np.arange(1, 401) / 500
@@ -69,7 +69,7 @@ def test_nothing_can_be_better_than_no_bads() -> None:
 
 
 def test_a_largest_share_favours_who_picks_it() -> None:
-    # A random order against itself would gain much; with both picking it gains nothing.
+    # A random order against itself would seem to gain much; if both select, it gains nothing.
     rows = drawn_rows(np.random.default_rng(8), 400, decimals=6)
     noise = np.random.default_rng(9).random(400)
     found = measure(dataclasses.replace(rows, baseline_prob=noise, candidate_prob=noise), FEW)
@@ -97,7 +97,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 def test_intervals_redraw_firms_and_not_rows() -> None:
     rows = drawn_rows(np.random.default_rng(12), 150)
     once = measure(rows, dataclasses.replace(FEW, draws=200))
-    # The same rows at three more snapshots say nothing new.
+    # The same rows at three more snapshots add nothing new.
     copies = {
         column.name: np.tile(getattr(rows, column.name), 4)
         for column in dataclasses.fields(rows)
@@ -209,7 +209,7 @@ def test_metrics_have_flat_names_and_known_values(drawn_claims: Claims) -> None:
     assert np.isfinite(list(recording.flat(found).values())).all()
     assert "worth/found_share_baseline" not in found
     assert found["worth/coverage_share_of_types_candidate"] == 1
-    # Four firms make no type to judge.
+    # Four firms are too few to judge a type.
     few = claims_table.metrics(measure(rows_of(*FOUR), FEW))
     assert "worth/coverage_share_of_types_candidate" not in few
 

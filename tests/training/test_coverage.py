@@ -9,7 +9,7 @@ TERMS = CoverageTerms(least_firms=30, least_scored_share=0.9, least_auc=0.65, co
 
 
 def _measured(*types: tuple[str, np.ndarray, np.ndarray]) -> Coverage:
-    """Types of firm with outcomes and PDs, one row a firm."""
+    """Types of firm with outcomes and PDs, one row per firm."""
     names = np.concatenate([np.full(len(outcome), name) for name, outcome, _ in types])
     outcome, prob = (np.concatenate([parts[i] for parts in types]) for i in (1, 2))
     return coverage.measure(names, np.arange(len(names)), outcome, prob, TERMS)
@@ -21,7 +21,7 @@ def _bads(count: int, bads: int) -> np.ndarray:
 
 def test_a_type_is_covered_by_ranking_or_by_level() -> None:
     flat = np.full(40, 0.1)
-    # PDs ten times too high that rank, PDs without order that hold, and neither.
+    # PDs ten times too high that rank, unordered PDs with the right level, and neither.
     ranks = ("ranks", _bads(40, 4), np.where(_bads(40, 4) == 1, 1.0, 0.99))
     holds = ("holds", _bads(40, 4), flat)
     neither = ("neither", _bads(40, 20), flat)
@@ -78,7 +78,7 @@ def test_a_firm_counts_once_over_its_rows() -> None:
     found = coverage.measure(names, firms, _bads(120, 12), prob, TERMS)
     assert found.types[0].firms == 30
     assert found.types[0].scored_share == pytest.approx(26 / 30)
-    # Three firms default in all of their rows; three PDs of 0.1 and four are each 0.1 a firm.
+    # Three firms default in all of their rows; three PDs of 0.1 and four are each 0.1 per firm.
     assert found.types[0].observed_expected.value == pytest.approx(3 / 3)
     # A firm that changes its type belongs to both, and to all firms once.
     moved = np.where(np.arange(120) % 4 == 0, "A", "B")
@@ -91,7 +91,7 @@ def test_a_firm_counts_once_over_its_rows() -> None:
 def test_the_interval_of_the_level_is_the_exact_one(bads: int) -> None:
     found = observed_expected(np.arange(50), _bads(50, bads), np.full(50, 0.08), 0.95)
     assert found.value == pytest.approx(bads / 4)
-    # At its bounds as many defaults, or as few, come once in forty times.
+    # At its bounds, this many defaults, or this few, occur once in forty times.
     assert poisson.cdf(bads, found.high * 4) == pytest.approx(0.025)
     if bads:
         assert poisson.sf(bads - 1, found.low * 4) == pytest.approx(0.025)

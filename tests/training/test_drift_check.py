@@ -1,4 +1,4 @@
-"""The night's check of features against the frame that the champion learnt from."""
+"""The night's check of features against the champion's training frame."""
 
 import shutil
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_every_month_end_is_measured_once_and_the_night_each_time(home: Settings
             "group by as_of order by as_of"
         )
         measured = connection.execute(query).fetchall()
-        # A measured month end stays as it is, the night is measured anew.
+        # A measured month end does not change, the night is measured again.
         connection.execute("update warehouse.ops.feature_drift set psi = 7")
     assert [day for day, _, _ in measured] == [day for (day,) in days]
     assert all(firms > 200 for _, _, firms in measured)

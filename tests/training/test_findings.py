@@ -1,4 +1,4 @@
-"""Each kind of weakness is named in the pack, and a sound version has little said against it."""
+"""The pack lists each kind of weakness, and a good version has few."""
 
 from dataclasses import replace
 
@@ -69,13 +69,13 @@ def test_a_simpler_model_that_ranks_as_well_is_named(trained: Trained, gathered:
     said = _said(gathered, own, rivals)
     assert "The simpler model 'stronger' ranks no worse out of time" in said
     assert "'near' (AUC" in said
-    assert "is not clearly apart" in said
+    assert "is not clearly worse" in said
     assert "weak" not in said
 
 
 def test_doubtful_probabilities_are_said(trained: Trained, gathered: Evidence) -> None:
     doubted = _metrics(trained, **{"oot_calibration/spiegelhalter_p": 0.003})
-    assert "Spiegelhalter doubts the PDs (p 0.003)." in _said(gathered, doubted)
+    assert "Spiegelhalter rejects the PDs (p 0.003)." in _said(gathered, doubted)
     grade = replace(gathered.grades[2], light="red", bads=12, rows=200, mean_prob=0.02)
     worse = replace(gathered, grades=(*gathered.grades[:2], grade, *gathered.grades[3:]))
     assert f"Grade {grade.grade} is red: 12 defaults where 4.0 were expected." in _said(
@@ -115,7 +115,7 @@ def test_what_could_not_be_measured_is_said_and_the_pack_is_written(
     without = replace(gathered, claims=None, claims_missing="none of the rows defaults")
     metrics = _metrics(trained)
     said = _said(without, metrics)
-    assert "What it is worth to a lender could not be measured: none of the rows defaults." in said
+    assert "Its value to a lender could not be measured: none of the rows defaults." in said
     images = dict.fromkeys((f"{name}.png" for name in _IMAGES), b"")
     page = pack.page(without, metrics, {"own": metrics}, (), images)
     assert "Could not be measured: none of the rows defaults." in page
@@ -138,8 +138,8 @@ def test_a_test_set_of_few_defaults_is_validated_all_the_same(
     assert measured.sources["auc"].null_count() == measured.sources.height
     said = _said(measured, _metrics(trained))
     assert f"{measured.segments.height} of {measured.segments.height} segments have too few" in said
-    # Nothing but the level of PDs can be told of so few, and it is: they are far too high.
+    # With so few rows only the level of PDs can be judged: they are far too high.
     assert "PDs are too high for" in said
     images = dict.fromkeys((f"{name}.png" for name in _IMAGES), b"")
     metrics = _metrics(trained)
-    assert "Sources taken away" in pack.page(measured, metrics, {"own": metrics}, (), images)
+    assert "Sources removed" in pack.page(measured, metrics, {"own": metrics}, (), images)

@@ -1,4 +1,4 @@
-"""Only what the audit chain's last promotion names is champion; a worse one takes two persons."""
+"""Only the last promotion in the audit chain is champion; a worse one needs two persons."""
 
 import json
 from collections.abc import Iterator
@@ -45,19 +45,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 def _move(settings: Settings, version: str) -> None:
-    """Move the alias as somebody does in MLflow's page."""
+    """Move the alias like someone on MLflow's page."""
     client = tracking.client(settings)
     client.set_registered_model_alias(tracking.CREDIT_MODEL, tracking.CHAMPION, version)
 
 
 def _of_models(settings: Settings) -> list[tuple[str, str]]:
-    # The rules in force read features that this economy has not, so not by `look`.
+    # The rules in force read features that this economy lacks, so `look` cannot be used.
     return [(one.severity, one.text) for one in status._models(settings, None)]
 
 
 @pytest.fixture
 def moved(home: Settings) -> Iterator[Settings]:
-    """Version 2 has the alias, and nobody promoted it."""
+    """Version 2 has the alias, but was not promoted."""
     _move(home, "2")
     yield home
     _move(home, "1")
@@ -65,8 +65,8 @@ def moved(home: Settings) -> Iterator[Settings]:
 
 def test_a_moved_alias_scores_nothing_and_says_what_to_do(moved: Settings) -> None:
     told = (
-        "MLflow names version 2 of firmpulse-credit champion, and the last promotion in the audit "
-        r"chain is of version 1 \(.*, Li Wei\)\. Put it back with: firmpulse models restore"
+        "MLflow names version 2 of firmpulse-credit champion, but the last promotion in the audit "
+        r"chain is of version 1 \(.*, Li Wei\)\. Restore it with: firmpulse models restore"
     )
     for reader in (
         lambda: batch.score(moved, AS_OF),
@@ -112,13 +112,13 @@ def test_an_alias_without_any_promotion_is_refused(
 
 
 def test_other_files_under_the_promoted_number_are_refused(home: Settings) -> None:
-    """Somebody exchanged the files, and the digest that MLflow keeps beside them."""
+    """Someone replaced the files, and the digest that MLflow stores beside them."""
     client = tracking.client(home)
     key = tracking.CREDIT_MODEL, "1", tracking.FILES_DIGEST
     own = client.get_model_version(*key[:2]).tags[tracking.FILES_DIGEST]
     client.set_model_version_tag(*key, "0" * 64)
     try:
-        with pytest.raises(NotPromotedError, match="not those that Li Wei promoted on"):
+        with pytest.raises(NotPromotedError, match="differ from what Li Wei promoted on"):
             batch.score(home, AS_OF)
         with pytest.raises(ModelChangedError, match="not in MLflow as it was promoted"):
             versions.restore_alias(home)
@@ -129,7 +129,7 @@ def test_other_files_under_the_promoted_number_are_refused(home: Settings) -> No
 
 @pytest.fixture
 def open_store(home: Settings) -> Iterator[sa.Engine]:
-    """Drop what guards the chain's rows, as somebody with full access to the database can."""
+    """Drop what guards the chain's rows, like someone with full access to the database."""
     engine = sa.create_engine(home.control_db_url)
     with engine.begin() as connection:
         guards = connection.execute(
@@ -155,7 +155,7 @@ def test_a_promotion_that_was_forged_in_the_control_store_is_refused(
         connection.execute(sa.update(AUDIT).where(of_entry).values(details=forged))
     with pytest.raises(AuditError, match="the audit chain is broken"):
         batch.score(home, AS_OF)
-    # Or the entry is gone, as if nobody had ever promoted.
+    # Or the entry is gone, as if there had been no promotion.
     with open_store.begin() as connection:
         connection.execute(sa.delete(AUDIT).where(of_entry))
     _move(home, "1")
@@ -171,7 +171,9 @@ def test_what_a_tag_of_mlflow_says_makes_no_earlier_champion(home: Settings) -> 
     key = tracking.CREDIT_MODEL, "2", versions.PROMOTED_AT
     client.set_model_version_tag(*key, "2020-01-01T00:00:00+00:00")
     try:
-        with pytest.raises(NotReadyError, match="version 1 is champion and none was before it"):
+        with pytest.raises(
+            NotReadyError, match="version 1 is champion and there is none before it"
+        ):
             versions.roll_back(home, "Li Wei", "alerts doubled")
     finally:
         client.delete_model_version_tag(*key)
@@ -193,7 +195,7 @@ def test_a_worse_candidate_takes_a_reason_and_a_second_person(
     assert (report.promoted, champion.named(home).version) == (False, "1")  # type: ignore[union-attr]
     assert "difference -0." in str(report.proposed)
     assert any("is proposed by Wang Fang: version 1 reads" in text for _, text in _of_models(home))
-    with pytest.raises(ConfigurationError, match="somebody else has to decide it"):
+    with pytest.raises(ConfigurationError, match="someone else must decide it"):
         proposals.decide(home, "2", "ｗａｎｇ  fang", approve=True)
     with pytest.raises(ConfigurationError, match="--checker"):
         proposals.decide(home, "2", " ", approve=True)
@@ -212,9 +214,9 @@ def test_a_worse_candidate_takes_a_reason_and_a_second_person(
     assert details["because"] == "version 1 reads a source that ends"
     assert batch.score(home, AS_OF).champion == "2"
 
-    # Better than the champion: as ever, by one person.
+    # Better than the champion: by one person, as always.
     assert promotion.promote(home, AS_OF, "1", "Li Wei", CONFIG).promoted
-    # A promotion ends what was proposed before it.
+    # A promotion ends earlier proposals.
     assert proposals.pending(home) == {}
     restored, taken_back = versions.roll_back(home, "Li Wei", "alerts doubled")
     assert (restored.version, taken_back.version) == ("2", "1")

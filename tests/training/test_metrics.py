@@ -60,7 +60,7 @@ def test_interval_redraws_firms_and_not_rows(sample: tuple[np.ndarray, np.ndarra
     outcome, prob = sample
     firms = np.array([f"firm {i}" for i in range(len(prob))])
     once = measure_with_intervals(outcome, prob, firms, draws=300, confidence=0.95, seed=1)
-    # Four copies of each row within its firm say nothing new.
+    # Four copies of each row within its firm add nothing new.
     copies = measure_with_intervals(
         np.tile(outcome, 4), np.tile(prob, 4), np.tile(firms, 4), draws=300, confidence=0.95, seed=1
     )

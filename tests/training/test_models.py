@@ -31,7 +31,7 @@ def test_linear_model_adds_up_by_hand() -> None:
         ),
     )
     rows = pl.DataFrame({"sales": [5.0, 20.0, float("nan")], "industry": ["C17", "G54", "F51"]})
-    # Ranks 0.5, 1, and the median with a flag; beyond the grid the ends hold.
+    # Ranks 0.5, 1, and the median with a flag; beyond the grid the ends apply.
     assert model.logit(rows).tolist() == pytest.approx([-1.9, -2.6, -1.8])
     assert model.contributions(rows)[0].tolist() == pytest.approx([0.0, 0.1])
     assert Linear.from_json(json.loads(json.dumps(model.to_json()))) == model
@@ -133,7 +133,7 @@ def test_signed_regression_explains_itself_and_survives_json() -> None:
 def test_strength_follows_the_evidence() -> None:
     rows, among = _rows(500), (0.001, 1.0)
     assert choose_strength(rows, RIGHT, among, repeats=1, seed=1) == 1.0
-    # Outcomes that follow nothing: the stronger penalty loses less.
+    # Random outcomes: the stronger penalty has the lower loss.
     shuffled = rows.with_columns(pl.col("outcome").shuffle(seed=2))
     assert choose_strength(shuffled, RIGHT, among, repeats=1, seed=1) == 0.001
 
@@ -189,7 +189,7 @@ def test_scorecard_points_add_up_to_the_score() -> None:
     assert points == pytest.approx(403.724 + 57.708 * np.log((1 - prob) / prob), abs=1.1)
 
 
-# 1,900 good and 100 bad firms; the value says nothing. A share of them misses it.
+# 1,900 good and 100 bad firms; the value has no information. A share of them lacks it.
 GOODS, BADS = 1_900, 100
 OVERALL = np.log(GOODS / BADS)
 
@@ -202,14 +202,14 @@ OVERALL = np.log(GOODS / BADS)
         (1, 29, 1 / 29, 0.93, 0.97),
         (200, 0, 200.5 / 0.5, 0.0005, 0.005),
         (199, 1, 199 / 1, 0.005, 0.007),
-        # Nobody misses it: no evidence.
+        # No row lacks it: no evidence.
         (0, 0, GOODS / BADS, 0.045, 0.055),
     ],
 )
 def test_a_bin_of_one_class_is_more_evidence_than_the_same_with_one_of_the_other(
     missing_goods: int, missing_bads: int, odds: float, low: float, high: float
 ) -> None:
-    """It was none: a PD of 0.51 where all 30 were bad, 0.053 where all 200 were good."""
+    """It was zero: a PD of 0.51 where all 30 were bad, 0.053 where all 200 were good."""
     count = GOODS + BADS
     bad = np.arange(count) >= GOODS
     missing = np.r_[np.arange(GOODS) < missing_goods, np.arange(BADS) < missing_bads]

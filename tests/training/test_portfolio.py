@@ -1,4 +1,4 @@
-"""Eight firms whose every number is counted by hand, and random ones held to what must be true."""
+"""Eight firms with all numbers counted by hand, and random ones with general properties."""
 
 import uuid
 from collections import Counter
@@ -128,7 +128,7 @@ def correct_loan(
 def test_vintages_keep_firms_that_left_and_show_whole_vintages_only(
     book: duckdb.DuckDBPyConnection,
 ) -> None:
-    # A, B, G and H may be older than the history; C and D are the first that surely are not.
+    # A, B, G and H may be older than the history; C and D are the first that certainly are not.
     # The youngest of 2024-Q1, D, is observed for 12 months; F of 2025-Q1 for one month.
     assert portfolio.vintages(book, AS_OF).rows() == [
         ("2024-Q1 or earlier", True, 3, 4, 0.50, 0.25),

@@ -1,4 +1,4 @@
-"""A frozen frame can be made again, and what differs has a name."""
+"""A frozen frame can be recreated, and differences are listed."""
 
 import shutil
 from datetime import date

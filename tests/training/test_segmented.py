@@ -1,4 +1,4 @@
-"""Models of their own for large segments, and how they explain themselves."""
+"""Separate models for large segments, and their explanations."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ BY_INDUSTRY = replace(QUICK, segment_by="profile_industry", segment_bads=15)
 
 @pytest.fixture(scope="module")
 def frame(trained: Trained) -> FrozenFrame:
-    """Return the economy with one industry in which a feature means the opposite."""
+    """Return the economy with one industry in which a feature has the opposite effect."""
     known = frozen.read(trained.settings, AS_OF)
     odd = pl.col("profile_industry") == "I65"
     turned = pl.when(odd).then(-pl.col("tax_red_share_12m")).otherwise("tax_red_share_12m")
@@ -103,7 +103,7 @@ def test_segments_survive_the_round_trip(
 
 def test_an_unknown_feature_is_told(trained: Trained, frame: FrozenFrame) -> None:
     for name in ("profile_region", "statement_margin"):
-        with pytest.raises(ConfigurationError, match=f"{name} is no feature of the candidate"):
+        with pytest.raises(ConfigurationError, match=f"{name} is not a feature of the candidate"):
             segmented.require(frame, replace(QUICK, segment_by=name))
     with pytest.raises(ConfigurationError, match=r"tax_sales_12m has \d+ values, too many"):
         segmented.require(frame, replace(QUICK, segment_by="tax_sales_12m"))

@@ -78,7 +78,7 @@ def test_out_of_time_reaches_back_until_it_holds_a_default() -> None:
         pl.when(later).then(pl.lit("good")).otherwise("outcome").alias("outcome")
     )
     with pytest.raises(NotReadyError, match="label windows"):
-        # Three snapshots out of time leave training nothing but 2024-01-31.
+        # Three snapshots out of time leave only 2024-01-31 for training.
         assign(calm.filter(pl.col("as_of") > date(2024, 1, 31)), AS_OF, CONFIG)
     found = assign(calm, AS_OF, CONFIG)
     oot = set(found.filter(pl.col("split") == "oot")["as_of"])
@@ -102,5 +102,5 @@ def test_too_few_snapshots_are_refused_with_numbers() -> None:
 
 
 def test_no_default_at_all_is_refused() -> None:
-    with pytest.raises(NotReadyError, match="hold no defaults or no good firms"):
+    with pytest.raises(NotReadyError, match="have no defaults or no good firms"):
         assign(labels(bad_every=10_000).filter(pl.col("firm_id") != "firm-000"), AS_OF, CONFIG)

@@ -18,7 +18,7 @@ from training.metrics import Interval
 
 @pytest.fixture
 def ten() -> ClaimRows:
-    """Rows A to J in the baseline's order; C, F and H default, which the candidate ranks last."""
+    """Rows A to J in the baseline's order; C, F and H default; the candidate ranks them last."""
     #          A  B  C  D  E  F  G  H  I  J
     outcome = [0, 0, 1, 0, 0, 1, 0, 1, 0, 0]
     place = [1, 2, 8, 3, 4, 9, 5, 10, 6, 7]
@@ -50,7 +50,7 @@ def test_swap_set_by_hand(ten: ClaimRows) -> None:
     }
     assert swaps.bad_rates["neither"].value == 0.5
     assert swaps.swapped.difference.value == -1
-    # G's PD is 5/20, odds of 1 to 3; of five approved the other four are known to be good.
+    # G's PD is 5/20, odds of 1 to 3; the other four of five approved are known to be good.
     inferred = {times: found.candidate.value for times, found in swaps.inferred.items()}
     assert inferred == pytest.approx({1: 0.25 / 5, 2: 0.4 / 5, 4: (4 / 7) / 5})
 
@@ -66,7 +66,7 @@ def test_firms_of_interest_by_hand(ten: ClaimRows) -> None:
     assert wider.found_firms == pytest.approx({"baseline": 3, "candidate": 3})
     nobody = measure(dataclasses.replace(ten, of_interest=None), HALF)
     assert nobody.found is None
-    # C again at a later snapshot, in place of J: the baseline approves A, and C once in two.
+    # C again at a later snapshot, instead of J: the baseline approves A, and C half the time.
     twice = dataclasses.replace(
         ten,
         firm_ids=np.array(["A", "B", "C", "D", "E", "F", "G", "H", "I", "C"]),
@@ -78,7 +78,7 @@ def test_firms_of_interest_by_hand(ten: ClaimRows) -> None:
 
 def test_a_tie_at_the_cut_off_is_approved_by_lot() -> None:
     outcome, prob = np.array([0.0, 1, 1, 0, 0]), np.array([0.1, 0.2, 0.2, 0.2, 0.3])
-    # The first two of five: the mean over every order in which the tied three may stand.
+    # The first two of five: the mean over every order of the tied three.
     orders = [(0, *middle, 4) for middle in itertools.permutations([1, 2, 3])]
     expected = np.mean([outcome[list(order[:2])].mean() for order in orders])
     found = measure(
@@ -176,7 +176,7 @@ def test_a_model_against_itself_is_worth_nothing(rows: ClaimRows, share: float) 
             assert change == Interval(0, 0, 0)
     assert found.swap_set.cells["swap_in"].rows == 0
     assert np.isnan(found.swap_set.swapped.difference.value)
-    # A largest share at the accepted bad rate is never below the share that set it.
+    # The largest share at the accepted bad rate is never below the share that defined it.
     assert found.iso_risk.difference.value >= -1e-9
 
 
@@ -198,7 +198,7 @@ def test_inferred_rates_bound_the_known_one_when_rejected_firms_are_worse_than_t
     assert inferred == sorted(inferred)
     cells = swaps.cells
     known = (cells["both"].bads + cells["swap_in"].bads) / (0.6 * 4_000)
-    # PDs are true here, so inference at their own odds is right but for chance.
+    # PDs are true here, so inference at their own odds is right except for chance.
     assert inferred[0] == pytest.approx(known, abs=0.004)
     assert inferred[2] > known + 0.004
 

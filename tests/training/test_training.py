@@ -302,7 +302,7 @@ def test_each_kind_of_bad_model_fails_the_gate_named_for_it(trained: Trained) ->
 def test_a_feature_made_from_the_future_is_stopped(trained: Trained) -> None:
     frame = frozen.read(trained.settings, AS_OF)
     random = np.random.default_rng(7)
-    # What the firm owes a year after the snapshot: nearly the outcome itself.
+    # The firm's debt a year after the snapshot: almost the outcome itself.
     later = pl.Series(frozen.bads_of(frame.rows) * 10 + random.random(frame.rows.height) * 12)
     leaking = replace(frame, rows=frame.rows.with_columns(later.alias("tax_sales_cv_12m")))
     honest_name, honest = strongest_feature(frame, ("tax_sales_12m", "tax_sales_cv_12m"))

@@ -1,4 +1,4 @@
-"""The search of hyper-parameters: a pure function, and not taken in by luck."""
+"""The search of hyper-parameters: a pure function, and not misled by luck."""
 
 from dataclasses import replace
 from types import MappingProxyType
@@ -107,7 +107,7 @@ def test_without_trials_nothing_is_searched_and_large_samples_are_cut(
     assert none.trials.is_empty()
     part = tuning._part_of(rows, replace(CONFIG, trial_rows=rows.height // 2))
     assert rows.height * 0.4 < part.height < rows.height * 0.6
-    # Whole firms, in the order they had.
+    # Whole firms, in their original order.
     whole = rows.join(part.select("firm_id").unique(), on="firm_id", how="semi")
     assert part.equals(whole)
     cut = replace(CONFIG, trials=1, trial_rows=rows.height // 2)

@@ -73,7 +73,7 @@ def test_cross_validated_model_leads_and_scores_every_firm(
         auc = metrics[name]["auc"]
         assert auc.low < auc.value < auc.high
         assert 0.6 < auc.value < 0.9
-    # More volatile sales mean more risk, more sales less: both beat chance as signed.
+    # More volatile sales mean more risk, more sales less: both beat chance with these signs.
     assert metrics["tax_sales_cv_12m"]["auc"].value > 0.55
     assert metrics["tax_sales_12m"]["auc"].value > 0.55
     assert (report.registered, report.champion) == ("logistic_signed", True)

@@ -1,4 +1,4 @@
-"""The validation of a version: its pack, its card, its tables, and what it refuses."""
+"""The validation of a version: its pack, its card, its tables, and its refusals."""
 
 import html
 import json
@@ -44,12 +44,12 @@ def test_the_pack_is_one_page_that_needs_no_network(trained: Trained) -> None:
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert "<script" not in page
     assert page.count('src="data:image/png;base64,') == 9
-    for title in ("Sample", "Calibration", "Segments", "Sources taken away", "Stress"):
+    for title in ("Sample", "Calibration", "Segments", "Sources removed", "Stress"):
         assert re.search(rf"<h2[^>]*>\d+\. {title}", page)
     metrics = trained.candidate.metrics
     assert f"{metrics['oot/auc']:.3f}" in page
     assert f"{metrics['oot_interval/auc_low']:.3f} to" in page
-    # Its rivals on the same rows.
+    # Its baselines on the same rows.
     for name in ("firmpulse-statements", "firmpulse-logistic", "logistic on ranks"):
         assert f"<td>{name}</td>" in page
 
@@ -64,7 +64,7 @@ def test_the_card_describes_the_version(trained: Trained) -> None:
     said = re.findall(r"<li>([^<]+)</li>", page)
     assert said
     assert all(f"- {html.unescape(finding)}" in card for finding in said[:12])
-    # They stand above the sections.
+    # They are above the sections.
     assert page.index(said[0]) < page.index('id="sample"')
     assert len(card) < 5_000
     assert f"digest `{trained.sample.digest[:12]}`" in card
@@ -113,10 +113,10 @@ def test_the_served_model_says_why(trained: Trained) -> None:
     assert not [text for text in texts if "tax sales cv 12m: low" in text]
     for chinese, english in zip(predicted["reasons_zh"], predicted["reasons_en"], strict=True):
         assert len(chinese) == len(english)
-    # Rows keep their order, and reasons belong to their row whatever stands beside it.
+    # Rows keep their order, and reasons belong to their row in any batch.
     alone = served.predict(riskiest.tail(1).to_pandas())
     assert list(alone["reasons_en"].iloc[0]) == list(predicted["reasons_en"].iloc[-1])
-    # Nothing but the features is needed.
+    # Only the features are needed.
     names = [column.name for column in served.metadata.signature.inputs]
     bare = served.predict(riskiest.select(names).to_pandas())
     assert bare["default_prob"].tolist() == predicted["default_prob"].tolist()
@@ -127,7 +127,7 @@ def test_a_version_of_another_frame_is_refused(trained: Trained) -> None:
         pipeline.validate(trained.settings, AS_OF, "99")
     with pytest.raises(NotReadyError, match="no training frame was sampled for 2026-09-30"):
         pipeline.validate(trained.settings, date(2026, 9, 30), trained.candidate.version)
-    with pytest.raises(NotReadyError, match="was sampled anew since the version was fitted"):
+    with pytest.raises(NotReadyError, match="was sampled again since the version was fitted"):
         subject.frame_of(trained.settings, AS_OF, "another digest")
 
 

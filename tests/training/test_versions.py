@@ -1,4 +1,4 @@
-"""Versions side by side, and the way back to the champion before."""
+"""Comparison of versions, and rollback to the previous champion."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -59,10 +59,10 @@ def test_list_compare_and_back(two_versions: Settings) -> None:
     entry = audit.entries(two_versions, action="PROMOTE")[-1]
     assert "alerts doubled" in entry.details
 
-    # The one taken back is not what a second call goes back to.
-    with pytest.raises(NotReadyError, match="version 1 is champion and none was before it"):
+    # A second call does not restore the withdrawn one.
+    with pytest.raises(NotReadyError, match="version 1 is champion and there is none before it"):
         versions.roll_back(two_versions, "Li Wei", "again")
-    # Someone may look at it again and promote it.
+    # Someone may review it again and promote it.
     pipeline.promote(two_versions, AS_OF, "2", "Zhao Min")
     assert versions.get(two_versions, "champion").version == "2"
     assert versions.get(two_versions, "2").taken_back is None
@@ -74,7 +74,7 @@ def test_a_changed_model_file_is_refused(two_versions: Settings) -> None:
     path = _stored(two_versions, "1") / "bundle.json"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace('"slope": ', '"slope": 1'), encoding="utf-8")
-    with pytest.raises(ModelChangedError, match="version 1 of firmpulse-credit are not the ones"):
+    with pytest.raises(ModelChangedError, match="version 1 of firmpulse-credit differ from the"):
         tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "1")
     # Only that one.
     tracking.model_folder(two_versions, tracking.CREDIT_MODEL, "2")
@@ -126,7 +126,7 @@ def test_two_versions_are_paired_on_the_same_draws(two_versions: Settings) -> No
     ]
     assert found.difference.value == pytest.approx(own[1] - own[0])
     assert found.difference.high < 0
-    # Paired, the interval is narrower than those of the versions apart.
+    # The paired interval is narrower than the separate intervals.
     assert found.difference.high - found.difference.low < found.candidate.high - found.candidate.low
 
 
@@ -142,7 +142,7 @@ def test_versions_whose_frame_is_gone_are_compared_without_a_contest(
         connection.execute("update warehouse.training.frames set digest = 'sampled anew'")
     said = runner.invoke(app, ["models", "compare", "1", "2"], env={"COLUMNS": "160"})
     assert said.exit_code == 0, said.output
-    assert "no paired contest: the frame of 2026-10-31 was sampled anew" in said.output
+    assert "no paired comparison: the frame of 2026-10-31 was sampled again" in said.output
 
 
 def _model(settings: Settings, version: str) -> bundle.CreditModel:

@@ -1,1 +1,1 @@
-"""What a model is worth to a lender against another, on rows whose outcomes are known."""
+"""The value of a model to a lender compared with another, on rows with known outcomes."""

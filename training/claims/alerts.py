@@ -1,8 +1,8 @@
-"""Early warnings of two models at the same alert rate: how many come true, and how early.
+"""Early warnings of two models at the same alert rate: how many are true, and how early.
 
 Each snapshot alerts the same share of its rows, highest PD first. A firm's first alert opens an
-episode; its alerts within the horizon belong to it. An episode is a hit where the firm defaults
-within the horizon of the first alert, and not sooner than an alert could be acted on.
+episode; its alerts within the horizon belong to it. An episode is a hit if the firm defaults within
+the horizon of the first alert, and not too soon to act on it.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ Dates = npt.NDArray[np.datetime64]
 
 @dataclass(frozen=True)
 class AlertTerms:
-    """Whom to alert and what counts as a hit."""
+    """Which rows are alerted, and what counts as a hit."""
 
     alert_rate: float
     horizon_days: int
@@ -38,16 +38,16 @@ class Snapshot:
     rows: Rows
     # Number of each row's firm.
     firms: Rows
-    # By model, highest PD first.
+    # Order of the rows by model, highest PD first.
     rankings: Mapping[str, Ranking]
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Snapshots in time order and what came of their rows."""
+    """Snapshots in time order, and the outcomes of their rows."""
 
     snapshots: tuple[Snapshot, ...]
-    # By model; 0 where a row has none, which alerts it last.
+    # By model; 0 for a row without a PD, which is alerted last.
     default_probs: Mapping[str, FloatArray]
     # From snapshot to default, NaN without one, shape (rows,).
     lead_days: FloatArray
@@ -66,11 +66,11 @@ def watch(
     """Return the rows by snapshot, each ranked by each model.
 
     Args:
-        firms: number of each row's firm, one row a firm and snapshot, shape (rows,).
-        snapshot_dates: of the same rows.
-        default_dates: after the snapshot; NaT where the firm did not default.
-        default_probs: PDs of the same rows by model, NaN where a model gives none.
-        terms: whom to alert and what counts as a hit.
+        firms: number of each row's firm, one row per firm and snapshot, shape (rows,).
+        snapshot_dates: dates of the same rows.
+        default_dates: after the snapshot; NaT if the firm did not default.
+        default_probs: PDs of the same rows by model, NaN if a model gives none.
+        terms: which rows are alerted, and what counts as a hit.
 
     Raises:
         NotReadyError: no firm defaults within the horizon of a snapshot.
@@ -82,7 +82,7 @@ def watch(
             f"none of the {len(firms)} rows defaults within {terms.horizon_days} days; warnings "
             f"are measured on snapshots with later defaults: choose an earlier out-of-time set"
         )
-    # A default is seen from several snapshots and counts once.
+    # A default appears in several snapshots and counts once.
     events = np.stack([firms[soon], default_dates[soon].astype("datetime64[D]").astype(np.int64)])
     first = np.unique(events, axis=1, return_index=True)[1]
     snapshots = []
@@ -125,7 +125,7 @@ def _openings(watched: Watch, model: str, weights: Weights) -> FloatArray:
     for snapshot in watched.snapshots:
         so_far = cumulative(snapshot.rankings[model], weights[:, snapshot.rows])
         alerted = taken(snapshot.rankings[model], so_far, watched.terms.alert_rate)
-        # A firm opens one episode within a horizon at most, so the parts of earlier ones add up.
+        # A firm opens at most one episode within a horizon, so the parts of earlier ones add up.
         still_open = np.zeros_like(alerted)
         for day, earlier in past:
             if snapshot.day - day <= horizon:
@@ -159,7 +159,7 @@ def _of_model(watched: Watch, opened: FloatArray, weights: Weights) -> dict[str,
 
 
 def _weighted_median(values: FloatArray, weights: FloatArray) -> FloatArray:
-    """Return the median of ascending values per row of weights; NaN where all weigh nothing."""
+    """Return the median of ascending values per row of weights; NaN if all weights are 0."""
     if not len(values):
         return np.full(len(weights), np.nan)
     so_far = np.cumsum(weights, axis=1)

@@ -10,7 +10,7 @@ from training import metrics
 from training.claims.ranking import Rows
 from training.metrics import Interval, Weights, firm_weights
 
-# Draws are worked off in chunks of about this many weights, which bounds memory.
+# Draws are processed in chunks of about this many weights, which bounds memory.
 _CHUNK_WEIGHTS = 1_000_000
 
 
@@ -26,7 +26,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measures by name, of the rows as they are and of each draw, shape (draws,)."""
+    """Measures by name, for the original rows and for each draw, shape (draws,)."""
 
     point: Mapping[str, float]
     drawn: Mapping[str, FloatArray]
@@ -37,7 +37,7 @@ class Measured:
         return _interval(self.point[name], self.drawn[name], self.confidence)
 
     def compare(self, baseline: str, candidate: str) -> Comparison:
-        """Return two measures side by side; both models meet the same draws."""
+        """Return two measures side by side; both models use the same draws."""
         old, new = self.drawn[baseline], self.drawn[candidate]
         old_point, new_point = (np.array([self.point[name]]) for name in (baseline, candidate))
         change, uplift = new_point - old_point, _uplift(old_point, new_point)
@@ -62,9 +62,9 @@ def redrawn(
     Args:
         weighted: gives measures of shape (draws,) from weights of shape (draws, rows).
         firms: number of each row's firm, from 0, shape (rows,).
-        draws: how often the firms are redrawn.
-        confidence: of the intervals.
-        seed: of the draws.
+        draws: number of draws of the firms.
+        confidence: level of the intervals.
+        seed: seed of the draws.
 
     Source: Cameron & Miller, A Practitioner's Guide to Cluster-Robust Inference (2015).
     """

@@ -1,4 +1,4 @@
-"""For which types of firm a model gives PDs that rank, or hold on the whole."""
+"""The types of firm for which a model gives PDs that rank, or are right overall."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from training.metrics import Interval
 
 @dataclass(frozen=True)
 class CoverageTerms:
-    """When a type is judged and when it is covered."""
+    """Criteria for judging a type, and for its coverage."""
 
     least_firms: int
     least_scored_share: float
@@ -24,7 +24,7 @@ class CoverageTerms:
 
 @dataclass(frozen=True)
 class TypeCoverage:
-    """One type of firm with enough firms to be judged."""
+    """One type of firm, with enough firms to be judged."""
 
     name: str
     firms: int
@@ -43,12 +43,12 @@ class Coverage:
     """The judged types, in order of name, and the shares that are covered."""
 
     types: tuple[TypeCoverage, ...]
-    # Of the judged types, and of their firms; NaN where no type has enough firms.
+    # Shares of the judged types, and of their firms; NaN if no type has enough firms.
     share_of_types: float
     share_of_firms: float
-    # Of all firms, those of types too small to judge among them.
+    # Share of all firms, including those of types too small to judge.
     share_of_all_firms: float
-    # Of the judged types, those that rank; a small type keeps its level by chance more easily.
+    # Share of the judged types that rank; a small type has the right level by chance more easily.
     ranking_share_of_types: float
 
 
@@ -59,10 +59,10 @@ def measure(
     default_prob: FloatArray,
     terms: CoverageTerms,
 ) -> Coverage:
-    """Return which types are covered: firms scored, and ranked or right on the whole.
+    """Return which types are covered: firms scored, and ranked or right overall.
 
     Args:
-        types: label of each row, shape (rows,); a firm may change its type between rows.
+        types: label of each row, shape (rows,); a firm's type may change between rows.
         firms: number of each row's firm.
         outcome: 1 for bad, 0 for good.
         default_prob: NaN where the model gives none.
@@ -118,8 +118,8 @@ def observed_expected(
 ) -> Interval:
     """Return defaults over the sum of PDs, a firm's rows averaged, with an exact interval.
 
-    A firm counts once, as its rows tell of the same default. The interval holds where none or few
-    default, where redrawing firms would find no spread.
+    A firm counts once, as its rows are about the same default. The interval is valid for few or no
+    defaults, where redrawing firms would give no spread.
 
     Source: Garwood, Fiducial limits for the Poisson distribution (1936).
     """

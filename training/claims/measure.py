@@ -1,7 +1,7 @@
-"""What a candidate model is worth against a baseline, on rows whose outcomes are all known.
+"""The value of a candidate model compared with a baseline, on rows with known outcomes.
 
 Approval, swap set and warnings are measured at the same share for both models, with intervals from
-redrawing whole firms. On simulated firms this proves the measurement and says nothing of a market.
+redrawing whole firms. On simulated firms this proves the measurement and nothing about a market.
 """
 
 from collections.abc import Mapping
@@ -32,12 +32,12 @@ WARNINGS = (
 class ClaimsConfig:
     """The terms of each measure; shares are of rows."""
 
-    # Share the baseline approves, lowest PD first.
+    # Share that the baseline approves, lowest PD first.
     approval_share: float = 0.6
-    # Claimed at once: so much more approved, relative to that share, and so much less bad rate.
+    # Claimed together: this increase of approvals, relative to that share, and this lower bad rate.
     uplift: float = 0.18
     better_by: float = 0.005
-    # Outcomes of swap-ins are unknown to a lender; bounds come from PD odds so many times as high.
+    # A lender does not know outcomes of swap-ins; bounds come from these multiples of the PD odds.
     odds_multiples: tuple[float, ...] = (1.0, 2.0, 4.0)
     # Share of each snapshot's rows that is alerted, highest PD first.
     alert_rate: float = 0.05
@@ -56,7 +56,7 @@ class ClaimsConfig:
 
     @property
     def larger_share(self) -> float:
-        """The share at which the uplift is reached."""
+        """The share with the uplift."""
         return self.approval_share * (1 + self.uplift)
 
 
@@ -65,34 +65,34 @@ DEFAULT = ClaimsConfig()
 
 @dataclass(frozen=True)
 class Joint:
-    """Whether one cut-off of the candidate approves so much more at so much less bad rate."""
+    """Whether one cut-off of the candidate approves that much more at that lower bad rate."""
 
     holds: bool
-    # Not where the baseline's bad rate is no higher than the claimed improvement.
+    # False if the baseline's bad rate is not above the claimed improvement.
     possible: bool
     # Share of the draws in which it holds.
     support: float
     # The baseline at its share, the candidate at the larger one.
     bad_rate: Comparison
-    # The candidate's at the best cut-off from the larger share on.
+    # The candidate's bad rate at the best cut-off from the larger share on.
     least_bad_rate: Interval
 
 
 @dataclass(frozen=True)
 class SwapSet:
-    """Who is approved by whom at the same share; by cell, as `swap_set` names them."""
+    """Which policy approves which rows at the same share; by the cells of `swap_set`."""
 
     cells: Mapping[str, Cell]
     bad_rates: Mapping[str, Interval]
-    # Firms swapped out against those swapped in.
+    # Firms swapped out compared with those swapped in.
     swapped: Comparison
-    # By odds multiple: the old policy's bad rate and the new one's as a lender would infer it.
+    # By odds multiple: the old policy's bad rate, and the new one's as inferred by a lender.
     inferred: Mapping[float, Comparison]
 
 
 @dataclass(frozen=True)
 class Claims:
-    """Every measure, and the terms it was measured on."""
+    """All measures, and their terms."""
 
     config: ClaimsConfig
     rows: int
@@ -100,8 +100,8 @@ class Claims:
     bads: int
     # The approval share and the candidate's largest share at no more than the same bad rate.
     iso_risk: Comparison
-    # As above, with the baseline's own largest share at that bad rate, which may exceed its share:
-    # a largest share is picked from many and favours who picks, so here both pick.
+    # As above, with the baseline's largest share at that bad rate, which may exceed its share: a
+    # largest share is selected from many, which is a favourable bias, so here both select.
     iso_risk_both: Comparison
     # Bad rates at the same share.
     iso_approval: Comparison
@@ -110,16 +110,16 @@ class Claims:
     # By name, as in WARNINGS.
     warnings: Mapping[str, Comparison]
     coverage: Mapping[str, Coverage]
-    # Share of the firms of interest that is approved, and how many; None where none are asked for.
+    # Share and number of approved firms of interest; None if none are requested.
     found: Comparison | None
     found_firms: Mapping[str, float]
 
 
 def measure(rows: ClaimRows, config: ClaimsConfig = DEFAULT) -> Claims:
-    """Return what the candidate is worth on these rows.
+    """Return the value of the candidate on these rows.
 
     Raises:
-        ConfigurationError: terms that cannot be measured, such as a larger share beyond all rows.
+        ConfigurationError: terms that cannot be measured, such as a larger share above 1.
         ContractError: rows that contradict themselves.
         NotReadyError: too few rows of an outcome, with a PD or with a default soon enough.
     """
@@ -233,14 +233,14 @@ def _require_terms(config: ClaimsConfig) -> None:
     if not 0 < config.approval_share < config.larger_share <= 1:
         raise ConfigurationError(
             f"approval share {config.approval_share:g} with an uplift of {config.uplift:g} is "
-            f"{config.larger_share:g} of the rows; give shares above 0 that end at 1 at most"
+            f"{config.larger_share:g} of the rows; give shares above 0 and at most 1"
         )
     if not 0 < config.alert_rate < 1:
         raise ConfigurationError(f"alert rate {config.alert_rate:g} is not between 0 and 1")
 
 
 def _require_scored(rows: ClaimRows, config: ClaimsConfig) -> None:
-    """Raise where a policy would have to approve rows without a PD."""
+    """Raise if a policy would have to approve rows without a PD."""
     for model, prob in (("baseline", rows.baseline_prob), ("candidate", rows.candidate_prob)):
         scored = 1 - float(np.isnan(prob).mean())
         if scored < config.larger_share:

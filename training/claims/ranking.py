@@ -1,7 +1,7 @@
-"""Rows in the order of a score, taken from the top up to a share of them, under bootstrap weights.
+"""Rows ordered by score, taken from the top up to a share, under bootstrap weights.
 
-Rows of equal score are taken in part, as if by lot: two rankings are then compared at exactly the
-same share however coarse one of them is, where a whole run of ties would miss it by the run's size.
+Rows of equal score are taken in part, as if drawn at random. So two rankings are compared at
+exactly the same share even if one is coarse; a whole run of ties would miss the share by its size.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from firmpulse.scale import FloatArray
 from training.metrics import Weights
 
 Rows = npt.NDArray[np.int64]
-# Weights and their sums are exact up to rounding; less than this part of all rows is none.
+# Weights and their sums are exact up to rounding; less than this part of all rows counts as 0.
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Runs of equal score, the first to be taken first."""
+    """Runs of equal score, in the order in which they are taken."""
 
-    # Places of the rows in order, shape (rows,).
+    # Positions of the rows in order, shape (rows,).
     order: Rows
     # Where in `order` each run starts, shape (runs,).
     starts: Rows
     # The run of each row, shape (rows,).
     run: Rows
-    # How many of the runs have a score.
+    # Number of runs with a score.
     scored: int
 
 
@@ -37,7 +37,7 @@ class Curve:
 
     rows: FloatArray
     bads: FloatArray
-    # How many of the runs a cut-off can take whole or in part.
+    # Number of runs that a cut-off can take in full or in part.
     scored: int
 
     def rate_at(self, share: float) -> FloatArray:
@@ -75,7 +75,7 @@ class Curve:
 
 
 def ranked(keys: FloatArray) -> Ranking:
-    """Return the ranking with the lowest key first; those without one (NaN) are the last run."""
+    """Return the ranking with the lowest key first; rows without one (NaN) are the last run."""
     values, run = np.unique(keys, return_inverse=True)
     order = np.argsort(run, kind="stable")
     starts = np.searchsorted(run[order], np.arange(len(values)))
@@ -97,7 +97,7 @@ def curve(ranking: Ranking, outcome: FloatArray, weights: Weights) -> Curve:
 
 
 def taken(ranking: Ranking, so_far: FloatArray, share: float) -> FloatArray:
-    """Return the part of each row that the first `share` holds, 0 to 1, shape (draws, rows).
+    """Return the part of each row that is in the first `share`, 0 to 1, shape (draws, rows).
 
     Args:
         ranking: of the rows.

@@ -1,4 +1,4 @@
-"""Rows that two models are compared on, and what has to be true of them."""
+"""Rows on which two models are compared, and their checks."""
 
 from dataclasses import dataclass, fields
 
@@ -11,27 +11,27 @@ from firmpulse.scale import FloatArray
 
 @dataclass(frozen=True)
 class ClaimRows:
-    """One row a firm and snapshot, outcomes known; each array has shape (rows,)."""
+    """One row per firm and snapshot, outcomes known; each array has shape (rows,)."""
 
     firm_ids: npt.NDArray[np.str_]
     snapshot_dates: npt.NDArray[np.datetime64]
     # 1 for bad, 0 for good.
     outcome: FloatArray
-    # NaN where a model gives no PD.
+    # NaN if a model gives no PD.
     baseline_prob: FloatArray
     candidate_prob: FloatArray
-    # First default after the snapshot; NaT where none is known of.
+    # First default after the snapshot; NaT if none is known.
     default_dates: npt.NDArray[np.datetime64]
     firm_types: npt.NDArray[np.str_]
-    # Rows of firms that are to be found, such as hidden champions.
+    # Rows of firms of interest, such as hidden champions.
     of_interest: npt.NDArray[np.bool_] | None = None
 
 
 def require(rows: ClaimRows) -> None:
-    """Raise where the rows contradict themselves or lack an outcome.
+    """Raise if the rows contradict themselves or lack an outcome.
 
     Raises:
-        ContractError: lengths differ, a value is impossible, or a firm has two rows a snapshot.
+        ContractError: lengths differ, a value is impossible, or a firm has two rows per snapshot.
         NotReadyError: no row is good, bad or of interest.
     """
     _require_lengths(rows)
@@ -43,7 +43,7 @@ def require(rows: ClaimRows) -> None:
             f"outcomes of both kinds"
         )
     if rows.of_interest is not None and not rows.of_interest.any():
-        raise NotReadyError("no row is of a firm of interest; mark some or leave the mask out")
+        raise NotReadyError("no row is of a firm of interest; mark some or leave out the mask")
 
 
 def _require_lengths(rows: ClaimRows) -> None:
@@ -52,7 +52,7 @@ def _require_lengths(rows: ClaimRows) -> None:
         values = getattr(rows, column.name)
         if values is not None and len(values) != expected:
             raise ContractError(
-                f"{column.name} has {len(values)} values and firm_ids {expected}; give one a row"
+                f"{column.name} has {len(values)} values and firm_ids {expected}; give one per row"
             )
     pairs = np.stack(
         [
@@ -62,7 +62,7 @@ def _require_lengths(rows: ClaimRows) -> None:
     )
     repeated = expected - np.unique(pairs, axis=1).shape[1]
     if repeated:
-        raise ContractError(f"{repeated} rows repeat a firm and snapshot; give one row of each")
+        raise ContractError(f"{repeated} rows repeat a firm and snapshot; give one row per pair")
 
 
 def _require_values(rows: ClaimRows) -> None:

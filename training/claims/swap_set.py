@@ -1,4 +1,4 @@
-"""Two credit policies that approve by PD: bad rates, approval shares and whom they swap."""
+"""Two credit policies that approve by PD: bad rates, approval shares and the swap set."""
 
 from dataclasses import dataclass
 
@@ -14,23 +14,23 @@ BOTH, SWAP_IN, SWAP_OUT, NEITHER = "both", "swap_in", "swap_out", "neither"
 
 @dataclass(frozen=True)
 class Policies:
-    """Two rankings of applications with known outcomes, and how much to approve by them."""
+    """Two rankings of applications with known outcomes, and the share to approve."""
 
     outcome: FloatArray
-    # NaN where the candidate gives none.
+    # NaN if the candidate gives none.
     candidate_prob: FloatArray
     # Lowest PD first.
     baseline: Ranking
     candidate: Ranking
     # Number of each row's firm.
     firms: Rows
-    # Rows of firms to be found; all false where nobody asks.
+    # Rows of firms of interest; all false if none are requested.
     of_interest: npt.NDArray[np.bool_]
     # Share of the rows that the baseline approves.
     share: float
-    # The larger share at which fewer bads are claimed.
+    # The larger share for the claim of a lower bad rate.
     larger_share: float
-    # By how much rejected firms may be worse than the candidate's odds say.
+    # How many times worse rejected firms may be than the candidate's odds.
     odds_multiples: tuple[float, ...]
 
 
@@ -39,7 +39,7 @@ class Cell:
     """Rows, firms and bads of one cell; a run of ties at a cut-off counts in part."""
 
     rows: float
-    # With some part of a row; a firm with several rows may be in several cells.
+    # Firms with any part of a row; a firm with several rows may be in several cells.
     firms: int
     bads: float
 
@@ -50,7 +50,7 @@ def weighted(policies: Policies, weights: Weights) -> dict[str, FloatArray]:
     Per policy, as `<policy>_<measure>`: `bad_rate` at the baseline's share, `at_risk` as the
     largest share at no more than the baseline's bad rate, `larger_bad_rate` and `least_bad_rate`
     at and from the larger share, `found_share` of the firms of interest. Then a bad rate per cell
-    of the swap set and per odds multiple, and `baseline_share` as it was given.
+    of the swap set and per odds multiple, and the given `baseline_share`.
 
     Source: Siddiqi, Credit Risk Scorecards (2006), for swap sets and parcelling.
     """
@@ -86,7 +86,7 @@ def cells(policies: Policies) -> dict[str, Cell]:
 
 
 def found_firms(policies: Policies) -> dict[str, float]:
-    """Return how many firms of interest each policy approves, a firm's rows averaged."""
+    """Return how many firms of interest each policy approves, averaged over a firm's rows."""
     once = np.ones((1, len(policies.outcome)))
     rows = [cumulative(ranking, once) for ranking in (policies.baseline, policies.candidate)]
     firms = len(np.unique(policies.firms[policies.of_interest]))
@@ -119,7 +119,7 @@ def _of_policy(
 
 def _cells(baseline: FloatArray, candidate: FloatArray) -> dict[str, FloatArray]:
     """Return the part of each row in each cell; the parts of a row add up to 1."""
-    # Both policies use the same lot for a row, or two equal policies would swap.
+    # Both policies use the same random order of ties, or two equal policies would swap.
     return {
         BOTH: np.minimum(baseline, candidate),
         SWAP_IN: np.maximum(candidate - baseline, 0),
@@ -163,8 +163,8 @@ def _worse_odds(default_prob: FloatArray, times: float) -> FloatArray:
 
 
 def _found_share(policies: Policies, part: FloatArray, weights: Weights) -> FloatArray:
-    """Return the share of firms of interest that is approved, a firm's rows averaged."""
-    # Approved at least once would favour a model whose PDs jump about.
+    """Return the approved share of firms of interest, averaged over a firm's rows."""
+    # "Approved at least once" would favour a model with unstable PDs.
     rows = np.flatnonzero(policies.of_interest)
     counted = weights[:, rows] / np.bincount(policies.firms[rows])[policies.firms[rows]]
     with np.errstate(invalid="ignore"):

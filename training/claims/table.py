@@ -1,4 +1,4 @@
-"""The measured claims as rows to show and as flat metrics."""
+"""The measured claims as table rows and as flat metrics."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from training.metrics import Interval
 
 Value = Interval | float | None
 
-# What two versions are compared by; each is a chart of its own in MLflow.
+# Metrics for comparing two versions; each is a separate chart in MLflow.
 _HEADLINES = (
     "iso_risk_both", "iso_approval", "joint_holds", "warning_precision", "warning_lead_days",
     "coverage_share_of_types", "found_share",
@@ -21,7 +21,7 @@ _HEADLINES = (
 # Name of a warning measure → unit, English and Chinese label.
 _WARNING_LABELS = {
     "precision": ("share", "Episodes that default within the horizon", "预警命中率"),
-    "recall": ("share", "Defaults that were warned of in time", "违约预警覆盖率"),
+    "recall": ("share", "Defaults with a timely warning", "违约预警覆盖率"),
     "pr_auc": ("ratio", "PR-AUC of default within the horizon", "预警期内违约的 PR-AUC"),
     "lead_days": ("days", "Median lead time of hits", "命中预警的提前天数中位数"),
     "long_lead_share": ("share", "Hits with a long lead time", "长提前期命中占比"),
@@ -45,7 +45,7 @@ CELL_LABELS = {
 
 @dataclass(frozen=True)
 class TableRow:
-    """One measure of both models; None where there is no such number."""
+    """One measure of both models; None if there is no such number."""
 
     name: str
     baseline: Value
@@ -78,8 +78,8 @@ def metrics(claims: Claims) -> dict[str, Interval | float]:
     """Return `worth/<row>_<column>` → value of the headlines, without those that have none.
 
     Columns are baseline, candidate, difference and uplift, such as
-    `worth/iso_risk_both_uplift`. Where only one stands in a row, as for `worth/joint_holds`, its
-    value has the row's name. The other rows are in the table alone.
+    `worth/iso_risk_both_uplift`. If a row has only one, as for `worth/joint_holds`, the metric has
+    the row's name. The other rows are only in the table.
     """
     found: dict[str, Interval | float] = {}
     for row in table(claims):
@@ -133,11 +133,11 @@ def _approvals(claims: Claims) -> list[TableRow]:
         ),
         _compared(
             "joint", joint.bad_rate, "share",
-            f"Bad rate, the candidate approving {larger}", f"坏账率（候选模型通过 {larger}）",
+            f"Bad rate if the candidate approves {larger}", f"坏账率（候选模型通过 {larger}）",
         ),
         _of_candidate(
             "joint_least_bad_rate", joint.least_bad_rate, "share",
-            f"Least bad rate approving {larger} or more", f"通过 {larger} 及以上时的最低坏账率",
+            f"Lowest bad rate at {larger} or more", f"通过 {larger} 及以上时的最低坏账率",
         ),
         _of_candidate(
             "joint_possible", float(joint.possible), "yes_no",

@@ -1,1 +1,1 @@
-"""A version as a validator looks at it: sample, segments, sources, stress, findings, pack."""
+"""Validation of a version: sample, segments, sources, stress, findings, pack."""

@@ -1,4 +1,4 @@
-"""A model measured on parts of the rows: by kind of firm, and with sources taken away."""
+"""A model measured on parts of the rows: by kind of firm, and with sources removed."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -16,9 +16,9 @@ from training.config import TrainingConfig
 from training.frozen import bads_of
 from training.metrics import Interval, measure_with_intervals
 
-# Fewer firms in default, or good ones, do not rank.
+# With fewer firms in default, or fewer good ones, ranking is not measured.
 LEAST_OUTCOMES = 5
-# One source more a step, in the order in which a firm usually grants them.
+# One more source per step, in the order in which firms usually grant them.
 STEPS = tuple(MAIN_SOURCES[:count] for count in range(1, len(MAIN_SOURCES) + 1))
 _KINDS = ("good", "bad")
 _RANKED = ("auc", "gini", "ks", "brier")
@@ -30,26 +30,26 @@ _COLUMNS = (
 )
 
 Predict = Callable[[pl.DataFrame], FloatArray]
-# Features that may be read → PDs of the out-of-time rows by a model fitted on these alone.
+# Allowed features → PDs of the out-of-time rows by a model fitted on these only.
 Refit = Callable[[Sequence[FeatureMeta]], FloatArray]
 
 
 def by_segment(
     rows: pl.DataFrame, labelled: pl.DataFrame, default_prob: FloatArray, config: TrainingConfig
 ) -> pl.DataFrame:
-    """Return one row a cut and segment, largest first, with intervals from redrawing firms.
+    """Return one row per cut and segment, largest first, with intervals from redrawing firms.
 
     Args:
         rows: firm_id and outcome, shape (rows,).
-        labelled: one column a cut, the segment of each row.
+        labelled: one column per cut, the segment of each row.
         default_prob: PDs of the same rows.
         config: draws, confidence and seed.
 
     Returns:
         cut, segment, firms, rows, bads, observed_rate, mean_prob, then auc, gini, ks, brier and
-        observed_expected, each with `_low` and `_high`; null where there are too few outcomes.
-        Observed over expected counts a firm once and has an exact interval, so that it is there
-        for any number of defaults. Segments of few firms are joined as "few".
+        observed_expected, each with `_low` and `_high`; null with too few outcomes. Observed over
+        expected counts a firm once and has an exact interval, so it is given for any number of
+        defaults. Segments of few firms are joined as "few".
     """
     found = []
     for cut in labelled.columns:
@@ -62,7 +62,7 @@ def by_segment(
 
 
 def _joined(firms: pl.Series, segment: pl.Series) -> pl.Series:
-    """Return the segments, those of fewer than `LEAST_FIRMS` as one, itself of any size."""
+    """Return the segments, with those of fewer than `LEAST_FIRMS` joined into one."""
     counts = pl.DataFrame({"firm": firms, "segment": segment}).group_by("segment")
     few = counts.agg(pl.col("firm").n_unique()).filter(pl.col("firm") < LEAST_FIRMS)["segment"]
     return segment.replace_strict(few.to_list(), "few", default=segment, return_dtype=pl.String)
@@ -114,13 +114,13 @@ def by_source(
     refit: Refit,
     config: TrainingConfig,
 ) -> pl.DataFrame:
-    """Return one row a set of sources: the model on firms that granted no more than these.
+    """Return one row per set of sources: the model on firms that granted no more than these.
 
     Args:
         rows: firm_id, outcome and features.
-        features: their definitions, with the sources that each rests on.
-        predict: the model as it is; what rests on another source is null to it.
-        refit: a model fitted on the features of these sources alone, what they can give at best.
+        features: their definitions, with the sources of each.
+        predict: the unchanged model; features from other sources are null.
+        refit: a model fitted only on the features of these sources, an upper bound.
         config: draws, confidence and seed.
 
     Returns:
@@ -129,7 +129,7 @@ def by_source(
     """
     every, found = np.ones(rows.height, dtype=bool), []
     for granted in STEPS:
-        # What rests on no source in particular, such as how many there are, tells of the others.
+        # Features without a particular source, such as the number of sources, reflect the others.
         read = [f for f in features if f.sources and set(f.sources) <= set(granted)]
         withheld = only_from(rows, features, granted)
         for model, prob in (("as it is", predict(withheld)), ("refitted", refit(read))):
@@ -147,7 +147,7 @@ def by_source(
 def only_from(
     rows: pl.DataFrame, features: Sequence[FeatureMeta], granted: Sequence[str]
 ) -> pl.DataFrame:
-    """Return the rows as they would be if each firm had granted these sources and no others."""
+    """Return the rows as if each firm had granted only these sources."""
     firms = rows.select("firm_id").unique()
     grants = firms.join(pl.DataFrame({"source": list(granted)}), how="cross")
     withheld = withhold(rows, features, grants)

@@ -1,4 +1,4 @@
-"""Each feature of a model on its own: what it weighs, how well it ranks, whether it has moved."""
+"""Each feature of a model on its own: its weight, its ranking, and whether it has moved."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from features.registry import FeatureMeta
 from firmpulse.scale import FloatArray
 from firmpulse.stability import PSI_MUCH
 
-# The strongest features that a gate looks at.
+# Number of strongest features that a gate checks.
 STRONGEST = 20
 
 
@@ -21,7 +21,7 @@ def table(
     features: Sequence[FeatureMeta],
     contributions: FloatArray,
 ) -> pl.DataFrame:
-    """Return one row a feature, the one that moves the score most first.
+    """Return one row per feature, the one with the largest effect on the score first.
 
     Args:
         learnt: training rows with outcome and the features.
@@ -69,7 +69,7 @@ def table(
 
 
 def moved_much(characteristics: pl.DataFrame) -> pl.DataFrame:
-    """Return those of the strongest features whose PSI says that they have moved much."""
+    """Return those of the strongest features that have moved much by their PSI."""
     return characteristics.head(STRONGEST).filter(pl.col("psi") >= PSI_MUCH)
 
 

@@ -1,4 +1,4 @@
-"""Hold two versions against each other on the same rows: is one better beyond chance."""
+"""Compare two versions on the same rows: is one significantly better."""
 
 from collections.abc import Mapping
 
@@ -14,23 +14,23 @@ from training.split import OOT
 from training.validation import subject
 from training.versions import Version, trained_as_of
 
-# Metrics that say how good a version is on its own rows; KS is taken at a cut-off of its own.
+# Metrics of a version's quality on the same rows; KS uses a cut-off per version.
 CONTESTED = ("auc", "pr_auc", "ks", "brier", "log_loss")
 
 
 def paired(
     settings: Settings, first: Version, second: Version, config: TrainingConfig = DEFAULT
 ) -> Mapping[str, Comparison]:
-    """Return metric → the second version held against the first, out of time.
+    """Return metric → the second version compared with the first, out of time.
 
-    The rows are those of the frame that was drawn later, which are later than what either learnt.
+    The rows are those of the later frame, which are later than the training data of both.
 
-    Both meet the same draws of firms, so that the interval of the difference is much narrower than
-    those of the versions apart.
+    Both use the same draws of firms, so the interval of the difference is much narrower than the
+    separate intervals.
 
     Raises:
-        NotReadyError: the frame was sampled anew since, has no such rows, or lacks a feature.
-        ModelChangedError: a file of a version is not what was registered.
+        NotReadyError: the frame was sampled again since, has no such rows, or lacks a feature.
+        ModelChangedError: a file of a version differs from the registered one.
     """
     later = max((first, second), key=trained_as_of)
     frame = subject.frame_of(settings, trained_as_of(later), later.frame_digest)

@@ -1,4 +1,4 @@
-"""All that a validator is shown of one model version, computed from its frozen frame."""
+"""All evidence on one model version for a validator, computed from its frozen frame."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -25,7 +25,7 @@ from training.validation.subject import Subject
 
 @dataclass(frozen=True)
 class Evidence:
-    """Tables of aggregates; their columns stand at the functions that make them."""
+    """Tables of aggregates; the functions that make them describe their columns."""
 
     subject: Subject
     oot_outcome: FloatArray
@@ -38,7 +38,7 @@ class Evidence:
     sources: pl.DataFrame
     characteristics: pl.DataFrame
     stress: tuple[StressResult, ...]
-    # None where they cannot be measured, and why.
+    # None if they cannot be measured, and the reason.
     claims: Claims | None
     claims_missing: str
     funnel: pl.DataFrame
@@ -47,15 +47,15 @@ class Evidence:
 
     @property
     def as_of(self) -> date:
-        """The date that the frame was drawn on."""
+        """The date on which the frame was drawn."""
         return self.subject.frame.as_of
 
 
 def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evidence:
-    """Measure a version on the frame that it was fitted on.
+    """Measure a version on its training frame.
 
     Raises:
-        NotReadyError: loan performance or its labels are gone since the frame was drawn.
+        NotReadyError: loan performance or its labels no longer exist.
     """
     frame, model = subject.frame, subject.model
     learnt, oot = frame.part(TRAIN), frame.part(OOT)
@@ -89,7 +89,7 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
 
 
 def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> breakdown.Refit:
-    """Return how PDs come about when only some features may be read, all else being equal."""
+    """Return a function that gives PDs with only some features, all else being equal."""
     learnt, oot = subject.frame.part(TRAIN), subject.frame.part(OOT)
     parameters = {**subject.boosting, "iterations": subject.model.trees.tree_count_}
 
@@ -105,7 +105,7 @@ def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> brea
 def _claims(
     settings: Settings, subject: Subject, config: TrainingConfig
 ) -> tuple[Claims | None, str]:
-    """Return the claims, or why there are none; a version is validated all the same."""
+    """Return the claims, or why there are none; the version is validated either way."""
     terms = ClaimsConfig(
         draws=config.bootstrap_draws, confidence=config.confidence, seed=config.seed
     )

@@ -1,4 +1,4 @@
-"""Figures of what moves a version's score, and of what has moved since training."""
+"""Figures of the drivers of a version's score, and of changes since training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from training.plots import BLUE, GREY, INK, RED, labelled_axes, png
 _TOP_FEATURES = 15
 _DEPENDENCE = 6
 _MOST_SHAP_ROWS = 3_000
-# Width and height that leave room for names of features.
+# Size with room for names of features.
 _WITH_NAMES = (8.4, 5.8)
 
 
@@ -42,7 +42,7 @@ def of_contributions(
 def of_stability(
     train_prob: FloatArray, oot_prob: FloatArray, characteristics: pl.DataFrame, title: str
 ) -> dict[str, bytes]:
-    """Return how the score and the strongest features have moved since training, by file name.
+    """Return figures of the drift of score and strongest features since training, by file name.
 
     Args:
         train_prob: PDs of the training rows.
@@ -103,7 +103,7 @@ def _beeswarm(labels: list[str], shap: FloatArray, values: FloatArray, title: st
 def _dependence(
     names: Sequence[str], contributions: FloatArray, values: FloatArray, title: str
 ) -> Any:
-    """Return a small plot for each of the strongest numbers: its value against its push."""
+    """Return a small plot for each of the strongest numbers: its value against its effect."""
     from matplotlib.figure import Figure
 
     is_number = ~np.isnan(values).all(axis=0)
@@ -132,7 +132,7 @@ def _score_shares(train_prob: FloatArray, oot_prob: FloatArray, title: str) -> A
     before, now = stability.shares(train_prob, cuts), stability.shares(oot_prob, cuts)
     index = stability.population_stability_index(before, now)
     figure, axes = labelled_axes(
-        f"PSI of the score: {index:.3f}", title, "tenth of the PD in training, safest first",
+        f"PSI of the score: {index:.3f}", title, "decile of the PD in training, safest first",
         "share of rows",
     )  # fmt: skip
     place = np.arange(1, len(before) + 1)

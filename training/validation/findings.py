@@ -1,4 +1,4 @@
-"""What speaks against a model version, said first and in sentences."""
+"""Weaknesses of a model version, listed first and in sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,7 +9,7 @@ from training.promotion import GateResult
 from training.validation import characteristics
 from training.validation.evidence import Evidence
 
-# Fewer firms in default out of time, and only the intervals say anything; domain convention.
+# With fewer firms in default out of time, only the intervals are informative; a convention.
 _ENOUGH_BADS = 100
 
 
@@ -19,7 +19,7 @@ def of(
     compared: Mapping[str, Mapping[str, float]],
     gates: Sequence[GateResult],
 ) -> tuple[str, ...]:
-    """Return the findings a validator should start from; none of them is good news."""
+    """Return the findings with which a validator should start; all are weaknesses."""
     return (
         *(f"Gate not held: {gate}." for gate in gates if not gate.passed),
         *_of_frame(gathered),
@@ -37,7 +37,7 @@ def _of_frame(gathered: Evidence) -> Iterator[str]:
     if frame.rows.height < frame.frozen_rows:
         yield (
             f"{frame.frozen_rows - frame.rows.height} of the {frame.frozen_rows} rows of the frame "
-            f"are gone, because firms withdrew since: these pages are of the rest, `oot/` of all."
+            f"were erased because firms withdrew: these pages cover the rest, `oot/` covers all."
         )
 
 
@@ -52,9 +52,7 @@ def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
     if low is None or high is None:
         yield "Firms unseen in training show too few outcomes to measure the model on them alone."
     elif high - low > 0.2:
-        yield (
-            f"On firms unseen in training the AUC is known to within {low:.2f} to {high:.2f} only."
-        )
+        yield (f"On firms unseen in training the AUC is only known within {low:.2f} to {high:.2f}.")
 
 
 def _of_rivals(
@@ -68,7 +66,7 @@ def _of_rivals(
             yield f"The simpler model '{name}' ranks no worse out of time: AUC {auc:.3f}."
         elif auc is not None and other[tracking.bounds_of("oot/auc")[1]] >= own:
             yield (
-                f"'{name}' (AUC {auc:.3f}) is not clearly apart: its interval reaches the AUC of "
+                f"'{name}' (AUC {auc:.3f}) is not clearly worse: its interval includes the AUC of "
                 f"this version. `firmpulse models compare` pairs versions on the same draws."
             )
 
@@ -80,7 +78,7 @@ def _of_calibration(gathered: Evidence, metrics: Mapping[str, float]) -> Iterato
     ):
         p = metrics[f"oot_calibration/{test}"]
         if p < 0.05:
-            yield f"{name} doubts the PDs (p {p:.3f})."
+            yield f"{name} rejects the PDs (p {p:.3f})."
     for grade in gathered.grades:
         if grade.light != "green":
             yield (
@@ -93,7 +91,7 @@ def _of_stability(gathered: Evidence) -> Iterator[str]:
     moved = characteristics.moved_much(gathered.characteristics)
     if moved.height:
         listed = ", ".join(f"{name} ({psi:.2f})" for name, psi in moved["feature", "psi"].rows())
-        yield f"Among the strongest features these have moved much since training (PSI): {listed}."
+        yield f"These of the strongest features have moved much since training (PSI): {listed}."
 
 
 def _of_segments(segments: pl.DataFrame) -> Iterator[str]:
@@ -111,13 +109,13 @@ def _of_segments(segments: pl.DataFrame) -> Iterator[str]:
             yield f"The model hardly ranks {where}: AUC {row['auc']:.2f}."
     silent = segments.filter(pl.col("auc").is_null()).height
     if silent:
-        yield f"{silent} of {segments.height} segments have too few outcomes to be ranked."
+        yield f"{silent} of {segments.height} segments have too few outcomes to measure ranking."
 
 
 def _of_claims(gathered: Evidence) -> Iterator[str]:
     claims = gathered.claims
     if claims is None:
-        yield f"What it is worth to a lender could not be measured: {gathered.claims_missing}."
+        yield f"Its value to a lender could not be measured: {gathered.claims_missing}."
         return
     if claims.iso_approval.difference.high >= 0:
         yield (
@@ -125,4 +123,4 @@ def _of_claims(gathered: Evidence) -> Iterator[str]:
             "shown beyond chance."
         )
     if not claims.joint.holds:
-        yield "Approving 18 % more and losing half a point less at once does not hold."
+        yield "Approving 18 % more with a bad rate half a point lower is not shown."

@@ -1,4 +1,4 @@
-"""The validation pack, one HTML page that needs no network and prints well, and the model card."""
+"""The validation pack, one self-contained and printable HTML page, and the model card."""
 
 import base64
 import math
@@ -18,7 +18,7 @@ from training.validation import findings
 from training.validation.evidence import Evidence
 
 _NONE = "–"
-# A description of a version in MLflow holds 5,000 characters; the pack has them all.
+# A version's description in MLflow has at most 5,000 characters; the pack has everything.
 _MOST_FINDINGS = 12
 # Metric of a run → its heading, in the order of the pack.
 _METRICS = {
@@ -51,8 +51,8 @@ def page(
         gathered: tables of the version.
         metrics: all metrics of the version's run, bounds beside them.
         compared: name → metrics of every model on the same frame, the version first.
-        gates: what the gates say.
-        figures: file name → image; put into the page.
+        gates: the gates and their results.
+        figures: file name → image; embedded in the page.
     """
     template = _environment().get_template("pack.html.j2")
     return template.render(
@@ -82,7 +82,7 @@ def card(
 
 
 def grades_frame(grades: Sequence[GradeCheck]) -> pl.DataFrame:
-    """Return one row a grade, best first, with the columns of `GradeCheck`."""
+    """Return one row per grade, best first, with the columns of `GradeCheck`."""
     return pl.DataFrame([asdict(grade) for grade in grades])
 
 
@@ -139,7 +139,7 @@ def p_value(value: float | None) -> str:
 
 
 def shown(value: Interval | float | None, unit: str) -> str:
-    """Return a claim's value in its unit, with its interval where it has one."""
+    """Return a claim's value in its unit, with its interval if it has one."""
     if isinstance(value, Interval):
         ends = f"{_in_unit(value.low, unit)} to {_in_unit(value.high, unit)}"
         return f"{_in_unit(value.value, unit)} ({ends})"
@@ -211,5 +211,5 @@ def _roll_rates(roll_rates: pl.DataFrame) -> dict[str, Any]:
 
 
 def _address(image: bytes) -> str:
-    """Return an image as an address that holds all of it."""
+    """Return an image as a data URL."""
     return f"data:image/png;base64,{base64.b64encode(image).decode()}"

@@ -1,4 +1,4 @@
-"""The loans behind a model as they were known on a date: vintages, roll rates, funnel, defaults.
+"""The loans behind a model as known on a date: vintages, roll rates, funnel, defaults.
 
 Everything is by firm, because the facts are: a firm is as many days past due as its worst loan.
 """
@@ -134,7 +134,7 @@ left join moves
 order by buckets.floor_days, destinations.floor_days nulls last
 """
 
-# Labels decide wherever there is one; the rest says why there is none, in the order of the label.
+# A label decides if there is one; otherwise the reason for its absence, in the label's order.
 _FUNNEL = f""",
 dates as (
     select distinct last_day(month) as as_of
@@ -210,12 +210,12 @@ def vintages(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame
     """Return how many firms of an origination quarter were ever in arrears, by months on book.
 
     A firm originates in its first month on the book, which is month 0, and stays in the
-    denominator when it leaves. A cell is there once all firms of its vintage, whether still on
-    the book or not, could be observed that long. Firms of the first month of all may be older;
-    their vintage stands apart as '2023-Q4 or earlier'.
+    denominator when it leaves. A cell exists once all firms of its vintage, whether still on the
+    book or not, could be observed that long. Firms of the very first month may be older; their
+    vintage is separate, as '2023-Q4 or earlier'.
 
     Returns:
-        One row a vintage and number of months on book, in that order: vintage, is_left_censored,
+        One row per vintage and number of months on book, in that order: vintage, is_left_censored,
         months_on_book, firms, cumulative_30_plus_rate, cumulative_90_plus_rate.
 
     Raises:
@@ -248,8 +248,8 @@ def roll_rates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFra
     A firm without a row in the next month has left the book, even if it returns later.
 
     Returns:
-        One row a pair of buckets, best first: from_bucket, to_bucket, firm_months, rate. Rates
-        sum to 1 over to_bucket; they are null where no firm was ever in from_bucket.
+        One row per pair of buckets, best first: from_bucket, to_bucket, firm_months, rate. Rates
+        sum to 1 over to_bucket; they are null if no firm was ever in from_bucket.
 
     Raises:
         NotReadyError: no loan performance is known on `as_of`.
@@ -267,7 +267,7 @@ def roll_rates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFra
 def funnel(
     connection: duckdb.DuckDBPyConnection, as_of: date, sample: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return what became of the firms on the book on each quarterly observation date.
+    """Return the outcome of the firms on the book at each quarterly observation date.
 
     Args:
         connection: a session with the warehouse.
@@ -275,7 +275,7 @@ def funnel(
         sample: its labelled rows: firm_id, as_of, outcome, split.
 
     Returns:
-        One row a date: as_of, split (null where no row of the date trains or tests), on_book,
+        One row per date: as_of, split (null if no row of the date trains or tests), on_book,
         then its parts, which add up to it: already_defaulted, short_history (also firms without
         any observed month), not_matured, no_performance (no month of a closed outcome window is
         known), indeterminate, good, bad; last sampled, the good and bad firms in the sample.
@@ -303,7 +303,7 @@ def default_dates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.Data
     """Return the end of the first month at which each defaulted firm was 90+ days past due.
 
     Returns:
-        One row a firm that ever defaulted, sorted: firm_id, defaulted_on.
+        One row per firm that ever defaulted, sorted: firm_id, defaulted_on.
 
     Raises:
         NotReadyError: no loan performance is known on `as_of`.

@@ -1,4 +1,4 @@
-"""Kinds of firms by which a validator looks at a model: industry, size, age, region, coverage."""
+"""Kinds of firms for the validation of a model: industry, size, age, region, coverage."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -15,14 +15,14 @@ from model import coverage
 
 UNKNOWN = "unknown"
 
-# Sales of a year in CNY, from the Y bounds of industry in 工信部联企业〔2011〕300号; staff, which
-# the official classes need too, is not known of every firm.
+# Annual sales in CNY, from the Y bounds of industry in 工信部联企业〔2011〕300号; staff, which
+# the official classes also need, is not known for every firm.
 _SALES_BOUNDS = (3_000_000.0, 20_000_000.0)
 _SALES_BANDS = ("below 3 million a year", "3 to 20 million", "from 20 million")
 _AGE_BOUNDS_MONTHS = (36.0, 72.0, 120.0)
 _AGE_BANDS = ("below 3 years", "3 to 6 years", "6 to 10 years", "from 10 years")
 
-# GB/T 2260 of provinces, by the region of the country that the statistics bureau counts them to.
+# GB/T 2260 of provinces, by the statistics bureau's regions of the country.
 _REGIONS = {
     "north": ("11", "12", "13", "14", "15"),
     "north-east": ("21", "22", "23"),
@@ -35,13 +35,13 @@ _REGIONS = {
 
 
 def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return one column a way to cut: industry, size, age, sources, coverage, region.
+    """Return one column per way to cut: industry, size, age, sources, coverage, region.
 
-    A way that the rows lack the columns for is left out.
+    A way is left out if the rows lack its columns.
 
     Args:
         rows: firm_id and features.
-        provinces: firm_id and province_code, where they are known.
+        provinces: firm_id and province_code, where known.
     """
     found: dict[str, pl.Expr] = {}
     if "profile_industry" in rows.columns:
@@ -70,7 +70,7 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
 
 
 def provinces(settings: Settings, rows: pl.DataFrame, as_of: date) -> pl.DataFrame | None:
-    """Return firm_id and province_code as registered by `as_of`, None where none is masked."""
+    """Return firm_id and province_code as registered by `as_of`, None if none is masked."""
     with warehouse.connect(settings) as connection:
         if not warehouse.is_built(connection, "staging.stg_tax__registration"):
             return None

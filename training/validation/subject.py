@@ -1,4 +1,4 @@
-"""A model version with what it is held against, read from MLflow and the warehouse."""
+"""A model version with its baselines, read from MLflow and the warehouse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from training.scorecard import Scorecard
 
 @dataclass(frozen=True)
 class Subject:
-    """A version with what it is held against, and the frame all were fitted on."""
+    """A version with its baselines, and the training frame of all."""
 
     version: str
     run_id: str
     model: CreditModel
-    # The features it reads, in its order.
+    # The features it reads, in order.
     features: tuple[FeatureMeta, ...]
     # Parameters of its trees.
     boosting: Mapping[str, float | int | str]
@@ -38,7 +38,7 @@ def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) 
     """Return a version of the credit model by its number or an alias.
 
     Raises:
-        NotReadyError: there is no such version, it was fitted on another frame than the one of
+        NotReadyError: there is no such version, it was fitted on a different frame than that of
             `as_of`, or a scorecard on that frame is missing.
         ModelChangedError: a file of a version is not what was registered.
     """
@@ -65,12 +65,12 @@ def frame_of(settings: Settings, as_of: date, digest: str) -> FrozenFrame:
     """Return the frame of a date if it is the one with this digest.
 
     Raises:
-        NotReadyError: it was sampled anew since, or never.
+        NotReadyError: it was sampled again since, or never.
     """
     frame = frozen.read(settings, as_of)
     if frame.digest != digest:
         raise NotReadyError(
-            f"the frame of {as_of} was sampled anew since the version was fitted; "
+            f"the frame of {as_of} was sampled again since the version was fitted; "
             f"train another on it"
         )
     return frame
@@ -80,7 +80,7 @@ def files_of(settings: Settings, version: str) -> Path:
     """Return the folder with the files of a version.
 
     Raises:
-        ModelChangedError: one of them is not what was registered.
+        ModelChangedError: one of them differs from the registered file.
     """
     folder = tracking.model_folder(settings, tracking.CREDIT_MODEL, version)
     return folder / "artifacts" / "bundle"

@@ -1,4 +1,4 @@
-"""Validate a registered version: gather the evidence, write pack and card, keep all in MLflow."""
+"""Validate a registered version: gather the evidence, write pack and card, log all to MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PACK, CARD, CONTRACT = "validation/pack.html", "validation/model_card.md", "feat
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """A validated version and where its pack is; metrics as MLflow has them."""
+    """A validated version and the path of its pack; metrics as in MLflow."""
 
     as_of: date
     version: str
@@ -44,7 +44,7 @@ def validate(
     """Measure a version of the credit model on its frame and add pack and card to its run.
 
     Raises:
-        NotReadyError: there is no such version, it was fitted on another frame than the one of
+        NotReadyError: there is no such version, it was fitted on a different frame than that of
             `as_of`, or a baseline on that frame is missing.
         ModelChangedError: a file of the version is not what was registered.
     """
@@ -114,7 +114,7 @@ def _metrics(gathered: Evidence) -> dict[str, Interval | float]:
 
 
 def _slug(scenario: str) -> str:
-    """Return a scenario's name as MLflow takes it, such as `mean_prob_sales_minus_10_percent`."""
+    """Return a scenario's name in MLflow's form, such as `mean_prob_sales_minus_10_percent`."""
     for sign, word in (("-", "minus "), ("+", "plus "), ("%", "percent")):
         scenario = scenario.replace(sign, word)
     return "mean_prob_" + "_".join(scenario.lower().split())

@@ -1,4 +1,4 @@
-"""What a version is worth to a lender: its claims against the scorecard on annual statements."""
+"""The value of a version to a lender: its claims against the scorecard on annual statements."""
 
 from collections.abc import Collection
 
@@ -27,17 +27,17 @@ def measure(
         settings: home folder.
         subject: the version, the scorecard and their frame.
         terms: approval share, alert rate and the like.
-        of_interest: tokens of firms whose approval is counted apart.
+        of_interest: tokens of firms whose approval is counted separately.
 
     Raises:
-        NotReadyError: loan performance is gone since the frame was drawn, or no firm of interest
-            is among the rows.
+        NotReadyError: loan performance no longer exists, or no firm of interest is among the
+            rows.
     """
     oot = subject.frame.part(OOT)
     with warehouse.connect(settings) as connection:
         defaults = portfolio.default_dates(connection, subject.frame.as_of)
     dated = oot.join(defaults, on="firm_id", how="left", maintain_order="left")
-    # A default that was corrected away later may stand before the snapshot.
+    # A default that was later removed by a correction may be before the snapshot.
     later = pl.when(pl.col("defaulted_on") > pl.col("as_of")).then("defaulted_on")
     kinds = segments.label(oot)
     rows = ClaimRows(

@@ -1,4 +1,4 @@
-"""Codes off the standard that a person has accepted for a firm."""
+"""Non-standard codes that a person has accepted for a firm."""
 
 import sqlalchemy as sa
 from alembic import op

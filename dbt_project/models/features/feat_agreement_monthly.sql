@@ -33,7 +33,7 @@ bank_months as (
 
 ),
 
--- A month of receipts that are not known is no fall.
+-- A month of unknown receipts is not a fall.
 clouded as (
 
     select
@@ -106,7 +106,7 @@ power_months as (
 
 ),
 
--- Returns and bills of the newest month come after its end; no source counts it here.
+-- Returns and bills of the newest month arrive after its end, so no source uses it here.
 changes as (
 
     {%- for source, months, may_be_missing in [
@@ -150,7 +150,7 @@ agreements as (
     select
         invoiced.firm_id,
         invoiced.as_of,
-        -- Without a change of invoiced sales there is nothing to agree with.
+        -- Without a known change of invoiced sales there is nothing to compare with.
         count(others.change_3m - invoiced.change_3m) as compared_sources,
         count(*) filter (
             where abs(others.change_3m - invoiced.change_3m) <= {{ var('agree_within') }}
@@ -168,7 +168,7 @@ agreements as (
 
 ),
 
--- Logs of sales and of energy against those of the month before, where all four are known.
+-- Logs of sales and of energy against the previous month, if all four are known.
 steps as (
 
     select

@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- A number in place of firm and date: there are some two hundred days to each.
+-- A number instead of firm and date: each has some two hundred days.
 numbered as materialized (
 
     select
@@ -32,7 +32,7 @@ outflows as (
 
 ),
 
--- One month more than is measured: an account keeps its balance until the next booking.
+-- One month more than measured: an account keeps its balance until the next booking.
 balances as (
 
     select
@@ -138,7 +138,7 @@ windows as (
         snapshot,
         sum(day_count) as day_count,
         cast(sum(balance_cny * day_count) as double) / sum(day_count) as balance,
-        -- A stretch has as many month ends as it has steps from one month to the next.
+        -- A stretch has as many month ends as month boundaries.
         cast(sum(balance_cny * datediff('month', begins_on, ends_before)) as double)
         / nullif(sum(datediff('month', begins_on, ends_before)), 0) as month_end_balance,
         coalesce(sum(day_count) filter (where is_trough), 0) / sum(day_count) as trough_share

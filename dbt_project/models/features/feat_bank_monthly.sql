@@ -56,7 +56,7 @@ windows as (
         cast(sum(seizure_count) as double) as seizures,
         {{ is_known_flow('sum(unknown_in_cny)', 'sum(turnover_in_cny)') }} as is_in_known,
         {{ is_known_flow('sum(unknown_out_cny)', 'sum(turnover_out_cny)') }} as is_out_known,
-        -- A month against others: each has to be known.
+        -- A month against others: each must be known.
         count(*) filter (
             where not {{ is_known_flow('unknown_in_cny', 'turnover_in_cny') }}
         ) = 0 as are_ins_known,
@@ -84,7 +84,7 @@ trends as (
 
 ),
 
--- The payday of a month is the first day on which wages went out.
+-- The payday of a month is the first day with wages paid.
 paydays as (
 
     select
@@ -166,7 +166,7 @@ final as (
             as bank_cash_share_6m,
         case when windows.is_in_known and windows.is_out_known then windows.returned_share end
             as bank_returned_share_6m,
-        -- What is seen counts, however little is known beside it.
+        -- An observed one counts, even if little else is known.
         case when windows.is_out_known or windows.seizures > 0 then windows.seizures end
             as bank_seizure_count_6m
     from snapshots

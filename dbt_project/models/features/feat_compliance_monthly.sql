@@ -103,8 +103,8 @@ collected as (
 
 ),
 
--- A firm without a row of arrears has none where its provider delivers that table; else it is not
--- known. A row of the firm proves the table.
+-- A firm without a row of arrears has none if its provider delivers that table; otherwise it is
+-- unknown. A row of the firm proves that the table is delivered.
 final as (
 
     select

@@ -103,7 +103,7 @@ orders as (
         sum(least(ordered.ordered_cny, greatest(coalesce(invoiced.invoiced_cny, 0), 0)))
         / sum(ordered.ordered_cny) as invoiced_share
     from ordered
-    -- Without any invoice of the firm it is not known what became of its orders.
+    -- Without any invoice of the firm the outcome of its orders is unknown.
     semi join invoiced as any_invoice using (firm_id, as_of)
     left join invoiced using (firm_id, as_of, buyer_id)
     group by ordered.firm_id, ordered.as_of

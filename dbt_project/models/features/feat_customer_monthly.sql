@@ -17,7 +17,7 @@ spans as (
 
 ),
 
--- Trade with each customer and supplier in the last year and in the one before.
+-- Trade with each customer and supplier in the last year and the previous one.
 trade as (
 
     select
@@ -97,7 +97,7 @@ suppliers as (
 
 ),
 
--- Firms that both buy and sell: what flows back.
+-- Firms that are both customers and suppliers: the part that flows back.
 two_way as (
 
     select

@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- Firms whose own data is short; of all others no founder's report is read.
+-- Firms with short data; founders' reports of all others are not read.
 short as (
 
     select snapshots.*

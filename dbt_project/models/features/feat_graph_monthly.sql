@@ -1,5 +1,5 @@
--- A firm's place in the trade of all firms. News of one firm builds a date again for all of them;
--- rows that only went missing are built alone, so that nobody else's past moves.
+-- A firm's position in the trade of all firms. News of one firm rebuilds a date for all firms; rows
+-- that are only missing are built alone, so that no other firm's past changes.
 with wanted as (
 
     {{ snapshots_to_build() }}
@@ -45,7 +45,7 @@ snapshots as (
 
 ),
 
--- What each firm says it sold to and bought from each other one in the last year.
+-- What each firm reports to have sold to and bought from each other one in the last year.
 stated as (
 
     select
@@ -62,7 +62,7 @@ stated as (
 
 ),
 
--- The seller and the buyer may both have said it.
+-- Both seller and buyer may have reported it.
 edges as (
 
     select

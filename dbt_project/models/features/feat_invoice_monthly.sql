@@ -64,7 +64,7 @@ series as (
 
 ),
 
--- Beside each month: the one before, the same one a year before, and the three that it ends.
+-- With each month: the previous one, the same one a year before, and the last three.
 paired as (
 
     select
@@ -145,7 +145,7 @@ active_days as (
 
 ),
 
--- First and last of them, and the longest time without one in between.
+-- First and last of these days, and the longest gap between them.
 active as (
 
     select

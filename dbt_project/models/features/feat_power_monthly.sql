@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- A month is observed once bills cover half of its days; what they cover stands for all of it.
+-- A month is observed once bills cover half of its days; the covered part is scaled to all of it.
 bills as (
 
     select
@@ -37,7 +37,7 @@ readings as (
 
 ),
 
--- A firm that is billed is measured by its bills; daily readings serve where no bill is known.
+-- A firm is measured by its bills; daily readings are used if no bill is known.
 months as (
 
     select * from bills
@@ -85,7 +85,7 @@ windows as (
 
 ),
 
--- Where no day of payment of the firm is known, a bill that states no arrears may still be paid.
+-- If no day of payment of the firm is known, a bill without stated arrears may be paid.
 payments as (
 
     select
@@ -129,8 +129,8 @@ punctuality as (
 
 ),
 
--- The newest Spring Festival of which the 45 days after are over, none where its day is not known;
--- what was usual is the median day from 60 to 15 days before.
+-- The newest Spring Festival with 45 days passed since, none if its day is not known;
+-- usual energy is that of the median day from 60 to 15 days before.
 festivals as (
 
     select

@@ -16,7 +16,7 @@ registrations as (
         max_by(registered.taxpayer_type, (registered.updated_on, registered.record_version))
             as taxpayer_type,
         max_by(registered.status, (registered.updated_on, registered.record_version)) as status,
-        -- The first entry known is no change of anything.
+        -- The first known entry is not a change.
         count(distinct registered.updated_on) filter (
             where registered.updated_on > snapshots.as_of - interval 12 month
         )

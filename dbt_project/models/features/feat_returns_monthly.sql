@@ -48,7 +48,7 @@ first_invoices as (
 
 ),
 
--- What was declared beside what was invoiced in the months that the return covers.
+-- Declared against invoiced sales in the months that the return covers.
 declared_and_invoiced as (
 
     select

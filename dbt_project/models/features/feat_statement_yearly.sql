@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- The newest fiscal year that was published, in the version known at as_of.
+-- The newest published fiscal year, in the version known at as_of.
 statements as (
 
     select

@@ -32,8 +32,8 @@ with months as (
 
 ),
 
--- Every version of every row is news for its firm from the day it could be known, also one that
--- only takes another row back; so is a table that its provider begins to deliver.
+-- Every version of every row is news for its firm from the day it could be known, even one that
+-- only reverses another row; so is a table that its provider starts to deliver.
 pieces as (
 
     {%- for staged in rows_behind_features %}
@@ -61,7 +61,7 @@ news as (
 
 ),
 
--- All nights, not only tonight: running an older night again must not take newer ones away.
+-- All nights, not only tonight: running an older night again must not remove newer ones.
 dates as (
 
     select last_day(month) as as_of
@@ -83,7 +83,7 @@ pairs as (
 
 ),
 
--- Of each pair, the newest news on its day or before.
+-- Per pair, the newest news on or before its day.
 moments as (
 
     select

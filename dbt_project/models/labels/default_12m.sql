@@ -32,7 +32,7 @@ loans as (
 
 ),
 
--- When the outcome could first be told, and every later day on which a correction may change it.
+-- When the outcome was first known, and every later day on which a correction may change it.
 moments as (
 
     select

@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- The newest version of each event that was known; one without an end lasts until today.
+-- The newest known version of each event; one without an end lasts until today.
 events as (
 
     select
@@ -55,7 +55,7 @@ firms_with_open_meters as (
 
 ),
 
--- An event counts while it lasts and for a month after its beginning.
+-- An event counts while it lasts and for a month after its start.
 recent as (
 
     select

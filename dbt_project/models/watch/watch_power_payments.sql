@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- Where no day of payment of the firm is known, a bill that states no arrears may still be paid.
+-- If no day of payment of the firm is known, a bill without stated arrears may be paid.
 bills as (
 
     select
@@ -24,7 +24,7 @@ bills as (
 
 ),
 
--- Unpaid and overdue, or paid late just now.
+-- Unpaid and overdue, or recently paid late.
 measured as (
 
     select

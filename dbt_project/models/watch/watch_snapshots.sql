@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
-{#- What warnings read beside features; of a firm there may be nothing else. -#}
+{#- Inputs of warnings other than features; a firm may have nothing else. -#}
 {%- set rows_beside_features = [
     'stg_lender__loan_performance', 'stg_power__account', 'stg_power__event',
     'stg_tax__registration',
@@ -35,7 +35,7 @@ dates as (
 
 ),
 
--- Of each firm and date, the newest news on its day or before.
+-- Per firm and date, the newest news on or before its day.
 moments as (
 
     select

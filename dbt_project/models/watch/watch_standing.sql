@@ -4,7 +4,7 @@ with snapshots as (
 
 ),
 
--- A month has several parts where some of its loans became known later.
+-- A month has several parts if some of its loans became known later.
 loan_months as (
 
     select
@@ -21,7 +21,7 @@ loan_months as (
 
 ),
 
--- A firm that left the book is not past due with its last month, but in default if it ended so.
+-- A firm that left the book is not past due by its last month, but in default if it ended so.
 loans as (
 
     select
@@ -45,7 +45,7 @@ registered as (
         contains(registration_type, '个体')
         or contains(registration_type, '个人')
         or regexp_full_match(registration_type, '4[0-9]{2}') as is_individual,
-        -- Of entries that became known on one day, that of the later change.
+        -- Of entries that became known on one day, the one with the later change.
         (available_at, record_version, updated_on, row_id) as place
     from {{ ref('stg_tax__registration') }}
 

@@ -10,7 +10,7 @@ news as (
 
 ),
 
--- One number is compared much faster than a moment and a row.
+-- Comparing one number is much faster than comparing a time and a row.
 ordered as (
 
     select

@@ -23,8 +23,8 @@ bookings as (
 
 ),
 
--- A reversal or returned payment, and what it may take back: the same amount on the same account
--- with the same party, the other way, up to five days before.
+-- A reversal or returned payment, and what it may reverse: the same amount on the same account
+-- with the same party, in the other direction, up to five days earlier.
 candidates as (
 
     select
@@ -58,8 +58,8 @@ candidates as (
 
 ),
 
--- Each return takes back one booking, the first that was known to fit, and each booking is taken
--- back once: what is known later takes no pair apart.
+-- Each return reverses one booking, the first known match, and each booking is reversed
+-- once: later knowledge does not separate a pair.
 pairs as (
 
     select

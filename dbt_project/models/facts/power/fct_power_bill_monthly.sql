@@ -4,7 +4,7 @@ with versions as not materialized (
 
 ),
 
--- A bill covers the month up to its reading, or its calendar month where the reading tells nothing.
+-- A bill covers the month up to its reading, or its calendar month if the reading is no help.
 periods as (
 
     select

@@ -1,4 +1,4 @@
--- Rebuilt each time: a table that a provider begins to deliver says something about all its firms.
+-- Rebuilt each time: a table that a provider starts to deliver is information on all its firms.
 {{ config(materialized='table') }}
 
 {{ collected_tables([

@@ -26,7 +26,7 @@ final as (
             sum(net_cny) filter (where direction = 'OUT' and status <> 'VOID' and net_cny < 0), 0
         ) as red_cny,
         count(*) filter (where direction = 'OUT' and status <> 'VOID' and net_cny < 0) as red_count,
-        -- In the first ten days of a quarter: it may take back what dressed up the last one.
+        -- In the first ten days of a quarter: it may reverse invoices that inflated the last one.
         -coalesce(
             sum(net_cny) filter (
                 where direction = 'OUT' and status <> 'VOID' and net_cny < 0
@@ -41,7 +41,7 @@ final as (
             ),
             0
         ) as late_month_cny,
-        -- Midnight itself is what a file without times says.
+        -- A file without times gives exactly midnight.
         count(*) filter (
             where direction = 'OUT' and status <> 'VOID' and net_cny > 0
             and hour(issued_at) < 5 and issued_at > issued_on

@@ -13,7 +13,7 @@ stated as not materialized (
 
 ),
 
--- Few texts differ, and fewer without their numbers: words are looked for in each once.
+-- There are few distinct texts, and fewer without numbers: each is searched for words once.
 texts as materialized (
 
     select
@@ -72,7 +72,7 @@ renamed as not materialized (
         available_at,
         firm as firm_id,
         account_no as account_id,
-        -- Only where the other side does not say by itself who it is.
+        -- Only if the other side does not identify itself.
         case when coalesce(cp_tax_no, '') = '' then cp_account end as other_account_id,
         {{ with_scheme('cp_tax_no') }} as counterparty_id,
         booked_at,
