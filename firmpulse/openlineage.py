@@ -60,7 +60,7 @@ def _named(told: Iterable[Table]) -> tuple[Table, ...]:
 
 
 def started(settings: Settings, run: Run) -> None:
-    """Tell that a run began, of its tables the names; their columns follow at its end."""
+    """Emit the start of a run with the names of its tables; their columns follow at its end."""
     named = replace(run, reads=_named(run.reads), writes=_named(run.writes))
     _emit(settings, named, "START", run.started_at, {})
 
