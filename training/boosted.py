@@ -78,14 +78,11 @@ def fit_trees(
 
 
 def raw_logit(
-    trees: Any, rows: pl.DataFrame, listed: FeatureList, settings: Settings, used: int = 0
+    trees: Any, rows: pl.DataFrame, listed: FeatureList, settings: Settings
 ) -> FloatArray:
-    """Return the log odds of the first `used` trees, of all by default; shape (rows,)."""
+    """Return the uncalibrated log odds, shape (rows,)."""
     found = trees.predict(
-        _pool(rows, listed),
-        prediction_type="RawFormulaVal",
-        ntree_end=used,
-        thread_count=settings.threads,
+        _pool(rows, listed), prediction_type="RawFormulaVal", thread_count=settings.threads
     )
     return np.asarray(found, dtype=np.float64)
 
@@ -187,10 +184,9 @@ def hold_out(
         )
         for seen, unseen in split.folds(rows, config.folds, config.seed)
     ]
-    tree_count = int(np.median([trees.tree_count_ for _, trees in fitted]))
+    # Each with all its trees: monotone ones lower the level up to the last, so a cut model is too
+    # high, and the calibration would take that off a candidate that is not cut.
     logit = np.empty(rows.height)
     for unseen, trees in fitted:
-        # Fewer if its fold stopped earlier.
-        used = min(tree_count, trees.tree_count_)
-        logit[unseen] = raw_logit(trees, rows[unseen], listed, settings, used)
-    return HeldOut(logit, max(tree_count, 1))
+        logit[unseen] = raw_logit(trees, rows[unseen], listed, settings)
+    return HeldOut(logit, max(int(np.median([trees.tree_count_ for _, trees in fitted])), 1))

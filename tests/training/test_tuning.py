@@ -10,7 +10,7 @@ from scipy.stats import norm, ttest_1samp
 from sklearn.metrics import log_loss
 
 from tests.credit_economy import AS_OF, Trained
-from training import boosted, frozen, tuning
+from training import boosted, frozen, split, tuning
 from training.config import DEFAULT
 from training.split import TRAIN
 
@@ -47,6 +47,24 @@ def test_a_search_is_repeated_to_the_bit(
         0, named=True
     )
     assert first.trials["depth"].is_between(2, 5).all()
+
+
+def test_firms_held_out_are_predicted_by_whole_models(
+    trained: Trained, rows: pl.DataFrame, listed: boosted.FeatureList
+) -> None:
+    """A model that is cut at fewer trees has another level than the candidate."""
+    config = replace(CONFIG, boosting=MappingProxyType({**QUICK, "iterations": 300}))
+    held_out = boosted.hold_out(trained.settings, rows, listed, config)
+    counts = []
+    for seen, unseen in split.folds(rows, config.folds, config.seed):
+        whole = boosted.fit_trees(
+            rows[seen], listed, config.boosting, trained.settings, config.seed,
+            stop_on=rows[unseen],
+        )  # fmt: skip
+        counts.append(whole.tree_count_)
+        expected = boosted.raw_logit(whole, rows[unseen], listed, trained.settings)
+        assert held_out.raw_logit[unseen].tobytes() == expected.tobytes()
+    assert held_out.tree_count == np.median(counts) < max(counts)
 
 
 def test_losses_are_those_of_firms_held_out(
