@@ -1,4 +1,4 @@
-"""Pages of the site that are made from the code, and those at the top of the project."""
+"""Pages of the site generated from the code, and those at the top of the project."""
 
 import re
 import tempfile
@@ -38,7 +38,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def pages() -> dict[str, str]:
-    """Return the made pages: path within the site → Markdown."""
+    """Return the generated pages: path within the site → Markdown."""
     made = {page: _moved((PROJECT_ROOT / name).read_text("utf-8"), page)
             for page, name in _TOP.items()}  # fmt: skip
     made["decisions/index.md"] = _decisions()
@@ -147,7 +147,7 @@ def _contracts() -> Iterator[str]:
 
 def _features(known: Registry) -> Iterator[str]:
     yield "# Features\n"
-    yield "What a version of the model may learn from, one row per firm and date. Sign: `+` means"
+    yield "Possible inputs of a model version, one row per firm and date. Sign: `+` means"
     yield "that a higher value is a higher risk, `-` a lower one, `U` neither. With figures:"
     yield "`firmpulse features show NAME` and `firmpulse features catalogue`.\n"
     for view in known.views():
@@ -167,7 +167,7 @@ def _features(known: Registry) -> Iterator[str]:
 
 def _tables() -> Iterator[str]:
     yield "# Published tables\n"
-    yield "What analysts read in `scores.duckdb` and its Parquet twins.\n"
+    yield "The tables for analysts in `scores.duckdb` and its Parquet copies.\n"
     for table in stored_tables.PUBLISHED:
         yield f"\n## {table.published_name}\n"
         yield f"{table.grain}\n"
@@ -183,7 +183,7 @@ def _tables() -> Iterator[str]:
 
 def _stored_tables() -> Iterator[str]:
     yield "# Stored tables\n"
-    yield "What the warehouse and the vault hold beside the rows of firms. dbt builds masked rows,"
+    yield "Tables of the warehouse and the vault besides the rows of firms. dbt builds masked rows,"
     yield "facts, features and labels; raw rows are those of the [data contracts](contracts.md)."
     yield "Columns in bold identify a row of the table.\n"
     for table in sorted(stored_tables.ALL, key=lambda one: (one.schema, one.name)):
@@ -207,7 +207,7 @@ def _stored_tables() -> Iterator[str]:
 
 def _rules(settings: Settings, known: Registry) -> Iterator[str]:
     yield "# Warning rules\n"
-    yield "The rules that come with the project; `warning_rules.yml` in the home folder replaces"
+    yield "The packaged rules; `warning_rules.yml` in the home folder replaces"
     yield "them: [warnings](../warnings.md).\n"
     rows = [
         (f"`{rule.id}`", rule.level, rule.source,

@@ -227,7 +227,7 @@ def _header(line: bytes) -> Header:
             )
         return header
     except (ValueError, TypeError, KeyError):
-        raise DeliveryRefused("the file has no bundle header; ask for it again") from None
+        raise DeliveryRefused("the file has no header of a bundle; ask for it again") from None
 
 
 def _digest(sealed: bytes) -> str:

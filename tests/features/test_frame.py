@@ -115,7 +115,7 @@ def test_features_come_in_the_wished_order_or_by_view(store: Settings) -> None:
     assert none.columns == ["firm_id", "as_of"]
     assert empty.schema["sales"] == pl.Float64
     assert empty.schema["industry"] == pl.String
-    with pytest.raises(KeyError, match="no feature view 'feat_three'; there are feat_one"):
+    with pytest.raises(KeyError, match="no feature view 'feat_three'; use one of feat_one"):
         REGISTRY.names(view="feat_three")
     with warehouse.connect(store) as connection, pytest.raises(KeyError, match="features list"):
         frame(connection, REGISTRY, spine, ["turnover"])

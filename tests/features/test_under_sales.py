@@ -293,7 +293,7 @@ def test_an_unknown_word_is_told_with_those_there_are() -> None:
         "name": "feat_x", "resource_type": "model", "columns": {"sales": column},
         "config": {"meta": {"feature_source": "tax"}},
     }  # fmt: skip
-    with pytest.raises(ContractError, match="sales has under_sales 'linear'; there are prop"):
+    with pytest.raises(ContractError, match="sales has under_sales 'linear'; use one of prop"):
         registry.from_manifest({"nodes": {"feat_x": node}})
     meta["under_sales"] = "growth"
     assert registry.from_manifest({"nodes": {"feat_x": node}})["sales"].under_sales == "growth"

@@ -129,7 +129,7 @@ def test_other_keys_open_and_verify_nothing(assessed: Assessed, made: hand_over.
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"", "no bundle"), (b"x\ny\nz", "no header"), (b'{"format":9}\n\n', "format 9")],
+    [(b"", "not a bundle"), (b"x\ny\nz", "no header"), (b'{"format":9}\n\n', "format 9")],
 )
 def test_what_is_no_bundle_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(DeliveryRefused, match=reason):
