@@ -52,7 +52,7 @@ def test_what_cannot_be_told_yet_is_unknown_and_says_when(
 ) -> None:
     one = measured["observed_to_expected"]
     assert (one.value, one.light) == (None, "unknown")
-    assert "told from 200 scores" in one.meaning
+    assert "shown from 200 scores" in one.meaning
 
 
 def test_measuring_again_replaces_and_analysts_see_it(
