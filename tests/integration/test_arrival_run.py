@@ -80,4 +80,4 @@ def test_the_firms_of_a_delivery_are_assessed_and_no_others(
     assert [night for night, _ in nights] == [assessed.as_of, day]
     assert nights[1][1] == TOUCHED
     assert nights[0][1] > 100
-    assert "no firm has news" in command(home, "arrivals", "--as-of", day.isoformat())
+    assert "no firm has new data" in command(home, "arrivals", "--as-of", day.isoformat())
