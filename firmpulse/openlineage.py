@@ -6,6 +6,7 @@ variables define (`OPENLINEAGE_URL`, `OPENLINEAGE__TRANSPORT__…`, `OPENLINEAGE
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -96,6 +97,11 @@ def events_path(settings: Settings, day: date) -> Path:
     return settings.root / "lineage" / f"{day:%Y-%m}.jsonl"
 
 
+# The client tries a server that is down for several seconds, and a night has hundreds of events.
+_PAUSE_SECONDS = 300
+_silent_until = 0.0
+
+
 def _emit(
     settings: Settings,
     run: Run,
@@ -104,7 +110,10 @@ def _emit(
     facets: dict[str, Any],
     rows: int | None = None,
 ) -> None:
-    """Send an event; a failure to send does not stop the step."""
+    """Send an event; a failure does not stop the step, and none is tried for a while after it."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return
     try:
         from openlineage.client import event_v2
 
@@ -131,7 +140,13 @@ def _emit(
         _client(settings, at).emit(event)
     except Exception:
         # Lineage must not stop the work; the failure is in the log of the task.
-        _log.warning("the lineage event of %s could not be sent", run.job, exc_info=True)
+        _silent_until = time.monotonic() + _PAUSE_SECONDS
+        _log.warning(
+            "the lineage event of %s could not be sent; events of the next %d seconds are left out",
+            run.job,
+            _PAUSE_SECONDS,
+            exc_info=True,
+        )
 
 
 def _run_facets(run: Run) -> dict[str, Any]:

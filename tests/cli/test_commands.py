@@ -11,6 +11,7 @@ import pytest
 from cli import COMMANDS, operations
 from cli.lazy import imported
 from firmpulse import warehouse
+from firmpulse.airflow import advice
 from firmpulse.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,7 +125,11 @@ def test_a_wrong_option_or_setting_is_named(
 
 
 def test_an_empty_home_says_that_its_inbox_is_empty(tmp_path: Path) -> None:
-    result = _firmpulse(tmp_path, "night", "--as-of", "2026-01-31")
+    _, *arguments = advice.run(
+        Settings(home=tmp_path), "run_nightly", {"as_of": "2026-01-31"}
+    ).split()
+    assert arguments == ["night", "--as-of", "2026-01-31"]
+    result = _firmpulse(tmp_path, *arguments)
     assert result.returncode == 1
     assert "the inbox is empty" in result.stderr
     assert "firmpulse simulate" in result.stderr

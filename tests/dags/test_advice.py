@@ -104,8 +104,6 @@ def test_a_night_and_every_other_dag_is_triggered_where_a_scheduler_runs(
 @pytest.mark.parametrize(
     ("dag_id", "conf", "command", "says"),
     [
-        ("run_nightly", {"as_of": "2026-10-30"}, "firmpulse night --as-of 2026-10-30",
-         "the inbox is empty"),
         ("assess_arrivals", {"as_of": "2026-10-30"}, "firmpulse arrivals --as-of 2026-10-30",
          "the inbox is empty"),
         ("honour_revocations", {"on": "2026-10-30"}, "firmpulse consent honour",
@@ -115,7 +113,7 @@ def test_a_night_and_every_other_dag_is_triggered_where_a_scheduler_runs(
 def test_without_a_scheduler_the_command_runs_here(
     settings: Settings, dag_id: str, conf: dict[str, str], command: str, says: str
 ) -> None:
-    """On an empty home a night starts, and ends with the message about the empty inbox."""
+    """For `firmpulse night` see tests/cli/test_commands.py."""
     assert advice.run(settings, dag_id, conf) == command
     told = _call(settings, command)
     assert told.returncode == (1 if says else 0), told.stdout + told.stderr

@@ -1,6 +1,7 @@
 """OpenLineage's events of a night: one chain from the contracts to the published scores."""
 
 import json
+import socket
 from datetime import date
 from typing import Any
 
@@ -109,10 +110,21 @@ def test_a_step_that_fails_says_so(tmp_path_factory: pytest.TempPathFactory) -> 
 def test_nobody_who_takes_events_stops_no_step(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OPENLINEAGE_URL", "http://127.0.0.1:9")
-    openlineage._client_of_environment.cache_clear()
+    """A server that is down is tried once by all the events of some minutes."""
+    monkeypatch.setattr(openlineage, "_silent_until", 0.0)
     settings = Settings(home=tmp_path_factory.mktemp("nobody") / "home", memory_limit="2GB")
-    with runlog.step(settings, date(2026, 1, 31), "score") as step:
-        step.rows_out = 1
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        transport = {"type": "http", "url": address, "timeout": 0.5, "retry": {"total": 0}}
+        monkeypatch.setenv("OPENLINEAGE__TRANSPORT", json.dumps(transport))
+        openlineage._client_of_environment.cache_clear()
+        for _ in range(2):
+            with runlog.step(settings, date(2026, 1, 31), "score") as step:
+                step.rows_out = 1
+        peer, _ = server.accept()
+        peer.close()
+        with pytest.raises(BlockingIOError):
+            server.accept()
     assert not (settings.root / "lineage").exists()
     openlineage._client_of_environment.cache_clear()

@@ -173,7 +173,7 @@ def test_a_changed_file_is_not_validated(tmp_path_factory: pytest.TempPathFactor
     features = folder / "artifacts" / "bundle" / "features.json"
     text = features.read_text()
     features.write_text(text.replace("tax sales", "tax  sales"), encoding="utf-8")
-    with pytest.raises(ModelChangedError, match="are not the ones that were registered"):
+    with pytest.raises(ModelChangedError, match="differ from the registered ones"):
         pipeline.validate(settings, AS_OF, version, CONFIG)
     features.write_text(text, encoding="utf-8")
     tracking.client(settings).delete_registered_model(tracking.STATEMENTS_MODEL)
