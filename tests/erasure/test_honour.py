@@ -114,6 +114,15 @@ def gone(origin: Home, tmp_path_factory: pytest.TempPathFactory) -> Gone:
     home = copy(origin, tmp_path_factory.mktemp("gone") / "home")
     (firm_id, firm), *_ = home.firms.items()
     before = _rows_of(home.settings, firm_id, firm)
+    with warehouse.connect(home.settings, vault=True) as connection:
+        # A key that two bookings shared; no certificate counts it, as it is no row of the firm.
+        connection.execute(
+            "insert into vault.ops.shared_keys (table_name, firm, row_key, delivery_seq) "
+            "select 'bank_txn', firm, row_key, delivery_seq from vault.raw.bank_txn "
+            "where firm = ? limit 1",
+            [firm],
+        )
+    assert "vault.ops.shared_keys" in _rows_of(home.settings, firm_id, firm)
     assert build.export_rows(home.settings) > 1_000
     assert stat.S_IMODE(home.settings.spark_dir.stat().st_mode) == 0o700
     tokens = pl.read_parquet(build.rows_folder(home.settings) / "staging/stg_bank__txn/*.parquet")
