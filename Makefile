@@ -30,7 +30,7 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml $(wildcard */__i
 		if [ -n "$$index" ] && [ -z "$$UV_DEFAULT_INDEX" ]; then export UV_DEFAULT_INDEX="$$index"; fi; \
 		$(RUN)/uv pip sync --quiet --compile-bytecode --python $(RUN)/python --require-hashes requirements.lock || \
 		$(RUN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
-	@$(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e . || \
+	@export PYTHONWARNINGS=ignore; $(RUN)/python -m pip install --quiet --no-deps --no-build-isolation --no-index -e . || \
 		$(RUN)/uv pip install --quiet --python $(RUN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
