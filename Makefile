@@ -44,7 +44,7 @@ test-exhaustive: $(STAMP) ## Run every test in full: many kills, 1,000 bad files
 	@FIRMPULSE_EXHAUSTIVE=1 $(RUN)/python -m pytest
 	@if command -v java >/dev/null; then $(MAKE) test-spark; else echo "no Java 17: tests on Spark left out"; fi
 
-lint: lint-style lint-types lint-imports lint-sql ## Style, types, import rules, SQL style; in parallel with make -j2 lint
+lint: lint-sql lint-types lint-style lint-imports ## Style, types, import rules, SQL style; in parallel with make -j2 lint
 
 lint-style: $(STAMP)
 	@$(RUN)/ruff check .

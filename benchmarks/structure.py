@@ -94,6 +94,8 @@ def lines_of(text: str) -> int:
 def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
     formed = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
     parts = {id(part) for node in formed for part in node.values}
+    # A docstring may begin with "Update" or "From".
+    parts |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in formed:
         values = (str(p.value) if isinstance(p, ast.Constant) else "{x}" for p in node.values)
         yield node.lineno, "".join(values)

@@ -52,7 +52,7 @@ def main() -> None:
 
 def _long_texts(path: Path) -> Iterator[tuple[int, str]]:
     for line, text in sql_texts(ast.parse(path.read_text("utf-8"))):
-        if lines_of(text) >= _LEAST_LINES and not text.lstrip().startswith("From "):
+        if lines_of(text) >= _LEAST_LINES:
             yield line, textwrap.dedent(text.strip("\n")).rstrip() + "\n"
 
 
