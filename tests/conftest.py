@@ -10,6 +10,7 @@ import pytest
 from firmpulse import clock
 from firmpulse.calendar import CHINA
 from firmpulse.settings import Settings
+from tests.sizes import sized
 
 # Like the command line.
 gc.set_threshold(100_000, 50, 50)
@@ -18,7 +19,7 @@ gc.set_threshold(100_000, 50, 50)
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # The time of an example depends more on the machine than on the code.
-hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("patient", deadline=None, max_examples=sized(40, 100))
 hypothesis.settings.load_profile("patient")
 
 

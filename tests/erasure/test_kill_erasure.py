@@ -80,7 +80,7 @@ def test_killed_at_any_moment(revoked: Home, tmp_path: Path) -> None:
 
     draw = random.Random(20261123)  # noqa: S311 - moments, not secrets
     killed = 0
-    while killed < sized(2, 10):
+    while killed < sized(1, 10):
         home = copy(revoked, tmp_path / "killed")
         process = _start(home)
         waited = draw.uniform(0, seconds)

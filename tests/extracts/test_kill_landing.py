@@ -220,7 +220,7 @@ def test_a_killed_landing_loses_and_doubles_nothing(origin: Settings, tmp_path: 
 
     draw = random.Random(20261123)  # noqa: S311 — moments, not secrets
     moments = sorted(draw.uniform(0, seconds) for _ in range(sized(1, 10)))
-    for kill in (*_STRIKES[:: sized(3, 1)], *moments):
+    for kill in (*_STRIKES[:: sized(6, 1)], *moments):
         home = _copy(origin, tmp_path / "killed")
         if isinstance(kill, Strike):
             _strike(home, kill)

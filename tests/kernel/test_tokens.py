@@ -16,6 +16,7 @@ from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, WrongKeyError
 from firmpulse.keys import keyring, retoken, tokens
 from firmpulse.settings import Settings
+from tests.sizes import sized
 
 FIRST, SECOND, THIRD = "ab" * 32, "01" * 32, "fe" * 32
 
@@ -46,7 +47,9 @@ def joined(secrets: list[bytes]) -> SecretStr:
 
 @given(secrets=_keys, domain=_texts, values=st.lists(_texts, min_size=1, max_size=20))
 @hypothesis_settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(60, 300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_sql_python_and_the_standard_library_agree(
     connection: duckdb.DuckDBPyConnection, secrets: list[bytes], domain: str, values: list[str]
@@ -64,7 +67,9 @@ def test_sql_python_and_the_standard_library_agree(
 
 @given(secrets=_keys, value=_texts, data=st.data())
 @hypothesis_settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=sized(40, 100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_a_token_is_brought_to_the_newest_version_without_its_value(
     connection: duckdb.DuckDBPyConnection, secrets: list[bytes], value: str, data: st.DataObject
