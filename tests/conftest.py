@@ -23,6 +23,13 @@ hypothesis.settings.register_profile("patient", deadline=None, max_examples=size
 hypothesis.settings.load_profile("patient")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark whole pipelines as slow."""
+    for item in items:
+        if "integration" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Return the settings of an empty home folder."""

@@ -18,6 +18,8 @@ from tests.connectors.conftest import BUCKET, SECRET, Configure, Connect, There
 from tests.connectors.servers import HOST, Proxy, SshServer, free_port
 from tests.extracts.inbox import AS_OF, csv, deliver, payment
 
+pytestmark = pytest.mark.slow
+
 BIG = random.Random(7).randbytes(24 << 20)  # noqa: S311 — incompressible, not secret
 COMMAND = "import sys; from cli import main; sys.argv[0] = 'firmpulse'; main()"
 

@@ -17,6 +17,8 @@ from firmpulse.airflow import advice, services
 from firmpulse.settings import Settings
 from tests.sizes import sized
 
+pytestmark = pytest.mark.slow
+
 FIRST = date(2026, 10, 29)
 
 

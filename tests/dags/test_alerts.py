@@ -13,6 +13,8 @@ from firmpulse.airflow import alerts, dagrun
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 FAILED = SimpleNamespace(
     task_id="score", map_index=-1, dag_id="run_nightly", run_id="manual__1", try_number=4,
     log_url="http://127.0.0.1:8080/log",

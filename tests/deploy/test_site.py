@@ -18,6 +18,8 @@ from firmpulse.settings import PROJECT_ROOT, Settings
 from scoring import publish
 from scoring.warnings import rules
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,6 +17,8 @@ from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from operations import holds, status
 
+pytestmark = pytest.mark.slow
+
 NOW = date(2026, 3, 2)
 ClockAt = Callable[[date], None]
 

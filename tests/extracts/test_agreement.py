@@ -31,6 +31,8 @@ from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, csv, deliver, grant, permit
 from tests.sizes import sized
 
+pytestmark = pytest.mark.slow
+
 SCHEME = "test"
 TABLES = sorted(contracts.load())
 BOOKKEEPING = {"row_id", "record_version", "delivery_seq", "available_at", "firm_id"}

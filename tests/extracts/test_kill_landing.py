@@ -26,6 +26,8 @@ from tests.extracts.inbox import AS_OF, OTHER, csv, deliver, payment, permit
 from tests.extracts.test_landing import INVOICE_HEADER, invoice
 from tests.sizes import sized
 
+pytestmark = pytest.mark.slow
+
 State = dict[str, list[tuple[object, ...]]]
 
 _CONTEXT = multiprocessing.get_context("forkserver")

@@ -14,6 +14,8 @@ from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, RETURN_HEADER, csv, deliver, permit, query
 from tests.extracts.test_landing import INVOICE_HEADER, invoice, vat_return
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = date(2024, 2, 10), date(2024, 2, 20)
 LATER = FIRST + timedelta(days=30)
 

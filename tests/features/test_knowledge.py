@@ -16,6 +16,8 @@ from tests import vault_rows
 from tests.vault_rows import invoice
 from training.sampling import _labels
 
+pytestmark = pytest.mark.slow
+
 FIRST_MONTH = date(2023, 1, 1)
 
 

@@ -12,6 +12,8 @@ from firmpulse import dbt_runner, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 # The masked rows reach beyond it.
 KNOWN_ON = date(2024, 9, 30)
 

@@ -23,6 +23,8 @@ from tests.features.conftest import RANDOM_NIGHT
 from tests.homes import know_tokens
 from tests.sizes import EXHAUSTIVE, sized
 
+pytestmark = pytest.mark.slow
+
 BUILT = ("facts", "features", "labels", "watch")
 NIGHTS = tuple(random_rows.end_of(seq) for seq in ((1, 3, 6) if EXHAUSTIVE else (2, 6)))
 

@@ -25,6 +25,8 @@ from firmpulse.settings import Settings
 from model import stress
 from tests import vault_rows
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
 AS_OF = date(2024, 12, 31)
