@@ -226,7 +226,9 @@ def attach(
             if opens(connection, alias or name, path, key):
                 if not envelope.is_settled(settings, name, found):
                     envelope.settle(settings, name, key.generation)
-                connection.execute(stored_tables.create_sql(name, alias or name))
+                # In one transaction: in one each, a new file takes several times longer.
+                made = stored_tables.create_sql(name, alias or name)
+                connection.execute(f"begin; {made}; commit")
                 return
         # A renewal may have ended since the keys were read: read them again.
         seen = found

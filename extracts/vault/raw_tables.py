@@ -16,9 +16,11 @@ _BY_DELIVERY = (
 
 def create_tables(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract]) -> None:
     """Create the tables of all contracts where they are absent, so that later steps find them."""
+    connection.execute("begin")
     for contract in contracts.values():
         connection.execute(raw_table(contract))
         connection.execute(known_table(contract))
+    connection.execute("commit")
 
 
 def take_back(connection: duckdb.DuckDBPyConnection, contracts: Mapping[str, Contract]) -> None:
