@@ -149,36 +149,39 @@ def features_of_cases(
     settings: Settings,
     as_of: date,
     view: str,
-    cases: Mapping[str, Mapping[str, Collection[Row]]],
-) -> dict[str, dict[date, dict[str, Any]]]:
-    """Build a view once of rows of `F1`, each case's under a firm of its own name.
+    table: str,
+    cases: Mapping[str, Collection[Row]],
+) -> dict[str, dict[str, Any]]:
+    """Build a view once of rows of `F1`, those of each case under a firm named like the case.
 
     Args:
         settings: home folder.
         as_of: the night.
         view: one whose features of a firm follow from its own rows alone.
-        cases: case → table → rows.
+        table: the raw table of all rows.
+        cases: case → rows.
 
     Returns:
-        Case → date → features.
+        Case → features at `as_of`.
     """
-    rows: dict[str, list[Row]] = {}
-    for place, (case, tables) in enumerate(cases.items()):
+    rows: list[Row] = []
+    for place, (case, of_case) in enumerate(cases.items()):
         own = {"F1": case, "uscc:F1": f"uscc:{case}"}
-        for table, of_case in tables.items():
-            rows.setdefault(table, []).extend(
-                {name: own.get(str(value), value) for name, value in row.items()}
-                | {"row_id": 1_000 * place + row["row_id"]}
-                for row in of_case
-            )
-    fill(settings, rows)
+        rows.extend(
+            {name: own.get(str(value), value) for name, value in row.items()}
+            | {"row_id": 1_000 * place + row["row_id"]}
+            for row in of_case
+        )
+    fill(settings, {table: rows})
     build_views(settings, as_of, view)
     key = keyring.load(settings, "token_key")
     case_of = {str(tokens.firm_token(key, f"uscc:{case}")): case for case in cases}
-    found: dict[str, dict[date, dict[str, Any]]] = {case: {} for case in cases}
-    for row in features_of(settings, view).iter_rows(named=True):
-        found[case_of[row["firm_id"]]][row["as_of"]] = row
-    return found
+    return {
+        case_of[row["firm_id"]]: row
+        for row in features_of(settings, view)
+        .filter(pl.col("as_of") == as_of)
+        .iter_rows(named=True)
+    }
 
 
 def features_of(settings: Settings, view: str, schema: str = "features") -> pl.DataFrame:

@@ -179,10 +179,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         ],
     } | {f"unknown {into} {out}": _partly_known(into, out) for into, out, _ in _UNKNOWN}
     settings = Settings(home=tmp_path_factory.mktemp("bank"), memory_limit="2GB")
-    found = vault_rows.features_of_cases(
-        settings,
-        AS_OF,
-        "feat_bank_monthly",
-        {case: {"bank_txn": rows} for case, rows in cases.items()},
-    )
-    return {case: dates[AS_OF] for case, dates in found.items()}
+    return vault_rows.features_of_cases(settings, AS_OF, "feat_bank_monthly", "bank_txn", cases)

@@ -80,10 +80,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Return the features of each case at AS_OF."""
     settings = Settings(home=tmp_path_factory.mktemp("customers"), memory_limit="2GB")
     cases = {"two years": _two_years(), "young": _young()}
-    found = vault_rows.features_of_cases(
-        settings,
-        AS_OF,
-        "feat_customer_monthly",
-        {case: {"tax_invoice": rows} for case, rows in cases.items()},
+    return vault_rows.features_of_cases(
+        settings, AS_OF, "feat_customer_monthly", "tax_invoice", cases
     )
-    return {case: dates[AS_OF] for case, dates in found.items()}

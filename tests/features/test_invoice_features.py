@@ -100,10 +100,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Return the features of each case at AS_OF."""
     settings = Settings(home=tmp_path_factory.mktemp("invoices"), memory_limit="2GB")
     cases = {"two years": _two_years(), "young": _young()}
-    found = vault_rows.features_of_cases(
-        settings,
-        AS_OF,
-        "feat_invoice_monthly",
-        {case: {"tax_invoice": rows} for case, rows in cases.items()},
+    return vault_rows.features_of_cases(
+        settings, AS_OF, "feat_invoice_monthly", "tax_invoice", cases
     )
-    return {case: dates[AS_OF] for case, dates in found.items()}

@@ -105,13 +105,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
                   arrears=arrears),
         ]  # fmt: skip
     settings = Settings(home=tmp_path_factory.mktemp("power"), memory_limit="2GB")
-    found = vault_rows.features_of_cases(
-        settings,
-        AS_OF,
-        "feat_power_monthly",
-        {case: {"power_bill": rows} for case, rows in cases.items()},
-    )
-    return {case: dates[AS_OF] for case, dates in found.items()}
+    return vault_rows.features_of_cases(settings, AS_OF, "feat_power_monthly", "power_bill", cases)
 
 
 @pytest.mark.parametrize(
