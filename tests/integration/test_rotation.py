@@ -14,7 +14,7 @@ from firmpulse import warehouse
 from firmpulse.keys import envelope, keyring, tokens
 from firmpulse.settings import Settings
 from firmpulse.sources import SOURCES
-from tests.integration.conftest import Nights, command
+from tests.integration.conftest import Nights, checksums, command
 
 _DATABASES = ("vault", "warehouse")
 
@@ -98,26 +98,12 @@ def test_no_token_of_the_old_version_is_left_in_a_text(before: Settings, rotated
 
 def test_a_night_goes_on_as_if_nothing_had_happened(nights: Nights, rotated: Settings) -> None:
     """The same deliveries again: identifiers get the updated tokens."""
-
-    def state() -> list[tuple[object, ...]]:
-        with warehouse.connect(rotated, vault=True) as connection:
-            tables = connection.execute(
-                "select database_name || '.' || schema_name || '.' || table_name "
-                "from duckdb_tables() where list_contains(?, schema_name) order by all",
-                [["raw", "staging", "facts", "features", "labels", "watch"]],
-            ).fetchall()
-            return [
-                (table, *connection.execute(
-                    f"select count(*), bit_xor(hash(t)) from {table} as t").fetchall())
-                for (table,) in tables
-            ]  # fmt: skip
-
-    before = state()
+    before = checksums(rotated)
     intake.import_night(rotated)
     for source in SOURCES:
         nightly.land(rotated, source, nights.second)
     build(rotated, nights.second, "all")
-    assert state() == before
+    assert checksums(rotated) == before
 
 
 def test_data_and_master_keys_change_and_all_rows_stay(rotated: Settings) -> None:
