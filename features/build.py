@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from features import registry
+from features import registry, slices
 from features.frame import SNAPSHOTS
 from firmpulse import dbt_runner, runlog, warehouse
 from firmpulse.dbt_runner import NodeOutcome
@@ -115,6 +115,7 @@ def _run(
     full_refresh: bool,
     step: runlog.Step,
 ) -> tuple[NodeOutcome, ...]:
+    variables = {**variables, "rows_at_once": str(slices.rows_at_once(settings))}
     try:
         return dbt_runner.build(
             settings, select, variables, full_refresh=full_refresh, parent=step.run

@@ -1,62 +1,202 @@
-{#- Every version of every row, with the month of `day` and the interval in which a snapshot must
-    count it: from the day it was known (a month counts only once it has ended, so no earlier than
-    the month's last day) until the day a newer version replaced it. -#}
-{% macro monthly_rows(relation, day) -%}
+{#- Every version of the rows of `staged`, with the month of their day and the interval in which a snapshot
+    must count it: from the day it was known (a month counts only once it has ended, so no earlier
+    than the month's last day) until the day a newer version replaced it.
+    Once the fact exists, only rows of the firm-months with news, and of `months_around` twice as
+    many months before and after as may change with a row. Versions are never removed, so each
+    touched month still has rows and the delete+insert by (firm_id, month) leaves nothing stale;
+    therefore facts keep rows that count in no snapshot. -#}
+{% macro monthly_rows(staged, months_around=0) -%}
+    {%- set day = day_of(staged) -%}
+    {#- Named here too, where dbt finds it before it knows whether the fact exists. -#}
+    {%- set _ = landed_of(staged) -%}
     select
         versions.* exclude (available_at{{ ', month' if day == 'month' }}),
-        cast(date_trunc('month', versions.{{ day }}) as date) as month,
+        {{ month_of('versions.' ~ day) }} as month,
         greatest(versions.available_at, last_day(versions.{{ day }})) as available_at,
         greatest(
             coalesce(successors.available_at, date '9999-12-31'), last_day(versions.{{ day }})
         ) as superseded_at
-    from {{ relation }} as versions
+    from {{ ref(staged) }} as versions
+    {%- if is_incremental() %}
+    semi join {{ touched_months(staged) }} as touched
+        on
+            versions.firm_id = touched.firm_id
+            and {{ is_around('versions.' ~ day, 'touched.month', 2 * months_around) }}
+    {%- endif %}
     left join (
         select
             row_id,
             record_version,
             available_at
-        from {{ relation }}
-        where record_version > 1
+        from {{ ref(staged) }}
+        where record_version > 1 and {{ in_slice('firm_id') }}
     ) as successors
         on
             versions.row_id = successors.row_id
             and versions.record_version = successors.record_version - 1
+    where
+        {{ in_slice('versions.firm_id') }}
+        {%- if is_incremental() %}
+        and versions.{{ day }}
+        >= date '{{ earliest_touched(staged) }}' - interval {{ 2 * months_around }} month
+        {%- endif %}
 {%- endmacro %}
 
 
-{#- The rows of the firm-months with news: all versions of the months in which a row is new,
-    or was replaced. On a full refresh: every row. `rows_cte` has firm_id, month, row_id.
-    `months_around`: how many months before and after a new row may also change.
-    Versions are never removed, so each touched month still has rows and the delete+insert by
-    (firm_id, month) leaves nothing stale; therefore facts keep rows that count in no snapshot. -#}
-{% macro touched(rows_cte, months_around=0) -%}
+{#- The rows whose month has news of `staged`, or is up to `months_around` months from one. -#}
+{% macro touched(rows_cte, staged, months_around) -%}
     select {{ rows_cte }}.*
     from {{ rows_cte }}
     {%- if is_incremental() %}
-    semi join (
-        select distinct
-            moved.firm_id,
-            moved.month
-        from {{ rows_cte }} as moved
-        where
-            moved.row_id in (
-                select fresh.row_id
-                from {{ rows_cte }} as fresh
-                where fresh.delivery_seq > (
-                    select coalesce(max(built.delivery_seq), 0) from {{ this }} as built
-                )
-            )
-    ) as touched_months
+    semi join {{ touched_months(staged) }} as touched
         on
-            {{ rows_cte }}.firm_id = touched_months.firm_id
-            and {{ rows_cte }}.month
-            {%- if months_around %}
-            between touched_months.month - interval {{ months_around }} month
-            and touched_months.month + interval {{ months_around }} month
-            {%- else %}
-            = touched_months.month
-            {%- endif %}
+            {{ rows_cte }}.firm_id = touched.firm_id
+            and {{ is_around(rows_cte ~ '.month', 'touched.month', months_around) }}
     {%- endif %}
+{%- endmacro %}
+
+
+{#- The table of what landings brought to the source of `staged`, such as stg_tax__invoice. -#}
+{% macro landed_of(staged) -%}
+    {{ return(ref('landed_' ~ staged.split('__')[0].split('_')[1])) }}
+{%- endmacro %}
+
+
+{#- The column with the day of a row of `staged`, which puts it into a month; none without one. -#}
+{% macro day_of(staged) -%}
+    {%- for node in (graph.nodes or {}).values() if node.name == staged -%}
+        {{ return(node.config.meta.day) }}
+    {%- endfor -%}
+    {#- While dbt parses, it knows no other nodes. -#}
+    {{ return('day') }}
+{%- endmacro %}
+
+
+{#- What each landing brought news of: firm-months of the tables `staged`, or firms if their rows have
+    no day. A month in which a row was replaced has news too. Only landings that are not in the
+    table yet are read. -#}
+{% macro landed(tables) -%}
+    {%- set seen = built_through() if is_incremental() else 0 -%}
+    with landed as (
+
+        {%- for staged in tables %}
+            {%- set day = day_of(staged) %}
+            select
+                '{{ staged }}' as table_name,
+                firm_id,
+                {{ month_of(day) if day else 'cast(null as date)' }} as month,
+                delivery_seq,
+                min(available_at) as available_at
+            from {{ ref(staged) }}
+            where delivery_seq > {{ seen }}
+            group by all
+            {%- if day %}
+                union all
+                select
+                    '{{ staged }}' as table_name,
+                    newer.firm_id,
+                    {{ month_of('older.' ~ day) }} as month,
+                    newer.delivery_seq,
+                    min(newer.available_at) as available_at
+                from {{ ref(staged) }} as newer
+                inner join {{ ref(staged) }} as older
+                    on
+                        newer.row_id = older.row_id
+                        and newer.record_version = older.record_version + 1
+                where newer.delivery_seq > {{ seen }} and newer.record_version > 1
+                group by all
+            {%- endif %}
+            {%- if not loop.last %}
+                union all
+            {%- endif %}
+        {%- endfor %}
+
+    ),
+
+    final as (
+
+        select
+            table_name,
+            firm_id,
+            month,
+            delivery_seq,
+            min(available_at) as available_at
+        from landed
+        group by all
+
+    )
+
+    select * from final
+{%- endmacro %}
+
+
+{#- What landings brought, of every source. -#}
+{% macro landed_everywhere() -%}
+    {%- for source in ['tax', 'bank', 'supply', 'power', 'founders', 'projects', 'lender'] %}
+        select
+            table_name,
+            firm_id,
+            month,
+            delivery_seq,
+            available_at
+        from {{ ref('landed_' ~ source) }}
+        {%- if not loop.last %}
+            union all
+        {%- endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+
+{#- Firm-months with rows of `staged` that this fact does not have yet. -#}
+{% macro touched_months(staged) -%}
+    (
+        select distinct
+            landed.firm_id,
+            landed.month
+        from {{ landed_of(staged) }} as landed
+        where
+            landed.table_name = '{{ staged }}'
+            and landed.delivery_seq > {{ built_through() }}
+            and {{ in_slice('landed.firm_id') }}
+    )
+{%- endmacro %}
+
+
+{% macro month_of(day) -%}
+    cast(date_trunc('month', {{ day }}) as date)
+{%- endmacro %}
+
+
+{% macro is_around(day, month, months) -%}
+    {%- if months -%}
+        {{ day }} >= {{ month }} - interval {{ months }} month
+        and {{ day }} < {{ month }} + interval {{ months + 1 }} month
+    {%- else -%}
+        {{ month_of(day) }} = {{ month }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{#- The newest landing in the table of this model. Asked beforehand: comparing with a constant, the
+    database skips the blocks of older landings. -#}
+{% macro built_through() -%}
+    {%- if execute -%}
+        {{ return(run_query(
+            'select coalesce(max(delivery_seq), 0) from ' ~ this
+        ).columns[0].values()[0]) }}
+    {%- endif -%}
+    {{ return(0) }}
+{%- endmacro %}
+
+
+{#- The first month with news, for the same reason; far ahead if there are none. -#}
+{% macro earliest_touched(staged) -%}
+    {%- if execute -%}
+        {{ return(run_query(
+            "select coalesce(min(month), date '9999-01-01') from " ~ touched_months(staged)
+        ).columns[0].values()[0]) }}
+    {%- endif -%}
+    {{ return('9999-01-01') }}
 {%- endmacro %}
 
 
@@ -64,6 +204,97 @@
 {% macro known_at(fact, snapshot) -%}
     {{ fact }}.available_at <= {{ snapshot }}.as_of
     and {{ snapshot }}.as_of < {{ fact }}.superseded_at
+{%- endmacro %}
+
+
+{#- One row per firm and date with the newest landing that is known by then, for every date from the
+    first one with anything known. `news` has firm_id, available_at and delivery_seq, `firms` the
+    firms, `dates` the dates. Only rows that are missing, or that newer landings change. -#}
+{% macro known_through(news, firms, dates) -%}
+    {% if is_incremental() -%}
+        with changed as (
+
+            select
+                firm_id,
+                min(available_at) as since
+            from {{ news }}
+            where delivery_seq > (select coalesce(max(built.through_seq), 0) from {{ this }} as built)
+            group by firm_id
+
+        ),
+
+        wanted as (
+
+            select
+                {{ firms }}.firm_id,
+                {{ dates }}.as_of
+            from {{ firms }}
+            cross join {{ dates }}
+            left join changed on {{ firms }}.firm_id = changed.firm_id
+            left join {{ this }} as built
+                on
+                    {{ firms }}.firm_id = built.firm_id
+                    and {{ dates }}.as_of = built.as_of
+            where built.firm_id is null or {{ dates }}.as_of >= changed.since
+
+        ),
+    {%- else -%}
+        with wanted as (
+
+            select
+                {{ firms }}.firm_id,
+                {{ dates }}.as_of
+            from {{ firms }}
+            cross join {{ dates }}
+
+        ),
+    {%- endif %}
+
+    -- Per firm and date, the newest news on or before its day.
+    moments as (
+
+        select
+            firm_id,
+            available_at as day,
+            max(delivery_seq) as delivery_seq,
+            false as is_wanted
+        from {{ news }}
+        group by firm_id, available_at
+        union all
+        select
+            firm_id,
+            as_of as day,
+            cast(null as bigint) as delivery_seq,
+            true as is_wanted
+        from wanted
+
+    ),
+
+    known as (
+
+        select
+            firm_id,
+            day,
+            is_wanted,
+            max(delivery_seq) over (
+                partition by firm_id order by day
+            ) as through_seq
+        from moments
+
+    ),
+
+    final as (
+
+        select
+            firm_id,
+            day as as_of,
+            through_seq
+        from known
+        where is_wanted and through_seq is not null
+
+    )
+
+    select * from final
 {%- endmacro %}
 
 
@@ -77,17 +308,19 @@
         snapshots.through_seq,
         {{ last_month('snapshots.as_of', lag_days) }} as last_month
     from {{ ref(spine) }} as snapshots
-    {%- if var('rebuild_from') %}
-    where
-        snapshots.as_of between
-        cast('{{ var("rebuild_from") }}' as date) and cast('{{ var("rebuild_to") }}' as date)
-    {%- elif is_incremental() %}
+    {%- if is_incremental() and not var('rebuild_from') %}
     anti join {{ this }} as built
         on
             snapshots.firm_id = built.firm_id
             and snapshots.as_of = built.as_of
             and snapshots.through_seq = built.through_seq
     {%- endif %}
+    where
+        {{ in_slice('snapshots.firm_id', 'snapshots.as_of') }}
+        {%- if var('rebuild_from') %}
+        and snapshots.as_of between
+        cast('{{ var("rebuild_from") }}' as date) and cast('{{ var("rebuild_to") }}' as date)
+        {%- endif %}
 {%- endmacro %}
 
 
@@ -101,12 +334,13 @@
             and facts.month > snapshots.last_month - interval {{ months }} month
             {%- endif %}
             and {{ known_at('facts', 'snapshots') }}
+            and {{ in_slice('facts.firm_id') }}
 {%- endmacro %}
 
 
 {#- One row per firm, table and day from which it is collected: a provider that delivers rows of the
-    firm, in one of `relations`, delivers the table too, with or without a row of the firm. -#}
-{% macro collected_tables(relations) -%}
+    firm, in one of the tables `staged`, delivers the table too, with or without a row of it. -#}
+{% macro collected_tables(staged) -%}
     with landings as (
 
         select distinct
@@ -136,17 +370,13 @@
 
     pieces as (
 
-        {%- for staged in relations %}
-            select
-                firm_id,
-                delivery_seq,
-                min(available_at) as available_at
-            from {{ staged }}
-            group by firm_id, delivery_seq
-            {%- if not loop.last %}
-                union all
-            {%- endif %}
-        {%- endfor %}
+        select
+            firm_id,
+            delivery_seq,
+            min(available_at) as available_at
+        from {{ landed_of(staged[0]) }}
+        where table_name in ('{{ staged | join("', '") }}')
+        group by firm_id, delivery_seq
 
     ),
 

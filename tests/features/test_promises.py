@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from unittest.mock import patch
 
 import hypothesis
 import polars as pl
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from extracts import contracts
-from features import build, registry
+from features import build, registry, slices
 from features.frame import frame
 from firmpulse import warehouse
+from firmpulse.errors import BuildFailed
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.features import random_rows
@@ -51,13 +53,19 @@ def _land_and_build(
     """Land the rows up to each delivery in turn, and build its night."""
     landed = 0
     for seq, night in zip(seqs, nights, strict=True):
-        fresh = random_rows.known_by(rows, seq)
-        vault_rows.fill(
-            settings,
-            {t: [r for r in table if r["delivery_seq"] > landed] for t, table in fresh.items()},
-        )
+        _land(settings, rows, landed, seq)
         landed = seq
         _night(settings, night)
+
+
+def _land(
+    settings: Settings, rows: dict[str, list[random_rows.Row]], after: int, through: int
+) -> None:
+    fresh = random_rows.known_by(rows, through)
+    vault_rows.fill(
+        settings,
+        {t: [r for r in table if r["delivery_seq"] > after] for t, table in fresh.items()},
+    )
 
 
 def _everything(settings: Settings, schemas: Sequence[str]) -> dict[str, pl.DataFrame]:
@@ -120,6 +128,64 @@ def test_any_rows_landed_in_any_portions_give_what_a_full_refresh_gives(
     incremental = _everything(settings, BUILT)
     _night(settings, nights[-1], full_refresh=True)
     _assert_same(_everything(settings, BUILT), incremental)
+
+
+def test_nights_in_slices_equal_a_full_refresh_as_a_whole(tmp_path: Path) -> None:
+    rows = random_rows.make(2)
+    settings = _home(tmp_path, "home")
+    landed = 0
+    for night in NIGHTS:
+        seq = (night - random_rows.FIRST).days // 60 + 1
+        _land(settings, rows, landed, seq)
+        landed = seq
+        build.build(settings, night, "mask")
+        # Three slices or more of each table. What a snapshot reads counts for each of them.
+        with patch.object(slices, "rows_at_once", return_value=30):
+            build.build(settings, night, "facts")
+        with patch.object(slices, "rows_at_once", return_value=3000):
+            build.build(settings, night, "features")
+    in_slices = _everything(settings, BUILT)
+    _night(settings, NIGHTS[-1], full_refresh=True)
+    _assert_same(_everything(settings, BUILT), in_slices)
+
+
+def test_an_interrupted_build_goes_on_with_the_slice_that_it_had_not_finished(
+    random_home: Settings,
+) -> None:
+    """The sales of the firm with the last token are too large to add up, until corrected."""
+    facts = "warehouse.facts.fct_tax_invoice_monthly"
+    view = "warehouse.features.feat_invoice_monthly"
+    of_last_firm = f"where firm_id = (select max(firm_id) from {facts})"
+
+    def rebuild() -> None:
+        with patch.object(slices, "rows_at_once", return_value=1000):
+            build.backfill(random_home, ["feat_invoice_monthly"])
+
+    def run(statement: str) -> list[tuple[object, ...]]:
+        with warehouse.connect(random_home) as connection:
+            return connection.execute(statement).fetchall()
+
+    before = run(f"from {view} order by all")
+    run(f"create table warehouse.main.kept as from {facts}")
+    run(f"update {facts} set sales_cny = {'9' * 36} {of_last_firm}")
+    with pytest.raises(BuildFailed, match="feat_invoice_monthly"):
+        rebuild()
+    assert run(f"from {view} order by all") == before
+
+    run(f"update {view}__dbt_tmp set tax_sales_median_12m = -1")
+    ((done,),) = run(f"select count(*) from {view}__dbt_tmp")
+    assert 0 < int(str(done)) < len(before)
+    run(f"delete from {facts}; insert into {facts} from warehouse.main.kept")
+    rebuild()
+    after = run(f"from {view} order by all")
+    assert len(after) == len(before)
+    # The first slices were not built a second time.
+    assert run(f"select count(*) from {view} where tax_sales_median_12m = -1") == [(done,)]
+
+    run("insert into warehouse.ops.nights values (date '2024-12-30')")
+    build.backfill(random_home, ["feat_invoice_monthly"])
+    assert run(f"from {view} order by all") == before
+    assert run("select count(*) from duckdb_tables() where table_name like '%__dbt_tmp'") == [(0,)]
 
 
 def test_what_became_known_later_changes_no_earlier_snapshot(

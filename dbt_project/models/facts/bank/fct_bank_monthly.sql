@@ -1,6 +1,6 @@
 with versions as not materialized (
 
-    {{ monthly_rows(ref('stg_bank__txn'), 'booked_on') }}
+    {{ monthly_rows('stg_bank__txn', months_around=1) }}
 
 ),
 
@@ -124,7 +124,7 @@ pieces as (
 
 news as (
 
-    {{ touched('pieces', months_around=1) }}
+    {{ touched('pieces', 'stg_bank__txn', months_around=1) }}
 
 ),
 

@@ -1,12 +1,6 @@
-with versions as not materialized (
+with news as not materialized (
 
-    {{ monthly_rows(ref('stg_lender__loan_performance'), 'month') }}
-
-),
-
-news as (
-
-    {{ touched('versions') }}
+    {{ monthly_rows('stg_lender__loan_performance') }}
 
 ),
 

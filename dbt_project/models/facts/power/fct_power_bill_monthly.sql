@@ -1,6 +1,6 @@
 with versions as not materialized (
 
-    {{ monthly_rows(ref('stg_power__bill'), 'bill_month') }}
+    {{ monthly_rows('stg_power__bill', months_around=2) }}
 
 ),
 
@@ -83,7 +83,7 @@ pieces as (
 
 news as (
 
-    {{ touched('pieces') }}
+    {{ touched('pieces', 'stg_power__bill', months_around=2) }}
 
 ),
 

@@ -2,8 +2,8 @@
 {{ config(materialized='table') }}
 
 {{ collected_tables([
-    ref('stg_supply__relation'),
-    ref('stg_supply__order'),
-    ref('stg_supply__delivery'),
-    ref('stg_supply__receivable'),
+    'stg_supply__relation',
+    'stg_supply__order',
+    'stg_supply__delivery',
+    'stg_supply__receivable',
 ]) }}

@@ -2,12 +2,12 @@
 {{ config(materialized='table') }}
 
 {{ collected_tables([
-    ref('stg_tax__registration'),
-    ref('stg_tax__invoice'),
-    ref('stg_tax__vat_return'),
-    ref('stg_tax__payment'),
-    ref('stg_tax__arrears'),
-    ref('stg_tax__violation'),
-    ref('stg_tax__grade'),
-    ref('stg_tax__cit_return'),
+    'stg_tax__registration',
+    'stg_tax__invoice',
+    'stg_tax__vat_return',
+    'stg_tax__payment',
+    'stg_tax__arrears',
+    'stg_tax__violation',
+    'stg_tax__grade',
+    'stg_tax__cit_return',
 ]) }}

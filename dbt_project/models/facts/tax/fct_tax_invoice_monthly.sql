@@ -1,12 +1,6 @@
-with versions as not materialized (
+with news as not materialized (
 
-    {{ monthly_rows(ref('stg_tax__invoice'), 'issued_on') }}
-
-),
-
-news as (
-
-    {{ touched('versions') }}
+    {{ monthly_rows('stg_tax__invoice') }}
 
 ),
 

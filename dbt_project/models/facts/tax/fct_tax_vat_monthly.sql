@@ -1,12 +1,6 @@
-with versions as not materialized (
+with news as not materialized (
 
-    {{ monthly_rows(ref('stg_tax__vat_return'), 'period_start') }}
-
-),
-
-news as (
-
-    {{ touched('versions') }}
+    {{ monthly_rows('stg_tax__vat_return') }}
 
 ),
 

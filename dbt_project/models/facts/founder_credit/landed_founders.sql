@@ -1,0 +1,3 @@
+{{ config(unique_key=none, incremental_strategy='append') }}
+
+{{ landed(['stg_founders__credit']) }}

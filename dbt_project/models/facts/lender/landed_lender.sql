@@ -1,0 +1,6 @@
+{{ config(unique_key=none, incremental_strategy='append') }}
+
+{{ landed([
+    'stg_lender__annual_statement',
+    'stg_lender__loan_performance',
+]) }}
