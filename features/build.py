@@ -116,9 +116,7 @@ def _run(
     step: runlog.Step,
 ) -> tuple[NodeOutcome, ...]:
     try:
-        return dbt_runner.build(
-            settings, select, variables, full_refresh=full_refresh, parent=step.run
-        )
+        return dbt_runner.build(settings, select, variables, full_refresh=full_refresh, step=step)
     except BuildFailed as error:
         if _OTHER_COLUMNS not in str(error):
             raise
