@@ -22,11 +22,11 @@ class Cost:
     disk_gb: float
 
 
-# On 2 cores, smallest first. Measured with, and printed in this form by:
+# Smallest first; on 2 cores that had other work too. Measured with, and printed in this form by:
 #   python -m benchmarks.first_run --firms 500 2000 --months 36
 MEASURED = (
-    Cost(18_000, 108, 1.4, 0.2),
-    Cost(72_000, 200, 2.0, 0.8),
+    Cost(18_000, 116, 1.2, 0.22),
+    Cost(72_000, 239, 2.1, 0.70),
 )
 # A forecast may be wrong, but not by this factor.
 _SURELY = 2

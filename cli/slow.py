@@ -22,6 +22,7 @@ def show(found: Slow, console: Console, *, as_json: bool) -> None:
     if found.busy:
         console.print("A task holds the warehouse: shown as of the last publication.")
     console.print(_table("  step", found.steps))
+    console.print()
     console.print(_table("  model or test", found.models))
 
 

@@ -103,12 +103,21 @@ def test_a_night_that_is_not_in_the_log_is_named(settings: Settings) -> None:
         slow.look(settings, _before(1))
 
 
-def test_the_published_log_has_the_models_too(settings: Settings) -> None:
+def test_while_the_warehouse_is_held_the_last_publication_is_shown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
     _ran(settings, NIGHT, "build", 4.0, nodes={"fct_a": 3.0})
     publish.publish_again(settings)
-    with warehouse.connect_stand_in(settings) as connection:
-        found = connection.execute("select node, seconds from warehouse.ops.nodes").fetchall()
-    assert found == [("fct_a", 3.0)]
+    _ran(settings, NIGHT, "score", 1.0)
+    with warehouse.connect(settings):
+        found = slow.look(settings)
+        shown = CliRunner().invoke(app, ["status", "--slow"])
+    assert found == slow.Slow(
+        NIGHT, 0, (Timing("build", 4.0, None, None),), (Timing("fct_a", 3.0, None, None),),
+        busy=True,
+    )  # fmt: skip
+    assert "A task holds the warehouse: shown as of the last publication." in shown.output
 
 
 def test_the_command_prints_a_table_or_one_object(
