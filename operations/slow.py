@@ -1,10 +1,13 @@
 """The slowest steps and models of a night, next to their usual seconds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 
+from firmpulse import runlog
 from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from operations import record
@@ -14,45 +17,42 @@ from operations.nights import DAG
 _NIGHTS_BEFORE = 14
 _NONE = "no night has run yet; run one first: firmpulse night"
 
-# The last run of each step of a night and of the nights before it.
-_RUNS = """
+# The last run of each step counts; a model that was built in slices has several rows.
+_TIMINGS = """
     with nights as (
         select distinct as_of from warehouse.ops.steps
         where dag = $dag and as_of <= $night
         order by as_of desc
-        limit 1 + $before
+        limit $nights
     ),
     runs as (
         select
             as_of, step, part, max(started_at) as started_at,
-            max_by(state, started_at) as state, max_by(seconds, started_at) as seconds
+            max_by(state, started_at) = $success as went_well,
+            max_by(seconds, started_at) as seconds
         from warehouse.ops.steps semi join nights using (as_of)
         where dag = $dag
-        group by all
+        group by as_of, step, part
     ),
-"""
-_STEPS = """
-    timed as (select as_of, trim(step || ' ' || part) as name, seconds, state from runs)
-"""
-# A model that was built in slices has several rows.
-_MODELS = """
     timed as (
         select
-            as_of, node as name, sum(nodes.seconds) as seconds,
-            if(bool_or(status in ('error', 'skipped')), 'failed', 'success') as state
-        from warehouse.ops.nodes semi join runs using (as_of, step, part, started_at)
-        group by all
+            as_of, 'step' as kind, trim(step || ' ' || part) as name, seconds, went_well
+        from runs
+        union all
+        select
+            as_of, 'model' as kind, node as name, sum(nodes.seconds) as seconds,
+            bool_and(status not in ('error', 'skipped')) as went_well
+        from warehouse.ops.nodes as nodes semi join runs using (as_of, step, part, started_at)
+        group by as_of, node
     )
-"""
-_SLOWEST = """
     select
-        any_value(seconds) filter (where as_of = $night) as of_night,
-        name,
-        median(seconds) filter (where as_of < $night and state = 'success') as usual
+        kind, name,
+        any_value(seconds) filter (where as_of = $night) as night_seconds,
+        median(seconds) filter (where as_of < $night and went_well) as usual_seconds
     from timed
-    group by name
-    having of_night is not null
-    order by of_night desc, name
+    group by kind, name
+    having night_seconds is not null
+    order by night_seconds desc, name asc
 """
 
 
@@ -89,8 +89,11 @@ def look(settings: Settings, as_of: date | None = None) -> Slow:
         raise NotReadyError(_NONE)
     with record.opened(settings) as (connection, busy):
         night, nights_before = _night(connection, as_of)
-        steps, models = (_slowest(connection, night, timed) for timed in (_STEPS, _MODELS))
-    return Slow(night, nights_before, steps, models, busy)
+        rows = connection.execute(
+            _TIMINGS,
+            {"dag": DAG, "night": night, "nights": 1 + nights_before, "success": runlog.SUCCESS},
+        ).fetchall()
+    return Slow(night, nights_before, _timings(rows, "step"), _timings(rows, "model"), busy)
 
 
 def _night(connection: duckdb.DuckDBPyConnection, as_of: date | None) -> tuple[date, int]:
@@ -107,11 +110,9 @@ def _night(connection: duckdb.DuckDBPyConnection, as_of: date | None) -> tuple[d
     return night, min(nights.index(night), _NIGHTS_BEFORE)
 
 
-def _slowest(connection: duckdb.DuckDBPyConnection, night: date, timed: str) -> tuple[Timing, ...]:
-    rows = connection.execute(
-        _RUNS + timed + _SLOWEST, {"dag": DAG, "night": night, "before": _NIGHTS_BEFORE}
-    ).fetchall()
+def _timings(rows: Sequence[tuple[Any, ...]], wanted: str) -> tuple[Timing, ...]:
     return tuple(
         Timing(name, seconds, usual, seconds / usual if usual else None)
-        for seconds, name, usual in rows
+        for kind, name, seconds, usual in rows
+        if kind == wanted
     )

@@ -64,9 +64,13 @@ def test_each_step_and_model_is_next_to_its_median_of_the_nights_before(
 def test_usual_are_the_fourteen_nights_before_that_went_well(settings: Settings) -> None:
     for days in range(40, 14, -1):
         _ran(settings, _before(days), "build", 100.0, nodes={"fct_a": 100.0})
-    for days in range(14, 1, -1):
+    for days in range(14, 7, -1):
         _ran(settings, _before(days), "build", 2.0, nodes={"fct_a": 1.0})
-    _ran(settings, _before(1), "build", 50.0, nodes={"fct_a": 50.0}, state="failed", status="error")
+    for days in range(7, 0, -1):
+        _ran(
+            settings, _before(days), "build", 50.0, nodes={"fct_a": 50.0},
+            state="failed", status="error",
+        )  # fmt: skip
     _ran(settings, NIGHT, "build", 4.0, nodes={"fct_a": 3.0})
     # Neither is a part of the night.
     _ran(settings, NIGHT, "train", 900.0, dag="train_model")
