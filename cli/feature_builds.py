@@ -9,7 +9,7 @@ import typer
 from rich.table import Column, Table
 
 from cli.dates import month_not_ahead, not_ahead
-from cli.progress import make_console
+from cli.progress import Progress, make_console
 from features import build, registry
 from features import drift as drifts
 from features.registry import Registry
@@ -44,8 +44,9 @@ def backfill(
     settings = Settings()
     known = registry.load(settings)
     views = _views(known, feature or [], view or [])
-    report = build.backfill(settings, views, dates_of(first, last))
     console = make_console()
+    with Progress(console).following():
+        report = build.backfill(settings, views, dates_of(first, last))
     for name, rows in report.rows.items():
         console.print(f"{name}: {rows:,} rows")
     console.print(

@@ -44,14 +44,15 @@ def run_dag(
 ) -> None:
     """Run a DAG in this process, showing its tasks."""
     progress.heading(f"DAG {dag_id}, as of {conf.get('as_of') or conf.get('on')}")
-    dagrun.run_dag(
-        settings,
-        dag_id,
-        conf,
-        on_task=lambda event: progress.task(
-            event.label, event.seconds, event.note, succeeded=event.succeeded
-        ),
-    )
+    with progress.following():
+        dagrun.run_dag(
+            settings,
+            dag_id,
+            conf,
+            on_task=lambda event: progress.task(
+                event.label, event.seconds, event.note, succeeded=event.succeeded
+            ),
+        )
 
 
 def night(as_of: AsOf) -> None:

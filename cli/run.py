@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import date
 
-from cli import nightly, simulate, summary
+from cli import forecast, nightly, simulate, summary
 from cli.progress import Progress, make_console
 from cli.simulate import Firms, Months, Seed
 from consent import champion
@@ -26,6 +26,8 @@ def run(firms: Firms = None, months: Months = None, seed: Seed = None) -> None:
         if is_first
         else f"The next night, {night}: one more day of simulated news"
     )
+    if is_first:
+        forecast.announce(settings, simulation.firms, simulation.months, progress)
     simulation = simulate.deliver(settings, simulation, night, progress)
     _run_dags(settings, night, progress)
     simulate.save(settings, replace(simulation, completed_through=night))

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli import slow as slow_view
 from cli.dates import not_ahead
 from cli.progress import make_console
 from firmpulse import clock
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
-from operations import exporter
+from operations import exporter, slow
 from operations import status as statuses
 from operations.status import Status, time_of
 
@@ -35,6 +37,21 @@ def status(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    slowest: Annotated[
+        bool,
+        typer.Option(
+            "--slow", help="Show the slowest steps and models of a night and their usual seconds."
+        ),
+    ] = False,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%d"],
+            callback=not_ahead,
+            help="The night for --slow; default: the newest one.",
+        ),
+    ] = None,
     prometheus: Annotated[
         Path | None,
         typer.Option(help="Write a text file for node_exporter's textfile collector instead."),
@@ -45,6 +62,12 @@ def status(
     Exit code 0 when all is well, 1 when something needs attention soon, 2 when now.
     """
     settings = Settings()
+    if as_of is not None and not slowest:
+        raise ConfigurationError("--as-of is the night of --slow; give today's date with --on")
+    if slowest:
+        found_slow = slow.look(settings, as_of.date() if as_of else None)
+        slow_view.show(found_slow, make_console(), as_json=as_json)
+        return
     day = on.date() if on else clock.today()
     found = statuses.look(settings, day)
     if prometheus is not None:

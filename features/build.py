@@ -117,9 +117,7 @@ def _run(
 ) -> tuple[NodeOutcome, ...]:
     variables = {**variables, "rows_at_once": str(slices.rows_at_once(settings))}
     try:
-        return dbt_runner.build(
-            settings, select, variables, full_refresh=full_refresh, parent=step.run
-        )
+        return dbt_runner.build(settings, select, variables, full_refresh=full_refresh, step=step)
     except BuildFailed as error:
         if _OTHER_COLUMNS not in str(error):
             raise

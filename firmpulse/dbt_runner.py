@@ -9,7 +9,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from firmpulse import bounds, openlineage, warehouse
+from firmpulse import bounds, openlineage, runlog, warehouse
+from firmpulse.build_progress import BuildProgress
 from firmpulse.errors import BuildFailed, FirmpulseError
 from firmpulse.settings import PROJECT_ROOT, Settings
 
@@ -49,7 +50,7 @@ def build(
     variables: dict[str, str],
     *,
     full_refresh: bool = False,
-    parent: openlineage.Run | None = None,
+    step: runlog.Step | None = None,
 ) -> tuple[NodeOutcome, ...]:
     """Run `dbt build` on the selected nodes, without the unit tests of their models.
 
@@ -58,7 +59,7 @@ def build(
         select: nodes, as dbt selects them.
         variables: of the project.
         full_refresh: rebuild incremental models from scratch.
-        parent: the step that the models belong to; without it no lineage is sent.
+        step: gets the nodes, and its run is the parent of their lineage; without it none is sent.
 
     Raises:
         BuildFailed: a model, a constraint or a data test failed; the message names the first ones.
@@ -68,9 +69,14 @@ def build(
     arguments += ["--exclude-resource-type", "unit_test", "--no-write-json"]
     if full_refresh:
         arguments.append("--full-refresh")
-    result = _invoke(settings, arguments, variables)
-    if parent:
-        _tell_lineage(settings, result, parent)
+    result = _invoke(settings, arguments, variables, BuildProgress())
+    if step:
+        step.nodes += [
+            runlog.Node(r.node.name, str(r.node.resource_type), str(r.status), r.execution_time)
+            for r in result.results
+        ]
+        if step.run:
+            _tell_lineage(settings, result, step.run)
     return _nodes(result)
 
 
@@ -149,7 +155,10 @@ def parse(settings: Settings) -> Path:
 
 
 def _invoke(
-    settings: Settings, arguments: list[str], variables: dict[str, str] | None = None
+    settings: Settings,
+    arguments: list[str],
+    variables: dict[str, str] | None = None,
+    progress: BuildProgress | None = None,
 ) -> Any:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
@@ -160,16 +169,19 @@ def _invoke(
     manifest = None if arguments == ["parse"] else _manifest(settings)
     try:
         common = _common(settings, target_path(settings), variables or {})
-        return _run_dbt([*arguments, *common], manifest)
+        return _run_dbt([*arguments, *common], manifest, progress)
     finally:
         DuckDBConnectionManager.close_all_connections()
 
 
-def _run_dbt(arguments: list[str], manifest: Any = None) -> Any:
+def _run_dbt(
+    arguments: list[str], manifest: Any = None, progress: BuildProgress | None = None
+) -> Any:
     from dbt.cli.main import dbtRunner
 
     logging.getLogger("dbt").setLevel(logging.ERROR)
-    outcome = dbtRunner(manifest=manifest).invoke(arguments)
+    callbacks = [progress] if progress else []
+    outcome = dbtRunner(manifest=manifest, callbacks=callbacks).invoke(arguments)
     if outcome.exception is not None:
         if own := _own_error(outcome.exception):
             raise own

@@ -1,10 +1,10 @@
-"""The run log, `ops.steps`: run, outcome, rows, seconds and memory of each step."""
+"""The run log: run, outcome, rows, seconds and memory of each step, and its dbt nodes."""
 
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import duckdb
 from firmpulse import clock, openlineage, warehouse
 from firmpulse.errors import ConfigurationError, told
 from firmpulse.settings import Settings
-from firmpulse.stored_tables import STEPS
+from firmpulse.stored_tables import NODES, STEPS
 
 SUCCESS, FAILED = "success", "failed"
 
@@ -26,12 +26,26 @@ _OTHER_RELEASE = (
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
+@dataclass(frozen=True)
+class Node:
+    """One model or test that dbt ran in a step."""
+
+    node: str
+    # model or test
+    kind: str
+    # As dbt names it.
+    status: str
+    seconds: float
+
+
 @dataclass
 class Step:
     """One step while it runs; the task fills in the results."""
 
     rows_out: int | None = None
     note: str | None = None
+    # Also filled in if the build failed.
+    nodes: list[Node] = field(default_factory=list)
     seconds: float = field(default=0.0, init=False)
     # Run for OpenLineage; the parts of a step have it as their parent.
     run: openlineage.Run | None = field(default=None, init=False)
@@ -84,6 +98,7 @@ def step(
                 "seconds": current.seconds, "rows_out": current.rows_out, "note": current.note,
                 "state": state, "error": error, "peak_mb": _peak_mb(),
             },
+            current.nodes,
         )  # fmt: skip
 
     try:
@@ -95,11 +110,17 @@ def step(
     record(SUCCESS, None)
 
 
-def _record(settings: Settings, ended: Mapping[str, object]) -> None:
+def _record(settings: Settings, ended: Mapping[str, object], nodes: Sequence[Node]) -> None:
     dag, run_id = _run()
     row = {**ended, "dag": dag, "run_id": run_id}
+    of_step = {name: ended[name] for name in ("as_of", "step", "part", "started_at")}
     with warehouse.connect(settings) as connection, of_this_release():
+        connection.execute("begin")
         connection.execute(STEPS.insert_sql(row), row)
+        for node in nodes:
+            found = of_step | asdict(node)
+            connection.execute(NODES.insert_sql(found), found)
+        connection.execute("commit")
 
 
 @contextmanager

@@ -27,6 +27,26 @@ STEPS = Table(
     published_name="run_steps",
 )
 
+NODES = Table(
+    "ops",
+    "nodes",
+    "One row per model or test of dbt that ran in a step; one for each slice if it ran in slices.",
+    {
+        "as_of": Column("date", "Date for which the step ran", required=True),
+        "step": Column("varchar", "Step of the run log", required=True),
+        "part": Column("varchar", "Part of the step, such as facts", required=True),
+        "started_at": Column("timestamptz", "When the step started", required=True),
+        "node": Column("varchar", "Name of the model or test", required=True),
+        "kind": Column("varchar", "model or test", required=True),
+        "status": Column(
+            "varchar", "success, error or skipped; of a test pass, warn or fail", required=True
+        ),
+        "seconds": Column("double", "How long it took", required=True),
+    },
+    owner="firmpulse",
+    published_name="run_nodes",
+)
+
 NIGHTS = Table(
     "ops",
     "nights",

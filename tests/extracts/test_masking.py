@@ -176,3 +176,9 @@ def test_a_null_where_the_contract_wants_a_value_stops_the_build_by_name(
 
     with warehouse.connect(settings) as connection:
         assert not warehouse.is_built(connection, "staging.stg_tax__invoice")
+        # The run log has all models of a build that failed.
+        nodes = connection.execute(
+            "select count(*), list(node) filter (where status = 'error') from warehouse.ops.nodes "
+            "where step = 'build' and part = 'mask'"
+        ).fetchall()
+    assert nodes == [(26, ["stg_tax__invoice"])]

@@ -135,7 +135,8 @@ def _published(settings: Settings) -> State:
     """Return what analysts read, without the time of day."""
     with warehouse.connect_published(settings) as connection:
         tables = connection.execute(
-            "select table_name from duckdb_tables() where table_name <> 'run_steps' order by all"
+            "select table_name from duckdb_tables() "
+            "where table_name not in ('run_nodes', 'run_steps') order by all"
         ).fetchall()
         found: State = {}
         for (table,) in tables:

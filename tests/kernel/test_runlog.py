@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import date
 
 import pytest
 
 from firmpulse import runlog, warehouse
-from firmpulse.errors import NotReadyError, told
+from firmpulse.errors import BuildFailed, NotReadyError, told
+from firmpulse.runlog import Node
 from firmpulse.settings import Settings
 
 DAY = date(2026, 10, 31)
@@ -64,6 +66,29 @@ def test_a_step_that_fails_says_why_and_no_more(
     with pytest.raises(type(error)), runlog.step(settings, DAY, "score"):
         raise error
     assert _steps(settings)[0][:5] == ("score", "", "failed", None, text)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_models_of_a_step_are_kept_with_it_also_if_it_failed(
+    settings: Settings, *, fails: bool
+) -> None:
+    with suppress(BuildFailed), runlog.step(settings, DAY, "build", "facts") as step:
+        step.nodes.append(Node("fct_a", "model", "success", 1.5))
+        step.nodes.append(Node("unique_a", "test", "fail" if fails else "pass", 0.5))
+        if fails:
+            raise BuildFailed("dbt failed on 1 of 2 nodes")
+    with runlog.step(settings, DAY, "score"):
+        pass
+    with warehouse.connect(settings) as connection:
+        kept = connection.execute(
+            "select state, node, kind, status, nodes.seconds from warehouse.ops.nodes "
+            "inner join warehouse.ops.steps using (as_of, step, part, started_at) order by node"
+        ).fetchall()
+    state, status = ("failed", "fail") if fails else ("success", "pass")
+    assert kept == [
+        (state, "fct_a", "model", "success", 1.5),
+        (state, "unique_a", "test", status, 0.5),
+    ]
 
 
 def test_the_error_goes_on_where_the_warehouse_cannot_be_written(settings: Settings) -> None:
