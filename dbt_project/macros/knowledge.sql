@@ -6,7 +6,7 @@
     touched month still has rows and the delete+insert by (firm_id, month) leaves nothing stale;
     therefore facts keep rows that count in no snapshot. -#}
 {% macro monthly_rows(staged, months_around=0) -%}
-    {%- set day = day_of(staged) -%}
+    {%- set day = day_of(staged) | trim -%}
     {#- Named here too, where dbt finds it before it knows whether the fact exists. -#}
     {%- set _ = landed_of(staged) -%}
     select
@@ -58,17 +58,17 @@
 
 {#- The table of what landings brought to the source of `staged`, such as stg_tax__invoice. -#}
 {% macro landed_of(staged) -%}
-    {{ return(ref('landed_' ~ staged.split('__')[0].split('_')[1])) }}
+    {{ ref('landed_' ~ staged.split('__')[0].split('_')[1]) }}
 {%- endmacro %}
 
 
 {#- The column with the day of a row of `staged`, which puts it into a month; none without one. -#}
 {% macro day_of(staged) -%}
-    {%- for node in (graph.nodes or {}).values() if node.name == staged -%}
-        {{ return(node.config.meta.day) }}
+    {%- for node in (graph.nodes or {}).values() if node.name == staged and node.config.meta.day -%}
+        {{ node.config.meta.day }}
     {%- endfor -%}
     {#- While dbt parses, it knows no other nodes. -#}
-    {{ return('day') }}
+    {{ 'day' if not graph.nodes }}
 {%- endmacro %}
 
 
@@ -80,7 +80,7 @@
     with landed as (
 
         {%- for staged in tables %}
-            {%- set day = day_of(staged) %}
+            {%- set day = day_of(staged) | trim %}
             select
                 '{{ staged }}' as table_name,
                 firm_id,
@@ -181,22 +181,22 @@
     database skips the blocks of older landings. -#}
 {% macro built_through() -%}
     {%- if execute -%}
-        {{ return(run_query(
-            'select coalesce(max(delivery_seq), 0) from ' ~ this
-        ).columns[0].values()[0]) }}
+        {{ run_query('select coalesce(max(delivery_seq), 0) from ' ~ this).columns[0].values()[0] }}
+    {%- else -%}
+        0
     {%- endif -%}
-    {{ return(0) }}
 {%- endmacro %}
 
 
 {#- The first month with news, for the same reason; far ahead if there are none. -#}
 {% macro earliest_touched(staged) -%}
     {%- if execute -%}
-        {{ return(run_query(
+        {{ run_query(
             "select coalesce(min(month), date '9999-01-01') from " ~ touched_months(staged)
-        ).columns[0].values()[0]) }}
+        ).columns[0].values()[0] }}
+    {%- else -%}
+        9999-01-01
     {%- endif -%}
-    {{ return('9999-01-01') }}
 {%- endmacro %}
 
 

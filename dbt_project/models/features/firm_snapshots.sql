@@ -1,9 +1,3 @@
-{%- set monthly = [
-    'stg_tax__invoice', 'stg_tax__vat_return', 'stg_tax__payment', 'stg_bank__txn',
-    'stg_supply__order', 'stg_supply__delivery', 'stg_supply__receivable',
-    'stg_power__bill', 'stg_power__reading',
-] %}
-
 with landed as (
 
     {{ landed_everywhere() }}
@@ -52,7 +46,12 @@ months as (
         firm_id,
         month
     from landed
-    where table_name in ('{{ monthly | join("', '") }}')
+    where
+        table_name in (
+            'stg_tax__invoice', 'stg_tax__vat_return', 'stg_tax__payment', 'stg_bank__txn',
+            'stg_supply__order', 'stg_supply__delivery', 'stg_supply__receivable',
+            'stg_power__bill', 'stg_power__reading'
+        )
 
 ),
 
