@@ -1,77 +1,45 @@
 """How fast raw rows become masked rows, facts and features; prints one line per size.
 
-Run: python -m benchmarks.features --rows 5e6 20e6 60e6 --firms 2000
-Rows are invented: three invoices per two bank transactions over 24 months, 40 counterparties
-per firm, one invoice in fifty void. They are put straight into the vault; `benchmarks.landing`
+Run: python -m benchmarks.features --rows 10e6 60e6 --nodes
+Rows are invented (`benchmarks.feature_rows`) and put straight into the vault; `benchmarks.landing`
 measures landing. Each size runs in a separate process: the full build, a plain scan of the same
-columns for comparison, then a night with one day of new data.
+columns for comparison, then the next night with one day of news. Seconds of the stages are wall
+clock; `x scan` is the full build over the scan.
 """
 
 import argparse
 import math
 import multiprocessing
-import re
 import shutil
 import sys
 import time
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from extracts import contracts
-from features.build import SELECTORS, Stage, build
+from benchmarks import feature_rows
+from benchmarks.memory import peak_mb
+from features.build import Stage, build
 from firmpulse import warehouse
 from firmpulse.settings import Settings
-from firmpulse.stored_tables import LANDED
 
-_LAST_DAY = date(2025, 12, 31)
-_NEXT_DAY = date(2026, 1, 1)
-_DAYS = 731
-_STATUS = Path("/proc/self/status")
-_META = {
-    "firm": "varchar", "row_id": "bigint", "record_version": "integer",
-    "available_at": "date", "delivery_seq": "bigint",
-}  # fmt: skip
-
-_CODE = "'9144' || lpad(cast({} as varchar), 14, '0')"
-_INVOICES = """
-    select
-        'uscc:' || {firm} as firm, i as row_id, 1 as record_version,
-        cast(issued as date) + 1 as available_at, {seq} as delivery_seq,
-        if(i % 3 = 0, 'IN', 'OUT') as direction, lpad(cast(i as varchar), 20, '0') as invoice_no,
-        'DIGITAL_SPECIAL' as invoice_kind, issued as issue_time,
-        if(i % 3 = 0, {other}, {firm}) as seller_tax_no,
-        if(i % 3 = 0, {firm}, {other}) as buyer_tax_no,
-        cast((hash(i) % 9999999 + 1) / 100 as decimal(18, 2)) as amount,
-        cast(amount * 0.13 as decimal(18, 2)) as tax, amount + tax as total,
-        if(i % 50 = 0, 'VOID', 'NORMAL') as status, false as is_red
-    from (select i, {moment} as issued from range({first}, {last}) as numbers(i))
-"""
-_BANK = """
-    select
-        'uscc:' || {firm} as firm, i as row_id, 1 as record_version,
-        cast(booked as date) + 1 as available_at, {seq} as delivery_seq,
-        {firm} as uscc, cast(i as varchar) as txn_no, '62' || {firm} as account_no,
-        booked as booked_at, if(i % 3 = 0, 'OUT', 'IN') as dc,
-        cast((hash(i) % 9999999 + 1) / 100 as decimal(18, 2)) as amount,
-        cast(hash(i, 1) % 1000000000 / 100 as decimal(18, 2)) as balance, 'CNY' as ccy,
-        {other} as cp_tax_no, '62' || {other} as cp_account,
-        ['货款', '工资代发', '电费', '手续费', '往来款', '增值税', '还款', '利息'][i % 8 + 1]
-            as summary,
-        i % 400 = 0 as reversal_flag
-    from (select i, {moment} as booked from range({first}, {last}) as numbers(i))
-"""
-_TABLES = {"tax_invoice": (_INVOICES, 0.6), "bank_txn": (_BANK, 0.4)}
+_STAGES: tuple[Stage, ...] = ("mask", "facts", "features")
+_NEXT_DAY = feature_rows.LAST_DAY + timedelta(days=1)
 _COLUMNS = (
     ("rows", 11), ("firms", 7), ("scan s", 7), ("mask s", 7), ("facts s", 8), ("features s", 10),
-    ("all s", 7), ("rows/s", 10), ("x scan", 7), ("peak MB", 8), ("night s", 8), ("night/all", 9),
+    ("all s", 7), ("CPU s", 7), ("rows/s", 9), ("x scan", 7), ("peak MB", 8), ("night s", 8),
+    ("night CPU s", 12),
 )  # fmt: skip
+_EXPONENTS = ("rows", "all", "peak_mb")
+_SHOWN = 12
+
+Case = dict[str, float]
+Nodes = list[tuple[str, float]]
 
 
 def main() -> None:
-    """Print the table and the exponent of its growth."""
+    """Print the table and the exponents of its growth."""
     options = _options()
     print(" ".join(name.rjust(width) for name, width in _COLUMNS), flush=True)
     found = []
@@ -84,117 +52,93 @@ def main() -> None:
               f"memory as rows^{np.polyfit(sizes, peaks, 1)[0]:.2f}")  # fmt: skip
 
 
-_EXPONENTS = ("rows", "all", "peak_mb")
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=float, nargs="+", default=[5e6])
     parser.add_argument("--firms", type=int, help="by default enough for --rows-per-firm each")
     parser.add_argument("--rows-per-firm", type=int, default=2_500)
-    parser.add_argument("--memory", default="3GB")
+    parser.add_argument("--parties", type=int, default=40, help="customers, and suppliers, of each")
+    parser.add_argument("--news", type=float, help="rows of the night; by default a day's share")
+    parser.add_argument("--memory", default="4GB")
+    parser.add_argument("--nodes", action="store_true", help="also the slowest models")
     parser.add_argument("--folder", type=Path, default=Path("var/benchmark"))
     return parser.parse_args()
 
 
-def _case(options: argparse.Namespace, rows: int, firms: int) -> dict[str, float]:
+def _case(options: argparse.Namespace, rows: int, firms: int) -> Case:
     """Fill a vault, then build in a fresh process."""
     shutil.rmtree(options.folder, ignore_errors=True)
     settings = Settings(home=options.folder, memory_limit=options.memory)
     with warehouse.connect(settings, vault=True) as connection:
-        _make_tables(connection)
-        for table in _TABLES:
-            _fill(connection, table, rows, firms, seq=1)
-        _note_landed(connection, 1)
+        feature_rows.make_tables(connection)
+        feature_rows.fill_history(connection, rows, firms, options.parties)
+    news = int(options.news or rows / feature_rows.DAYS)
     context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[dict[str, float]] = context.Queue()
-    child = context.Process(target=_measure, args=(settings, rows, firms, results))
+    results: multiprocessing.Queue[tuple[Case, Nodes]] = context.Queue()
+    arguments = (settings, rows, firms, options.parties, news, results)
+    child = context.Process(target=_measure, args=arguments)
     child.start()
     child.join()
     if child.exitcode:
         sys.exit(f"{rows:,} rows: the build failed")
-    case = {"rows": rows, "firms": firms, **results.get()}
+    case, nodes = results.get()
     shutil.rmtree(options.folder, ignore_errors=True)
     cells = (
         f"{rows:,}", f"{firms:,}", f"{case['scan']:.1f}", f"{case['mask']:.1f}",
         f"{case['facts']:.1f}", f"{case['features']:.1f}", f"{case['all']:.1f}",
-        f"{rows / case['all']:,.0f}", f"{case['all'] / case['scan']:.0f}",
-        f"{case['peak_mb']:,.0f}", f"{case['night']:.1f}", f"{case['night'] / case['all']:.3f}",
+        f"{case['cpu']:.0f}", f"{rows / case['all']:,.0f}", f"{case['all'] / case['scan']:.0f}",
+        f"{case['peak_mb']:,.0f}", f"{case['night']:.1f}", f"{case['night_cpu']:.1f}",
     )  # fmt: skip
     widths = (width for _, width in _COLUMNS)
     print(" ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True)),
           flush=True)  # fmt: skip
-    return case
-
-
-def _make_tables(connection: Any) -> None:
-    for table, contract in contracts.load().items():
-        types = {column.name: column.physical_type for column in contract.columns} | _META
-        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
-        connection.execute(f"create table vault.raw.{table} ({columns})")
-
-
-def _note_landed(connection: Any, seq: int) -> None:
-    landed = {
-        "delivery_id": f"benchmark-{seq}", "source": "benchmark", "manifest_sha256": "",
-        "delivery_seq": seq, "last_row_id": 0,
-    }  # fmt: skip
-    connection.execute(LANDED.insert_sql(landed, "vault"), landed)
-
-
-def _fill(connection: Any, table: str, rows: int, firms: int, seq: int) -> None:
-    """Insert a history of 24 months as landing 1, or one day of it as landing 2."""
-    select, share = _TABLES[table]
-    first, last = (0, int(rows * share)) if seq == 1 else (
-        int(rows * share), int(rows * share * (1 + 1 / _DAYS))
-    )  # fmt: skip
-    day = (
-        "cast(hash(i, 2) % 63158400 as bigint)"
-        if seq == 1
-        else "cast(hash(i, 2) % 86400 as bigint)"
-    )
-    start = "2024-01-01" if seq == 1 else _LAST_DAY.isoformat()
-    query = select.format(
-        firm=_CODE.format(f"hash(i, 4) % {firms}"),
-        other=_CODE.format(f"(hash(i, 4) % {firms} + 1 + hash(i, 3) % 40 * 7) % {firms * 3}"),
-        moment=f"timestamp '{start}' + to_seconds({day})",
-        first=first,
-        last=last,
-        seq=seq,
-    )
-    connection.execute(f"insert into vault.raw.{table} by name {query}")
+    if options.nodes:
+        for name, seconds in nodes:
+            print(f"{seconds:12.1f} s  {name}", flush=True)
+    return {"rows": rows, **case}
 
 
 def _measure(
-    settings: Settings, rows: int, firms: int, results: "multiprocessing.Queue[dict[str, float]]"
+    settings: Settings,
+    rows: int,
+    firms: int,
+    parties: int,
+    news: int,
+    results: "multiprocessing.Queue[tuple[Case, Nodes]]",
 ) -> None:
     # Parsing the dbt project is not part of either build.
     from firmpulse import dbt_runner
 
     dbt_runner.parse(settings)
-    found = {stage: _seconds(settings, _LAST_DAY, stage) for stage in SELECTORS}
-    found["all"] = sum(found.values())
-    found["peak_mb"] = _peak_mb()
+    nodes: Nodes = []
+    found: Case = {}
+    used = time.process_time()
+    for stage in _STAGES:
+        begun = time.perf_counter()
+        outcomes = build(settings, feature_rows.LAST_DAY, stage)
+        found[stage] = time.perf_counter() - begun
+        found["peak_mb"] = max(found.get("peak_mb", 0.0), peak_mb())
+        nodes += [(outcome.name, outcome.seconds) for outcome in outcomes]
+    found["cpu"] = time.process_time() - used
+    found["all"] = sum(found[stage] for stage in _STAGES)
     found["scan"] = _scan(settings)
     with warehouse.connect(settings, vault=True) as connection:
-        for table in _TABLES:
-            _fill(connection, table, rows, firms, seq=2)
-        _note_landed(connection, 2)
-    found["night"] = sum(_seconds(settings, _NEXT_DAY, stage) for stage in SELECTORS)
-    results.put(found)
-
-
-def _seconds(settings: Settings, as_of: date, stage: Stage) -> float:
-    begun = time.perf_counter()
-    build(settings, as_of, stage)
-    return time.perf_counter() - begun
+        feature_rows.fill_day(connection, rows, firms, parties, news)
+    begun, used = time.perf_counter(), time.process_time()
+    for stage in _STAGES:
+        outcomes = build(settings, _NEXT_DAY, stage)
+        nodes += [(f"{outcome.name}, at night", outcome.seconds) for outcome in outcomes]
+    found["night"] = time.perf_counter() - begun
+    found["night_cpu"] = time.process_time() - used
+    slowest = sorted(nodes, key=lambda node: -node[1])
+    results.put((found, slowest[:_SHOWN]))
 
 
 def _scan(settings: Settings) -> float:
     """Return the seconds of only reading every column that masking reads."""
     with warehouse.connect(settings, vault=True) as connection:
         begun = time.perf_counter()
-        for table in _TABLES:
+        for table in feature_rows.TABLES:
             names = [
                 name
                 for (name, *_) in connection.execute(
@@ -204,11 +148,6 @@ def _scan(settings: Settings) -> float:
             measures = ", ".join(f'max("{name}")' for name in names)
             connection.execute(f"select {measures} from vault.raw.{table}").fetchall()
         return time.perf_counter() - begun
-
-
-def _peak_mb() -> float:
-    found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"))
-    return int(found[1]) / 1e3 if found else 0.0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ the largest resident set.
 
 import argparse
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -20,13 +19,13 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from benchmarks.memory import peak_mb
 from features.frame import frame
 from features.registry import FeatureMeta, Registry
 from firmpulse import warehouse
 from firmpulse.settings import Settings
 
 _VIEWS = 4
-_STATUS = Path("/proc/self/status")
 WAYS = ("frame", "asof", "inequality", "polars")
 
 
@@ -130,7 +129,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     begun = time.perf_counter()
     rows = _FUNCTIONS[options.way](options.folder, names)
     seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "peak_mb": _peak_mb(), "digest": digest(rows, names)}
+    return {"seconds": seconds, "peak_mb": peak_mb(), "digest": digest(rows, names)}
 
 
 def digest(rows: pl.DataFrame, names: list[str]) -> str:
@@ -174,11 +173,6 @@ def _polars(folder: Path, names: list[str]) -> pl.DataFrame:
 
 
 _FUNCTIONS = {"frame": _frame, "asof": _asof, "inequality": _inequality, "polars": _polars}
-
-
-def _peak_mb() -> float:
-    found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"))
-    return int(found[1]) / 1e3 if found else 0.0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ monthly measures, on a hundredth of the rows: it has no windows by month and tak
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import time
@@ -20,10 +19,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from benchmarks.memory import peak_mb
+
 MEASURES = ("invoices", "sales", "largest", "squares", "voids", "customers")
 WINDOWS = (3, 6, 12)
 WAYS = ("duckdb", "polars", "pandas")
-_STATUS = Path("/proc/self/status")
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def _run(way: str, path: Path) -> dict[str, Any]:
     begun = time.perf_counter()
     rows = _FUNCTIONS[way](path)
     seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "peak_mb": _peak_mb(), "digest": _digest(rows)}
+    return {"seconds": seconds, "peak_mb": peak_mb(), "digest": _digest(rows)}
 
 
 def _digest(rows: pl.DataFrame) -> str:
@@ -173,11 +173,6 @@ def _pandas(path: Path) -> pl.DataFrame:
 
 
 _FUNCTIONS = {"duckdb": _duckdb, "polars": _polars, "pandas": _pandas}
-
-
-def _peak_mb() -> float:
-    found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text(encoding="ascii"))
-    return int(found[1]) / 1e3 if found else 0.0
 
 
 if __name__ == "__main__":
