@@ -132,6 +132,13 @@ def unit_test(
     return _nodes(_invoke(settings, ["test", "--select", *select, "--no-write-json"]))
 
 
+def compiled(settings: Settings, select: Sequence[str]) -> dict[str, str]:
+    """Return each selected model's SQL as of a build from scratch."""
+    result = _invoke(settings, ["compile", "--select", *select, "--full-refresh"])
+    nodes = (r.node for r in result.results)
+    return {node.name: node.compiled_code for node in nodes if node.resource_type == "model"}
+
+
 def document(settings: Settings) -> str:
     """Return dbt's documentation of the project, as one self-contained page.
 

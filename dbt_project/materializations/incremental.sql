@@ -15,7 +15,8 @@
 {%- endmaterialization %}
 
 
-{#- A new table is built beside the old one. Of more than one slice, each is kept: a build that was
+{#- A new table is built beside the old one. Facts are ordered by firm, so that a slice of what is made
+    of them skips most blocks. Of more than one slice, each is kept: a build that was
     interrupted goes on after the last one, unless the SQL, the landings or the slices are others. -#}
 {% macro build_anew(existing, target_table) -%}
     {%- set beside = make_intermediate_relation(target_table) -%}
@@ -28,12 +29,14 @@
             {{ create_table_as(False, beside, 'select * from (' ~ compiled_code ~ '\n) limit 0') }}
         {%- endcall -%}
     {%- endif -%}
+    {%- set of_months = 'month' in (config.get('unique_key') or []) -%}
     {%- for part in parts[done:] -%}
         {%- call statement('main') -%}
             {{ enter(part) }}
             insert into {{ beside }} by name (
                 {{ compiled_code }}
-            );
+            )
+            {{ 'order by firm_id, month' if of_months }};
         {%- endcall -%}
         {%- if parts | length > 1 -%}
             {%- call statement('kept') -%}
