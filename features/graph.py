@@ -4,13 +4,14 @@ Nodes are firms, by number; an edge is the sales of one to another in a year. Re
 the edges, not on their order, to the last bit.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.sparse import csgraph
 
 from firmpulse.scale import FloatArray
 
@@ -51,57 +52,71 @@ def measure(sellers: Nodes, buyers: Nodes, amounts: FloatArray) -> TradeMeasures
     nodes = np.unique(np.concatenate((sellers, buyers)))
     if not len(nodes):
         return TradeMeasures(nodes, np.empty(0), np.empty(0))
-    sold = np.zeros(len(nodes))
-    places = np.searchsorted(nodes, sellers)
-    np.add.at(sold, places, amounts)
-    in_ring = np.zeros(len(nodes))
-    np.add.at(
-        in_ring, places, amounts * _on_cycles(sellers, buyers, amounts >= RING_SHARE * sold[places])
+    sales = Sales(
+        np.searchsorted(nodes, sellers), np.searchsorted(nodes, buyers), amounts, len(nodes)
     )
+    sold = np.zeros(sales.firms)
+    np.add.at(sold, sales.seller, amounts)
+    in_ring = np.zeros(sales.firms)
+    np.add.at(in_ring, sales.seller, amounts * _on_cycles(sales, sold))
     with np.errstate(invalid="ignore"):
         share = np.where(sold > 0, in_ring / sold, np.nan)
-    return TradeMeasures(nodes, share, _supplier_rank(nodes, sellers, buyers, amounts))
+    return TradeMeasures(nodes, share, _supplier_rank(sales))
 
 
-def _on_cycles(sellers: Nodes, buyers: Nodes, material: npt.NDArray[np.bool_]) -> FloatArray:
-    """Return 1 for material edges on a cycle of 3 to 5 material edges, else 0; shape (edges,)."""
-    graph = nx.DiGraph()
-    graph.add_edges_from(zip(sellers[material].tolist(), buyers[material].tolist(), strict=True))
-    found = set(_ring_edges(graph))
-    edges = zip(sellers.tolist(), buyers.tolist(), strict=True)
-    return np.fromiter((edge in found for edge in edges), dtype=np.float64, count=len(sellers))
+@dataclass(frozen=True)
+class Sales:
+    """Edges ordered by seller and buyer, which are counted from 0; arrays of shape (edges,)."""
+
+    seller: Nodes
+    buyer: Nodes
+    amount: FloatArray
+    firms: int
 
 
-def _ring_edges(graph: "nx.DiGraph[int]") -> Iterator[tuple[int, int]]:
-    """Yield the edges on a simple cycle of 3, 4 or 5.
+def _on_cycles(sales: Sales, sold: FloatArray) -> FloatArray:
+    """Return 1 for edges on a cycle of 3 to 5 material edges, else 0; shape (edges,).
 
-    A cycle stays within a strongly connected component. The shortest way back from the buyer to
-    the seller, without the edge between them, is a simple path; it has at most four edges if the
-    buyer's successors of the second order meet the seller's predecessors of the second order.
+    A cycle stays within a strongly connected component, and most edges lead out of theirs.
     """
-    for component in nx.strongly_connected_components(graph):
-        if len(component) < 3:
-            continue
-        part = graph.subgraph(component)
-        after = {node: set(part.successors(node)) for node in part}
-        before = {node: set(part.predecessors(node)) for node in part}
-        for seller, buyer in part.edges:
-            ends = {seller, buyer}
-            first, last = after[buyer] - ends, before[seller] - ends
-            second = set().union(*(after[node] for node in first)) - ends
-            third = set().union(*(before[node] for node in last)) - ends
-            if first & last or second & last or second & third:
-                yield seller, buyer
+    material = sales.amount >= RING_SHARE * sold[sales.seller]
+    shape = (sales.firms, sales.firms)
+    ends = (sales.seller[material], sales.buyer[material])
+    graph = sparse.csr_array((np.ones(len(ends[0])), ends), shape=shape)
+    _, component = csgraph.connected_components(graph, connection="strong")
+    within = material & (component[sales.seller] == component[sales.buyer])
+    edges = list(zip(sales.seller[within].tolist(), sales.buyer[within].tolist(), strict=True))
+    found = np.zeros(len(sales.amount))
+    found[within] = on_rings(edges)
+    return found
 
 
-def _supplier_rank(nodes: Nodes, sellers: Nodes, buyers: Nodes, amounts: FloatArray) -> FloatArray:
-    """Return the ranks by power iteration over sparse matrices, as networkx does it.
+def on_rings(edges: Sequence[tuple[int, int]]) -> list[bool]:
+    """Return for each edge whether it is on a simple cycle of 3, 4 or 5.
 
-    Its graph of dictionaries takes ten times as long to fill as the ranks to find.
+    The shortest way back from the buyer to the seller, without the edge between them, is a simple
+    path; it has at most four edges if the buyer's successors of the second order meet the seller's
+    predecessors of the second order.
     """
-    count = len(nodes)
-    places = (np.searchsorted(nodes, buyers), np.searchsorted(nodes, sellers))
-    bought = sparse.csr_array((amounts, places), shape=(count, count))
+    after: dict[int, set[int]] = defaultdict(set)
+    before: dict[int, set[int]] = defaultdict(set)
+    for seller, buyer in edges:
+        after[seller].add(buyer)
+        before[buyer].add(seller)
+    found = []
+    for seller, buyer in edges:
+        ends = {seller, buyer}
+        first, last = after[buyer] - ends, before[seller] - ends
+        second = set().union(*(after[node] for node in first)) - ends
+        third = set().union(*(before[node] for node in last)) - ends
+        found.append(bool(first & last or second & last or second & third))
+    return found
+
+
+def _supplier_rank(sales: Sales) -> FloatArray:
+    """Return the ranks by power iteration over sparse matrices; shape (firms,)."""
+    count = sales.firms
+    bought = sparse.csr_array((sales.amount, (sales.buyer, sales.seller)), shape=(count, count))
     totals = bought.sum(axis=1)
     buys_nothing = totals == 0
     passed_on = sparse.diags_array(1 / np.where(buys_nothing, 1, totals)) @ bought
