@@ -115,12 +115,23 @@ def erase_warehouse(
         on: day of the erasure.
         sources: source of each masked table and fact, as `schema.table`.
     """
+    _drop_half_built(connection)
     connection.execute("begin")
     for schema, table, kind in tables_of_firms(connection):
         is_reached = _scope(schema, sources.get(f"{schema}.{table}"))
         condition = f"t.firm_id = cast(going.firm_id as {kind}) and {is_reached}"
         tally.count_and_delete(connection, on, f"warehouse.{schema}.{ident(table)}", condition)
     connection.execute("commit")
+
+
+def _drop_half_built(connection: duckdb.DuckDBPyConnection) -> None:
+    """Remove what interrupted builds left; no model says of which source its rows are."""
+    tables = connection.execute(
+        "select schema_name, table_name from duckdb_tables() "
+        "where database_name = 'warehouse' and table_name like '%__dbt_tmp'"
+    ).fetchall()
+    for schema, table in tables:
+        connection.execute(f"drop table warehouse.{schema}.{ident(table)}")
 
 
 def tables_of_firms(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:

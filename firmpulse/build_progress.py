@@ -20,19 +20,19 @@ class BuildProgress:
         self._nodes = self._done = 0
 
     def __call__(self, event: Any) -> None:
-        """Log a node that has finished, five seconds after the start or the last line."""
-        if event.info.name == "ConcurrencyLine":
-            self._nodes = event.data.node_count
-            self._said_at = self._clock()
-        if event.info.name != "NodeFinished":
-            return
-        self._done += 1
+        """Log what is done, five seconds after the start or the last line."""
+        name, data = event.info.name, event.data
+        if name == "ConcurrencyLine":
+            self._nodes, self._said_at = data.node_count, self._clock()
+        elif name == "JinjaLogInfo":
+            # A slice of a large table.
+            self._say(data.msg)
+        elif name == "NodeFinished":
+            self._done += 1
+            node, seconds = data.node_info.node_name, data.run_result.execution_time
+            self._say(f"{self._done} of {self._nodes} models and tests, {node} {seconds:.0f} s")
+
+    def _say(self, line: str) -> None:
         if self._clock() - self._said_at >= _EVERY_SECONDS:
             self._said_at = self._clock()
-            LOG.info(
-                "%d of %d models and tests, %s %.0f s",
-                self._done,
-                self._nodes,
-                event.data.node_info.node_name,
-                event.data.run_result.execution_time,
-            )
+            LOG.info(line)

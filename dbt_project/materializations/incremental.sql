@@ -15,9 +15,9 @@
 {%- endmaterialization %}
 
 
-{#- A new table is built beside the old one. Facts are ordered by firm, so that a slice of what is made
-    of them skips most blocks. Of more than one slice, each is kept: a build that was
-    interrupted goes on after the last one, unless the SQL, the landings or the slices are others. -#}
+{#- A new table is built beside the old one. Of more than one slice, each is kept: a build that was
+    interrupted goes on after the last one, unless the SQL, the landings or the slices are others.
+    Facts are ordered by firm, so that a slice of what is made of them skips most blocks. -#}
 {% macro build_anew(existing, target_table) -%}
     {%- set beside = make_intermediate_relation(target_table) -%}
     {%- set parts = slices() -%}
@@ -38,6 +38,7 @@
             )
             {{ 'order by firm_id, month' if of_months }};
         {%- endcall -%}
+        {%- do say_progress(done + loop.index, parts) -%}
         {%- if parts | length > 1 -%}
             {%- call statement('kept') -%}
                 comment on table {{ beside }} is '{{ made_of }} {{ done + loop.index }}'
@@ -57,12 +58,15 @@
 {#- News of an existing table replace its rows of the same keys. Snapshots are kept slice by slice,
     for each shows what it was built with; all else only as a whole. -#}
 {% macro build_news(target_table) -%}
+    {#- A build anew that nobody goes on with. -#}
+    {%- do run_query('drop table if exists ' ~ make_intermediate_relation(target_table)) -%}
     {%- set fresh = make_temp_relation(target_table) -%}
     {%- set unique_key = config.get('unique_key') -%}
     {%- set strategy = adapter.get_incremental_strategy_macro(
         context, config.get('incremental_strategy')
     ) -%}
-    {%- for part in slices() -%}
+    {%- set parts = slices() -%}
+    {%- for part in parts -%}
         {%- call statement('fresh') -%}
             {{ enter(part) }}
             {{ create_table_as(True, fresh, compiled_code) }}
@@ -78,10 +82,22 @@
             drop table {{ fresh }};
             {{ leave() }}
         {%- endcall -%}
+        {%- do say_progress(loop.index, parts) -%}
         {%- if unique_key and 'as_of' in unique_key -%}
             {%- do adapter.commit() -%}
         {%- endif -%}
     {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro say_progress(done, parts) -%}
+    {%- if parts | length > 1 -%}
+        {%- do log(
+            this.identifier ~ ': slice ' ~ done ~ ' of ' ~ parts | length
+            ~ (' to ' ~ parts[done - 1].last_as_of[6:16] if parts[0].last_as_of else ''),
+            info=true
+        ) -%}
+    {%- endif -%}
 {%- endmacro %}
 
 

@@ -20,6 +20,12 @@ def _started(nodes: int) -> SimpleNamespace:
     )
 
 
+def _said(line: str) -> SimpleNamespace:
+    return SimpleNamespace(
+        info=SimpleNamespace(name="JinjaLogInfo"), data=SimpleNamespace(msg=line)
+    )
+
+
 def _finished(name: str, seconds: float) -> SimpleNamespace:
     return SimpleNamespace(
         info=SimpleNamespace(name="NodeFinished"),
@@ -44,10 +50,14 @@ def test_a_long_build_says_at_most_every_five_seconds_which_model_has_finished(
         ):  # fmt: skip
             now = at
             progress(_finished(name, seconds))
-            progress(SimpleNamespace(info=SimpleNamespace(name="LogModelResult")))
+            progress(SimpleNamespace(info=SimpleNamespace(name="LogModelResult"), data=None))
+        now = 230.0
+        for place in (1, 2):
+            progress(_said(f"feat_e: slice {place} of 9"))
     assert caplog.messages == [
         "2 of 71 models and tests, feat_b 14 s",
         "4 of 71 models and tests, feat_d 5 s",
+        "feat_e: slice 1 of 9",
     ]
 
 
