@@ -38,6 +38,9 @@ _SERIAL = r"[2-7][0-9]{4}"
 _NUMBER = r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
 _PLAIN_NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
 
+_TRUE = ("是", "true", "1", "y", "yes", "t")
+_FALSE = ("否", "false", "0", "n", "no", "f")
+
 # Kind of a column to the usual spelling of its values. Such a text is tidy, and reading it is a
 # cast of it; the macros give the same.
 PLAIN = {
@@ -105,10 +108,11 @@ _MACROS = {
             when regexp_full_match(v, '[+-]?[0-9]+\.0*') then split_part(v, '.', 1)
             when regexp_full_match(v, '[+-]?[0-9]{1,3}(,[0-9]{3})+') then replace(v, ',', '')
         end""",
-    "read_boolean(v)": """
-        case
-            when lower(v) in ('是', 'true', '1', 'y', 'yes', 't') then true
-            when lower(v) in ('否', 'false', '0', 'n', 'no', 'f') then false
+    # A long `in` list would become a join, which loses the order of the rows.
+    "read_boolean(v)": f"""
+        case lower(v)
+            {" ".join(f"when '{text}' then true" for text in _TRUE)}
+            {" ".join(f"when '{text}' then false" for text in _FALSE)}
         end""",
     "read_timestamp(v)": rf"""
         case

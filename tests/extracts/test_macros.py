@@ -159,8 +159,6 @@ def test_a_plain_cell_is_tidy_and_reading_it_is_a_cast(
     text = data.draw(st.from_regex(macros.PLAIN[kind], fullmatch=True))
     cast = f"try_cast($text as {kind})" if kind in ("date", "timestamp") else "$text"
     query = f"select t, {READ[kind]}, {cast} from (select tidy($text) as t)"
-    ((tidied, read_by_macro, read_as_plain),) = connection.execute(
-        query, {"text": text}
-    ).fetchall()
+    ((tidied, read_by_macro, read_as_plain),) = connection.execute(query, {"text": text}).fetchall()
     assert tidied == text
     assert read_by_macro == read_as_plain
