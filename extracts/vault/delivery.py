@@ -44,7 +44,10 @@ def land_delivery(
     scratch = settings.inbox / ".reading"
     names = dict.fromkeys(file.table for file in ref.manifest.files)
     try:
-        tables = [chunks.inspect(ref, ref.manifest, contracts[name], scratch) for name in names]
+        tables = [
+            chunks.inspect(ref, ref.manifest, contracts[name], scratch, settings.threads)
+            for name in names
+        ]
         landing = _Landing(connection, settings, ref, ref.manifest, as_of)
         reports = None
         while reports is None:
