@@ -51,6 +51,7 @@ def run_dag(
         on_task=lambda event: progress.task(
             event.label, event.seconds, event.note, succeeded=event.succeeded
         ),
+        on_progress=progress.say,
     )
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from firmpulse import long_work
 from firmpulse.airflow import advice, environment, homelock
 from firmpulse.airflow.taskwatch import TaskEvent, TaskWatch
 from firmpulse.errors import ConfigurationError, FirmpulseError, TaskFailed
@@ -31,6 +32,7 @@ def run_dag(
     dag_id: str,
     conf: Mapping[str, Any],
     on_task: Callable[[TaskEvent], None] | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> DagOutcome:
     """Run a DAG to its end; each task runs once, only a scheduler retries.
 
@@ -39,6 +41,7 @@ def run_dag(
         dag_id: a DAG of `dags/`, such as run_nightly.
         conf: parameters of the run, such as {"as_of": "2026-10-31"}.
         on_task: called as soon as a task has ended.
+        on_progress: called with each line about the progress of a task that takes long.
 
     Raises:
         FirmpulseError: the error of the first task that failed, or the run cannot be started.
@@ -54,7 +57,7 @@ def run_dag(
     watch = TaskWatch(on_task)
     with homelock.alone(settings), environment.activated(settings):
         dag = _load(dag_id)
-        with _listening(watch), _without_waiting(len(dag.tasks)):
+        with _listening(watch), _without_waiting(len(dag.tasks)), long_work.heard(on_progress):
             run = dag.test(run_conf=dict(conf))
     _check(dag_id, str(run.state), watch.events)
     return DagOutcome(dag_id, run.run_id, time.perf_counter() - started, tuple(watch.events))
