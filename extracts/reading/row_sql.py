@@ -88,7 +88,23 @@ def rows_of_csv(files: Sequence[Inspected]) -> Rows:
     )
 
 
-def placed(name: str, starts: Mapping[int, int], before: Mapping[int, int]) -> str:
+def to_load(contract: Contract, manifest: Manifest, files: Sequence[Inspected]) -> str:
+    """Return the query of the rows of CSV files that are to be loaded into a table.
+
+    Without columns that `placed` adds: a temp table keeps every null.
+    """
+    absent = idents(["place", *(column.name for column in _absent(contract, files[0].layout))])
+    rows = typed_rows(contract, manifest, rows_of_csv(files))
+    return f"select * exclude ({absent}) from ({rows})"  # noqa: S608 — quoted
+
+
+def placed(
+    name: str,
+    contract: Contract,
+    layout: Layout,
+    starts: Mapping[int, int],
+    before: Mapping[int, int],
+) -> str:
     """Return the query of rows that were loaded into a table in file order, with their place.
 
     `starts` has the rowid of the first row of each file whose rows have no line number, and
@@ -99,7 +115,21 @@ def placed(name: str, starts: Mapping[int, int], before: Mapping[int, int]) -> s
         line = f"coalesce(line, rowid - {_by_number(starts)}[file_no] + 2)"
     if any(before.values()):
         line += f" + {_by_number(before)}[file_no]"
-    return f"select * replace ({line} as line, rowid as place) from {ident(name)}"  # noqa: S608 — quoted
+    absent = ", ".join(
+        f"null::{column.physical_type} as {ident(column.name)}"
+        for column in _absent(contract, layout)
+    )
+    return (
+        f"select * replace ({line} as line), rowid as place{_more(absent)} "  # noqa: S608 — quoted
+        f"from {ident(name)}"
+    )
+
+
+def _absent(contract: Contract, layout: Layout) -> list[Column]:
+    """Return the columns of which the files have no cell: null in every row."""
+    given = {name for c in layout.composed for name in composed_cells.values(contract, c)}
+    found = {*layout.positions, *layout.constants, *given}
+    return [column for column in contract.columns if column.name not in found]
 
 
 def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "true") -> str:

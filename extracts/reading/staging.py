@@ -70,7 +70,7 @@ def read(
         every = row_sql.typed_rows(contract, manifest, rows)
         some = row_sql.typed_rows(contract, manifest, rows, picked)
     else:
-        _load(connection, row_sql.typed_rows(contract, manifest, row_sql.rows_of_csv(chunk.files)))
+        _load(connection, row_sql.to_load(contract, manifest, chunk.files))
         _keep_broken(connection, chunk.files)
         refused, counted = _check_counts(connection, chunk.files)
         starts = _number_lines(connection)
@@ -79,7 +79,7 @@ def read(
         count, size = connection.execute(
             f"select count(*), coalesce(max(rowid), -1) + 1 from {_LOADED}"  # noqa: S608 — our own name
         ).fetchall()[0]
-        every = row_sql.placed(_LOADED, starts, before)
+        every = row_sql.placed(_LOADED, contract, layout, starts, before)
         some = f"select * from {ROWS} where {picked}"  # noqa: S608 — our own names
     connection.execute(f"create or replace temp view {ROWS} as {every}")
     connection.execute(f"create or replace temp view {PICKED_ROWS} as {some}")

@@ -28,7 +28,7 @@ def test_no_formula_of_a_contract_loses_the_order_of_rows(tmp_path: Path, table:
     manifest = Manifest.model_validate_json(json.dumps(document))
     ref = DeliveryRef(contract.source, "a-1", tmp_path, "", manifest, None)
     (chunk,) = chunks.inspect(ref, manifest, contract, tmp_path / "scratch", 2).chunks
-    rows = row_sql.typed_rows(contract, manifest, row_sql.rows_of_csv(chunk.files))
+    rows = row_sql.to_load(contract, manifest, chunk.files)
     with duckdb.connect() as connection:
         connection.execute("set threads = 2")
         macros.install(connection)
