@@ -21,6 +21,8 @@ Encoding = Literal["utf-8", "gb18030"]
 # How a file in UTF-16 starts.
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CHUNK_BYTES = 8 << 20
+# Bytes that are decoded at once; their text stays in the cache of a core.
+_PIECE_BYTES = 1 << 20
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 # First bytes of the 6,763 characters of GB 2312, and of its level 1, the 3,755 common ones.
 _KNOWN, _COMMON = range(0xB0, 0xF8), range(0xB0, 0xD8)
@@ -121,14 +123,17 @@ def _is_utf8(path: Path, scan: _Scan, told: Encoding | None) -> bool:
         DeliveryRefused: it is damaged UTF-8.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
-    chunk = b""
+    chunk, sample = b"", ""
     try:
         for chunk in _chunks(path):
             scan.note(chunk)
-            scan.take(decoder.decode(chunk))
+            sample = scan.sample
+            for start in range(0, len(chunk), _PIECE_BYTES):
+                scan.take(decoder.decode(chunk[start : start + _PIECE_BYTES]))
+        sample = scan.sample
         decoder.decode(b"", True)
     except UnicodeDecodeError:
-        if told or scan.sample or _is_damaged_utf8(chunk):
+        if told or sample or _is_damaged_utf8(chunk):
             raise DeliveryRefused("the file is UTF-8 with broken bytes; export it again") from None
         return False
     return True
