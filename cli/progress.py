@@ -1,14 +1,12 @@
 """What a person sees while the pipeline works."""
 
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from rich.console import Console
 from rich.markup import escape
 
-from firmpulse.build_progress import LOG
+from firmpulse import long_work
 
 _LEAST_WIDTH = 100
 
@@ -46,20 +44,9 @@ class Progress:
         """Print a line about the progress."""
         self._console.print(f"[dim]{self.seconds:6.1f} s    {escape(text)}[/]")
 
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Also print what long builds say in this process."""
-        handler = _Said(self)
-        level, propagates = LOG.level, LOG.propagate
-        LOG.addHandler(handler)
-        LOG.setLevel(logging.INFO)
-        LOG.propagate = False
-        try:
-            yield
-        finally:
-            LOG.removeHandler(handler)
-            LOG.setLevel(level)
-            LOG.propagate = propagates
+    def following(self) -> AbstractContextManager[None]:
+        """Also print what long work says in this process."""
+        return long_work.heard(self.say)
 
     def task(self, label: str, seconds: float, note: str, *, succeeded: bool) -> None:
         """Print a task that succeeded or failed."""
@@ -78,15 +65,3 @@ class Progress:
             f"[dim]{self.seconds:6.1f} s[/]    [green]done[/]  {escape(f'{step:<34}')} "
             f"{seconds:6.1f} s{tail}"
         )
-
-
-class _Said(logging.Handler):
-    """Prints log records as lines of a progress."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._progress = progress
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a record."""
-        self._progress.say(record.getMessage())

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from firmpulse import bounds, openlineage, runlog, warehouse
-from firmpulse.build_progress import BuildProgress
 from firmpulse.errors import BuildFailed, FirmpulseError
+from firmpulse.long_work import BuildProgress
 from firmpulse.settings import PROJECT_ROOT, Settings
 
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"

@@ -201,6 +201,8 @@ def configure(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
     connection.execute(f"set threads = {settings.threads:d}")
     connection.execute("set memory_limit = $limit", {"limit": settings.memory_limit})
     connection.execute("set TimeZone = 'Asia/Shanghai'")
+    # DuckDB would draw bars of single statements into the lines of a command and into logs.
+    connection.execute("set enable_progress_bar = false")
     spill = settings.root / "spill"
     spill.mkdir(parents=True, exist_ok=True)
     connection.execute("set temp_directory = $folder", {"folder": str(spill)})

@@ -1,17 +1,21 @@
 """SQL of one column: from the raw cell to its typed value, with its checks.
 
-The statements of a reading use three names per column: `raw_<name>` is the cell as
-delivered, `text_<name>` its tidied text (null when empty), and `<name>` the typed value.
+The statements of a reading use four names per column: `raw_<name>` is the cell as delivered,
+`plain_<name>` whether it has the usual spelling of its kind, `text_<name>` its tidied text (null
+when empty), and `<name>` the typed value. A plain cell is its own tidied text and is read without
+another pattern: a pattern takes 3 ns per byte, more than all else that is done with a cell.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from extracts.contracts import Column
+from extracts.reading import macros
 from extracts.reading.inspection import Layout
 from extracts.reading.sql import ident, literal
 
 _STRING_TYPES = ("string", "large_string", "string_view")
+_MOMENTS = ("date", "timestamp")
 _TEXT_KINDS = ("text", "code", "tax_no", "enum", "clock")
 
 
@@ -59,11 +63,38 @@ def raw_cell(column: Column, layout: Layout) -> str:
     )
 
 
+def plain(column: Column) -> str:
+    """Return the quoted name of the mark of a plain cell."""
+    return ident(f"plain_{column.name}")
+
+
+def is_plain(column: Column) -> str | None:
+    """Return SQL of the mark over `raw_<name>`, null without a cell; None for other kinds."""
+    pattern = macros.PLAIN.get(column.kind)
+    return pattern and f"regexp_full_match({raw(column)}, {literal(pattern)})"
+
+
 def tidied(column: Column) -> str:
     """Return SQL of the tidied text over `raw_<name>`; empty text may remain."""
     if column.kind == "text":
         return f"tidy_text({raw(column)})"
-    return f"tidy({raw(column)})"
+    return _unless_plain(column, f"tidy({raw(column)})", raw(column))
+
+
+def emptied(column: Column) -> str:
+    """Return SQL of the tidied text over `text_<name>`; null when empty."""
+    return _unless_plain(column, f"nullif({text(column)}, '')", text(column))
+
+
+def _unless_plain(column: Column, sql: str, plain_sql: str) -> str:
+    """Return SQL that computes `sql` for cells that are not plain.
+
+    The condition is false for a whole vector of plain or missing cells; then DuckDB returns the
+    other side as it is.
+    """
+    if column.kind not in macros.PLAIN:
+        return sql
+    return f"case when not {plain(column)} then {sql} else {plain_sql} end"
 
 
 def typed_value(column: Column, layout: Layout) -> str:
@@ -77,8 +108,10 @@ def typed_value(column: Column, layout: Layout) -> str:
         )
         return f"case {cell} {choices} end"
     if column.kind in ("decimal", "integer"):
-        return _number(column, layout, f"read_{column.kind}_text({cell})")
-    return f"read_{column.kind}({cell})"
+        text_sql = _unless_plain(column, f"read_{column.kind}_text({cell})", cell)
+        return _number(column, layout, text_sql)
+    plain_sql = f"try_cast({cell} as {column.kind})" if column.kind in _MOMENTS else cell
+    return _unless_plain(column, f"read_{column.kind}({cell})", plain_sql)
 
 
 def checks(column: Column, layout: Layout) -> Sequence[Check]:

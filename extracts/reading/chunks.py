@@ -1,6 +1,7 @@
 """Divide the files of a delivery into chunks that are landed one after the other."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,16 +73,23 @@ class Delivered:
         }
 
 
-def inspect(ref: DeliveryRef, manifest: Manifest, contract: Contract, scratch: Path) -> Delivered:
-    """Inspect the files of one table; unusable files are among the refused."""
-    good: list[Inspected] = []
-    refused: list[RefusedFile] = []
+def inspect(
+    ref: DeliveryRef, manifest: Manifest, contract: Contract, scratch: Path, threads: int
+) -> Delivered:
+    """Inspect the files of one table, several at once; unusable files are among the refused."""
     own = {n: file for n, file in enumerate(manifest.files, 1) if file.table == contract.table}
-    for number, file in own.items():
+
+    def inspected(number: int) -> Inspected | RefusedFile:
+        file = own[number]
         try:
-            good.append(inspection.inspect(ref.folder, file, number, contract, scratch))
+            return inspection.inspect(ref.folder, file, number, contract, scratch)
         except DeliveryRefused as refusal:
-            refused.append(RefusedFile(number, file.name, str(refusal)))
+            return RefusedFile(number, file.name, str(refusal))
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(inspected, own))
+    good = [file for file in found if isinstance(file, Inspected)]
+    refused = [file for file in found if isinstance(file, RefusedFile)]
     return Delivered(
         contract=contract,
         chunks=tuple(_chunks(good)),

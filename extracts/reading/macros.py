@@ -38,6 +38,20 @@ _SERIAL = r"[2-7][0-9]{4}"
 _NUMBER = r"(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?|\.[0-9]+"
 _PLAIN_NUMBER = r"[+-]?[0-9]+(?:\.[0-9]+)?"
 
+_TRUE = ("是", "true", "1", "y", "yes", "t")
+_FALSE = ("否", "false", "0", "n", "no", "f")
+
+# Kind of a column to the usual spelling of its values. Such a text is tidy, and reading it is a
+# cast of it; the macros give the same.
+PLAIN = {
+    "code": "[0-9A-Za-z]+",
+    "tax_no": "[0-9A-Z]+",
+    "decimal": _PLAIN_NUMBER,
+    "integer": "[+-]?[0-9]+",
+    "date": f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}",
+    "timestamp": f"{_YEAR}-[0-9]{{2}}-[0-9]{{2}}(?: {_HOUR}:[0-9:]{{5}})?",
+}
+
 _MACROS = {
     # Strips spaces, then an Excel guard, then the spaces that it guarded.
     "tidy_ends(v)": rf"""
@@ -60,8 +74,11 @@ _MACROS = {
         end""",
     "tidy_text(v)": rf"""
         case
-            when regexp_full_match(v, '{_CLEAN_BESIDE_BRACKETS}')
-                then replace(replace(v, '（', '('), '）', ')')
+            when regexp_full_match(v, '{_CLEAN_BESIDE_BRACKETS}') then case
+                when contains(v, '（') or contains(v, '）')
+                    then replace(replace(v, '（', '('), '）', ')')
+                else v
+            end
             when v is not null then tidy_dirty(v)
         end""",
     # Excel turned the code into a number: digits are lost for good.
@@ -91,10 +108,11 @@ _MACROS = {
             when regexp_full_match(v, '[+-]?[0-9]+\.0*') then split_part(v, '.', 1)
             when regexp_full_match(v, '[+-]?[0-9]{1,3}(,[0-9]{3})+') then replace(v, ',', '')
         end""",
-    "read_boolean(v)": """
-        case
-            when lower(v) in ('是', 'true', '1', 'y', 'yes', 't') then true
-            when lower(v) in ('否', 'false', '0', 'n', 'no', 'f') then false
+    # A long `in` list would become a join, which loses the order of the rows.
+    "read_boolean(v)": f"""
+        case lower(v)
+            {" ".join(f"when '{text}' then true" for text in _TRUE)}
+            {" ".join(f"when '{text}' then false" for text in _FALSE)}
         end""",
     "read_timestamp(v)": rf"""
         case

@@ -20,25 +20,6 @@ _ONLY_CELLS = "hive_partitioning = false, union_by_name = false, filename = fals
 _COMPUTE_ONCE = "cast(random() * 0 as integer)"
 
 
-def texts_table(name: str, layout: Layout) -> str:
-    """Return the DDL of a table for the cells of CSV files that are in the contract.
-
-    One row per record: file_no, line and `c<position>`. `line` stays null for a delivered file,
-    where the order of the rows gives it.
-    """
-    cells = (f"{column} varchar" for column in _columns(layout))
-    columns = ", ".join(["file_no integer", "line bigint", *cells])
-    return f"create or replace temp table {ident(name)} ({columns})"
-
-
-def load_texts(name: str, files: Sequence[Inspected]) -> str:
-    """Return the statement that fills a table of `texts_table`, in file order."""
-    layout = files[0].layout
-    line = "null" if layout.line_position is None else f"cast(c{layout.line_position} as bigint)"
-    values = ", ".join([_by_file([f.number for f in files]), line, *_columns(layout)])
-    return f"insert into {ident(name)} select {values} from {_csv_scan(files)}"  # noqa: S608 — quoted
-
-
 def _columns(layout: Layout) -> list[str]:
     """Return the columns of a file that are in the contract, by position."""
     return [f"c{position}" for position in sorted(set(layout.positions.values()))]
@@ -94,12 +75,39 @@ def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Ro
     )
 
 
-def rows_of_texts(
-    name: str, layout: Layout, starts: Mapping[int, int], before: Mapping[int, int]
-) -> Rows:
-    """Return the rows of a table of `load_texts`.
+def rows_of_csv(files: Sequence[Inspected]) -> Rows:
+    """Return the rows of CSV files, without their place; `placed` gives it to loaded rows."""
+    layout = files[0].layout
+    line = "null" if layout.line_position is None else f"c{layout.line_position}"
+    return Rows(
+        layout,
+        _csv_scan(files),
+        file_no=_by_file([file.number for file in files]),
+        line=f"cast({line} as bigint)",
+        place="null::bigint",
+    )
 
-    `starts` has the place of the first row of each file whose rows have no line number, and
+
+def to_load(contract: Contract, manifest: Manifest, files: Sequence[Inspected]) -> str:
+    """Return the query of the rows of CSV files that are to be loaded into a table.
+
+    Without columns that `placed` adds: a temp table keeps every null.
+    """
+    absent = idents(["place", *(column.name for column in _absent(contract, files[0].layout))])
+    rows = typed_rows(contract, manifest, rows_of_csv(files))
+    return f"select * exclude ({absent}) from ({rows})"  # noqa: S608 — quoted
+
+
+def placed(
+    name: str,
+    contract: Contract,
+    layout: Layout,
+    starts: Mapping[int, int],
+    before: Mapping[int, int],
+) -> str:
+    """Return the query of rows that were loaded into a table in file order, with their place.
+
+    `starts` has the rowid of the first row of each file whose rows have no line number, and
     `before` the number of lines before the header of such a file.
     """
     line = "line"
@@ -107,30 +115,44 @@ def rows_of_texts(
         line = f"coalesce(line, rowid - {_by_number(starts)}[file_no] + 2)"
     if any(before.values()):
         line += f" + {_by_number(before)}[file_no]"
-    return Rows(layout, ident(name), file_no="file_no", line=line, place="rowid")
+    absent = ", ".join(
+        f"null::{column.physical_type} as {ident(column.name)}"
+        for column in _absent(contract, layout)
+    )
+    return (
+        f"select * replace ({line} as line), rowid as place{_more(absent)} "  # noqa: S608 — quoted
+        f"from {ident(name)}"
+    )
 
 
-def staged(
-    name: str, contract: Contract, manifest: Manifest, rows: Rows, only: str = "true"
-) -> str:
-    """Return the view that reads rows: typed, with their key and their problems.
+def _absent(contract: Contract, layout: Layout) -> list[Column]:
+    """Return the columns of which the files have no cell: null in every row."""
+    given = {name for c in layout.composed for name in composed_cells.values(contract, c)}
+    found = {*layout.positions, *layout.constants, *given}
+    return [column for column in contract.columns if column.name not in found]
 
-    It computes only the columns that a query uses, for rows where the condition `only` is true.
+
+def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "true") -> str:
+    """Return the query that reads rows: typed, with their key and their problems.
+
+    As a view it computes only the columns that are used, for rows where the condition `only` is
+    true.
     """
     layout = rows.layout
     columns = layout.cells
     readable = [column for column in columns if not cells.is_typed(column, layout)]
     raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
+    marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
-    emptied = ", ".join(f"nullif({cells.text(c)}, '') as {cells.text(c)}" for c in readable)
+    emptied = ", ".join(f"{cells.emptied(c)} as {cells.text(c)}" for c in readable)
     typed = ", ".join(f"{cells.typed_value(c, layout)} as {ident(c.name)}" for c in columns)
     return f"""
-create or replace temp view {ident(name)} as
 with cells as (
     select {rows.file_no} as file_no, {rows.line} as line, {rows.place} as place, {raw}
     from {rows.relation}
 ),
-tidied as (select *{_more(tidied)} from cells where {only}),
+marked as (select *{_more(marked)} from cells where {only}),
+tidied as (select *{_more(tidied)} from marked),
 texts as (select * {f"replace ({emptied})" if emptied else ""} from tidied),
 typed as (
     select *, {typed}, cast({literal(manifest.delivered_on.isoformat())} as date) as delivered_on

@@ -13,12 +13,12 @@ from extracts.reading.chunks import Chunk, Delivered, RefusedFile
 from extracts.reading.inspection import Inspected
 from extracts.reading.sql import ident
 
-# The rows of the current chunk, a view over its files (`statements.staged`); the same, but only
-# rows whose place is in the table PICKED; and lines of the wrong shape, a table
-# (file_no, line, finding).
+# The rows of the current chunk, a view over its files or over _LOADED; the same, but only rows
+# whose place is in the table PICKED; and lines of the wrong shape, a table (file_no, line,
+# finding).
 ROWS, PICKED_ROWS, PICKED, BROKEN = "staged", "picked_rows", "picked", "broken"
-# The cells of CSV files (`statements.load_texts`); only their first reading gives the order.
-_TEXTS = "texts"
+# The rows of CSV files, a table: only its order shows the order of the rows.
+_LOADED = "loaded"
 
 # What DuckDB raises on a damaged file, and on a full disk.
 UNREADABLE = (duckdb.InvalidInputException, duckdb.IOException)
@@ -63,22 +63,26 @@ def read(
     _note_lines(connection, BROKEN, chunk.files)
     refused: list[RefusedFile] = []
     counted = 0
+    picked = f"place in (select place from {PICKED})"  # noqa: S608 — our own name
     if layout.format == "parquet":
         rows = row_sql.rows_of_parquet(chunk.files, chunk.rows)
         count = size = sum(chunk.counts.values())
+        every = row_sql.typed_rows(contract, manifest, rows)
+        some = row_sql.typed_rows(contract, manifest, rows, picked)
     else:
-        _load_texts(connection, chunk.files)
+        _load(connection, row_sql.to_load(contract, manifest, chunk.files))
+        _keep_broken(connection, chunk.files)
         refused, counted = _check_counts(connection, chunk.files)
         starts = _number_lines(connection)
         before = {file.number: file.lines_before for file in chunk.files}
-        rows = row_sql.rows_of_texts(_TEXTS, layout, starts, before)
         _shift_lines(connection, before)
         count, size = connection.execute(
-            f"select count(*), coalesce(max(rowid), -1) + 1 from {_TEXTS}"  # noqa: S608 — our own name
+            f"select count(*), coalesce(max(rowid), -1) + 1 from {_LOADED}"  # noqa: S608 — our own name
         ).fetchall()[0]
-    picked = f"place in (select place from {PICKED})"  # noqa: S608 — our own name
-    connection.execute(row_sql.staged(ROWS, contract, manifest, rows))
-    connection.execute(row_sql.staged(PICKED_ROWS, contract, manifest, rows, picked))
+        every = row_sql.placed(_LOADED, contract, layout, starts, before)
+        some = f"select * from {ROWS} where {picked}"  # noqa: S608 — our own names
+    connection.execute(f"create or replace temp view {ROWS} as {every}")
+    connection.execute(f"create or replace temp view {PICKED_ROWS} as {some}")
     (broken,) = connection.execute(f"select count(*) from {BROKEN}").fetchall()[0]  # noqa: S608 — our own name
     return Staged(contract, delivered.names, tuple(refused), count, broken, counted, size)
 
@@ -101,7 +105,7 @@ def drop(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what is staged."""
     for view in (ROWS, PICKED_ROWS):
         connection.execute(f"drop view if exists {view}")
-    for table in (_TEXTS, PICKED, BROKEN, "starts", "blank_lines"):
+    for table in (_LOADED, PICKED, BROKEN, "starts", "blank_lines"):
         connection.execute(f"drop table if exists {table}")
 
 
@@ -136,12 +140,15 @@ def _note_lines(
     )
 
 
-def _load_texts(connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]) -> None:
-    """Load CSV files; keep the lines that DuckDB cannot split."""
+def _load(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    """Load the rows of CSV files, in file order."""
     connection.execute("drop table if exists broken_lines")
     connection.execute("drop table if exists broken_scans")
-    connection.execute(row_sql.texts_table(_TEXTS, files[0].layout))
-    connection.execute(row_sql.load_texts(_TEXTS, files))
+    connection.execute(f"create or replace temp table {_LOADED} as {rows}")
+
+
+def _keep_broken(connection: duckdb.DuckDBPyConnection, files: Sequence[Inspected]) -> None:
+    """Keep the lines that DuckDB could not split while it loaded the files."""
     found = {"numbers": [file.number for file in files], "paths": [str(f.path) for f in files]}
     connection.execute(_KEEP_BROKEN.format(broken=BROKEN), found)
 
@@ -173,7 +180,7 @@ def _check_counts(
     """
     query = f"""
         select file_no, count(*) from (
-            select file_no from {_TEXTS} union all select file_no from {BROKEN}
+            select file_no from {_LOADED} union all select file_no from {BROKEN}
         ) group by file_no"""  # noqa: S608 — our own names
     found: dict[int, int] = dict(connection.execute(query).fetchall())
     more = {file.number: file.file.rows - found.get(file.number, 0) for file in files}
@@ -187,7 +194,7 @@ def _check_counts(
         if more[file.number] not in file.skipped.counts
     ]
     numbers = [file.number for file in wrong]
-    for table in (_TEXTS, BROKEN) if wrong else ():
+    for table in (_LOADED, BROKEN) if wrong else ():
         connection.execute(
             f"delete from {table} where list_contains($numbers, file_no)",  # noqa: S608 — our own names
             {"numbers": numbers},
@@ -214,11 +221,11 @@ def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
     """
     connection.execute(f"""
         create or replace temp table starts as
-        select file_no, min(rowid) as first_rowid from {_TEXTS}
+        select file_no, min(rowid) as first_rowid from {_LOADED}
         where line is null group by file_no
     """)  # noqa: S608 — our own name
     connection.execute(f"""
-        update {_TEXTS} as r set line = place.line
+        update {_LOADED} as r set line = place.line
         from (
             with gaps as (
                 select file_no, rows_before, max(broken_lines) as broken_lines
@@ -236,7 +243,7 @@ def _number_lines(connection: duckdb.DuckDBPyConnection) -> dict[int, int]:
             ),
             places as (
                 select s.file_no, r.rowid as id, r.rowid - s.first_rowid + 1 as place
-                from {_TEXTS} as r
+                from {_LOADED} as r
                 inner join starts as s using (file_no)
                 where r.file_no in (select file_no from gaps)
             )

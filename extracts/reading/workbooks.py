@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
@@ -19,6 +20,8 @@ MAX_MEMBERS = 5_000
 # A full sheet of 20 columns takes 2 GB.
 MAX_MEMORY_BYTES = 4 << 30
 MAX_SECONDS = 600
+# Files are inspected several at once; the memory is for one sheet.
+_ONE_AT_A_TIME = threading.Lock()
 
 _OLD_WORKBOOK = bytes.fromhex("d0cf11e0a1b11ae1")
 
@@ -79,12 +82,13 @@ def convert(
     arguments = [str(path), str(copy), sheet or "", positions, str(MAX_MEMORY_BYTES)]
     try:
         # Its error output may quote the file's content.
-        run = subprocess.run(  # noqa: S603 — our own script, no shell
-            [sys.executable, "-I", script, *arguments],
-            capture_output=True,
-            timeout=MAX_SECONDS,
-            check=False,
-        )
+        with _ONE_AT_A_TIME:
+            run = subprocess.run(  # noqa: S603 — our own script, no shell
+                [sys.executable, "-I", script, *arguments],
+                capture_output=True,
+                timeout=MAX_SECONDS,
+                check=False,
+            )
         answer = json.loads(run.stdout) if run.returncode == 0 else {}
     except (subprocess.TimeoutExpired, ValueError):
         answer = {}

@@ -20,6 +20,7 @@ from extracts.vault.records import LANDED, REFUSED, DeliveryReport, TableReport,
 from extracts.vault.versions import Place
 from firmpulse import stored_tables
 from firmpulse.errors import DeliveryRefused, FilesUnreadable
+from firmpulse.long_work import RowsDone
 from firmpulse.settings import Settings
 
 
@@ -44,7 +45,10 @@ def land_delivery(
     scratch = settings.inbox / ".reading"
     names = dict.fromkeys(file.table for file in ref.manifest.files)
     try:
-        tables = [chunks.inspect(ref, ref.manifest, contracts[name], scratch) for name in names]
+        tables = [
+            chunks.inspect(ref, ref.manifest, contracts[name], scratch, settings.threads)
+            for name in names
+        ]
         landing = _Landing(connection, settings, ref, ref.manifest, as_of)
         reports = None
         while reports is None:
@@ -108,20 +112,24 @@ class _Landing:
             delivered_on=self.manifest.delivered_on,
             is_increment=self.manifest.kind == "increment",
         )
+        done = RowsDone(self.ref.delivery_id, sum(file.rows for file in self.manifest.files))
         reports = []
         for table in tables:
-            report, place = self._store_table(table, place)
+            report, place = self._store_table(table, place, done)
             reports.append(report)
         self._require_rows(reports)
         self._record(reports, place)
         return reports
 
-    def _store_table(self, table: Delivered, place: Place) -> tuple[TableReport, Place]:
+    def _store_table(
+        self, table: Delivered, place: Place, done: RowsDone
+    ) -> tuple[TableReport, Place]:
         connection, contract = self.connection, table.contract
         refused = list(table.refused)
         verdicts = Verdicts()
         counted = 0
         versions.begin(connection, contract)
+        done.add(sum(table.rows[file.number] for file in table.refused))
         for chunk in table.chunks:
             try:
                 staged, stored = self._store_chunk(table, chunk, place)
@@ -134,6 +142,7 @@ class _Landing:
             counted += staged.counted_lines
             verdicts = verdicts.plus(stored)
             place = replace(place, last_row_id=place.last_row_id + staged.size)
+            done.add(sum(chunk.counts.values()))
         counts, sharing = landing.finish(connection, contract, place, verdicts)
         numbers = {file.number for file in refused}
         report = TableReport(

@@ -6,11 +6,12 @@ import pytest
 
 from extracts.vault import nightly
 from features import build
-from firmpulse import warehouse
+from firmpulse import long_work, warehouse
 from firmpulse.airflow import dagrun
 from firmpulse.airflow.taskwatch import TaskEvent, in_short
 from firmpulse.errors import ConfigurationError, ExpectationFailed, NotReadyError, TaskFailed
 from firmpulse.settings import Settings
+from firmpulse.sources import SOURCES
 from scoring.restated import restated
 
 pytestmark = pytest.mark.slow
@@ -33,18 +34,33 @@ NIGHTLY = [
 ]
 
 
+FirstNight = tuple[dagrun.DagOutcome, list[TaskEvent], list[str]]
+
+
 @pytest.fixture(scope="module")
-def first_night(simulated: Simulated) -> tuple[dagrun.DagOutcome, list[TaskEvent]]:
+def first_night(simulated: Simulated) -> FirstNight:
+    """Run the night, with all work taken for long."""
     settings, night = simulated
     events: list[TaskEvent] = []
+    lines: list[str] = []
     conf = {"as_of": night.isoformat()}
-    return dagrun.run_dag(settings, "run_nightly", conf, events.append), events
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_work, "_EVERY_SECONDS", 0)
+        with long_work.heard(lines.append):
+            outcome = dagrun.run_dag(settings, "run_nightly", conf, events.append)
+    return outcome, events, lines
 
 
-def test_a_first_night_runs_every_task_once_and_tells_of_each(
-    first_night: tuple[dagrun.DagOutcome, list[TaskEvent]],
-) -> None:
-    outcome, events = first_night
+def test_a_first_night_tells_how_far_the_landing_is(first_night: FirstNight) -> None:
+    _, _, lines = first_night
+    last = {line.partition(":")[0]: line for line in lines if line.endswith("percent")}
+    for source in SOURCES:
+        assert any(delivery.startswith(source.replace("_", "-")) for delivery in last)
+    assert all(line.endswith("rows, 100 percent") for line in last.values())
+
+
+def test_a_first_night_runs_every_task_once_and_tells_of_each(first_night: FirstNight) -> None:
+    outcome, events, _ = first_night
 
     ran = [event.task_id for event in events]
     assert ran[: len(NIGHTLY)] == NIGHTLY
@@ -68,7 +84,7 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(
 
 
 def test_without_a_champion_the_night_says_how_to_get_one(
-    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+    simulated: Simulated, first_night: FirstNight
 ) -> None:
     (scored,) = first_night[0].results("score")
 
@@ -77,7 +93,7 @@ def test_without_a_champion_the_night_says_how_to_get_one(
 
 
 def test_training_gives_a_champion_and_the_night_its_scores(
-    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+    simulated: Simulated, first_night: FirstNight
 ) -> None:
     settings, night = simulated
     conf = {"as_of": night.isoformat(), "approver": "A. Tester", "trials": 1}
@@ -93,9 +109,7 @@ def test_training_gives_a_champion_and_the_night_its_scores(
     assert scored["scored"] > 50
 
 
-def test_a_month_is_built_again_and_no_other(
-    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
-) -> None:
+def test_a_month_is_built_again_and_no_other(simulated: Simulated, first_night: FirstNight) -> None:
     settings, _ = simulated
     view = "feat_bank_monthly"
     before = _rows_of(settings, view)
@@ -129,7 +143,7 @@ def _rows_of(settings: Settings, view: str) -> pl.DataFrame:
 
 
 def test_a_correction_moves_its_firm_and_of_others_their_place_in_the_graph_alone(
-    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+    simulated: Simulated, first_night: FirstNight
 ) -> None:
     settings, night = simulated
     assert restated(settings, night + timedelta(days=9)).later_rows == {}
@@ -188,7 +202,7 @@ _LAST_SALES = "direction = 'OUT' and status <> 'VOID' and issued_on > date '2026
 
 def test_a_source_that_crashes_leaves_the_others_and_fails_the_run(
     simulated: Simulated,
-    first_night: tuple[dagrun.DagOutcome, list[TaskEvent]],
+    first_night: FirstNight,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings, night = simulated
@@ -212,7 +226,7 @@ def test_a_source_that_crashes_leaves_the_others_and_fails_the_run(
 
 
 def test_a_batch_that_breaks_its_suite_stops_every_night_before_masking(
-    simulated: Simulated, first_night: tuple[dagrun.DagOutcome, list[TaskEvent]]
+    simulated: Simulated, first_night: FirstNight
 ) -> None:
     settings, night = simulated
     set_read = "update warehouse.ops.deliveries set rows_read = rows_read + ? where source = 'tax'"

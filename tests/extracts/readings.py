@@ -47,7 +47,7 @@ def read(folder: Path, files: Mapping[str, bytes], rows: int, **entry: Any) -> R
     manifest = Manifest.model_validate_json(json.dumps(document))
     ref = DeliveryRef("tax", "tax-1", folder, "", manifest, None)
     contract = contracts.load()["tax_payment"]
-    delivered = chunks.inspect(ref, manifest, contract, folder / "scratch")
+    delivered = chunks.inspect(ref, manifest, contract, folder / "scratch", 2)
     refusals = [file.reason for file in delivered.refused]
     good: list[tuple[Any, ...]] = []
     bad: list[tuple[int, int]] = []

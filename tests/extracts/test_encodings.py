@@ -1,15 +1,16 @@
 """UTF-8 or GB18030: decided by the text, by the manifest, or not at all."""
 
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from extracts.reading import encodings
+from extracts.reading import encodings, gb18030
 from extracts.reading.encodings import Encoding
 from extracts.vault import nightly
-from firmpulse.errors import DeliveryRefused
+from firmpulse.errors import DeliveryRefused, is_disk_full
 from firmpulse.settings import Settings
 from tests.extracts.inbox import AS_OF, csv, deliver, payment, permit, query
 
@@ -99,3 +100,43 @@ def test_no_chinese_text_is_read_in_the_wrong_encoding(
         assert len(text) < 10
     else:
         assert found == f"item\n{text}\n"
+
+
+@pytest.fixture(params=[0, 1 << 30], ids=["own process", "this process"])
+def _transcoding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gb18030, "ALONE_BYTES", request.param)
+
+
+@pytest.mark.usefixtures("_transcoding")
+def test_every_character_arrives(tmp_path: Path) -> None:
+    # Characters of one, two and four bytes, whatever is at the end of a read.
+    text = "a统\U00020000一\n" * 300_000
+    assert read(tmp_path, text.encode("gb18030")) == text
+
+
+@pytest.mark.usefixtures("_transcoding")
+@pytest.mark.parametrize("end", [b"\xff\xff", b"\xcd", b"\x81\x30\x81"])
+def test_one_wrong_byte_refuses_the_file(tmp_path: Path, end: bytes) -> None:
+    content = ("统一社会信用代码\n" * 100_000).encode("gb18030") + end
+    with pytest.raises(DeliveryRefused, match="neither UTF-8 nor GB18030"):
+        read(tmp_path, content)
+
+
+@pytest.mark.usefixtures("_transcoding")
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(("统一社会信用代码\n" * 100_000).encode("gb18030"))
+    with pytest.raises(OSError, match="No space left") as full:
+        gb18030.transcode(tmp_path / "a.csv", Path("/dev/full"))
+    assert is_disk_full(full.value)
+
+
+def test_a_transcoding_that_is_killed_is_no_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gb18030, "ALONE_BYTES", 0)
+    monkeypatch.setattr(sys, "executable", "/bin/sh")
+    monkeypatch.setattr(gb18030, "__file__", str(tmp_path / "script"))
+    (tmp_path / "a.csv").write_bytes("统一".encode("gb18030"))
+    (tmp_path / "script").write_text("kill -9 $$", encoding="ascii")
+    with pytest.raises(OSError, match="Interrupted"):
+        gb18030.transcode(tmp_path / "a.csv", tmp_path / "b.csv")

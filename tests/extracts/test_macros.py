@@ -139,3 +139,26 @@ def test_no_text_stops_the_reading(connection: duckdb.DuckDBPyConnection, text: 
 )
 def test_codes(connection: duckdb.DuckDBPyConnection, text: str, code: str | None) -> None:
     assert read(connection, "read_code(t)", text) == code
+
+
+READ = {
+    "code": "read_code(t)",
+    "tax_no": "read_tax_no(t)",
+    "decimal": "read_decimal_text(t)",
+    "integer": "read_integer_text(t)",
+    "date": "read_date(t)",
+    "timestamp": "read_timestamp(t)",
+}
+
+
+@pytest.mark.parametrize("kind", macros.PLAIN)
+@given(data=st.data())
+def test_a_plain_cell_is_tidy_and_reading_it_is_a_cast(
+    connection: duckdb.DuckDBPyConnection, kind: str, data: st.DataObject
+) -> None:
+    text = data.draw(st.from_regex(macros.PLAIN[kind], fullmatch=True))
+    cast = f"try_cast($text as {kind})" if kind in ("date", "timestamp") else "$text"
+    query = f"select t, {READ[kind]}, {cast} from (select tidy($text) as t)"
+    ((tidied, read_by_macro, read_as_plain),) = connection.execute(query, {"text": text}).fetchall()
+    assert tidied == text
+    assert read_by_macro == read_as_plain

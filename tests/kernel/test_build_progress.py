@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from cli.progress import Progress
-from firmpulse import build_progress, dbt_runner
-from firmpulse.build_progress import LOG, BuildProgress
+from firmpulse import dbt_runner, long_work
 from firmpulse.errors import BuildFailed
+from firmpulse.long_work import LOG, BuildProgress
 from firmpulse.settings import Settings
 
 
@@ -64,7 +64,7 @@ def test_a_long_build_says_at_most_every_five_seconds_which_model_has_finished(
 def test_dbt_reports_each_node_to_it(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(build_progress, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(long_work, "_EVERY_SECONDS", 0.0)
     with caplog.at_level(logging.INFO, LOG.name):
         # Nothing has landed, so it fails.
         with pytest.raises(BuildFailed):
