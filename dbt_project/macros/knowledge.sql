@@ -283,7 +283,7 @@
 
     ),
 
-    final as (
+    latest as (
 
         select
             firm_id,
@@ -294,7 +294,7 @@
 
     )
 
-    select * from final
+    select * from latest
 {%- endmacro %}
 
 
