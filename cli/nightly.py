@@ -10,6 +10,7 @@ from cli.dates import not_ahead
 from cli.progress import Progress, make_console
 from expectations import verdicts
 from firmpulse.airflow import dagrun
+from firmpulse.airflow.taskwatch import TaskEvent
 from firmpulse.settings import Settings
 
 AsOf = Annotated[
@@ -42,17 +43,20 @@ def run_training(
 def run_dag(
     settings: Settings, dag_id: str, conf: Mapping[str, str | int | None], progress: Progress
 ) -> None:
-    """Run a DAG in this process, showing its tasks."""
+    """Run a DAG in this process, showing its start-up and its tasks."""
     progress.heading(f"DAG {dag_id}, as of {conf.get('as_of') or conf.get('on')}")
+    begun: float | None = progress.seconds
+
+    def show(event: TaskEvent) -> None:
+        nonlocal begun
+        if begun is not None:
+            start_up = progress.seconds - event.seconds - begun
+            progress.task("start-up", start_up, "Airflow, the DAG", succeeded=True)
+            begun = None
+        progress.task(event.label, event.seconds, event.note, succeeded=event.succeeded)
+
     with progress.following():
-        dagrun.run_dag(
-            settings,
-            dag_id,
-            conf,
-            on_task=lambda event: progress.task(
-                event.label, event.seconds, event.note, succeeded=event.succeeded
-            ),
-        )
+        dagrun.run_dag(settings, dag_id, conf, on_task=show)
 
 
 def night(as_of: AsOf) -> None:
