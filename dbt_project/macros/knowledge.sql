@@ -306,7 +306,8 @@
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        {{ last_month('snapshots.as_of', lag_days) }} as last_month
+        {{ last_month('snapshots.as_of', lag_days) }} as last_month,
+        {{ windows_of(last_month('snapshots.as_of', lag_days)) }}
     from {{ ref(spine) }} as snapshots
     {%- if is_incremental() and not var('rebuild_from') %}
     anti join {{ this }} as built
@@ -331,7 +332,7 @@
             snapshots.firm_id = facts.firm_id
             and facts.month <= snapshots.last_month
             {%- if months is not none %}
-            and facts.month > snapshots.last_month - interval {{ months }} month
+            and facts.month >= snapshots.since_{{ months }}m
             {%- endif %}
             and {{ known_at('facts', 'snapshots') }}
             and {{ in_slice('facts.firm_id') }}

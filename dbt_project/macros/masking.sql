@@ -68,3 +68,13 @@
         case when {{ column }} <> '' then split_part(firm, ':', 1) || ':' || {{ column }} end, firm
     )
 {%- endmacro %}
+
+
+{#- An amount in CNY; null without a rate, or with one that makes 10^16 CNY of it. A rate has eight
+    decimals, so that the product of millions needs more digits than an amount has. -#}
+{% macro in_cny(amount) -%}
+    case
+        when currency = 'CNY' then {{ amount }}
+        else try_cast(cast({{ amount }} as decimal(28, 2)) * fx_rate as decimal(18, 2))
+    end
+{%- endmacro %}

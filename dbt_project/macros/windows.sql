@@ -5,6 +5,16 @@
 {%- endmacro %}
 
 
+{#- First month of each window that ends with `last_month`, as columns. Computed once per snapshot, for
+    a join compares it with many months. -#}
+{% macro windows_of(last_month) -%}
+    {%- for months in [6, 7, 8, 12, 18, 24] -%}
+        cast({{ last_month }} - interval {{ months - 1 }} month as date) as since_{{ months }}m
+        {{- ',\n' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
 {#- Sum of a monthly measure over `months` months, skipping the `skip` newest;
     `age` counts months back from the newest. -#}
 {% macro window_sum(measure, months, skip=0) -%}

@@ -71,6 +71,10 @@ ROWS: dict[str, list[Mapping[str, Any]]] = {
         _txn(26, cp_tax_no="F1"),
         _txn(27, ccy="USD", fx_rate="7.12345678", amount="1.50", balance="100.00"),
         _txn(28, ccy="USD"),
+        # Millions, and a rate whose point was forgotten.
+        _txn(50, amount="1", balance="987654321098.76"),
+        _txn(51, ccy="USD", fx_rate="7.1", amount="500000000.00", balance="1"),
+        _txn(52, ccy="USD", fx_rate="712345678", amount="900000000.00", balance="2"),
         _txn(29, firm="uscc:F2", uscc="F2", account_no="3003", cp_tax_no=None, cp_account="1002"),
     ],
     "tax_vat_return": [
@@ -136,13 +140,16 @@ def test_transfers_between_own_accounts_are_told_by_account_or_identifier(
 def test_foreign_money_is_converted_at_the_rate_of_its_row(settings: Settings) -> None:
     query = """
         select row_id, currency, original_amount, amount_cny, balance_cny
-        from warehouse.staging.stg_bank__txn where row_id in (20, 27, 28) order by row_id
+        from warehouse.staging.stg_bank__txn where row_id in (20, 27, 28, 50, 51, 52) order by row_id
     """
     rows = [[str(cell) for cell in row] for row in _query(settings, query)]
     assert rows == [
         ["20", "CNY", "None", "10.00", "90.00"],
         ["27", "USD", "1.50", "10.69", "712.35"],
         ["28", "USD", "10.00", "None", "None"],
+        ["50", "CNY", "None", "1.00", "987654321098.76"],
+        ["51", "USD", "500000000.00", "3550000000.00", "7.10"],
+        ["52", "USD", "900000000.00", "None", "1424691356.00"],
     ]
 
 

@@ -112,6 +112,13 @@ troughs as (
             order by begins_on
         ) as trough
     from measured
+    -- Most firms have none.
+    where
+        snapshot in (
+            select low.snapshot
+            from measured as low
+            where low.is_trough
+        )
 
 ),
 

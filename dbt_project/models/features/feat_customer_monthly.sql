@@ -4,16 +4,25 @@ with snapshots as (
 
 ),
 
+-- A number instead of firm and date: each has some hundred parties.
+numbered as materialized (
+
+    select
+        *,
+        row_number() over (order by firm_id, as_of) as snapshot
+    from snapshots
+
+),
+
 spans as (
 
     select
-        snapshots.firm_id,
-        snapshots.as_of,
+        snapshots.snapshot,
         datediff('month', min(facts.month), any_value(snapshots.last_month)) + 1
             as observed_months
-    from snapshots
+    from numbered as snapshots
     {{ join_known(ref('fct_tax_invoice_monthly'), months=24) }}
-    group by snapshots.firm_id, snapshots.as_of
+    group by snapshots.snapshot
 
 ),
 
@@ -21,26 +30,20 @@ spans as (
 trade as (
 
     select
-        snapshots.firm_id,
-        snapshots.as_of,
-        facts.direction,
+        snapshots.snapshot,
+        facts.direction = 'OUT' as is_sale,
         facts.counterparty_id,
-        coalesce(sum(facts.net_cny) filter (
-            where facts.month > snapshots.last_month - interval 12 month
-        ), 0) as net,
-        coalesce(sum(facts.net_cny) filter (
-            where facts.month <= snapshots.last_month - interval 12 month
-        ), 0) as net_before,
-        coalesce(sum(facts.invoice_count) filter (
-            where facts.month > snapshots.last_month - interval 12 month
-        ), 0) as invoices,
-        coalesce(sum(facts.invoice_count) filter (
-            where facts.month > snapshots.last_month - interval 6 month
-        ), 0) as recent_invoices
-    from snapshots
+        coalesce(sum(facts.net_cny) filter (where facts.month >= snapshots.since_12m), 0) as net,
+        coalesce(sum(facts.net_cny) filter (where facts.month < snapshots.since_12m), 0)
+            as net_before,
+        coalesce(sum(facts.invoice_count) filter (where facts.month >= snapshots.since_12m), 0)
+            as invoices,
+        coalesce(sum(facts.invoice_count) filter (where facts.month >= snapshots.since_6m), 0)
+            as recent_invoices
+    from numbered as snapshots
     {{ join_known(ref('fct_tax_counterparty_monthly'), months=24) }}
     where facts.counterparty_id is not null
-    group by snapshots.firm_id, snapshots.as_of, facts.direction, facts.counterparty_id
+    group by snapshots.snapshot, facts.direction = 'OUT', facts.counterparty_id
 
 ),
 
@@ -49,20 +52,20 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by firm_id, as_of, direction order by net desc, counterparty_id asc
+            partition by snapshot order by net desc, counterparty_id asc
         ) as place,
         row_number() over (
-            partition by firm_id, as_of, direction order by net_before desc, counterparty_id asc
+            partition by snapshot order by net_before desc, counterparty_id asc
         ) as place_before
     from trade
+    where is_sale
 
 ),
 
 customers as (
 
     select
-        firm_id,
-        as_of,
+        snapshot,
         count(*) filter (where net > 0) as customers,
         cast(sum(net) filter (where net > 0) as double) as sales,
         cast(sum(net) filter (where net > 0 and place <= 5) as double) as top_sales,
@@ -76,24 +79,22 @@ customers as (
         count(*) filter (where net_before > 0 and place_before <= 5 and recent_invoices = 0)
             as top_lost
     from ranked
-    where direction = 'OUT'
-    group by firm_id, as_of
+    group by snapshot
 
 ),
 
 suppliers as (
 
     select
-        firm_id,
-        as_of,
+        snapshot,
         count(*) filter (where net > 0) as suppliers,
         sum(pow(cast(net as double), 2) order by counterparty_id) filter (where net > 0)
         / pow(cast(sum(net) filter (where net > 0) as double), 2) as hhi,
         count(*) filter (where net_before > 0) as suppliers_before,
         count(*) filter (where net_before > 0 and net > 0) as suppliers_kept
-    from ranked
-    where direction = 'IN'
-    group by firm_id, as_of
+    from trade
+    where not is_sale
+    group by snapshot
 
 ),
 
@@ -101,27 +102,25 @@ suppliers as (
 two_way as (
 
     select
-        sales.firm_id,
-        sales.as_of,
+        sales.snapshot,
         cast(sum(least(sales.net, purchases.net)) as double) as net
     from trade as sales
     inner join trade as purchases
         on
-            sales.firm_id = purchases.firm_id
-            and sales.as_of = purchases.as_of
+            sales.snapshot = purchases.snapshot
             and sales.counterparty_id = purchases.counterparty_id
-            and purchases.direction = 'IN'
-    where sales.direction = 'OUT' and sales.net > 0 and purchases.net > 0
-    group by sales.firm_id, sales.as_of
+            and not purchases.is_sale
+    where sales.is_sale and sales.net > 0 and purchases.net > 0
+    group by sales.snapshot
 
 ),
 
 final as (
 
     select
-        snapshots.firm_id,
-        snapshots.as_of,
-        snapshots.through_seq,
+        numbered.firm_id,
+        numbered.as_of,
+        numbered.through_seq,
         case
             when spans.observed_months is not null
                 then cast(coalesce(customers.customers, 0) as double)
@@ -156,11 +155,11 @@ final as (
         case
             when customers.sales > 0 then coalesce(two_way.net, 0) / customers.sales
         end as tax_two_way_share_12m
-    from snapshots
-    left join spans using (firm_id, as_of)
-    left join customers using (firm_id, as_of)
-    left join suppliers using (firm_id, as_of)
-    left join two_way using (firm_id, as_of)
+    from numbered
+    left join spans on numbered.snapshot = spans.snapshot
+    left join customers on numbered.snapshot = customers.snapshot
+    left join suppliers on numbered.snapshot = suppliers.snapshot
+    left join two_way on numbered.snapshot = two_way.snapshot
 
 )
 

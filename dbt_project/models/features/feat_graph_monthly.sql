@@ -39,7 +39,8 @@ snapshots as (
         every_firm.firm_id,
         every_firm.as_of,
         every_firm.through_seq,
-        {{ last_month('every_firm.as_of') }} as last_month
+        {{ last_month('every_firm.as_of') }} as last_month,
+        {{ windows_of(last_month('every_firm.as_of')) }}
     from {{ ref('firm_snapshots') }} as every_firm
     where every_firm.as_of in (select wanted.as_of from wanted)
 

@@ -137,6 +137,7 @@ festivals as (
         firm_id,
         as_of,
         last_month,
+        since_18m,
         case
             when spring_festival(year(last_month)) + 45 <= last_day(last_month)
                 then spring_festival(year(last_month))

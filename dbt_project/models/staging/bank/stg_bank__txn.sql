@@ -55,8 +55,7 @@ categorised as not materialized (
             when stated.cp_tax_no = stated.uscc then 'self_transfer'
             else coalesce(narratives.category, 'unknown')
         end as category,
-        coalesce(stated.ccy, 'CNY') as currency,
-        case when currency = 'CNY' then 1 else stated.fx_rate end as cny_rate
+        coalesce(stated.ccy, 'CNY') as currency
     from stated
     left join narratives
         on stated.narrative = narratives.narrative and stated.dc = narratives.dc
@@ -81,8 +80,8 @@ renamed as not materialized (
         dc as direction,
         currency,
         case when currency <> 'CNY' then amount end as original_amount,
-        cast(amount * cny_rate as decimal(18, 2)) as amount_cny,
-        cast(balance * cny_rate as decimal(18, 2)) as balance_cny,
+        {{ in_cny('amount') }} as amount_cny,
+        {{ in_cny('balance') }} as balance_cny,
         category,
         channel
     from categorised
