@@ -6,9 +6,7 @@
 
 {#- True for what belongs to the slice that is being built; without slices, for everything. -#}
 {% macro in_slice(firm_id, as_of=none) -%}
-    {%- if target.type != 'duckdb' -%}
-        true
-    {%- elif model.config.meta.get('sliced_by') != 'as_of' -%}
+    {%- if model.config.meta.get('sliced_by') != 'as_of' -%}
         {{ firm_id }} >= coalesce(
             getvariable('first_firm'), '00000000-0000-0000-0000-000000000000'::uuid
         )

@@ -218,6 +218,9 @@ def _element(node: exp.Bracket) -> exp.Expr:
 def _rewrite_call(node: exp.Anonymous) -> None:
     arguments = node.expressions
     match node.name.lower():
+        case "getvariable":
+            # The bounds of a slice; Spark builds each table as a whole.
+            _replace(node, exp.Null())
         case "list_position":
             place = exp.Anonymous(this="array_position", expressions=arguments)
             _replace(node, exp.func("nullif", place, exp.Literal.number(0)))
