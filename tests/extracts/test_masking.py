@@ -140,7 +140,8 @@ def test_transfers_between_own_accounts_are_told_by_account_or_identifier(
 def test_foreign_money_is_converted_at_the_rate_of_its_row(settings: Settings) -> None:
     query = """
         select row_id, currency, original_amount, amount_cny, balance_cny
-        from warehouse.staging.stg_bank__txn where row_id in (20, 27, 28, 50, 51, 52) order by row_id
+        from warehouse.staging.stg_bank__txn
+        where row_id in (20, 27, 28, 50, 51, 52) order by row_id
     """
     rows = [[str(cell) for cell in row] for row in _query(settings, query)]
     assert rows == [
