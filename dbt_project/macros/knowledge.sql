@@ -340,8 +340,8 @@
 
 
 {#- One row per firm, table and day from which it is collected: a provider that delivers rows of the
-    firm, in one of the tables `staged`, delivers the table too, with or without a row of it. -#}
-{% macro collected_tables(staged) -%}
+    firm, in one of the tables that `landed` notes, delivers the table too, with or without a row of it. -#}
+{% macro collected_tables(landed) -%}
     with landings as (
 
         select distinct
@@ -375,8 +375,7 @@
             firm_id,
             delivery_seq,
             min(available_at) as available_at
-        from {{ landed_of(staged[0]) }}
-        where table_name in ('{{ staged | join("', '") }}')
+        from {{ landed }}
         group by firm_id, delivery_seq
 
     ),

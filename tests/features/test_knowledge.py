@@ -171,6 +171,24 @@ def test_every_masked_table_with_monthly_facts_states_the_day_of_its_rows(
     assert len(read) > 10
 
 
+def test_every_masked_table_that_anything_is_built_of_counts_as_news(settings: Settings) -> None:
+    """A night rebuilds what landed tables name, and nothing else."""
+    models = [
+        node
+        for node in registry.manifest(settings)["nodes"].values()
+        if node["resource_type"] == "model"
+    ]
+    built = {"facts", "features", "watch"}
+    read, noted = set(), set()
+    for node in models:
+        masked = {key for key in node["depends_on"]["nodes"] if ".stg_" in key}
+        (noted if node["name"].startswith("landed_") else read).update(
+            masked if node["schema"] in built else ()
+        )
+    assert len(read) > 15
+    assert read <= noted
+
+
 def test_rows_that_went_missing_move_no_other_firm_in_the_graph(settings: Settings) -> None:
     """F2 withdraws its tax data after the night: F1's position in that night's graph stays."""
     day = date(2024, 3, 9)
