@@ -75,7 +75,7 @@ def heard(say: Callable[[str], None] | None) -> Iterator[None]:
         yield
         return
     handler = _Handler(say)
-    before = LOG.level, LOG.propagate
+    level, propagates = LOG.level, LOG.propagate
     LOG.addHandler(handler)
     LOG.setLevel(logging.INFO)
     LOG.propagate = False
@@ -83,7 +83,8 @@ def heard(say: Callable[[str], None] | None) -> Iterator[None]:
         yield
     finally:
         LOG.removeHandler(handler)
-        LOG.level, LOG.propagate = before
+        LOG.setLevel(level)
+        LOG.propagate = propagates
 
 
 class _Handler(logging.Handler):

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from firmpulse import long_work
-from firmpulse.long_work import RowsDone
+from firmpulse.long_work import LOG, RowsDone
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_work_of_seconds_says_nothing(clock: list[float], caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, LOG.name)
     done = RowsDone("bank-1", 2_000_000)
     for seconds in (101.0, 103.0, 104.9):
         clock[0] = seconds
@@ -28,7 +28,7 @@ def test_work_of_seconds_says_nothing(clock: list[float], caplog: pytest.LogCapt
 def test_long_work_says_rows_and_percent_every_five_seconds(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, LOG.name)
     done = RowsDone("bank-1", 16_000_000)
     for seconds in (103.0, 106.0, 109.0, 112.0):
         clock[0] = seconds
@@ -42,7 +42,7 @@ def test_long_work_says_rows_and_percent_every_five_seconds(
 def test_a_delivery_without_rows_says_nothing(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, LOG.name)
     done = RowsDone("bank-1", 0)
     clock[0] = 200.0
     done.add(0)
@@ -52,7 +52,7 @@ def test_a_delivery_without_rows_says_nothing(
 def test_a_command_hears_the_lines_that_else_go_to_the_log(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, LOG.name)
     lines: list[str] = []
     with long_work.heard(lines.append):
         done = RowsDone("tax-1", 4)
