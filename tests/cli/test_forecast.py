@@ -34,11 +34,11 @@ def _said(settings: Settings, monkeypatch: pytest.MonkeyPatch, free_gb: float) -
         (10, "about 1 minute, 1.0 GB of memory, 0.5 GB of disk"),
         (2000, "about 2 minutes, 1.5 GB of memory, 1.0 GB of disk"),
         (3000, "about 3 minutes, 2.0 GB of memory, 1.5 GB of disk"),
-        (7000, "about 11 minutes, 3.0 GB of memory, 3.5 GB of disk"),
-        (105_000, "about 3 hours, 28 GB of memory, 52 GB of disk"),
+        (7000, "about 11 minutes, 2.5 GB of memory, 3.5 GB of disk"),
+        (105_000, "about 3 hours, 2.5 GB of memory, 52 GB of disk"),
     ],
 )
-def test_the_cost_is_on_the_line_between_measured_runs(firm_months: int, words: str) -> None:
+def test_the_cost_is_on_the_line_between_measured_runs_and_memory_is_bounded(firm_months: int, words: str) -> None:
     assert forecast.in_words(forecast.of(firm_months)) == words
 
 
