@@ -38,7 +38,7 @@ def _said(settings: Settings, monkeypatch: pytest.MonkeyPatch, free_gb: float) -
         (105_000, "about 3 hours, 2.5 GB of memory, 52 GB of disk"),
     ],
 )
-def test_the_cost_is_on_the_line_between_measured_runs_and_memory_is_bounded(firm_months: int, words: str) -> None:
+def test_the_cost_is_on_the_line_between_measured_runs(firm_months: int, words: str) -> None:
     assert forecast.in_words(forecast.of(firm_months)) == words
 
 
