@@ -69,11 +69,8 @@ class BuildProgress:
 
 
 @contextmanager
-def heard(say: Callable[[str], None] | None) -> Iterator[None]:
-    """Hand each line to `say`, if there is one, and to nobody else."""
-    if say is None:
-        yield
-        return
+def heard(say: Callable[[str], None]) -> Iterator[None]:
+    """Hand each line to `say` and to nobody else."""
     handler = _Handler(say)
     level, propagates = LOG.level, LOG.propagate
     LOG.addHandler(handler)
