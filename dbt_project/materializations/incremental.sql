@@ -21,8 +21,11 @@
 {% macro build_anew(existing, target_table) -%}
     {%- set beside = make_intermediate_relation(target_table) -%}
     {%- set parts = slices() -%}
-    {%- set made_of = local_md5(compiled_code ~ parts ~ newest_landing()) -%}
-    {%- set done = slices_done(beside, made_of) -%}
+    {%- set made_of, done = '', 0 -%}
+    {%- if parts | length > 1 -%}
+        {%- set made_of = local_md5(compiled_code ~ parts ~ newest_landing()) -%}
+        {%- set done = slices_done(beside, made_of) -%}
+    {%- endif -%}
     {%- if not done -%}
         {%- call statement('empty') -%}
             drop table if exists {{ beside }};
