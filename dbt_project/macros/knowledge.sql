@@ -1,11 +1,10 @@
 {#- Every version of the rows of `staged`, with the month of their day and the interval in which a snapshot
     must count it: from the day it was known (a month counts only once it has ended, so no earlier
     than the month's last day) until the day a newer version replaced it.
-    Once the fact exists, only rows of the firm-months with news, and of `months_around` twice as
-    many months before and after as may change with a row. Versions are never removed, so each
-    touched month still has rows and the delete+insert by (firm_id, month) leaves nothing stale;
-    therefore facts keep rows that count in no snapshot. -#}
-{% macro monthly_rows(staged, months_around=0) -%}
+    Once the fact exists, only rows of the touched months and of `days_around` before and after them.
+    Versions are never removed, so each touched month still has rows and the delete+insert by
+    (firm_id, month) leaves nothing stale; therefore facts keep rows that count in no snapshot. -#}
+{% macro monthly_rows(staged, days_around=0) -%}
     {%- set day = day_of(staged) | trim -%}
     {#- Named here too, where dbt finds it before it knows whether the fact exists. -#}
     {%- set _ = landed_of(staged) -%}
@@ -18,10 +17,15 @@
         ) as superseded_at
     from {{ ref(staged) }} as versions
     {%- if is_incremental() %}
-    semi join {{ touched_months(staged) }} as touched
+    semi join {{ touched_months(staged, days_around) }} as touched
         on
             versions.firm_id = touched.firm_id
-            and {{ is_around('versions.' ~ day, 'touched.month', 2 * months_around) }}
+            {%- if days_around %}
+            and versions.{{ day }} >= touched.month - {{ days_around }}
+            and versions.{{ day }} <= last_day(touched.month) + {{ days_around }}
+            {%- else %}
+            and {{ month_of('versions.' ~ day) }} = touched.month
+            {%- endif %}
     {%- endif %}
     left join (
         select
@@ -37,21 +41,20 @@
     where
         {{ in_slice('versions.firm_id') }}
         {%- if is_incremental() %}
-        and versions.{{ day }}
-        >= date '{{ earliest_touched(staged) }}' - interval {{ 2 * months_around }} month
+        and versions.{{ day }} >= date '{{ earliest_touched(staged, days_around) }}' - {{ days_around }}
         {%- endif %}
 {%- endmacro %}
 
 
-{#- The rows whose month has news of `staged`, or is up to `months_around` months from one. -#}
-{% macro touched(rows_cte, staged, months_around) -%}
+{#- The rows of touched months. -#}
+{% macro touched(rows_cte, staged, days_around) -%}
     select {{ rows_cte }}.*
     from {{ rows_cte }}
     {%- if is_incremental() %}
-    semi join {{ touched_months(staged) }} as touched
+    semi join {{ touched_months(staged, days_around) }} as touched
         on
             {{ rows_cte }}.firm_id = touched.firm_id
-            and {{ is_around(rows_cte ~ '.month', 'touched.month', months_around) }}
+            and {{ rows_cte }}.month = touched.month
     {%- endif %}
 {%- endmacro %}
 
@@ -85,6 +88,8 @@
                 '{{ staged }}' as table_name,
                 firm_id,
                 {{ month_of(day) if day else 'cast(null as date)' }} as month,
+                {{ 'min(' ~ day ~ ')' if day else 'cast(null as date)' }} as first_day,
+                {{ 'max(' ~ day ~ ')' if day else 'cast(null as date)' }} as final_day,
                 delivery_seq,
                 min(available_at) as available_at
             from {{ ref(staged) }}
@@ -96,6 +101,8 @@
                     '{{ staged }}' as table_name,
                     newer.firm_id,
                     {{ month_of('older.' ~ day) }} as month,
+                    min(older.{{ day }}) as first_day,
+                    max(older.{{ day }}) as final_day,
                     newer.delivery_seq,
                     min(newer.available_at) as available_at
                 from {{ ref(staged) }} as newer
@@ -119,6 +126,8 @@
             table_name,
             firm_id,
             month,
+            min(first_day) as first_day,
+            max(final_day) as final_day,
             delivery_seq,
             min(available_at) as available_at
         from landed
@@ -147,12 +156,21 @@
 {%- endmacro %}
 
 
-{#- Firm-months with rows of `staged` that this fact does not have yet. -#}
-{% macro touched_months(staged) -%}
+{#- Firm-months that change with rows of `staged` which this fact does not have yet: those of the rows, and
+    of `days_around` before and after them. -#}
+{% macro touched_months(staged, days_around) -%}
     (
         select distinct
             landed.firm_id,
+            {% if days_around -%}
+            cast(unnest(generate_series(
+                {{ month_of('landed.first_day - ' ~ days_around) }},
+                {{ month_of('landed.final_day + ' ~ days_around) }},
+                interval 1 month
+            )) as date) as month
+            {%- else -%}
             landed.month
+            {%- endif %}
         from {{ landed_of(staged) }} as landed
         where
             landed.table_name = '{{ staged }}'
@@ -167,16 +185,6 @@
 {%- endmacro %}
 
 
-{% macro is_around(day, month, months) -%}
-    {%- if months -%}
-        {{ day }} >= {{ month }} - interval {{ months }} month
-        and {{ day }} < {{ month }} + interval {{ months + 1 }} month
-    {%- else -%}
-        {{ month_of(day) }} = {{ month }}
-    {%- endif -%}
-{%- endmacro %}
-
-
 {#- The newest landing in the table of this model. Asked beforehand: comparing with a constant, the
     database skips the blocks of older landings. -#}
 {% macro built_through() -%}
@@ -188,11 +196,11 @@
 {%- endmacro %}
 
 
-{#- The first month with news, for the same reason; far ahead if there are none. -#}
-{% macro earliest_touched(staged) -%}
+{#- The first touched month, for the same reason; far ahead if there are none. -#}
+{% macro earliest_touched(staged, days_around) -%}
     {%- if execute -%}
         {{ run_query(
-            "select coalesce(min(month), date '9999-01-01') from " ~ touched_months(staged)
+            "select coalesce(min(month), date '9999-01-01') from " ~ touched_months(staged, days_around)
         ).columns[0].values()[0] }}
     {%- else -%}
         9999-01-01

@@ -39,6 +39,16 @@
 {%- endmacro %}
 
 
+{#- Square of an amount or energy, as a decimal: its sum is the same in whatever order the rows come. Not
+    even absurd amounts overflow. -#}
+{% macro squared(amount) -%}
+    case
+        when {{ amount }} is not null
+            then cast(least(pow(cast({{ amount }} as double), 2), 1e30) as decimal(38, 4))
+    end
+{%- endmacro %}
+
+
 {#- Population standard deviation over mean; months of the window without a row count as zero. -#}
 {% macro coefficient_of_variation(total, total_of_squares, months) -%}
     case

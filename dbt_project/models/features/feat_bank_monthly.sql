@@ -42,7 +42,7 @@ windows as (
         max(age) + 1 as window_months,
         cast(sum(operating_in_cny) as double) as operating_in,
         cast({{ window_sum('operating_in_cny', 2) }} as double) as operating_in_2m,
-        cast(sum(operating_in_cny * operating_in_cny) as double) as operating_in_squared,
+        cast(sum({{ squared('operating_in_cny') }}) as double) as operating_in_squared,
         cast(sum(operating_out_cny) as double) as operating_out,
         cast(sum(loan_in_cny) as double) as loan_in,
         cast(sum(debt_service_cny) as double) as debt_service,

@@ -88,7 +88,7 @@ suppliers as (
     select
         snapshot,
         count(*) filter (where net > 0) as suppliers,
-        sum(pow(cast(net as double), 2) order by counterparty_id) filter (where net > 0)
+        cast(sum({{ squared('net') }}) filter (where net > 0) as double)
         / pow(cast(sum(net) filter (where net > 0) as double), 2) as hhi,
         count(*) filter (where net_before > 0) as suppliers_before,
         count(*) filter (where net_before > 0 and net > 0) as suppliers_kept

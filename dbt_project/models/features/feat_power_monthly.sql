@@ -55,9 +55,7 @@ windows as (
         as_of,
         least(max(age) filter (where energy_kwh is not null) + 1, 12) as window_months,
         cast({{ window_sum('energy_kwh', 12) }} as double) as energy_12m,
-        -- The square of ten million kWh does not fit into the type of a month.
-        cast({{ window_sum('cast(energy_kwh as decimal(38, 2)) * energy_kwh', 12) }} as double)
-            as energy_squared_12m,
+        cast({{ window_sum(squared('energy_kwh'), 12) }} as double) as energy_squared_12m,
         cast(sum(energy_kwh) filter (where age < 3) as double) as energy_3m,
         cast(sum(energy_kwh) filter (where age between 12 and 14) as double)
             as energy_3m_year_before,

@@ -112,7 +112,7 @@ buyers as (
         snapshots.firm_id,
         snapshots.as_of,
         facts.buyer_id,
-        cast(sum(facts.ordered_cny) as double) as ordered
+        sum(facts.ordered_cny) as ordered
     from snapshots
     {{ join_known(ref('fct_supply_buyer_monthly'), months=12) }}
     where facts.buyer_id is not null
@@ -127,8 +127,7 @@ buyer_shares as (
         firm_id,
         as_of,
         count(*) as buyer_count,
-        sum(ordered * ordered order by buyer_id)
-        / pow(sum(ordered order by buyer_id), 2) as hhi
+        cast(sum({{ squared('ordered') }}) as double) / pow(cast(sum(ordered) as double), 2) as hhi
     from buyers
     group by firm_id, as_of
 

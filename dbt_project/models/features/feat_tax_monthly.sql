@@ -38,7 +38,7 @@ invoices as (
         cast({{ window_sum('sales_cny', 3) }} as double) as sales_3m,
         cast({{ window_sum('sales_cny', 6) }} as double) as sales_6m,
         cast({{ window_sum('sales_cny', 6, skip=6) }} as double) as sales_6m_before,
-        cast({{ window_sum('sales_cny * sales_cny', 12) }} as double) as sales_squared_12m,
+        cast({{ window_sum(squared('sales_cny'), 12) }} as double) as sales_squared_12m,
         cast(sum(sales_cny) as double) as sales_total,
         cast(sum(sales_invoice_count) as double) as invoice_count_total,
         count(*) filter (where age < 12 and sales_invoice_count > 0) as active_months_12m,
@@ -78,10 +78,8 @@ counterparties as (
         as_of,
         count(*) filter (where direction = 'OUT' and is_recent) as customer_count,
         count(*) filter (where direction = 'IN' and is_recent) as supplier_count,
-        -- In a fixed order, so that a rebuild gives the same bits.
-        sum(pow(cast(net_cny as double), 2) order by counterparty_id) filter (
-            where direction = 'OUT'
-        ) / pow(cast(sum(net_cny) filter (where direction = 'OUT') as double), 2) as customer_hhi,
+        cast(sum({{ squared('net_cny') }}) filter (where direction = 'OUT') as double)
+        / pow(cast(sum(net_cny) filter (where direction = 'OUT') as double), 2) as customer_hhi,
         cast(max(net_cny) filter (where direction = 'OUT') as double)
         / cast(sum(net_cny) filter (where direction = 'OUT') as double) as top_customer_share
     from counterparty_totals

@@ -1,6 +1,6 @@
 with versions as not materialized (
 
-    {{ monthly_rows('stg_bank__txn', months_around=1) }}
+    {{ monthly_rows('stg_bank__txn', days_around=5) }}
 
 ),
 
@@ -124,7 +124,7 @@ pieces as (
 
 news as (
 
-    {{ touched('pieces', 'stg_bank__txn', months_around=1) }}
+    {{ touched('pieces', 'stg_bank__txn', days_around=5) }}
 
 ),
 

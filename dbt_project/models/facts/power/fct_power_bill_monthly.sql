@@ -1,6 +1,6 @@
 with versions as not materialized (
 
-    {{ monthly_rows('stg_power__bill', months_around=2) }}
+    {{ monthly_rows('stg_power__bill', days_around=62) }}
 
 ),
 
@@ -83,7 +83,7 @@ pieces as (
 
 news as (
 
-    {{ touched('pieces', 'stg_power__bill', months_around=2) }}
+    {{ touched('pieces', 'stg_power__bill', days_around=62) }}
 
 ),
 

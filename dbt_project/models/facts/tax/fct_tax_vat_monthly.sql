@@ -12,7 +12,8 @@ amounts as (
         available_at,
         superseded_at,
         delivery_seq,
-        declared_sales_cny
+        -- In the type of a total: four of a large kind do not fit into the type of one.
+        cast(declared_sales_cny as decimal(38, 2))
         + coalesce(simple_sales_cny, 0)
         + coalesce(export_sales_cny, 0)
         + coalesce(exempt_sales_cny, 0) as declared_sales_cny,
