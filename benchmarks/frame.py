@@ -140,7 +140,7 @@ def digest(rows: pl.DataFrame, names: list[str]) -> str:
 
 def _frame(folder: Path, names: list[str]) -> pl.DataFrame:
     spine = pl.read_parquet(folder / "spine.parquet")
-    with warehouse.connect(Settings(home=folder / "home", memory_limit="1GB")) as connection:
+    with warehouse.connect(Settings(home=folder / "home", memory_limit="500MB")) as connection:
         return frame(connection, _registry(len(names)), spine, names)
 
 

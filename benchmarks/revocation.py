@@ -26,7 +26,7 @@ from firmpulse.settings import Settings
 
 _FIRMPULSE = Path(sys.executable).with_name("firmpulse")
 # The night's output names each task as it ends.
-_MOMENT = "mask"
+_MOMENT = "build"
 
 
 def main() -> None:
@@ -90,7 +90,7 @@ def _night(home: Path, night: date, at_the_moment: "object") -> float:
     if process.returncode:
         sys.exit(f"the night failed with exit code {process.returncode}")
     if at_the_moment is not None:
-        sys.exit("the night's output did not show the masking")
+        sys.exit("the night's output did not show the build")
     return time.monotonic() - began
 
 

@@ -20,7 +20,7 @@ first. Nights missed while the scheduler was down are not run automatically.
 """
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from airflow.sdk import Asset, TriggerRule, task
 
@@ -65,12 +65,12 @@ def validate_deliveries(as_of: str) -> dict[str, Any]:
     return handover.deliveries(Settings(), date.fromisoformat(as_of))
 
 
-@task
-def build(stage: Literal["mask", "facts", "features"], as_of: str) -> dict[str, int]:
-    """Update the tables of one stage with what has landed."""
+@task(outlets=[Asset("masked_rows"), Asset("features")])
+def build(as_of: str) -> dict[str, int]:
+    """Mask what has landed, and update facts and features with it."""
     from features.build import build
 
-    return {"models_and_tests": len(build(Settings(), date.fromisoformat(as_of), stage))}
+    return {"models_and_tests": len(build(Settings(), date.fromisoformat(as_of), "all"))}
 
 
 @task
@@ -167,22 +167,16 @@ def summarise(as_of: str) -> dict[str, int]:
 def run_nightly() -> None:
     """Chain the tasks."""
     landed = land.partial(as_of=AS_OF).expand(source=list(SOURCES))
-    masked = build.override(task_id="mask", outlets=[Asset("masked_rows")])("mask", AS_OF)
-    facts = build.override(task_id="build_facts")("facts", AS_OF)
-    features = build.override(task_id="build_features", outlets=[Asset("features")])(
-        "features", AS_OF
-    )
     scored = score(AS_OF)
     (
         import_grants(AS_OF)
         >> pull(AS_OF)
         >> landed
         >> validate_deliveries(AS_OF)
-        >> masked
-        >> facts
-        >> features
+        >> build(AS_OF)
+        >> validate_features(AS_OF)
+        >> scored
     )
-    features >> validate_features(AS_OF) >> scored
     published = publish(AS_OF, scored)
     scored >> warn(AS_OF) >> find_champions(AS_OF) >> validate_scores(AS_OF, scored) >> published
     published >> report(AS_OF) >> purge_raw(AS_OF) >> erase(AS_OF)

@@ -20,7 +20,7 @@ SELECTORS: dict[Stage, tuple[str, ...]] = {
     "features": ("path:models/features", "path:models/labels", "path:models/watch"),
     # Features and what they are made of, of rows that are masked already.
     "from_masked": ("path:models/facts", "path:models/features"),
-    # The first three in one go: each start of dbt takes seconds.
+    # A night: the first three in one go, for each start of dbt takes seconds.
     "all": ("path:models",),
 }
 # dbt's message when the columns of a model differ from those of its table.

@@ -1,6 +1,6 @@
 """Deliveries of all providers: the first history, then one increment per night."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -56,15 +56,21 @@ def deliver(
         for after, last in _spans(since, through):
             report(f"delivering the nights through {last}")
             _nights(world, grants, inbox, after, last, tally)
-    folder = inbox / "consent"
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = grant_lines(world, grants, through)
-    (folder / "grants.jsonl").write_text(lines, encoding="utf-8")
+    _hand_over(grant_lines(world, grants, through, since), inbox / "consent")
     return tally.counts()
 
 
 def _silent(_: str) -> None:
     return None
+
+
+def _hand_over(lines: Sequence[str], folder: Path) -> None:
+    """Add grants to those that still wait; what was taken is not handed over again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "grants.jsonl"
+    waiting = path.read_text("utf-8").splitlines() if path.exists() else []
+    if together := dict.fromkeys([*waiting, *lines]):
+        path.write_text("".join(f"{line}\n" for line in together), encoding="utf-8")
 
 
 def _spans(since: date, through: date) -> Iterator[tuple[date, date]]:

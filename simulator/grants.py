@@ -90,15 +90,16 @@ def _consent_days(world: World) -> Ints:
     return days
 
 
-def grant_lines(world: World, grants: Grants, through: date) -> str:
-    """Return the grants signed by `through` as JSON lines, one per purpose."""
+def grant_lines(world: World, grants: Grants, through: date, since: date | None) -> list[str]:
+    """Return the grants signed by `through`, after `since`, as lines of JSON, one per purpose."""
+    after = -NEVER if since is None else epoch_day(since)
     start = world.economy.start
     valid_to = (add_months(start, 12 * _YEARS) - timedelta(1)).isoformat()
     codes = world.uscc.to_list()
     lines: list[str] = []
     for number, source in enumerate(GRANTED_SOURCES):
-        signed = grants.valid_from[source] <= epoch_day(through)
-        for firm in np.flatnonzero(signed).tolist():
+        day = grants.valid_from[source]
+        for firm in np.flatnonzero((day > after) & (day <= epoch_day(through))).tolist():
             valid_from = from_epoch_day(int(grants.valid_from[source][firm])).isoformat()
             window = from_epoch_day(int(grants.window_start[source][firm])).isoformat()
             for index, purpose in enumerate(_PURPOSES, 1):
@@ -115,4 +116,4 @@ def grant_lines(world: World, grants: Grants, through: date) -> str:
                     "keep_results": firm % _KEEP_CYCLE < _KEEPERS,
                     "separate_consent": source in ("bank", "founder_credit"),
                 }))  # fmt: skip
-    return "\n".join(lines) + "\n"
+    return lines

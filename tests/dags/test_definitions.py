@@ -61,7 +61,7 @@ def test_every_task_is_repeated_waits_for_the_writer_and_is_explained(
 def test_only_a_file_that_is_held_is_worth_another_try(
     dags: dict[str, Any], error: Exception, action: str
 ) -> None:
-    policy = dags["run_nightly"].get_task("mask").retry_policy
+    policy = dags["run_nightly"].get_task("build").retry_policy
 
     assert policy.evaluate(error, try_number=1, max_tries=3).action.value == action
 
@@ -73,10 +73,8 @@ def test_the_nightly_run_has_these_edges(dags: dict[str, Any]) -> None:
         "import_grants": {"pull"},
         "pull": {"land"},
         "land": {"validate_deliveries", "summarise"},
-        "validate_deliveries": {"mask"},
-        "mask": {"build_facts"},
-        "build_facts": {"build_features"},
-        "build_features": {"validate_features"},
+        "validate_deliveries": {"build"},
+        "build": {"validate_features"},
         "validate_features": {"score"},
         "score": {"warn", "validate_scores", "publish"},
         "warn": {"find_champions"},
@@ -132,8 +130,7 @@ def test_the_outlets_are_these_assets(dags: dict[str, Any]) -> None:
     }
 
     assert outlets == {
-        "mask": ["masked_rows"],
-        "build_features": ["features"],
+        "build": ["masked_rows", "features"],
         "publish": ["scores"],
     }
 

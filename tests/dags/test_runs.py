@@ -22,9 +22,7 @@ NIGHTLY = [
     "pull",
     *["land"] * 7,
     "validate_deliveries",
-    "mask",
-    "build_facts",
-    "build_features",
+    "build",
     "validate_features",
     "score",
     "warn",
@@ -243,7 +241,7 @@ def test_a_batch_that_breaks_its_suite_stops_every_night_before_masking(
 
     stopped = [event.task_id for event in events if not event.succeeded]
     assert stopped == ["validate_deliveries"] * 2
-    assert "mask" not in {event.task_id for event in events}
+    assert "build" not in {event.task_id for event in events}
 
 
 def test_an_unknown_dag_names_the_known_ones(settings: Settings) -> None:

@@ -182,7 +182,7 @@ def _kill_the_scheduler(settings: Settings, runs: str, token: str) -> None:
         for run in _nights(runs, token)[:1]:
             tasks = call(f"{runs}/{run['dag_run_id']}/taskInstances", token=token)
             states = {(task["task_id"], task["state"]) for task in tasks["task_instances"]}
-            if ("mask", "running") in states:
+            if ("build", "running") in states:
                 service = services.find(settings, "airflow-scheduler")
                 assert service is not None
                 for process in psutil.process_iter():
@@ -190,7 +190,7 @@ def _kill_the_scheduler(settings: Settings, runs: str, token: str) -> None:
                         process.kill()
                 return
         time.sleep(1)
-    raise AssertionError("masking has not begun")
+    raise AssertionError("the build has not begun")
 
 
 def _listens_on_this_machine_only(settings: Settings) -> None:

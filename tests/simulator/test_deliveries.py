@@ -45,6 +45,27 @@ def test_history_and_nights_bring_the_rows_of_a_longer_history(first: date, tmp_
         assert_frame_equal(whole, parts.select(whole.columns), check_row_order=False)
 
 
+def test_grants_are_handed_over_once_and_wait_until_they_are_taken(tmp_path: Path) -> None:
+    first, last = date(2024, 6, 30), date(2024, 9, 30)
+    waiting = tmp_path / "parts" / "consent" / "grants.jsonl"
+    deliver(ECONOMY, tmp_path / "whole", through=last)
+    whole = (tmp_path / "whole" / "consent" / "grants.jsonl").read_text("utf-8").splitlines()
+    deliver(ECONOMY, tmp_path / "parts", through=first)
+    taken = waiting.read_text("utf-8").splitlines()
+    waiting.unlink()
+
+    deliver(ECONOMY, tmp_path / "parts", since=first, through=date(2024, 8, 31))
+    deliver(ECONOMY, tmp_path / "parts", since=date(2024, 8, 31), through=last)
+    later = waiting.read_text("utf-8").splitlines()
+    assert later
+    assert not set(later) & set(taken)
+    assert sorted(taken + later) == sorted(whole)
+
+    # The inbox, written again as after a kill.
+    deliver(ECONOMY, tmp_path / "parts", since=date(2024, 8, 31), through=last)
+    assert waiting.read_text("utf-8").splitlines() == later
+
+
 def test_nights_beyond_the_first_months_go_on_with_the_same_balances(tmp_path: Path) -> None:
     short = replace(ECONOMY, months=3)
     deliver(short, tmp_path / "short", since=short.last_day, through=date(2024, 2, 20))
