@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from cli.dates import not_ahead
 from cli.feature_builds import backfill, drift, recreate, restated
+from cli.history import check_history
 from cli.leakage import check_leakage
 from cli.on_spark import spark
 from cli.progress import make_console
@@ -157,6 +158,7 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
 
 
 app.command("check-leakage")(check_leakage)
+app.command("check-history")(check_history)
 app.command()(backfill)
 app.command()(drift)
 app.command()(recreate)

@@ -28,6 +28,7 @@ MEASURED = (
     Cost(18_000, 116, 1.2, 0.22),
     Cost(72_000, 239, 2.1, 0.70),
     Cost(216_000, 553, 4.2, 1.92),
+    Cost(720_000, 1_037, 9.4, 5.7),
     # 100,000 firms x 24 months, which train no model; the memory limit of 8 GB holds from here on.
     Cost(2_400_000, 2_720, 9.5, 20.0),
 )

@@ -1,0 +1,156 @@
+"""What a feature would say of the same firms if their history had begun later.
+
+Tested on copies of the masked rows: the same firms at the same date, once with everything that is
+known and once without the rows of days before the newest so many months. A feature whose values
+move between the two says something about how long a firm has been watched, and a model that learnt
+it with short histories reads it wrongly in long ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+
+from features import build, registry, scratch
+from firmpulse import warehouse
+from firmpulse.calendar import add_months, last_complete_month, month_start
+from firmpulse.errors import NotReadyError
+from firmpulse.scale import FloatArray
+from firmpulse.settings import Settings
+
+# Months that lenders meet: a new grant, a bank's half year, one and two years.
+MONTHS = (3, 6, 12, 24)
+# Beyond these a feature depends on the length of the history.
+MOST_SHIFT, MOST_SPREAD = 0.10, 1.25
+# Fewer firms show nothing.
+LEAST_FIRMS = 30
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A feature with a short history against the same firms' full history."""
+
+    feature: str
+    months: int
+    # Share of the firms with a value in the full history that have none in the short one.
+    lost_share: float
+    # Firms with a value in both.
+    firms: int
+    # Probability that a value of the short history is the higher one, minus that of the opposite,
+    # over all pairs of firms: 0 if the two are distributed alike, 1 if all short ones are higher.
+    shift: float
+    # Mean distance from the middle in ranks of the full history: 1 if alike, above 1 if values of
+    # the short one are further apart.
+    spread: float
+
+    @property
+    def depends(self) -> bool:
+        """Whether the feature has other values because the history is short."""
+        return self.firms >= LEAST_FIRMS and (
+            abs(self.shift) > MOST_SHIFT or not 1 / MOST_SPREAD <= self.spread <= MOST_SPREAD
+        )
+
+
+@dataclass(frozen=True)
+class HistoryReport:
+    """Every number among the features at each length of history."""
+
+    as_of: date
+    firms: int
+    shifts: tuple[Shift, ...]
+
+
+def check(
+    settings: Settings, as_of: date, firms: int, months: Sequence[int] = MONTHS
+) -> HistoryReport:
+    """Build the features of a sample of firms with their full and with shorter histories.
+
+    Args:
+        settings: home whose masked rows are copied; nothing in it changes.
+        as_of: date of the snapshots, and day up to which rows are known.
+        firms: size of the sample, firms in the order of a hash of their tokens.
+        months: lengths of history, in months up to `as_of`.
+
+    Raises:
+        NotReadyError: nothing is masked yet, or no firm of the sample has a snapshot.
+        BuildFailed: a model or one of its tests failed on a copy.
+    """
+    metas = registry.load(settings).features
+    names = {meta.name: meta.view for meta in metas if meta.kind == "number"}
+    full = _features(settings, as_of, firms, None, names)
+    if full.is_empty():
+        raise NotReadyError(f"no firm of the sample has a snapshot on {as_of}; choose a later day")
+    found = []
+    for length in months:
+        short = _features(settings, as_of, firms, length, names)
+        both = full.join(short, on="firm_id", how="left", suffix=" short")
+        found += [compare(both, name, length) for name in names]
+    return HistoryReport(as_of, full.height, tuple(found))
+
+
+def _features(
+    settings: Settings, as_of: date, firms: int, months: int | None, names: Mapping[str, str]
+) -> pl.DataFrame:
+    """Return firm_id and features of the sample at `as_of`, from at most so many months."""
+    days = registry.days_of_staging(settings)
+    newest = month_start(last_complete_month(as_of))
+    since = None if months is None else add_months(newest, 1 - months)
+    with scratch.home(settings, "history") as home:
+        with scratch.beside(settings, home) as connection:
+            connection.execute(
+                "create temp table sampled as select firm_id "
+                "from warehouse.features.firm_snapshots where as_of = $as_of "
+                "order by md5(firm_id::varchar) limit $firms",
+                {"as_of": as_of, "firms": firms},
+            )
+            scratch.fill(connection, lambda table: _rows(table, days, as_of, since))
+        build.build(home, as_of, "from_masked", only=(as_of, as_of))
+        with warehouse.connect(home) as connection:
+            joined = " ".join(
+                f"left join warehouse.features.{view} using (firm_id, as_of)"
+                for view in dict.fromkeys(names.values())
+            )
+            return connection.execute(
+                f"select firm_id::varchar as firm_id, {', '.join(names)} "  # noqa: S608 - the manifest's names
+                f"from warehouse.features.firm_snapshots {joined} where as_of = ? order by firm_id",
+                [as_of],
+            ).pl()
+
+
+def _rows(table: str, days: Mapping[str, str], as_of: date, since: date | None) -> str:
+    day = days.get(table.rpartition(".")[2].strip('"'))
+    long_enough = f"and {day} >= date '{since}'" if day and since else ""
+    return (
+        f"from {table} where firm_id in (from temp.sampled) "
+        f"and available_at <= date '{as_of}' {long_enough}"
+    )
+
+
+def compare(both: pl.DataFrame, name: str, months: int) -> Shift:
+    """Return how far a feature moves.
+
+    Args:
+        both: one row per firm: the feature with the full history, and `<name> short`, Float64.
+        name: the feature.
+        months: length of the short history.
+    """
+    known = both.filter(pl.col(name).is_not_null())
+    compared = known.filter(pl.col(f"{name} short").is_not_null())
+    lost = 1 - compared.height / known.height if known.height else 0.0
+    if compared.is_empty():
+        return Shift(name, months, lost, 0, 0.0, 1.0)
+    full, short = (compared[column].to_numpy() for column in (name, f"{name} short"))
+    place = _places(short, full)
+    width = float(np.mean(np.abs(_places(full, full) - 0.5)))
+    spread = float(np.mean(np.abs(place - 0.5))) / width if width else 1.0
+    return Shift(name, months, lost, compared.height, float(2 * place.mean() - 1), spread)
+
+
+def _places(values: FloatArray, among: FloatArray) -> FloatArray:
+    """Return the share of `among` below each value, equal ones counted half, shape (values,)."""
+    ordered = np.sort(among)
+    below = np.searchsorted(ordered, values, side="left")
+    through = np.searchsorted(ordered, values, side="right")
+    return np.asarray((below + through) / (2 * len(among)), dtype=np.float64)
