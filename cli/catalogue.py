@@ -16,6 +16,7 @@ from cli.history import check_history
 from cli.leakage import check_leakage
 from cli.on_spark import spark
 from cli.progress import make_console
+from cli.seasons import check_seasons
 from extracts import contracts
 from features import catalogue, catalogue_page, feast_export, registry
 from features.catalogue import Catalogue
@@ -159,6 +160,7 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
 
 app.command("check-leakage")(check_leakage)
 app.command("check-history")(check_history)
+app.command("check-seasons")(check_seasons)
 app.command()(backfill)
 app.command()(drift)
 app.command()(recreate)

@@ -37,6 +37,8 @@ class FeatureMeta:
     sources: tuple[str, ...] = ()
     # None: it does not move with sales, or its change cannot be derived from the feature alone.
     under_sales: UnderSales | None = None
+    # It moves with the calendar for most firms at once, such as with the Spring Festival.
+    seasonal: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,4 +175,5 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         name_en=column["description"],
         sources=tuple(sources),
         under_sales=under_sales,
+        seasonal=bool(meta.get("seasonal", False)),
     )

@@ -150,7 +150,7 @@ def fit(
         config: parameters, folds and seed.
         held_out: predictions with these parameters, if already made.
     """
-    rows, listed = frame.part(TRAIN), candidate_features(frame.features)
+    rows, listed = frame.part(TRAIN), candidate_features(frame.learnable)
     held_out = held_out or hold_out(settings, rows, listed, config)
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms)

@@ -15,8 +15,10 @@ from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from firmpulse.stored_tables import FRAMES
 from training import membership
+from training.split import TRAIN
 
 KEYS = ("firm_id", "as_of", "outcome", "split")
+_QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class FrozenFrame:
     frozen_rows: int
     # Origin of the data, such as 'simulated firms'; shown in every title.
     origin: str
+
+    @property
+    def learnable(self) -> tuple[FeatureMeta, ...]:
+        """The features that a model may learn from the training rows.
+
+        Seasonal ones only if these rows are of all four quarters: learnt in spring alone, autumn
+        would be taken for a risk.
+        """
+        quarters = self.part(TRAIN)["as_of"].dt.quarter().n_unique()
+        return tuple(f for f in self.features if quarters == _QUARTERS or not f.seasonal)
 
     def part(self, *splits: str) -> pl.DataFrame:
         """Return the rows of the named splits."""

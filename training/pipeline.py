@@ -80,7 +80,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         frame = frozen.read(settings, as_of)
         segmented.require(frame, config)
         clock = _Clock()
-        listed = boosted.candidate_features(frame.features)
+        listed = boosted.candidate_features(frame.learnable)
         searched = tuning.search(settings, frame.part(TRAIN), listed, config)
         clock.lap("search")
         with_best = replace(config, boosting=searched.best)
@@ -98,6 +98,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
                 "seed": config.seed,
                 "threads": settings.threads,
                 "features": len(model.bundle.features),
+                "seasonal_left_out": len(frame.features) - len(frame.learnable),
                 "calibration": model.bundle.calibration.kind,
                 "segment_by": config.segment_by or "",
                 "segments": ", ".join(model.segments),
@@ -188,7 +189,7 @@ def _register_card(
 
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
-    listed = boosted.candidate_features(frame.features)
+    listed = boosted.candidate_features(frame.learnable)
     model = logistic.fit_linear(frame.part(TRAIN), listed, config.logistic_c)
     evaluation = evaluate(frame, lambda rows: logistic.linear_prob(model, rows, listed), config)
     with recording.run(settings, EXPERIMENT, "logistic on ranks", frame):

@@ -53,7 +53,7 @@ def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
     Raises:
         NotReadyError: no feature was ever observed.
     """
-    numbers = [f for f in frame.features if f.kind == "number" and f.source != "statement"]
+    numbers = [f for f in frame.learnable if f.kind == "number" and f.source != "statement"]
     listed = _observed(frame, numbers)
     if not listed:
         raise NotReadyError(

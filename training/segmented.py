@@ -58,7 +58,7 @@ def require(frame: FrozenFrame, config: TrainingConfig) -> None:
     name = config.segment_by
     if name is None:
         return
-    if name not in boosted.candidate_features(frame.features).names:
+    if name not in boosted.candidate_features(frame.learnable).names:
         raise ConfigurationError(
             f"{name} is not a feature of the candidate; segment by one of those that "
             f"`firmpulse features list` shows, except statements"

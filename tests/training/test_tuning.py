@@ -32,7 +32,7 @@ def rows(trained: Trained) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def listed(trained: Trained) -> boosted.FeatureList:
     """Return the candidate's features."""
-    return boosted.candidate_features(frozen.read(trained.settings, AS_OF).features)
+    return boosted.candidate_features(frozen.read(trained.settings, AS_OF).learnable)
 
 
 def test_a_search_is_repeated_to_the_bit(

@@ -92,7 +92,11 @@ paydays as (
         as_of,
         age,
         log2(payroll_days & -payroll_days) + 1 as payday,
-        cast(payroll_cny as double) as payroll_cny
+        cast(payroll_cny as double) as payroll_cny,
+        -- Often with the yearly bonus.
+        row_number() over (
+            partition by firm_id, as_of order by payroll_cny desc, age asc
+        ) = 1 as is_highest
     from months
     where payroll_days <> 0 and payroll_cny > 0
 
@@ -106,7 +110,8 @@ payrolls as (
         count(*) as payrolls,
         stddev_pop(payday order by age) as payday_spread,
         arg_min(payday, age) - median(payday) as payday_delay,
-        regr_slope(ln(payroll_cny), -age order by age) as payroll_slope
+        regr_slope(ln(payroll_cny), -age order by age) filter (where not is_highest)
+            as payroll_slope
     from paydays
     group by firm_id, as_of
 
@@ -156,7 +161,7 @@ final as (
             as bank_payday_spread_6m,
         case when payrolls.payrolls >= 3 then payrolls.payday_delay end as bank_payday_delay_6m,
         case
-            when payrolls.payrolls >= 3 and windows.are_outs_known then payrolls.payroll_slope
+            when payrolls.payrolls >= 4 and windows.are_outs_known then payrolls.payroll_slope
         end as bank_payroll_slope_6m,
         case
             when windows.is_out_known
