@@ -50,6 +50,10 @@ class Gates:
     # Observed over expected defaults; the interval must overlap these bounds.
     least_observed_expected: float = 0.80
     most_observed_expected: float = 1.25
+    # The same for each quarter, length of history, set of sources and coverage tier by itself, if
+    # it has so many defaults. Only the validation measures it.
+    group_bads: int = 100
+    most_groups_off: float = 0
     # Beyond 0.30 and 0.25 grades say little; these stop a model that hardly separates firms.
     most_grade_share: float = 0.50
     most_grade_hhi: float = 0.40

@@ -145,6 +145,11 @@ def check(
             gates.most_observed_expected,
         ),
         _at_most(
+            "groups beyond these bounds (quarter, history, sources, coverage) at most",
+            metrics.get("oot_groups/off_level"),
+            gates.most_groups_off,
+        ),
+        _at_most(
             "share of the fullest grade at most",
             metrics.get("oot_grades/largest_share"),
             gates.most_grade_share,

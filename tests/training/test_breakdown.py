@@ -24,6 +24,7 @@ def test_kinds_of_firms_are_told_by_their_features() -> None:
     rows = pl.DataFrame(
         {
             "firm_id": ["a", "b", "c", "d"],
+            "as_of": [date(2025, 6, 30), date(2025, 6, 30), date(2025, 9, 30), date(2026, 1, 31)],
             "profile_industry": ["17", "51", "99", None],
             # Per month; 3 and 20 million per year are bounds, each of the band above.
             "tax_sales_mean_12m": [249_999.0, 250_000.0, 2_000_000.0, None],
@@ -47,12 +48,31 @@ def test_kinds_of_firms_are_told_by_their_features() -> None:
         "age": ["below 3 years", "3 to 6 years", "from 10 years", "unknown"],
         "sources": ["tax", "tax + bank + power", "none", "none"],
         "coverage": ["partial", "full", "thin", "insufficient"],
+        "history": ["from 24 months"] * 2 + ["below 6 months"] * 2,
+        "quarter": ["2025 Q2", "2025 Q2", "2025 Q3", "2026 Q1"],
         "region": ["central and south", "north-west", "unknown", "east"],
     }  # fmt: skip
     # Missing columns are left out.
     assert segments.label(rows.select("firm_id", "profile_industry")).columns == ["industry"]
     types = segments.types_of(segments.label(rows))
     assert types[0] == "C manufacturing · below 3 million a year · below 3 years"
+
+
+def test_a_group_with_enough_defaults_whose_level_is_wrong_is_named() -> None:
+    """Of six hundred firms a quarter, 120 default in one and 240 in the other; PDs say a fifth."""
+    per_quarter = {"2025 Q2": 120, "2025 Q3": 240}
+    rows = pl.DataFrame([
+        {"firm_id": f"{quarter} {firm}", "outcome": "bad" if firm < bads else "good",
+         "quarter": quarter, "industry": quarter}
+        for quarter, bads in per_quarter.items() for firm in range(600)
+    ])  # fmt: skip
+    labelled, prob = rows.select("industry", "quarter"), np.full(rows.height, 0.2)
+    found = breakdown.by_segment(rows, labelled, prob, CONFIG)
+    gates = CONFIG.gates
+    # An industry may be off; it is listed among the findings.
+    assert breakdown.off_level(found, gates)["cut", "segment"].rows() == [("quarter", "2025 Q3")]
+    assert breakdown.off_level(found, replace(gates, group_bads=241)).is_empty()
+    assert breakdown.off_level(found, replace(gates, most_observed_expected=1.9)).is_empty()
 
 
 def test_every_province_is_in_one_region() -> None:

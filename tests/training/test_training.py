@@ -218,6 +218,7 @@ GREEN = {
     "stability/strong_features_moved": 1,
     "oot_interval/observed_expected_low": 0.85,
     "oot_interval/observed_expected_high": 1.15,
+    "oot_groups/off_level": 0,
     "oot_grades/largest_share": 0.25,
     "oot_grades/hhi": 0.18,
     "oot_grades/disordered": 0,
@@ -255,6 +256,11 @@ GREEN = {
             0.66,
             ["observed over expected defaults, lower end at most"],
         ),
+        (
+            {"oot_groups/off_level": 1},
+            0.66,
+            ["groups beyond these bounds (quarter, history, sources, coverage) at most"],
+        ),
         ({"oot_grades/largest_share": 0.51}, 0.66, ["share of the fullest grade at most"]),
         ({"oot_grades/hhi": 0.41}, 0.66, ["concentration of grades (HHI) at most"]),
         ({"oot_grades/disordered": 1}, 0.66, ["grades out of order at most"]),
@@ -272,6 +278,7 @@ def _red(frame: FrozenFrame, predict: Predict) -> list[str]:
         "train/strongest_feature_auc": 0.7,
         "train_held_out/auc": 0.78,
         "stability/strong_features_moved": 0,
+        "oot_groups/off_level": 0,
     }
     results = check(metrics | apart, 0.6, Gates())
     return [result.gate for result in results if not result.passed]

@@ -202,7 +202,7 @@ def test_the_commands_show_gates_and_worth(
     runner, wide = CliRunner(), {"COLUMNS": "160"}
     said = runner.invoke(app, ["models", "validate", trained.candidate.version], env=wide)
     assert said.exit_code == 0, said.output
-    assert "13 of 13 gates hold" in said.output
+    assert "14 of 14 gates hold" in said.output
     assert str(trained.validation.path) in said.output
     said = runner.invoke(app, ["models", "claims", "1", "--approval-share", "0.5"], env=wide)
     assert said.exit_code == 0, said.output

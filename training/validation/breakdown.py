@@ -12,7 +12,7 @@ from firmpulse.scale import FloatArray
 from firmpulse.sources import MAIN_SOURCES
 from model.coverage import SOURCE_COUNT
 from training.claims.coverage import observed_expected
-from training.config import TrainingConfig
+from training.config import Gates, TrainingConfig
 from training.frozen import bads_of
 from training.metrics import Interval, measure_with_intervals
 
@@ -20,6 +20,8 @@ from training.metrics import Interval, measure_with_intervals
 LEAST_OUTCOMES = 5
 # One more source per step, in the order in which firms usually grant them.
 STEPS = tuple(MAIN_SOURCES[:count] for count in range(1, len(MAIN_SOURCES) + 1))
+# Cuts in which PDs must be at the right level, each group by itself.
+LEVEL_CUTS = ("sources", "coverage", "history", "quarter")
 _KINDS = ("good", "bad")
 _RANKED = ("auc", "gini", "ks", "brier")
 _COLUMNS = (
@@ -59,6 +61,22 @@ def by_segment(
             found.append({"cut": cut, "segment": name, **_row(rows, here, default_prob, config)})
     order = [pl.col("cut").replace_strict(labelled.columns, range(labelled.width)), -pl.col("rows")]
     return pl.DataFrame(found, infer_schema_length=None).sort(order, maintain_order=True)
+
+
+def off_level(segments: pl.DataFrame, gates: Gates) -> pl.DataFrame:
+    """Return the groups whose PDs are at a wrong level: rows of `by_segment`.
+
+    Groups are quarters, lengths of history, sets of sources and coverage tiers with enough
+    defaults. Their interval of observed over expected defaults does not reach into the bounds.
+    """
+    return segments.filter(
+        pl.col("cut").is_in(LEVEL_CUTS)
+        & (pl.col("bads") >= gates.group_bads)
+        & (
+            (pl.col("observed_expected_high") < gates.least_observed_expected)
+            | (pl.col("observed_expected_low") > gates.most_observed_expected)
+        )
+    )
 
 
 def _joined(firms: pl.Series, segment: pl.Series) -> pl.Series:

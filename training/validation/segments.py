@@ -1,4 +1,4 @@
-"""Kinds of firms for the validation of a model: industry, size, age, region, coverage."""
+"""Kinds of rows for the validation of a model: industry, size, age, coverage, history, quarter."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -21,6 +21,9 @@ _SALES_BOUNDS = (3_000_000.0, 20_000_000.0)
 _SALES_BANDS = ("below 3 million a year", "3 to 20 million", "from 20 million")
 _AGE_BOUNDS_MONTHS = (36.0, 72.0, 120.0)
 _AGE_BANDS = ("below 3 years", "3 to 6 years", "6 to 10 years", "from 10 years")
+# Months that were observed.
+_HISTORY_BOUNDS = (6.0, 12.0, 24.0)
+_HISTORY_BANDS = ("below 6 months", "6 to 12 months", "12 to 24 months", "from 24 months")
 
 # GB/T 2260 of provinces, by the statistics bureau's regions of the country.
 _REGIONS = {
@@ -35,12 +38,13 @@ _REGIONS = {
 
 
 def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Return one column per way to cut: industry, size, age, sources, coverage, region.
+    """Return one column per way to cut the rows.
 
-    A way is left out if the rows lack its columns.
+    Ways are industry, size, age, sources, coverage, length of history, quarter and region. A way
+    is left out if the rows lack its columns.
 
     Args:
-        rows: firm_id and features.
+        rows: firm_id, as_of and features.
         provinces: firm_id and province_code, where known.
     """
     found: dict[str, pl.Expr] = {}
@@ -58,6 +62,13 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
         found["sources"] = _sources(flags)
     if set(coverage.COVERAGE_FEATURES) <= set(rows.columns):
         found["coverage"] = coverage.tier()
+    if "profile_observed_months" in rows.columns:
+        months = pl.col("profile_observed_months")
+        found["history"] = _banded(months, _HISTORY_BOUNDS, _HISTORY_BANDS)
+    if "as_of" in rows.columns:
+        found["quarter"] = pl.format(
+            "{} Q{}", pl.col("as_of").dt.year(), pl.col("as_of").dt.quarter()
+        )
     labelled = rows.select("firm_id", *(expr.alias(name) for name, expr in found.items()))
     if provinces is not None:
         labelled = labelled.join(

@@ -13,11 +13,11 @@ from model import stress
 from model.bundle import matrix_of
 from training import plots, promotion, recording
 from training.claims import table as claims_table
-from training.config import DEFAULT, TrainingConfig
+from training.config import DEFAULT, Gates, TrainingConfig
 from training.metrics import Interval
 from training.promotion import GateResult
 from training.split import OOT
-from training.validation import characteristics, evidence, figures, pack
+from training.validation import breakdown, characteristics, evidence, figures, pack
 from training.validation import subject as subjects
 from training.validation.evidence import Evidence
 from training.validation.subject import Subject
@@ -52,7 +52,7 @@ def validate(
         subject = subjects.read(settings, as_of, version, config)
         gathered = evidence.gather(settings, subject, config)
         client = tracking.client(settings)
-        found = _metrics(gathered)
+        found = _metrics(gathered, config.gates)
         measured = {**client.get_run(subject.run_id).data.metrics, **recording.flat(found)}
         gates = promotion.check_run(settings, measured, subject.frame.digest, config.gates)
         compared = _compared(settings, subject)
@@ -104,11 +104,12 @@ def _compared(settings: Settings, subject: Subject) -> Mapping[str, Mapping[str,
     return shown
 
 
-def _metrics(gathered: Evidence) -> dict[str, Interval | float]:
+def _metrics(gathered: Evidence, gates: Gates) -> dict[str, Interval | float]:
     moved = characteristics.moved_much(gathered.characteristics)
     return {
         **(claims_table.metrics(gathered.claims) if gathered.claims else {}),
         "stability/strong_features_moved": float(moved.height),
+        "oot_groups/off_level": float(breakdown.off_level(gathered.segments, gates).height),
         **{f"stress/{_slug(r.scenario)}": r.mean_prob_after for r in gathered.stress},
     }
 
