@@ -1,6 +1,6 @@
 """Is the champion still valid? Its scores, features, probabilities and warnings, every month."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,6 +24,8 @@ from training.validation import subject
 
 # Share of the features that have moved much.
 _MOVED_YELLOW, MOVED_RED = 0.05, 0.20
+# Mean default probability of the night to that of the training rows, from either side.
+_LEVEL_YELLOW, _LEVEL_RED = 0.90, 0.80
 # Fewer matured outcomes or defaults show nothing about a model.
 _LEAST_OUTCOMES, _LEAST_DEFAULTS = 200, 20
 _GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
@@ -31,7 +33,7 @@ _GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
 _DRIFT = """
     select count(*) filter (psi >= $red), max(psi), count(*)
     from warehouse.ops.feature_drift
-    where model_version = $version and as_of = (
+    where model_version = $version and list_contains($features, feature) and as_of = (
         select max(as_of) from warehouse.ops.feature_drift
         where model_version = $version and as_of <= $as_of
     )
@@ -65,11 +67,11 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
         raise NotReadyError(f"there is no champion; run: firmpulse train --as-of {as_of}")
     version = str(leads.version)
     with runlog.step(settings, as_of, "monitor", version) as step:
-        learnt = _learnt(settings, version)
+        model, learnt = _learnt(settings, version)
         with warehouse.connect(settings) as connection:
             measures = [
                 *_scores(connection, as_of, version, learnt),
-                *_features(connection, as_of, version),
+                *_features(connection, as_of, version, model.bundle.features),
                 *_outcomes(connection, as_of, version),
             ]
         measures += _warnings(settings, as_of, version)
@@ -88,12 +90,12 @@ def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
     return tuple(Measure(*row) for row in rows)
 
 
-def _learnt(settings: Settings, version: str) -> FloatArray:
-    """Return the default probabilities of the rows that the version was trained on."""
+def _learnt(settings: Settings, version: str) -> tuple[bundle.CreditModel, FloatArray]:
+    """Return the version, and its default probabilities of the rows that it was trained on."""
     found = versions.get(settings, version)
     frame = subject.frame_of(settings, versions.trained_as_of(found), found.frame_digest)
     model = bundle.load(subject.files_of(settings, version))
-    return model.default_prob(frame.part(TRAIN))
+    return model, model.default_prob(frame.part(TRAIN))
 
 
 def _scores(
@@ -111,13 +113,19 @@ def _scores(
         return
     psi = metrics.score_stability(learnt, now.to_numpy())
     yield Measure(as_of, version, "score_psi", psi, len(now), _light(psi), meaning)
+    level = float(now.mean() / learnt.mean())
+    yield Measure(
+        as_of, version, "level_to_training", level, len(now), _level_light(level),
+        f"mean default probability of the night to that of the training rows, {learnt.mean():.4f}",
+    )  # fmt: skip
 
 
 def _features(
-    connection: duckdb.DuckDBPyConnection, as_of: date, version: str
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str, features: Sequence[str]
 ) -> Iterator[Measure]:
     ((moved, most, count),) = connection.execute(
-        _DRIFT, {"as_of": as_of, "version": version, "red": PSI_MUCH}
+        _DRIFT,
+        {"as_of": as_of, "version": version, "features": list(features), "red": PSI_MUCH},
     ).fetchall()
     if not count:
         return
@@ -209,6 +217,11 @@ def _record(
     for one in measures:
         connection.execute(MODEL_HEALTH.insert_sql(vars(one)), vars(one))
     connection.execute("commit")
+
+
+def _level_light(level: float) -> str:
+    apart = min(level, 1 / level)
+    return _GREEN if apart >= _LEVEL_YELLOW else _YELLOW if apart >= _LEVEL_RED else _RED
 
 
 def _light(psi: float) -> str:

@@ -1,12 +1,16 @@
 """The monthly check of the champion, on simulated firms: numbers against an independent route."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import pytest
 
+from features import drift
 from firmpulse import scale, stability, tracking, warehouse
+from firmpulse.settings import Settings
 from model import bundle
 from operations import health
 from scoring.publish import publish_again
@@ -45,6 +49,37 @@ def test_the_shift_of_the_score_is_that_of_deciles(
     actual = np.histogram(now, [-np.inf, *np.nextafter(cuts, 2), np.inf])[0] / len(now)
     assert one.row_count == len(now)
     assert one.value == pytest.approx(stability.population_stability_index(expected, actual))
+    level = measured["level_to_training"]
+    assert level.value == pytest.approx(now.mean() / learnt.mean())
+    assert level.row_count == len(now)
+
+
+def test_only_features_that_the_champion_reads_have_moved(settings: Settings) -> None:
+    night = date(2026, 10, 31)
+    measured = pl.DataFrame({
+        "feature": ["read", "read and moved", "moved"], "psi": [0.01, 0.30, 9.0],
+        "row_count": 100, "missing_share": 0.0, "reference_missing_share": 0.0,
+    })  # fmt: skip
+    with warehouse.connect(settings) as connection:
+        drift.record(connection, night, "1", "digest", measured)
+        found = health._features(connection, night, "1", ["read", "read and moved"])
+        values = {one.metric: (one.value, one.row_count) for one in found}
+    assert values == {"features_moved": (1, 2), "feature_psi_max": (0.30, 2)}
+
+
+@pytest.mark.parametrize(
+    ("level", "light"),
+    [
+        (1.0, "green"),
+        (0.91, "green"),
+        (0.85, "yellow"),
+        (1.2, "yellow"),
+        (0.7, "red"),
+        (1.3, "red"),
+    ],
+)
+def test_a_level_that_moved_has_a_light(level: float, light: str) -> None:
+    assert health._level_light(level) == light
 
 
 def test_what_cannot_be_told_yet_is_unknown_and_says_when(
