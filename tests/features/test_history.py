@@ -1,10 +1,16 @@
 """The same firms with shorter histories: what a feature says must not depend on it."""
 
+from datetime import date
+
 import polars as pl
 import pytest
 
 from features import history
 from features.history import Shift
+from firmpulse import warehouse
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from tests.features.conftest import RANDOM_NIGHT
 
 
 def _shift(full: list[float | None], short: list[float | None]) -> Shift:
@@ -49,3 +55,33 @@ def test_values_that_lie_further_apart_have_moved() -> None:
 def test_of_few_firms_nothing_is_said() -> None:
     few = FULL[: history.LEAST_FIRMS - 1]
     assert not _shift(few, [value + 1000 for value in few]).depends
+
+
+@pytest.mark.slow
+def test_a_cut_history_has_no_older_rows_and_the_home_stays_as_it_is(random_home: Settings) -> None:
+    before = _checksum(random_home)
+    report = history.check(random_home, RANDOM_NIGHT, firms=10, months=(12,))
+    assert report.firms == 3
+    lost = {shift.feature: shift.lost_share for shift in report.shifts}
+    assert len(lost) > 120
+    # Compares with the year before.
+    assert lost["tax_sales_growth_12m_yoy"] == 1
+    assert lost["tax_sales_mean_12m"] == 0
+    # Within the newest year nothing is missing, so nothing moves.
+    same = next(shift for shift in report.shifts if shift.feature == "tax_sales_mean_12m")
+    assert (same.shift, same.spread) == (pytest.approx(0), pytest.approx(1))
+    assert _checksum(random_home) == before
+    assert not list(random_home.root.glob("history-*"))
+
+
+@pytest.mark.slow
+def test_a_day_before_all_snapshots_says_what_to_do(random_home: Settings) -> None:
+    with pytest.raises(NotReadyError, match="choose a later day"):
+        history.check(random_home, date(2020, 1, 31), firms=10, months=(12,))
+
+
+def _checksum(settings: Settings) -> object:
+    with warehouse.connect(settings) as connection:
+        return connection.execute(
+            "select count(*), bit_xor(hash(f)) from warehouse.features.feat_tax_monthly as f"
+        ).fetchall()

@@ -5,10 +5,15 @@ from datetime import date
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from features import seasons
 from features.seasons import Season
 from firmpulse.calendar import add_months, month_end
+from firmpulse.errors import NotReadyError
+from firmpulse.settings import Settings
+from tests.features.conftest import RANDOM_NIGHT
 
 DAYS = [month_end(add_months(date(2025, 1, 1), month)) for month in range(12)]
 
@@ -45,3 +50,29 @@ def test_a_wave_over_the_year_is_one() -> None:
 def test_of_few_values_nothing_is_said() -> None:
     rows = _rows([50.0 * (month == 1) for month in range(12)]).filter(pl.col("feature") < 10)
     assert seasons.shifts_of(rows) == ()
+
+
+@pytest.mark.slow
+def test_a_year_of_firms_that_were_watched_for_one_before(random_home: Settings) -> None:
+    report = seasons.check(random_home, RANDOM_NIGHT, firms=10)
+    assert report.month_ends == tuple(month_end(date(2024, month, 1)) for month in range(1, 13))
+    assert report.firms == 3
+    # The middle of a month ends with the one before.
+    earlier = seasons.check(random_home, date(2024, 12, 30), firms=10)
+    assert earlier.month_ends[-1] == date(2024, 11, 30)
+
+
+@pytest.mark.slow
+def test_the_command_shows_declared_features_and_the_year(
+    random_home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(random_home.root))
+    said = CliRunner().invoke(app, ["features", "check-seasons", "--as-of", "2024-12-31"])
+    assert said.exit_code == 0, said.output
+    assert "of 3 firms, 2024-01-31 to 2024-12-31" in said.output.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_a_history_that_is_too_short_says_so(random_home: Settings) -> None:
+    with pytest.raises(NotReadyError, match="two years of history are needed"):
+        seasons.check(random_home, date(2023, 6, 30), firms=10)
