@@ -180,8 +180,10 @@ def test_one_firm_in_default_does_not_rank_a_segment() -> None:
     (row,) = breakdown.by_segment(rows, kinds, np.linspace(0.1, 0.3, 26), CONFIG).to_dicts()
     assert row["bads"] == 6
     assert row["auc"] is None
-    # The firm's six rows are one default.
-    assert row["observed_expected"] < 1
+    # The firm's six rows are one default, which shows little of the level.
+    assert row["observed_expected"] == pytest.approx(6 / 5.2)
+    assert row["observed_expected_low"] < 0.1
+    assert row["observed_expected_high"] > 5
 
 
 def test_a_source_taken_away_is_not_observed() -> None:

@@ -78,13 +78,31 @@ def test_a_firm_counts_once_over_its_rows() -> None:
     found = coverage.measure(names, firms, _bads(120, 12), prob, TERMS)
     assert found.types[0].firms == 30
     assert found.types[0].scored_share == pytest.approx(26 / 30)
-    # Three firms default in all of their rows; three PDs of 0.1 and four are each 0.1 per firm.
-    assert found.types[0].observed_expected.value == pytest.approx(3 / 3)
+    # Nine of the bad rows have a PD, of 116 rows in all.
+    assert found.types[0].observed_expected.value == pytest.approx(9 / 11.6)
     # A firm that changes its type belongs to both, and to all firms once.
     moved = np.where(np.arange(120) % 4 == 0, "A", "B")
     found = coverage.measure(moved, firms, _bads(120, 12), np.full(120, 0.1), TERMS)
     assert found.share_of_firms == 1
     assert found.share_of_all_firms == 1
+
+
+def test_firms_that_default_soon_and_have_fewer_rows_are_not_overstated() -> None:
+    """In each of two quarters a tenth of the firms default; the first ones have no second row."""
+    first = np.arange(100)
+    second = np.arange(10, 100)
+    firms = np.r_[first, second]
+    outcome = np.r_[first < 10, second < 19].astype(float)
+    found = observed_expected(firms, outcome, np.full(190, 0.1), 0.95)
+    assert found.value == pytest.approx(1)
+    # Nineteen firms default, in a row each.
+    assert poisson.cdf(19, found.high * 19) == pytest.approx(0.025)
+
+
+def test_rows_of_one_default_are_one_for_the_interval() -> None:
+    once = observed_expected(np.arange(50), _bads(50, 5), np.full(50, 0.1), 0.95)
+    firms, twice = np.repeat(np.arange(50), 2), np.repeat(_bads(50, 5), 2)
+    assert observed_expected(firms, twice, np.full(100, 0.1), 0.95) == once
 
 
 @pytest.mark.parametrize("bads", [0, 1, 7])

@@ -116,16 +116,24 @@ def _of_type(
 def observed_expected(
     firms: Rows, outcome: FloatArray, default_prob: FloatArray, confidence: float
 ) -> Interval:
-    """Return defaults over the sum of PDs, a firm's rows averaged, with an exact interval.
+    """Return defaults over the sum of PDs, of all rows, with an exact interval of firms.
 
-    A firm counts once, as its rows are about the same default. The interval is valid for few or no
-    defaults, where redrawing firms would give no spread.
+    Rows of a firm are about the same default, so for the interval a firm counts once. Averaging
+    a firm's rows would overstate the defaults: a firm that defaults soon has fewer rows than one
+    that does not. The interval is valid for few or no defaults, where redrawing firms would give
+    no spread.
+
+    Args:
+        firms: number of each row's firm from 0, shape (rows,), at least one row.
+        outcome: 1 for bad, 0 for good, shape (rows,).
+        default_prob: PDs of the rows.
+        confidence: of the interval.
 
     Source: Garwood, Fiducial limits for the Poisson distribution (1936).
     """
-    share_of_firm = 1 / np.bincount(firms)[firms]
-    observed = float(share_of_firm @ outcome)
-    expected = max(float(share_of_firm @ default_prob), 1e-12)
+    observed = len(np.unique(firms[outcome == 1]))
+    rows_per_firm = outcome.sum() / observed if observed else len(firms) / len(np.unique(firms))
+    expected = max(float(default_prob.sum() / rows_per_firm), 1e-12)
     tail = (1 - confidence) / 2
     low = float(gamma.ppf(tail, observed)) if observed else 0.0
     high = float(gamma.ppf(1 - tail, observed + 1))

@@ -50,8 +50,8 @@ def by_segment(
     Returns:
         cut, segment, firms, rows, bads, observed_rate, mean_prob, then auc, gini, ks, brier and
         observed_expected, each with `_low` and `_high`; null with too few outcomes. Observed over
-        expected counts a firm once and has an exact interval, so it is given for any number of
-        defaults. Segments of few firms are joined as "few".
+        expected has an exact interval, in which a firm counts once, so it is given for any number
+        of defaults. Segments of few firms are joined as "few".
     """
     found = []
     for cut in labelled.columns:
