@@ -11,7 +11,7 @@ from consent import champion
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
 from expectations import profiles
-from features import drift, registry
+from features import drift, needed, registry
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
 from firmpulse import warehouse
@@ -40,16 +40,20 @@ def measure(settings: Settings, as_of: date) -> bool:
     """Record the drift of a night, and of earlier month ends without it.
 
     Firms are those that may be assessed now, with their granted sources; the reference is the
-    training frame of the champion. Returns whether there was a reference.
+    training frame of the champion, and features are those that it reads. Returns whether there
+    was a reference.
     """
     leads = champion.champion(settings)
     if leads is None:
         return False
     version, digest = str(leads.version), leads.tags["frame_digest"]
+    read = needed.of_version(settings, version)
     granted = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     known = registry.load(settings)
     with warehouse.connect(settings) as connection:
-        references = drift.references_of(connection, digest)
+        references = [
+            item for item in drift.references_of(connection, digest) if item.feature in read
+        ]
         if not references:
             return False
         names = [item.feature for item in references if item.feature in known.names()]

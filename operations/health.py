@@ -1,6 +1,6 @@
 """Is the champion still valid? Its scores, features, probabilities and warnings, every month."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -33,7 +33,7 @@ _GREEN, _YELLOW, _RED, _UNKNOWN = "green", "yellow", "red", "unknown"
 _DRIFT = """
     select count(*) filter (psi >= $red), max(psi), count(*)
     from warehouse.ops.feature_drift
-    where model_version = $version and list_contains($features, feature) and as_of = (
+    where model_version = $version and as_of = (
         select max(as_of) from warehouse.ops.feature_drift
         where model_version = $version and as_of <= $as_of
     )
@@ -67,11 +67,11 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
         raise NotReadyError(f"there is no champion; run: firmpulse train --as-of {as_of}")
     version = str(leads.version)
     with runlog.step(settings, as_of, "monitor", version) as step:
-        model, learnt = _learnt(settings, version)
+        learnt = _learnt(settings, version)
         with warehouse.connect(settings) as connection:
             measures = [
                 *_scores(connection, as_of, version, learnt),
-                *_features(connection, as_of, version, model.bundle.features),
+                *_features(connection, as_of, version),
                 *_outcomes(connection, as_of, version),
             ]
         measures += _warnings(settings, as_of, version)
@@ -90,12 +90,12 @@ def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
     return tuple(Measure(*row) for row in rows)
 
 
-def _learnt(settings: Settings, version: str) -> tuple[bundle.CreditModel, FloatArray]:
-    """Return the version, and its default probabilities of the rows that it was trained on."""
+def _learnt(settings: Settings, version: str) -> FloatArray:
+    """Return the default probabilities of the rows that the version was trained on."""
     found = versions.get(settings, version)
     frame = subject.frame_of(settings, versions.trained_as_of(found), found.frame_digest)
     model = bundle.load(subject.files_of(settings, version))
-    return model, model.default_prob(frame.part(TRAIN))
+    return model.default_prob(frame.part(TRAIN))
 
 
 def _scores(
@@ -121,11 +121,10 @@ def _scores(
 
 
 def _features(
-    connection: duckdb.DuckDBPyConnection, as_of: date, version: str, features: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str
 ) -> Iterator[Measure]:
     ((moved, most, count),) = connection.execute(
-        _DRIFT,
-        {"as_of": as_of, "version": version, "features": list(features), "red": PSI_MUCH},
+        _DRIFT, {"as_of": as_of, "version": version, "red": PSI_MUCH}
     ).fetchall()
     if not count:
         return

@@ -1,16 +1,12 @@
 """The monthly check of the champion, on simulated firms: numbers against an independent route."""
 
 from collections.abc import Iterator
-from datetime import date
 from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 import pytest
 
-from features import drift
 from firmpulse import scale, stability, tracking, warehouse
-from firmpulse.settings import Settings
 from model import bundle
 from operations import health
 from scoring.publish import publish_again
@@ -52,19 +48,6 @@ def test_the_shift_of_the_score_is_that_of_deciles(
     level = measured["level_to_training"]
     assert level.value == pytest.approx(now.mean() / learnt.mean())
     assert level.row_count == len(now)
-
-
-def test_only_features_that_the_champion_reads_have_moved(settings: Settings) -> None:
-    night = date(2026, 10, 31)
-    measured = pl.DataFrame({
-        "feature": ["read", "read and moved", "moved"], "psi": [0.01, 0.30, 9.0],
-        "row_count": 100, "missing_share": 0.0, "reference_missing_share": 0.0,
-    })  # fmt: skip
-    with warehouse.connect(settings) as connection:
-        drift.record(connection, night, "1", "digest", measured)
-        found = health._features(connection, night, "1", ["read", "read and moved"])
-        values = {one.metric: (one.value, one.row_count) for one in found}
-    assert values == {"features_moved": (1, 2), "feature_psi_max": (0.30, 2)}
 
 
 @pytest.mark.parametrize(

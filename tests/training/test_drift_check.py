@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from expectations import handover, suite
+from features import needed
 from firmpulse import warehouse
 from firmpulse.errors import ExpectationFailed
 from firmpulse.settings import Settings
@@ -49,6 +50,21 @@ def test_every_month_end_is_measured_once_and_the_night_each_time(home: Settings
             "select distinct as_of from warehouse.ops.feature_drift where psi <> 7"
         ).fetchall()
     assert anew == [(AS_OF,)]
+
+
+def test_only_what_the_champion_reads_has_moved(home: Settings) -> None:
+    """Seasonal features and those of statements were left out, and move with no consequence."""
+    handover.drift(home, AS_OF)
+    with warehouse.connect(home) as connection:
+        measured = connection.execute(
+            "select feature from warehouse.ops.feature_drift where as_of = ?", [AS_OF]
+        ).fetchall()
+        (kept,) = connection.execute(
+            "select count(*) from warehouse.ops.feature_references"
+        ).fetchall()[0]
+    read = needed.of_version(home, "champion")
+    assert sorted(feature for (feature,) in measured) == sorted(read)
+    assert kept > len(read)
 
 
 def test_a_source_in_another_unit_stops_the_night(home: Settings) -> None:
