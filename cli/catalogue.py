@@ -124,6 +124,8 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
     yield "dimension", f"{meta.dimension}; window {meta.window}; unit {meta.unit}"
     yield "expected sign", meta.expected_sign
     yield "missing means", meta.null_means
+    if meta.seasonal:
+        yield "seasonal", "moves with the calendar; learnt only from dates of all four quarters"
     yield "sources", ", ".join(meta.sources) or "–"
     for title, columns in (
         ("facts", entry.origin.facts),

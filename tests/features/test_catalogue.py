@@ -116,6 +116,9 @@ def test_the_pages_hold_every_feature_and_need_no_network(collected: Catalogue) 
         assert 'src="' not in text
     assert "bank_txn.amount" in pages["feat_bank_monthly.html"]
     assert "snapshots_to_build" in pages["feat_bank_monthly.html"]
+    seasonal = [entry for entry in collected.entries if entry.meta.seasonal]
+    assert 0 < len(seasonal) < 40
+    assert sum(text.count("训练日期覆盖四个季度") for text in pages.values()) == len(seasonal)
 
 
 def test_the_documentation_of_dbt_names_no_folder_and_no_key(random_home: Settings) -> None:
