@@ -76,6 +76,12 @@ def drift(
         console.print(_table("feature", rows.head(_SHOWN).rows(named=True)))
         return
     rows = measured.filter(measured["feature"] == name).sort("as_of")
+    if rows.is_empty() and name in registry.load(settings).names():
+        version = measured["model_version"][-1]
+        raise NotReadyError(
+            f"version {version} does not read {name}, so its drift is not measured; "
+            f"its values: firmpulse features show {name}"
+        )
     if rows.is_empty():
         raise ConfigurationError(f"no feature {name!r}; list them with: firmpulse features list")
     console.print(_table("as_of", rows.rows(named=True)))

@@ -232,3 +232,54 @@ def test_news_of_one_firm_moves_the_others_in_the_graph(settings: Settings) -> N
     rows = vault_rows.features_of(settings, "feat_graph_monthly")
     then = rows.filter(pl.col("as_of") == date(2024, 4, 30))
     assert then["graph_ring_share_12m"].to_list() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("table", "source", "first", "news", "fact"),
+    [
+        # A payment of 30 October, returned on 2 November: October changes.
+        (
+            "bank_txn", "bank",
+            {"booked_at": date(2023, 10, 30), "dc": "OUT", "account_no": "A", "amount": 100,
+             "balance": 900, "summary": "货款", "cp_tax_no": "C1", "reversal_flag": False},
+            {"booked_at": date(2023, 11, 2), "dc": "IN", "account_no": "A", "amount": 100,
+             "balance": 1000, "summary": "退汇", "cp_tax_no": "C1", "reversal_flag": True},
+            "fct_bank_monthly",
+        ),
+        # The bill of November was read on 5 December: both months change.
+        (
+            "power_bill", "power",
+            {"cons_no": "P", "bill_month": date(2023, 10, 1), "read_date": date(2023, 11, 5),
+             "kwh_total": 300, "kwh_valley": 30, "amount": 100},
+            {"cons_no": "P", "bill_month": date(2023, 11, 1), "read_date": date(2023, 12, 5),
+             "kwh_total": 600, "kwh_valley": 60, "amount": 200},
+            "fct_power_bill_monthly",
+        ),
+    ],
+)  # fmt: skip
+def test_news_of_one_month_changes_its_neighbours(
+    settings: Settings,
+    table: str,
+    source: str,
+    first: dict[str, Any],
+    news: dict[str, Any],
+    fact: str,
+) -> None:
+    models = (f"path:models/staging/{source}", f"path:models/facts/{source}")
+    for row_id, row in enumerate((first, news), 1):
+        known = date(2023, 11 + row_id - 1, 10)
+        landed = _base(row_id, known, **row) | {"delivery_seq": row_id}
+        vault_rows.fill(settings, {table: [landed]})
+        vault_rows.build_only(settings, known, *models)
+    by_night = _rows_of(settings, fact)
+    vault_rows.build_only(settings, known, *models, full_refresh=True)
+    assert by_night == _rows_of(settings, fact)
+    assert len({month for (_, month, *_) in by_night}) > 1
+
+
+def _rows_of(settings: Settings, fact: str) -> list[tuple[Any, ...]]:
+    with warehouse.connect(settings) as connection:
+        return connection.execute(
+            f"select firm_id, month, * exclude (firm_id, month) from warehouse.facts.{fact} "
+            "order by all"
+        ).fetchall()

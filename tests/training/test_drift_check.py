@@ -4,14 +4,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
 from expectations import handover, suite
 from features import needed
 from firmpulse import warehouse
 from firmpulse.errors import ExpectationFailed
 from firmpulse.settings import Settings
 from firmpulse.stability import PSI_MUCH
-from tests.credit_economy import AS_OF, Trained
+from tests.credit_economy import AS_OF, REGISTRY, Trained
 from training import pipeline
 
 
@@ -52,7 +54,9 @@ def test_every_month_end_is_measured_once_and_the_night_each_time(home: Settings
     assert anew == [(AS_OF,)]
 
 
-def test_only_what_the_champion_reads_has_moved(home: Settings) -> None:
+def test_only_what_the_champion_reads_has_moved(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Seasonal features and those of statements were left out, and move with no consequence."""
     handover.drift(home, AS_OF)
     with warehouse.connect(home) as connection:
@@ -65,6 +69,14 @@ def test_only_what_the_champion_reads_has_moved(home: Settings) -> None:
     read = needed.of_version(home, "champion")
     assert sorted(feature for (feature,) in measured) == sorted(read)
     assert kept > len(read)
+
+    monkeypatch.setenv("FIRMPULSE_HOME", str(home.root))
+    unread = next(name for name in REGISTRY.names("statement"))
+    said = {name: CliRunner().invoke(app, ["features", "drift", name])
+            for name in (read[0], unread, "statment")}  # fmt: skip
+    assert said[read[0]].exit_code == 0
+    assert f"does not read {unread}" in str(said[unread].exception)
+    assert "no feature 'statment'" in str(said["statment"].exception)
 
 
 def test_a_source_in_another_unit_stops_the_night(home: Settings) -> None:
