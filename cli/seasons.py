@@ -1,6 +1,6 @@
 """`firmpulse features check-seasons`: which features move with the calendar."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -37,7 +37,9 @@ def check_seasons(
             report.month_ends[season.shifts.index(most(season.shifts))] for most in (max, min)
         )
         declared = "seasonal" if season.is_declared else "[bold]no[/bold]"
-        table.add_row(season.feature, f"{season.swing:.2f}", declared, *_months(highest, lowest))
+        table.add_row(
+            season.feature, f"{season.swing:.2f}", declared, f"{highest:%Y-%m}", f"{lowest:%Y-%m}"
+        )
     console.print(table)
     undeclared = [season.feature for season in moved if not season.is_declared]
     console.print(
@@ -51,7 +53,3 @@ def check_seasons(
             "only from dates of all four quarters"
         )
         raise typer.Exit(1)
-
-
-def _months(*days: date) -> list[str]:
-    return [f"{day:%Y-%m}" for day in days]

@@ -14,8 +14,10 @@ import numpy as np
 import polars as pl
 
 from features import build, registry, scratch
+from features.frame import SNAPSHOTS, frame
+from features.registry import Registry
 from firmpulse import warehouse
-from firmpulse.calendar import add_months, last_complete_month, month_start
+from firmpulse.calendar import add_months, last_complete_month
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
@@ -77,46 +79,47 @@ def check(
         NotReadyError: nothing is masked yet, or no firm of the sample has a snapshot.
         BuildFailed: a model or one of its tests failed on a copy.
     """
-    metas = registry.load(settings).features
-    names = {meta.name: meta.view for meta in metas if meta.kind == "number"}
-    full = _features(settings, as_of, firms, None, names)
+    known = registry.load(settings)
+    names = [meta.name for meta in known.features if meta.kind == "number"]
+    full = _features(settings, as_of, firms, None, known, names)
     if full.is_empty():
         raise NotReadyError(f"no firm of the sample has a snapshot on {as_of}; choose a later day")
     found = []
     for length in months:
-        short = _features(settings, as_of, firms, length, names)
+        short = _features(settings, as_of, firms, length, known, names)
         both = full.join(short, on="firm_id", how="left", suffix=" short")
         found += [compare(both, name, length) for name in names]
     return HistoryReport(as_of, full.height, tuple(found))
 
 
 def _features(
-    settings: Settings, as_of: date, firms: int, months: int | None, names: Mapping[str, str]
+    settings: Settings,
+    as_of: date,
+    firms: int,
+    months: int | None,
+    known: Registry,
+    names: Sequence[str],
 ) -> pl.DataFrame:
     """Return firm_id and features of the sample at `as_of`, from at most so many months."""
     days = registry.days_of_staging(settings)
-    newest = month_start(last_complete_month(as_of))
-    since = None if months is None else add_months(newest, 1 - months)
+    since = None if months is None else add_months(last_complete_month(as_of), 1 - months)
     with scratch.home(settings, "history") as home:
         with scratch.beside(settings, home) as connection:
             connection.execute(
-                "create temp table sampled as select firm_id "
-                "from warehouse.features.firm_snapshots where as_of = $as_of "
-                "order by md5(firm_id::varchar) limit $firms",
+                f"create temp table sampled as select firm_id from {SNAPSHOTS} "  # noqa: S608 - our own names
+                "where as_of = $as_of order by md5(firm_id::varchar) limit $firms",
                 {"as_of": as_of, "firms": firms},
             )
             scratch.fill(connection, lambda table: _rows(table, days, as_of, since))
         build.build(home, as_of, "from_masked", only=(as_of, as_of))
         with warehouse.connect(home) as connection:
-            joined = " ".join(
-                f"left join warehouse.features.{view} using (firm_id, as_of)"
-                for view in dict.fromkeys(names.values())
-            )
-            return connection.execute(
-                f"select firm_id::varchar as firm_id, {', '.join(names)} "  # noqa: S608 - the manifest's names
-                f"from warehouse.features.firm_snapshots {joined} where as_of = ? order by firm_id",
+            spine = connection.execute(
+                f"select firm_id::varchar as firm_id, as_of from {SNAPSHOTS} "  # noqa: S608 - our own names
+                "where as_of = ? order by firm_id",
                 [as_of],
             ).pl()
+            found: pl.DataFrame = frame(connection, known, spine, names)
+    return found.drop("as_of")
 
 
 def _rows(table: str, days: Mapping[str, str], as_of: date, since: date | None) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 from features import registry
 from features.frame import SNAPSHOTS, frame
 from firmpulse import warehouse
-from firmpulse.calendar import add_months, month_end
+from firmpulse.calendar import add_months, last_complete_month, month_end
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
@@ -69,9 +69,8 @@ def check(settings: Settings, as_of: date, firms: int) -> SeasonReport:
     Raises:
         NotReadyError: no firm was watched for so long.
     """
-    newest = as_of if as_of == month_end(as_of) else month_end(add_months(as_of.replace(day=1), -1))
-    starts = [add_months(newest.replace(day=1), -back) for back in range(_MONTHS)]
-    days = tuple(month_end(start) for start in reversed(starts))
+    newest = last_complete_month(as_of)
+    days = tuple(month_end(add_months(newest, -back)) for back in reversed(range(_MONTHS)))
     known = registry.load(settings)
     numbers = [meta for meta in known.features if meta.kind == "number"]
     with warehouse.connect(settings) as connection:
@@ -111,17 +110,17 @@ def _spine(
     connection: duckdb.DuckDBPyConnection, days: tuple[date, ...], firms: int
 ) -> pl.DataFrame:
     """Return firm_id and as_of of the sample at each month end."""
+    watched, newest = add_months(days[0], -_MONTHS), days[-1]
     sampled = pl.DataFrame(schema={"firm_id": pl.String})
     if warehouse.is_built(connection, "features.firm_snapshots"):
         sampled = connection.execute(
             f"select firm_id::varchar as firm_id from {SNAPSHOTS} "  # noqa: S608 - our own names
             "group by firm_id having min(as_of) <= $watched and max(as_of) >= $newest "
             "order by md5(firm_id::varchar) limit $firms",
-            {"watched": add_months(days[0], -_MONTHS), "newest": days[-1], "firms": firms},
+            {"watched": watched, "newest": newest, "firms": firms},
         ).pl()
     if sampled.is_empty():
         raise NotReadyError(
-            f"no firm was watched from {add_months(days[0], -_MONTHS)} to {days[-1]}; "
-            f"two years of history are needed"
+            f"no firm was watched from {watched} to {newest}; two years of history are needed"
         )
     return sampled.join(pl.DataFrame({"as_of": days}), how="cross")
