@@ -126,6 +126,11 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
     yield "missing means", meta.null_means
     if meta.seasonal:
         yield "seasonal", "moves with the calendar; learnt only from dates of all four quarters"
+    if meta.comparable_from:
+        yield (
+            "comparable",
+            f"from {meta.comparable_from}; learnt only from windows that begin later",
+        )
     yield "sources", ", ".join(meta.sources) or "–"
     for title, columns in (
         ("facts", entry.origin.facts),

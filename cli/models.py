@@ -32,7 +32,7 @@ _LISTED = {
 
 # What a comparison shows, in this order.
 _ROWS = (
-    "oot", "oot_unseen", "oot_calibration", "oot_grades", "worth", "stress", "stability",
+    "oot", "oot_unseen", "level", "oot_calibration", "oot_grades", "worth", "stress", "stability",
     "train_held_out", "train",
 )  # fmt: skip
 

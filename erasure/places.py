@@ -16,9 +16,7 @@ def raw_tables() -> dict[str, str]:
 
 def masked_tables(settings: Settings) -> dict[str, str]:
     """Return the source of each masked table and fact, as `schema.table`."""
-    path = dbt_runner.target_path(settings) / "manifest.json"
-    if not path.exists():
-        path = dbt_runner.parse(settings)
+    path = dbt_runner.manifest_path(settings)
     return from_manifest(json.loads(path.read_text(encoding="utf-8")), raw_tables())
 
 

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 from features.registry import FeatureMeta
 
@@ -13,15 +15,21 @@ FILE = "features.json"
 def to_json(features: Sequence[FeatureMeta], indent: int | None = None) -> str:
     """Return the definitions in order as a JSON list of objects."""
     content = [asdict(feature) for feature in features]
-    return json.dumps(content, ensure_ascii=False, indent=indent)
+    return json.dumps(content, ensure_ascii=False, indent=indent, default=str)
 
 
 def from_json(text: str) -> tuple[FeatureMeta, ...]:
     """Return the definitions written by `to_json`."""
-    return tuple(
-        FeatureMeta(**(feature | {"sources": tuple(feature["sources"])}))
-        for feature in json.loads(text)
-    )
+    return tuple(_feature(content) for content in json.loads(text))
+
+
+def _feature(content: dict[str, Any]) -> FeatureMeta:
+    day = content.get("comparable_from")
+    read = {
+        "sources": tuple(content["sources"]),
+        "comparable_from": None if day is None else date.fromisoformat(day),
+    }
+    return FeatureMeta(**(content | read))
 
 
 def save(features: Sequence[FeatureMeta], folder: Path) -> None:

@@ -1,8 +1,10 @@
 """The features, read from dbt's manifest; the YAML beside each model defines them."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, get_args
 
 from firmpulse import dbt_runner
@@ -12,6 +14,7 @@ from firmpulse.sources import GRANTED_SOURCES
 
 _META = ("name_zh", "dimension", "window", "unit", "expected_sign", "null_means")
 _SIGNS = ("+", "-", "U")
+_MONTHS = re.compile(r"(\d+)m")
 # Change of a feature x when all sales of the last 12 months are multiplied by k: x·k, x/k,
 # (1+x)·k−1, 1−(1−x)/k, x/(x+(1−x)·k).
 UnderSales = Literal["proportional", "inverse", "growth", "margin", "inverse_share"]
@@ -39,6 +42,14 @@ class FeatureMeta:
     under_sales: UnderSales | None = None
     # It moves with the calendar for most firms at once, such as with the Spring Festival.
     seasonal: bool = False
+    # A law or a practice changed on this day; windows that begin before mean something else.
+    comparable_from: date | None = None
+
+    @property
+    def window_months(self) -> int | None:
+        """Months that a value looks back, None if not declared in months."""
+        found = _MONTHS.fullmatch(self.window)
+        return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)
@@ -89,15 +100,13 @@ class Registry:
 
 
 def load(settings: Settings) -> Registry:
-    """Return the registry from the last manifest; without one, parse the project."""
+    """Return the registry from dbt's manifest; the project is parsed if it changed since."""
     return from_manifest(manifest(settings))
 
 
 def manifest(settings: Settings) -> dict[str, Any]:
-    """Return dbt's last manifest; without one, parse the project."""
-    path = dbt_runner.target_path(settings) / "manifest.json"
-    if not path.exists():
-        path = dbt_runner.parse(settings)
+    """Return dbt's manifest; the project is parsed if it changed since."""
+    path = dbt_runner.manifest_path(settings)
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
 
@@ -161,7 +170,7 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
             f"{node['name']}.yml: {column['name']} has under_sales {under_sales!r}; "
             f"use one of {', '.join(get_args(UnderSales))}"
         )
-    return FeatureMeta(
+    meaning = FeatureMeta(
         name=column["name"],
         view=node["name"],
         source=source,
@@ -176,4 +185,23 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         sources=tuple(sources),
         under_sales=under_sales,
         seasonal=bool(meta.get("seasonal", False)),
+        comparable_from=_day(node, column, meta.get("comparable_from")),
     )
+    if meaning.comparable_from and meaning.window_months is None:
+        raise ContractError(
+            f"{node['name']}.yml: {column['name']} has comparable_from and the window "
+            f"{meaning.window!r}; give the window in months, such as 12m"
+        )
+    return meaning
+
+
+def _day(node: Mapping[str, Any], column: Mapping[str, Any], written: object) -> date | None:
+    if written is None:
+        return None
+    try:
+        return date.fromisoformat(str(written))
+    except ValueError as wrong:
+        raise ContractError(
+            f"{node['name']}.yml: {column['name']} has comparable_from {written!r}; "
+            f"write a day, such as '2024-12-01'"
+        ) from wrong

@@ -152,6 +152,15 @@ def document(settings: Settings) -> str:
     return page
 
 
+def manifest_path(settings: Settings) -> Path:
+    """Return the path of the manifest, written anew if the project has a newer file."""
+    path = target_path(settings) / "manifest.json"
+    newest = max(file.stat().st_mtime for file in DBT_PROJECT.rglob("*") if file.is_file())
+    if not path.exists() or path.stat().st_mtime < newest:
+        return parse(settings)
+    return path
+
+
 def parse(settings: Settings) -> Path:
     """Write the manifest without touching any data; returns its path."""
     path = target_path(settings) / "manifest.json"

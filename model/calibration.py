@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +22,10 @@ class Calibration(ABC):
     @abstractmethod
     def logit(self, raw_logit: FloatArray) -> FloatArray:
         """Return calibrated log odds, same shape."""
+
+    @abstractmethod
+    def shifted(self, by: float) -> "Calibration":
+        """Return the map with `by` added to the calibrated log odds."""
 
     def apply(self, raw_logit: FloatArray) -> FloatArray:
         """Return calibrated PDs, same shape."""
@@ -52,6 +56,10 @@ class Platt(Calibration):
         """Return calibrated log odds, same shape."""
         return np.asarray(self.intercept + self.slope * raw_logit, dtype=np.float64)
 
+    def shifted(self, by: float) -> "Platt":
+        """Return the map with `by` added to the calibrated log odds."""
+        return replace(self, intercept=self.intercept + by)
+
 
 @dataclass(frozen=True)
 class Beta(Calibration):
@@ -70,6 +78,10 @@ class Beta(Calibration):
         """Return calibrated log odds, same shape."""
         rising = self.high * np.logaddexp(0, raw_logit) - self.low * np.logaddexp(0, -raw_logit)
         return np.asarray(self.intercept + rising, dtype=np.float64)
+
+    def shifted(self, by: float) -> "Beta":
+        """Return the map with `by` added to the calibrated log odds."""
+        return replace(self, intercept=self.intercept + by)
 
 
 @dataclass(frozen=True)
@@ -91,6 +103,10 @@ class Isotonic(Calibration):
         below = np.minimum(raw_logit - self.raw[0], 0)
         above = np.maximum(raw_logit - self.raw[-1], 0)
         return np.asarray(inside + self.outer_slope * (below + above), dtype=np.float64)
+
+    def shifted(self, by: float) -> "Isotonic":
+        """Return the map with `by` added to the calibrated log odds."""
+        return replace(self, calibrated=tuple(value + by for value in self.calibrated))
 
 
 _KINDS: tuple[type[Calibration], ...] = (Platt, Beta, Isotonic)

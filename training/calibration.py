@@ -96,8 +96,7 @@ def fit_isotonic(raw_logit: FloatArray, outcome: FloatArray, outer_slope: float)
     knots = raw / (bads + goods)
     rates = np.log(bads / goods)
     found = Isotonic(tuple(knots.tolist()), tuple(rates.tolist()), outer_slope)
-    shift = _shift(found.logit(raw_logit), outcome)
-    return Isotonic(found.raw, tuple((rates + shift).tolist()), outer_slope)
+    return found.shifted(shift_to(found.logit(raw_logit), float(outcome.sum())))
 
 
 def _joined(blocks: FloatArray) -> FloatArray:
@@ -140,11 +139,16 @@ def _level(raw_logit: FloatArray, outcome: FloatArray) -> float:
     return float(minimize(loss, np.array([0.0]), jac=True, method="BFGS").x[0])
 
 
-def _shift(calibrated: FloatArray, outcome: FloatArray) -> float:
-    """Return the shift of the log odds that makes their PDs sum to the defaults."""
+def shift_to(calibrated: FloatArray, defaults: float) -> float:
+    """Return the shift of the log odds that makes their PDs sum to a number of defaults.
+
+    Args:
+        calibrated: log odds, shape (rows,).
+        defaults: between 0 and the number of rows, both excluded.
+    """
 
     def surplus(shift: float) -> float:
-        return float(expit(calibrated + shift).sum() - outcome.sum())
+        return float(expit(calibrated + shift).sum() - defaults)
 
     return float(brentq(surplus, -_WIDEST_SHIFT, _WIDEST_SHIFT))
 

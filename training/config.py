@@ -20,6 +20,7 @@ Read `validation/pack.html` among the artifacts of a version first.
 | `oot/` | out of time: the latest complete snapshots; bounds (95 %) in `oot_interval/` |
 | `oot_unseen/` | of these, firms not in training |
 | `oot_calibration/`, `oot_grades/` | whether the PDs are right; distribution of grades |
+| `level/` | observed over expected in the newest quarter before the model was moved to it |
 | `train_held_out/` | training firms, by fits without these firms |
 | `stability/` | what has moved between training and out of time |
 | `stress/` | mean PD of the newest snapshot if sales fall, a customer is lost, buyers pay late |
@@ -50,6 +51,8 @@ class Gates:
     # Observed over expected defaults; the interval must overlap these bounds.
     least_observed_expected: float = 0.80
     most_observed_expected: float = 1.25
+    # Log odds by which the level was moved to the newest quarter: a third more or fewer defaults.
+    most_level_shift: float = 0.30
     # The same for each quarter, length of history, set of sources and coverage tier by itself, if
     # it has so many defaults. Only the validation measures it.
     group_bads: int = 100
@@ -80,6 +83,9 @@ class TrainingConfig:
     trials: int = 3
     trial_significance: float = 0.05
     trial_rows: int = 20_000
+    # Defaults of the newest quarter that count half when the level is moved to it: with 100, levels
+    # of two quarters are taken to differ by a tenth (one standard deviation).
+    level_firms: int = 100
     # Feature whose levels get separate models from this many firms in default; None for none.
     segment_by: str | None = None
     segment_bads: int = 50

@@ -1,7 +1,7 @@
 """The frozen training frame: written once by sampling, read by every fit."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 from features import contract, drift
 from features.registry import FeatureMeta
 from firmpulse import digests, origin, warehouse
+from firmpulse.calendar import add_months
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
@@ -37,17 +38,40 @@ class FrozenFrame:
 
     @property
     def learnable(self) -> tuple[FeatureMeta, ...]:
-        """The features that a model may learn from the training rows.
+        """The features that a model may learn from the training rows."""
+        left_out = self.left_out
+        return tuple(f for f in self.features if f.name not in left_out)
 
-        Seasonal ones only if these rows are of all four quarters: learnt in spring alone, autumn
-        would be taken for a risk.
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The other features, and why.
+
+        Seasonal ones need rows of all four quarters: learnt in spring alone, autumn would be taken
+        for a risk. What a law changed is learnt if all windows lie on its day's side of the change.
         """
-        quarters = self.part(TRAIN)["as_of"].dt.quarter().n_unique()
-        return tuple(f for f in self.features if quarters == _QUARTERS or not f.seasonal)
+        days = self.part(TRAIN)["as_of"]
+        quarters = days.dt.quarter().n_unique()
+        reasons: dict[str, str] = {}
+        for feature in self.features:
+            if feature.seasonal and quarters < _QUARTERS:
+                reasons[feature.name] = "seasonal, training dates lack a quarter"
+            if not _comparable(feature, days, self.as_of):
+                reasons[feature.name] = f"means something else since {feature.comparable_from}"
+        return reasons
 
     def part(self, *splits: str) -> pl.DataFrame:
         """Return the rows of the named splits."""
         return self.rows.filter(pl.col("split").is_in(splits))
+
+
+def _comparable(feature: FeatureMeta, days: pl.Series, as_of: date) -> bool:
+    """Return whether values on these days mean the same as on `as_of`."""
+    changed, months = feature.comparable_from, feature.window_months
+    if changed is None or months is None or as_of <= changed:
+        return True
+    # Windows are of whole months, the last one complete on the day.
+    ends = ((day + timedelta(days=1)).replace(day=1) for day in days.unique())
+    return all(add_months(end, -months) >= changed for end in ends)
 
 
 def bads_of(rows: pl.DataFrame) -> FloatArray:

@@ -6,12 +6,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
 
+import polars as pl
+
 from features import registry
 from firmpulse import runlog, tracking
 from firmpulse.settings import Settings
 from training import (
     boosted,
     frozen,
+    level,
     logistic,
     plots,
     recording,
@@ -85,7 +88,8 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         clock.lap("search")
         with_best = replace(config, boosting=searched.best)
         candidate = segmented.fit(settings, frame, with_best, searched.held_out)
-        model = candidate.model
+        found = level.find(frame, candidate.model.default_prob, config)
+        model = level.moved(candidate.model, found.shift)
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
         strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
@@ -98,14 +102,18 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
                 "seed": config.seed,
                 "threads": settings.threads,
                 "features": len(model.bundle.features),
-                "seasonal_left_out": len(frame.features) - len(frame.learnable),
+                "features_left_out": len(frame.left_out),
                 "calibration": model.bundle.calibration.kind,
                 "segment_by": config.segment_by or "",
                 "segments": ", ".join(model.segments),
             },
-            metrics={**evaluation.metrics, "train/strongest_feature_auc": strongest_auc},
+            metrics={
+                **evaluation.metrics,
+                **found.metrics(),
+                "train/strongest_feature_auc": strongest_auc,
+            },
             tags={"strongest_feature": strongest},
-            tables={"trials": searched.trials},
+            tables={"trials": searched.trials, "features_left_out": _left_out(frame)},
         )
         served = serving.credit(frame.features, model)
         report = _register(settings, frame, artifacts, served, clock)
@@ -177,11 +185,13 @@ def _register_card(
     config: TrainingConfig,
     clock: _Clock,
 ) -> FitReport:
+    found = level.find(frame, card.default_prob, config)
+    card = level.moved_card(card, found.shift)
     evaluation = evaluate(frame, card.default_prob, config)
     clock.lap("evaluate")
     artifacts = recording.Artifacts(
         parameters={"features": len(card.features), "intercept": card.intercept},
-        metrics=evaluation.metrics,
+        metrics={**evaluation.metrics, **found.metrics()},
         figures=_figures(frame, model, evaluation),
     )
     served = serving.points(model, frame.features, card)
@@ -190,11 +200,19 @@ def _register_card(
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.learnable)
-    model = logistic.fit_linear(frame.part(TRAIN), listed, config.logistic_c)
+    fitted = logistic.fit_linear(frame.part(TRAIN), listed, config.logistic_c)
+    found = level.find(frame, lambda rows: logistic.linear_prob(fitted, rows, listed), config)
+    model = level.moved_linear(fitted, found.shift)
     evaluation = evaluate(frame, lambda rows: logistic.linear_prob(model, rows, listed), config)
     with recording.run(settings, EXPERIMENT, "logistic on ranks", frame):
         parameters = {"c": config.logistic_c, "features": len(listed.names)}
-        recording.record(recording.Artifacts(parameters, evaluation.metrics))
+        metrics = {**evaluation.metrics, **found.metrics()}
+        recording.record(recording.Artifacts(parameters, metrics))
+
+
+def _left_out(frame: FrozenFrame) -> pl.DataFrame:
+    left_out = frame.left_out
+    return pl.DataFrame({"feature": list(left_out), "because": list(left_out.values())})
 
 
 def _figures(frame: FrozenFrame, model: str, evaluation: Evaluation) -> Mapping[str, bytes]:

@@ -145,6 +145,11 @@ def check(
             gates.most_observed_expected,
         ),
         _at_most(
+            "level moved to the newest quarter by at most (log odds)",
+            _size(metrics.get("level/shift")),
+            gates.most_level_shift,
+        ),
+        _at_most(
             "groups beyond these bounds (quarter, history, sources, coverage) at most",
             metrics.get("oot_groups/off_level"),
             gates.most_groups_off,
@@ -171,6 +176,10 @@ def _drop(metrics: dict[str, float]) -> float | None:
     """Return the significant fall of the AUC; with few defaults it may fall by chance."""
     before, now = metrics.get("train_held_out/auc"), metrics.get("oot_interval/auc_high")
     return None if before is None or now is None else before - now
+
+
+def _size(value: float | None) -> float | None:
+    return None if value is None else abs(value)
 
 
 def _at_least(gate: str, value: float | None, bound: float | None) -> GateResult:

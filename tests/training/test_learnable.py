@@ -1,4 +1,4 @@
-"""Seasonal features are learnt only from dates of all four quarters."""
+"""What a model may learn: seasonal features, and those whose meaning a law changed."""
 
 from dataclasses import replace
 from datetime import date
@@ -13,6 +13,9 @@ from training.frozen import FrozenFrame
 from training.split import OOT, TRAIN
 
 STEADY, SEASONAL = "bank_operating_in_mean_6m", "bank_payroll_slope_6m"
+# Invoices are no longer voided since 1 December 2024, but set off by red ones.
+CHANGED = ("tax_void_share_12m", "tax_red_share_12m", "tax_void_count_mean_12m",
+           "tax_void_amount_share_12m", "tax_red_after_quarter_end_12m")  # fmt: skip
 SPRING = [date(2024, 3, 31), date(2024, 6, 30)]
 YEAR = [*SPRING, date(2024, 9, 30), date(2024, 12, 31)]
 
@@ -49,3 +52,33 @@ def test_a_frame_that_was_frozen_before_features_were_declared_has_no_seasonal_o
     frame = _frame(SPRING, [])
     undeclared = replace(frame, features=tuple(replace(f, seasonal=False) for f in frame.features))
     assert len(undeclared.learnable) == 2
+
+
+@pytest.mark.parametrize(
+    ("learnt", "as_of", "is_learnt"),
+    [
+        # All before the change, then across it, then the first day whose year is all after it.
+        ([date(2024, 3, 31), date(2024, 6, 30)], date(2024, 12, 1), True),
+        ([date(2024, 3, 31), date(2024, 6, 30)], date(2026, 10, 31), False),
+        ([date(2024, 6, 30), date(2026, 3, 31)], date(2026, 10, 31), False),
+        ([date(2025, 11, 29), date(2026, 3, 31)], date(2026, 10, 31), False),
+        ([date(2025, 11, 30), date(2026, 3, 31)], date(2026, 10, 31), True),
+        ([date(2025, 12, 15), date(2026, 3, 31)], date(2026, 10, 31), True),
+    ],
+)
+def test_what_a_law_changed_is_learnt_on_one_side_of_the_change(
+    learnt: list[date], as_of: date, is_learnt: bool
+) -> None:
+    known = registry.load(Settings())
+    frame = replace(
+        _frame(learnt, []),
+        as_of=as_of,
+        features=contract.from_json(contract.to_json([known[name] for name in CHANGED])),
+    )
+    assert {f.name for f in frame.learnable} == (set(CHANGED) if is_learnt else set())
+    reasons = set() if is_learnt else {"means something else since 2024-12-01"}
+    assert set(frame.left_out.values()) == reasons
+
+
+def test_void_and_red_together_mean_the_same_throughout() -> None:
+    assert registry.load(Settings())["tax_cancel_share_12m"].comparable_from is None

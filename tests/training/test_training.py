@@ -218,6 +218,7 @@ GREEN = {
     "stability/strong_features_moved": 1,
     "oot_interval/observed_expected_low": 0.85,
     "oot_interval/observed_expected_high": 1.15,
+    "level/shift": 0.1,
     "oot_groups/off_level": 0,
     "oot_grades/largest_share": 0.25,
     "oot_grades/hhi": 0.18,
@@ -257,6 +258,16 @@ GREEN = {
             ["observed over expected defaults, lower end at most"],
         ),
         (
+            {"level/shift": 0.31},
+            0.66,
+            ["level moved to the newest quarter by at most (log odds)"],
+        ),
+        (
+            {"level/shift": -0.31},
+            0.66,
+            ["level moved to the newest quarter by at most (log odds)"],
+        ),
+        (
             {"oot_groups/off_level": 1},
             0.66,
             ["groups beyond these bounds (quarter, history, sources, coverage) at most"],
@@ -278,6 +289,7 @@ def _red(frame: FrozenFrame, predict: Predict) -> list[str]:
         "train/strongest_feature_auc": 0.7,
         "train_held_out/auc": 0.78,
         "stability/strong_features_moved": 0,
+        "level/shift": 0.0,
         "oot_groups/off_level": 0,
     }
     results = check(metrics | apart, 0.6, Gates())

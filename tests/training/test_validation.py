@@ -72,7 +72,7 @@ def test_the_card_describes_the_version(trained: Trained) -> None:
 
 def test_tables_are_kept_once_however_often_it_is_validated(trained: Trained) -> None:
     before = {name: path.read_text() for name, path in _artifacts(trained, "tables").items()}
-    assert set(before) == TABLES | {"trials"}
+    assert set(before) == TABLES | {"trials", "features_left_out"}
     again = pipeline.validate(trained.settings, AS_OF, trained.candidate.version, CONFIG)
     after = {name: path.read_text() for name, path in _artifacts(trained, "tables").items()}
     assert after == before
@@ -202,7 +202,7 @@ def test_the_commands_show_gates_and_worth(
     runner, wide = CliRunner(), {"COLUMNS": "160"}
     said = runner.invoke(app, ["models", "validate", trained.candidate.version], env=wide)
     assert said.exit_code == 0, said.output
-    assert "14 of 14 gates hold" in said.output
+    assert "15 of 15 gates hold" in said.output
     assert str(trained.validation.path) in said.output
     said = runner.invoke(app, ["models", "claims", "1", "--approval-share", "0.5"], env=wide)
     assert said.exit_code == 0, said.output
