@@ -17,6 +17,7 @@ from model.bundle import Bundle, CreditModel, matrix_of, pool_of
 from training import calibration, split
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
+from training.narrowed import narrowed, twice
 from training.split import TRAIN
 
 _CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
@@ -35,6 +36,8 @@ class FeatureList:
     categorical: tuple[str, ...]
     # +1 raises risk, −1 lowers it, 0 either; aligned with names.
     constraints: tuple[int, ...]
+    # Their definitions, with the sources of each; without them no row is narrowed.
+    definitions: tuple[FeatureMeta, ...] = ()
 
 
 def candidate_features(features: tuple[FeatureMeta, ...]) -> FeatureList:
@@ -47,6 +50,7 @@ def candidate_features(features: tuple[FeatureMeta, ...]) -> FeatureList:
             0 if feature.kind == "category" else _CONSTRAINTS[feature.expected_sign]
             for feature in used
         ),
+        definitions=tuple(used),
     )
 
 
@@ -140,6 +144,9 @@ def fit(
 ) -> Candidate:
     """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
 
+    Each row is learnt twice: as it is, and with some of the firm's sources taken away, as a firm
+    looks that grants fewer (`narrowed`). No firm counts more for it.
+
     Held-out predictions come from one fit per fold of firms, stopped early on that fold. The
     candidate has the median of their numbers of trees. So every default counts in the calibration;
     a single held-out quarter of the firms may have only a handful.
@@ -155,8 +162,9 @@ def fit(
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms)
     final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
+    learnt = twice(rows, listed.definitions, config.seed)
     trees = fit_trees(
-        rows, listed, final | {"iterations": held_out.tree_count}, settings, config.seed
+        learnt, listed, final | {"iterations": held_out.tree_count}, settings, config.seed
     )
     bundle = Bundle(
         features=listed.names,
@@ -175,11 +183,16 @@ def hold_out(
     settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
 ) -> HeldOut:
     """Return the held-out prediction of each firm by trees with the configured parameters."""
+    fewer = narrowed(rows, listed.definitions, config.seed)
+
+    def both(here: split.Rows) -> pl.DataFrame:
+        return pl.concat([rows[here], fewer[here]])
+
     fitted = [
         (
             unseen,
             fit_trees(
-                rows[seen], listed, config.boosting, settings, config.seed, stop_on=rows[unseen]
+                both(seen), listed, config.boosting, settings, config.seed, stop_on=both(unseen)
             ),
         )
         for seen, unseen in split.folds(rows, config.folds, config.seed)

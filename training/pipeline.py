@@ -27,6 +27,7 @@ from training import (
 from training.config import DEFAULT, EXPERIMENT, TrainingConfig
 from training.evaluation import Evaluation, evaluate, strongest_feature
 from training.frozen import FrozenFrame
+from training.narrowed import twice
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
@@ -200,7 +201,8 @@ def _register_card(
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.learnable)
-    fitted = logistic.fit_linear(frame.part(TRAIN), listed, config.logistic_c)
+    learnt = twice(frame.part(TRAIN), listed.definitions, config.seed)
+    fitted = logistic.fit_linear(learnt, listed, config.logistic_c)
     found = level.find(frame, lambda rows: logistic.linear_prob(fitted, rows, listed), config)
     model = level.moved_linear(fitted, found.shift)
     evaluation = evaluate(frame, lambda rows: logistic.linear_prob(model, rows, listed), config)

@@ -11,6 +11,7 @@ from features.registry import FeatureMeta
 from firmpulse.errors import NotReadyError
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
+from training.narrowed import twice
 from training.scorecard import Characteristic, Scorecard, bins_of, evidence_of, points_of
 from training.split import TRAIN
 
@@ -44,11 +45,13 @@ def fit_statements(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
             f"the training frame of {frame.as_of} has no observed statement features; "
             f"land annual statements and sample again"
         )
-    return _fit(frame, listed, c=_SKLEARN_C)
+    return _fit(frame, frame.part(TRAIN), listed, c=_SKLEARN_C)
 
 
 def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
     """Return the logistic regression on weights of evidence of the candidate's numbers.
+
+    Each row is learnt twice, as by the candidate: whole, and with fewer sources.
 
     Raises:
         NotReadyError: no feature was ever observed.
@@ -60,7 +63,8 @@ def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
             f"no feature of the training frame of {frame.as_of} was ever observed; "
             f"land deliveries and sample again"
         )
-    return _fit(frame, listed, c=config.woe_c)
+    rows = twice(frame.part(TRAIN), frame.learnable, config.seed)
+    return _fit(frame, rows, listed, c=config.woe_c)
 
 
 def _observed(frame: FrozenFrame, features: Sequence[FeatureMeta]) -> list[FeatureMeta]:
@@ -68,8 +72,7 @@ def _observed(frame: FrozenFrame, features: Sequence[FeatureMeta]) -> list[Featu
     return [f for f in features if rows[f.name].drop_nulls().n_unique() > 1]
 
 
-def _fit(frame: FrozenFrame, listed: list[FeatureMeta], c: float) -> Scorecard:
-    rows = frame.part(TRAIN)
+def _fit(frame: FrozenFrame, rows: pl.DataFrame, listed: list[FeatureMeta], c: float) -> Scorecard:
     binning, model = fit_optbinning(rows, listed, c)
     intercept, coefficients = float(model.intercept_[0]), model.coef_[0]
     return Scorecard(

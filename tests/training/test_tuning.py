@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from tests.credit_economy import AS_OF, Trained
 from training import boosted, frozen, split, tuning
 from training.config import DEFAULT
+from training.narrowed import narrowed
 from training.split import TRAIN
 
 QUICK = MappingProxyType(
@@ -55,11 +56,12 @@ def test_firms_held_out_are_predicted_by_whole_models(
     """A model that is cut at fewer trees has another level than the candidate."""
     config = replace(CONFIG, boosting=MappingProxyType({**QUICK, "iterations": 300}))
     held_out = boosted.hold_out(trained.settings, rows, listed, config)
+    fewer = narrowed(rows, listed.definitions, config.seed)
     counts = []
     for seen, unseen in split.folds(rows, config.folds, config.seed):
         whole = boosted.fit_trees(
-            rows[seen], listed, config.boosting, trained.settings, config.seed,
-            stop_on=rows[unseen],
+            pl.concat([rows[seen], fewer[seen]]), listed, config.boosting, trained.settings,
+            config.seed, stop_on=pl.concat([rows[unseen], fewer[unseen]]),
         )  # fmt: skip
         counts.append(whole.tree_count_)
         expected = boosted.raw_logit(whole, rows[unseen], listed, trained.settings)

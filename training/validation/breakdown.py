@@ -5,21 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from features.permitted import withhold
 from features.registry import FeatureMeta
 from firmpulse.bounds import LEAST_FIRMS
 from firmpulse.scale import FloatArray
 from firmpulse.sources import MAIN_SOURCES
-from model.coverage import SOURCE_COUNT
 from training.claims.coverage import observed_expected
 from training.config import Gates, TrainingConfig
 from training.frozen import bads_of
 from training.metrics import Interval, measure_with_intervals
+from training.narrowed import only_from
 
 # With fewer firms in default, or fewer good ones, ranking is not measured.
 LEAST_OUTCOMES = 5
-# One more source per step, in the order in which firms usually grant them.
-STEPS = tuple(MAIN_SOURCES[:count] for count in range(1, len(MAIN_SOURCES) + 1))
+# The sources of a new applicant, then one more at a time in the order in which firms grant them.
+STEPS = (
+    ("bank",),
+    *(MAIN_SOURCES[:count] for count in range(1, len(MAIN_SOURCES) + 1)),
+)
 # Cuts in which PDs must be at the right level, each group by itself.
 LEVEL_CUTS = ("sources", "coverage", "history", "quarter")
 _KINDS = ("good", "bad")
@@ -146,10 +148,12 @@ def by_source(
         `by_segment` has them.
     """
     every, found = np.ones(rows.height, dtype=bool), []
+    firms = rows.select("firm_id").unique()
     for granted in STEPS:
         # Features without a particular source, such as the number of sources, reflect the others.
         read = [f for f in features if f.sources and set(f.sources) <= set(granted)]
-        withheld = only_from(rows, features, granted)
+        grants = firms.join(pl.DataFrame({"source": list(granted)}), how="cross")
+        withheld = only_from(rows, features, grants)
         for model, prob in (("as it is", predict(withheld)), ("refitted", refit(read))):
             found.append(
                 {
@@ -160,15 +164,3 @@ def by_source(
                 }
             )
     return pl.DataFrame(found, infer_schema_length=None)
-
-
-def only_from(
-    rows: pl.DataFrame, features: Sequence[FeatureMeta], granted: Sequence[str]
-) -> pl.DataFrame:
-    """Return the rows as if each firm had granted only these sources."""
-    firms = rows.select("firm_id").unique()
-    grants = firms.join(pl.DataFrame({"source": list(granted)}), how="cross")
-    withheld = withhold(rows, features, grants)
-    if SOURCE_COUNT not in rows.columns:
-        return withheld
-    return withheld.with_columns(pl.min_horizontal(SOURCE_COUNT, pl.lit(float(len(granted)))))
