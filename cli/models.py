@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from cli import claims
+from cli.model_history import check_history
 from cli.progress import make_console
 from firmpulse import tracking
 from firmpulse.errors import NotReadyError
@@ -215,3 +216,4 @@ def _promoted(version: Version) -> str:
 
 
 app.command("claims")(claims.show_claims)
+app.command("check-history")(check_history)

@@ -81,18 +81,16 @@ def check(
     """
     known = registry.load(settings)
     names = [meta.name for meta in known.features if meta.kind == "number"]
-    full = _features(settings, as_of, firms, None, known, names)
-    if full.is_empty():
-        raise NotReadyError(f"no firm of the sample has a snapshot on {as_of}; choose a later day")
+    full = shortened(settings, as_of, firms, None, known, names)
     found = []
     for length in months:
-        short = _features(settings, as_of, firms, length, known, names)
+        short = shortened(settings, as_of, firms, length, known, names)
         both = full.join(short, on="firm_id", how="left", suffix=" short")
         found += [compare(both, name, length) for name in names]
     return HistoryReport(as_of, full.height, tuple(found))
 
 
-def _features(
+def shortened(
     settings: Settings,
     as_of: date,
     firms: int,
@@ -100,7 +98,20 @@ def _features(
     known: Registry,
     names: Sequence[str],
 ) -> pl.DataFrame:
-    """Return firm_id and features of the sample at `as_of`, from at most so many months."""
+    """Return firm_id and features of the sample at `as_of`, from at most so many months.
+
+    Args:
+        settings: home whose masked rows are copied; nothing in it changes.
+        as_of: date of the snapshots, and day up to which rows are known.
+        firms: size of the sample, firms in the order of a hash of their tokens.
+        months: length of the history up to `as_of`, None for all of it.
+        known: the feature registry.
+        names: features to return.
+
+    Raises:
+        NotReadyError: nothing is masked yet, or no firm has a snapshot with all of its history.
+        BuildFailed: a model or one of its tests failed on a copy.
+    """
     days = registry.days_of_staging(settings)
     since = None if months is None else add_months(last_complete_month(as_of), 1 - months)
     with scratch.home(settings, "history") as home:
@@ -119,6 +130,8 @@ def _features(
                 [as_of],
             ).pl()
             found: pl.DataFrame = frame(connection, known, spine, names)
+    if found.is_empty() and months is None:
+        raise NotReadyError(f"no firm of the sample has a snapshot on {as_of}; choose a later day")
     return found.drop("as_of")
 
 

@@ -11,6 +11,18 @@ from firmpulse.stability import PSI_MUCH
 from training import proposals, versions
 from training.config import DEFAULT, Gates, TrainingConfig
 
+# What to do if a gate does not hold.
+_MEASURE = "measure it: firmpulse models validate VERSION"
+_MORE = (
+    "it separates firms too little: train on a later date, or on firms that granted more sources"
+)
+_LEAK = "find what knows the outcome: firmpulse features check-leakage"
+_DRIFT = (
+    "firms out of time differ from those of the training rows: see which features moved in the "
+    "validation pack and with firmpulse features check-seasons, then train on a later date"
+)
+_GROUPS = "see these groups in the segments and grades of the validation pack"
+
 
 @dataclass(frozen=True)
 class GateResult:
@@ -20,6 +32,8 @@ class GateResult:
     value: float | None
     bound: float | None
     passed: bool
+    # What to do if it does not hold.
+    advice: str = ""
 
     def __str__(self) -> str:
         """Return gate, value and bound for a message."""
@@ -79,10 +93,12 @@ def promote(
     if named is None:
         return report
     if not report.passed:
-        failed = "; ".join(str(result) for result in results if not result.passed)
+        red = [result for result in results if not result.passed]
+        failed = "; ".join(str(result) for result in red)
+        advice = "; ".join(dict.fromkeys(result.advice for result in red))
         raise GateFailed(
             f"version {candidate_version} of {tracking.CREDIT_MODEL} stays challenger. {failed}. "
-            f"Train a better candidate, or see its run in MLflow"
+            f"What to try: {advice.replace('VERSION', candidate_version)}"
         )
     if worse := proposals.worse(settings, candidate_version, config):
         leading, measured = worse
@@ -116,58 +132,70 @@ def check(
     """Return the gates on out-of-time metrics; a missing metric fails its gates."""
     auc = metrics.get("oot/auc")
     return (
-        _at_least("AUC at least", auc, gates.least_auc),
-        _at_least("KS at least", metrics.get("oot/ks"), gates.least_ks),
-        _at_least("AUC no worse than the statements baseline", auc, baseline_auc),
-        _at_most("AUC at most (above: a leak is likely)", auc, gates.most_auc),
+        _at_least("AUC at least", auc, gates.least_auc, _MORE),
+        _at_least("KS at least", metrics.get("oot/ks"), gates.least_ks, _MORE),
+        _at_least("AUC no worse than the statements baseline", auc, baseline_auc, _MORE),
+        _at_most("AUC at most (above: a leak is likely)", auc, gates.most_auc, _LEAK),
         _at_most(
             "AUC of one feature alone at most (above: a leak is likely)",
             metrics.get("train/strongest_feature_auc"),
             gates.most_feature_auc,
+            _LEAK,
         ),
-        _at_most("loss of AUC out of time at most", _drop(metrics), gates.most_auc_drop),
+        _at_most("loss of AUC out of time at most", _drop(metrics), gates.most_auc_drop, _DRIFT),
         _at_most(
-            "PSI of the score at most", metrics.get("stability/psi_score"), gates.most_score_psi
+            "PSI of the score at most",
+            metrics.get("stability/psi_score"),
+            gates.most_score_psi,
+            _DRIFT,
         ),
         _at_most(
             f"of the 20 strongest features, moved much (PSI {PSI_MUCH}) at most",
             metrics.get("stability/strong_features_moved"),
             gates.most_features_moved,
+            _DRIFT,
         ),
         _at_least(
             "observed over expected defaults, upper end at least",
             metrics.get("oot_interval/observed_expected_high"),
             gates.least_observed_expected,
+            _DRIFT,
         ),
         _at_most(
             "observed over expected defaults, lower end at most",
             metrics.get("oot_interval/observed_expected_low"),
             gates.most_observed_expected,
+            _DRIFT,
         ),
         _at_most(
             "level moved to the newest quarter by at most (log odds)",
             _size(metrics.get("level/shift")),
             gates.most_level_shift,
+            _DRIFT,
         ),
         _at_most(
             "groups beyond these bounds (quarter, history, sources, coverage) at most",
             metrics.get("oot_groups/off_level"),
             gates.most_groups_off,
+            _GROUPS,
         ),
         _at_most(
             "share of the fullest grade at most",
             metrics.get("oot_grades/largest_share"),
             gates.most_grade_share,
+            _MORE,
         ),
         _at_most(
             "concentration of grades (HHI) at most",
             metrics.get("oot_grades/hhi"),
             gates.most_grade_hhi,
+            _MORE,
         ),
         _at_most(
             "grades out of order at most",
             metrics.get("oot_grades/disordered"),
             gates.most_disordered,
+            _GROUPS,
         ),
     )
 
@@ -182,13 +210,19 @@ def _size(value: float | None) -> float | None:
     return None if value is None else abs(value)
 
 
-def _at_least(gate: str, value: float | None, bound: float | None) -> GateResult:
+def _at_least(gate: str, value: float | None, bound: float | None, advice: str) -> GateResult:
     passed = value is not None and bound is not None and value >= bound
-    return GateResult(gate, value, bound, passed)
+    return GateResult(gate, value, bound, passed, _advice(value, bound, advice))
 
 
-def _at_most(gate: str, value: float | None, bound: float) -> GateResult:
-    return GateResult(gate, value, bound, passed=value is not None and value <= bound)
+def _at_most(gate: str, value: float | None, bound: float, advice: str) -> GateResult:
+    passed = value is not None and value <= bound
+    return GateResult(gate, value, bound, passed, _advice(value, bound, advice))
+
+
+def _advice(value: float | None, bound: float | None, advice: str) -> str:
+    """Return the advice of a gate; another one if something was not measured."""
+    return _MEASURE if value is None or bound is None else advice
 
 
 def _version(settings: Settings, version: str, as_of: date) -> Any:

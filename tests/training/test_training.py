@@ -190,10 +190,19 @@ def test_bundle_round_trip_keeps_every_bit(trained: Trained, tmp_path: Path) -> 
 
 def test_gates_list_what_failed_and_keep_the_champion(trained: Trained) -> None:
     strict = replace(DEFAULT, gates=Gates(least_auc=0.99, least_ks=0.10))
-    with pytest.raises(GateFailed, match=r"AUC at least: 0\.7\d\d against 0\.990\. Train") as error:
+    with pytest.raises(
+        GateFailed,
+        match=r"AUC at least: 0\.7\d\d against 0\.990\. What to try: it separates firms too little",
+    ) as error:
         pipeline.promote(trained.settings, AS_OF, trained.candidate.version, "Li Wei", strict)
     assert "KS" not in str(error.value)
     assert "stays challenger" in str(error.value)
+
+
+def test_every_gate_says_what_to_try_once_for_all_that_need_the_same() -> None:
+    assert all(result.advice for result in check(GREEN, 0.66, Gates()))
+    missing = {gate.advice for gate in check({}, None, Gates())}
+    assert missing == {"measure it: firmpulse models validate VERSION"}
 
 
 def test_without_an_approver_nothing_is_promoted(trained: Trained) -> None:
