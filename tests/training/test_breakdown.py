@@ -58,6 +58,31 @@ def test_kinds_of_firms_are_told_by_their_features() -> None:
     assert types[0] == "C manufacturing · below 3 million a year · below 3 years"
 
 
+def test_the_mix_compares_training_rows_with_the_firms_of_a_night() -> None:
+    def rows(months: list[float], bank: list[float]) -> pl.DataFrame:
+        return pl.DataFrame({
+            "firm_id": [f"{place}" for place in range(len(months))],
+            "profile_observed_months": months,
+            "profile_has_tax": [1.0] * len(months),
+            "profile_has_bank": bank,
+            "profile_has_supply_chain": [0.0] * len(months),
+            "profile_has_power": [0.0] * len(months),
+        })  # fmt: skip
+
+    found = segments.mix(
+        rows([5, 8, 8, 9], [0, 1, 1, 1]), rows([30, 30, 30, 8, 8], [1, 1, 1, 0, 0])
+    )
+    assert found.with_columns(pl.col("trained", "scored").round(6)).rows() == [
+        ("history", "from 24 months", 0.0, 0.6),
+        ("history", "6 to 12 months", 0.75, 0.4),
+        ("history", "below 6 months", 0.25, 0.0),
+        ("sources", "tax + bank", 0.75, 0.6),
+        ("sources", "tax", 0.25, 0.4),
+    ]
+    bare = rows([5], [1]).select("firm_id")
+    assert segments.mix(bare, bare).is_empty()
+
+
 def test_a_group_with_enough_defaults_whose_level_is_wrong_is_named() -> None:
     """Of six hundred firms a quarter, 120 default in one and 240 in the other; PDs say a fifth."""
     per_quarter = {"2025 Q2": 120, "2025 Q3": 240}

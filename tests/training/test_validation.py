@@ -23,8 +23,8 @@ from training.config import DEFAULT
 from training.validation import characteristics, pack, subject, validate, worth
 
 TABLES = {
-    "claims", "grades", "segments", "sources", "characteristics", "stress", "funnel", "vintages",
-    "roll_rates",
+    "claims", "grades", "segments", "mix", "sources", "characteristics", "stress", "funnel",
+    "vintages", "roll_rates",
 }  # fmt: skip
 
 

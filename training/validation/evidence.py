@@ -7,17 +7,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from features import registry
+from features.frame import SNAPSHOTS
+from features.frame import frame as build_frame
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
-from model import stress
+from firmpulse.sources import MAIN_SOURCES
+from model import coverage, stress
 from model.stress import StressResult
 from training import boosted, calibration_checks
 from training.calibration_checks import GradeCheck
 from training.claims.measure import Claims, ClaimsConfig
 from training.config import TrainingConfig
-from training.frozen import bads_of
+from training.frozen import FrozenFrame, bads_of
 from training.split import OOT, TRAIN
 from training.validation import breakdown, characteristics, portfolio, segments, worth
 from training.validation.subject import Subject
@@ -35,6 +39,7 @@ class Evidence:
     contributions: FloatArray
     grades: tuple[GradeCheck, ...]
     segments: pl.DataFrame
+    mix: pl.DataFrame
     sources: pl.DataFrame
     characteristics: pl.DataFrame
     stress: tuple[StressResult, ...]
@@ -75,6 +80,7 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
         contributions=contributions,
         grades=calibration_checks.by_grade(bads_of(oot), oot_prob, config.asset_correlation),
         segments=breakdown.by_segment(oot, kinds, oot_prob, config),
+        mix=segments.mix(learnt, _night(settings, frame)),
         sources=breakdown.by_source(
             oot, subject.features, model.default_prob, _refit(settings, subject, config), config
         ),
@@ -86,6 +92,22 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
         vintages=portfolio.without_small(vintages),
         roll_rates=roll_rates,
     )
+
+
+def _night(settings: Settings, learnt: FrozenFrame) -> pl.DataFrame:
+    """Return the firms of the newest snapshot up to the date of the frame, with what is known."""
+    flags = (f"profile_has_{source}" for source in MAIN_SOURCES)
+    known = registry.load(settings)
+    asked = (*coverage.COVERAGE_FEATURES, *flags)
+    names = [n for n in known.names() if n in asked and n in learnt.rows.columns]
+    with warehouse.connect(settings) as connection:
+        spine = connection.execute(
+            f"select cast(firm_id as varchar) as firm_id, as_of from {SNAPSHOTS} where as_of = "  # noqa: S608 - our own names
+            f"(select max(as_of) from {SNAPSHOTS} where as_of <= $as_of) order by firm_id",
+            {"as_of": learnt.as_of},
+        ).pl()
+        found: pl.DataFrame = build_frame(connection, known, spine, names)
+    return found
 
 
 def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> breakdown.Refit:

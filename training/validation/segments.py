@@ -14,6 +14,8 @@ from firmpulse.sources import MAIN_SOURCES
 from model import coverage
 
 UNKNOWN = "unknown"
+# What a model may meet at night and not have learnt.
+_MIX = ("sources", "coverage", "history")
 
 # Annual sales in CNY, from the Y bounds of industry in 工信部联企业〔2011〕300号; staff, which
 # the official classes also need, is not known for every firm.
@@ -78,6 +80,32 @@ def label(rows: pl.DataFrame, provinces: pl.DataFrame | None = None) -> pl.DataF
             maintain_order="left",
         ).with_columns(pl.col("region").fill_null(UNKNOWN))
     return labelled.drop("firm_id")
+
+
+def mix(learnt: pl.DataFrame, night: pl.DataFrame) -> pl.DataFrame:
+    """Return how the training rows and the firms of a night are spread over what is known of them.
+
+    Args:
+        learnt: training rows, one per firm and snapshot, with features.
+        night: one row per firm of a night, with features.
+
+    Returns:
+        cut ('sources', 'coverage' or 'history'), group, trained and scored: shares of the rows and
+        of the firms, largest group of the night first.
+    """
+    shares = [_shares(label(learnt), "trained"), _shares(label(night), "scored")]
+    joined = shares[0].join(shares[1], on=["cut", "group"], how="full", coalesce=True)
+    return joined.fill_null(0.0).sort("cut", "scored", "group", descending=[False, True, False])
+
+
+def _shares(labelled: pl.DataFrame, name: str) -> pl.DataFrame:
+    kept = [cut for cut in _MIX if cut in labelled.columns]
+    groups = pl.concat(
+        [pl.DataFrame(schema={"cut": pl.String, "group": pl.String})]
+        + [labelled.select(pl.lit(cut).alias("cut"), pl.col(cut).alias("group")) for cut in kept]
+    )
+    counts = groups.group_by("cut", "group").agg(pl.len().alias(name))
+    return counts.with_columns(pl.col(name) / max(labelled.height, 1))
 
 
 def provinces(settings: Settings, rows: pl.DataFrame, as_of: date) -> pl.DataFrame | None:

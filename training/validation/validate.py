@@ -127,6 +127,7 @@ def _tables(gathered: Evidence) -> dict[str, Any]:
         **claims,
         "grades": pack.grades_frame(gathered.grades),
         "segments": gathered.segments,
+        "mix": gathered.mix,
         "sources": gathered.sources,
         "characteristics": gathered.characteristics,
         "stress": stress.table(gathered.stress),
