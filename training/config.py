@@ -103,8 +103,8 @@ class TrainingConfig:
     boosting: Mapping[str, float | int | str] = field(
         default_factory=lambda: MappingProxyType(
             {
-                "iterations": 600,
-                "learning_rate": 0.1,
+                "iterations": 1_000,
+                "learning_rate": 0.05,
                 "depth": 3,
                 "l2_leaf_reg": 8.0,
                 "rsm": 0.3,

@@ -22,7 +22,7 @@ from training.metrics import losses
 
 _SPACE: Mapping[str, Any] = {
     "depth": lambda trial: trial.suggest_int("depth", 2, 5),
-    "learning_rate": lambda trial: trial.suggest_float("learning_rate", 0.05, 0.3, log=True),
+    "learning_rate": lambda trial: trial.suggest_float("learning_rate", 0.02, 0.2, log=True),
     "l2_leaf_reg": lambda trial: trial.suggest_float("l2_leaf_reg", 1.0, 50.0, log=True),
     "rsm": lambda trial: trial.suggest_float("rsm", 0.1, 1.0),
 }
