@@ -101,6 +101,8 @@ def _night(settings: Settings, learnt: FrozenFrame) -> pl.DataFrame:
     asked = (*coverage.COVERAGE_FEATURES, *flags)
     names = [n for n in known.names() if n in asked and n in learnt.rows.columns]
     with warehouse.connect(settings) as connection:
+        if not warehouse.is_built(connection, SNAPSHOTS.removeprefix("warehouse.")):
+            return learnt.rows.clear()
         spine = connection.execute(
             f"select cast(firm_id as varchar) as firm_id, as_of from {SNAPSHOTS} where as_of = "  # noqa: S608 - our own names
             f"(select max(as_of) from {SNAPSHOTS} where as_of <= $as_of) order by firm_id",
