@@ -17,7 +17,7 @@ from model.bundle import Bundle, CreditModel, matrix_of, pool_of
 from training import calibration, split
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
-from training.narrowed import narrowed, twice
+from training.narrowed import fewer, twice
 from training.split import TRAIN
 
 _CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
@@ -144,8 +144,8 @@ def fit(
 ) -> Candidate:
     """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
 
-    Each row is learnt twice: as it is, and with some of the firm's sources taken away, as a firm
-    looks that grants fewer (`narrowed`). No firm counts more for it.
+    If enough firms defaulted, each row is learnt twice: as it is, and with some of the firm's
+    sources taken away, as a firm looks that grants fewer. No firm counts more for it.
 
     Held-out predictions come from one fit per fold of firms, stopped early on that fold. The
     candidate has the median of their numbers of trees. So every default counts in the calibration;
@@ -162,7 +162,7 @@ def fit(
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms)
     final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
-    learnt = twice(rows, listed.definitions, config.seed)
+    learnt = twice(rows, listed.definitions, config)
     trees = fit_trees(
         learnt, listed, final | {"iterations": held_out.tree_count}, settings, config.seed
     )
@@ -183,10 +183,10 @@ def hold_out(
     settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
 ) -> HeldOut:
     """Return the held-out prediction of each firm by trees with the configured parameters."""
-    fewer = narrowed(rows, listed.definitions, config.seed)
+    again = fewer(rows, listed.definitions, config)
 
     def both(here: split.Rows) -> pl.DataFrame:
-        return pl.concat([rows[here], fewer[here]])
+        return rows[here] if again.is_empty() else pl.concat([rows[here], again[here]])
 
     fitted = [
         (

@@ -86,6 +86,8 @@ class TrainingConfig:
     # Defaults of the newest quarter that count half when the level is moved to it: with 100, levels
     # of two quarters are taken to differ by a tenth (one standard deviation).
     level_firms: int = 100
+    # Firms in default from which each training row is also learnt with fewer sources.
+    narrow_from: int = 300
     # Feature whose levels get separate models from this many firms in default; None for none.
     segment_by: str | None = None
     segment_bads: int = 50

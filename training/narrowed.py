@@ -9,6 +9,7 @@ from features.permitted import withhold
 from features.registry import FeatureMeta
 from firmpulse.sources import MAIN_SOURCES, SUPPLEMENTS
 from model.coverage import SOURCE_COUNT
+from training.config import TrainingConfig
 
 
 def only_from(
@@ -64,9 +65,27 @@ def narrowed(rows: pl.DataFrame, features: Sequence[FeatureMeta], seed: int) -> 
     return only_from(rows, features, grants.filter("stays"))
 
 
-def twice(rows: pl.DataFrame, features: Sequence[FeatureMeta], seed: int) -> pl.DataFrame:
-    """Return the rows, then the same rows narrowed; shape (2 · rows,)."""
-    return pl.concat([rows, narrowed(rows, features, seed)])
+def fewer(
+    rows: pl.DataFrame, features: Sequence[FeatureMeta], config: TrainingConfig
+) -> pl.DataFrame:
+    """Return the rows narrowed, none if too few firms defaulted: these teach too little as it is.
+
+    Args:
+        rows: firm_id, outcome and features, shape (rows,).
+        features: their definitions, with the sources of each.
+        config: seed, and firms in default from which rows are narrowed.
+    """
+    bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    if bad_firms < config.narrow_from:
+        return rows.clear()
+    return narrowed(rows, features, config.seed)
+
+
+def twice(
+    rows: pl.DataFrame, features: Sequence[FeatureMeta], config: TrainingConfig
+) -> pl.DataFrame:
+    """Return the rows, then the same rows narrowed if enough firms defaulted."""
+    return pl.concat([rows, fewer(rows, features, config)])
 
 
 def _observed(rows: pl.DataFrame, features: Sequence[FeatureMeta], source: str) -> pl.Series:

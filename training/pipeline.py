@@ -201,7 +201,7 @@ def _register_card(
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.learnable)
-    learnt = twice(frame.part(TRAIN), listed.definitions, config.seed)
+    learnt = twice(frame.part(TRAIN), listed.definitions, config)
     fitted = logistic.fit_linear(learnt, listed, config.logistic_c)
     found = level.find(frame, lambda rows: logistic.linear_prob(fitted, rows, listed), config)
     model = level.moved_linear(fitted, found.shift)

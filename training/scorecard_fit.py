@@ -51,7 +51,7 @@ def fit_statements(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
 def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
     """Return the logistic regression on weights of evidence of the candidate's numbers.
 
-    Each row is learnt twice, as by the candidate: whole, and with fewer sources.
+    If enough firms defaulted, each row is learnt twice, as by the candidate.
 
     Raises:
         NotReadyError: no feature was ever observed.
@@ -63,7 +63,7 @@ def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
             f"no feature of the training frame of {frame.as_of} was ever observed; "
             f"land deliveries and sample again"
         )
-    rows = twice(frame.part(TRAIN), frame.learnable, config.seed)
+    rows = twice(frame.part(TRAIN), frame.learnable, config)
     return _fit(frame, rows, listed, c=config.woe_c)
 
 

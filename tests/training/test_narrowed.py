@@ -1,6 +1,7 @@
 """Rows as a firm looks that granted fewer sources: for learning, and for measuring their worth."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from model.bundle import matrix_of
 from tests.credit_economy import AS_OF, CONFIG, Trained
 from training import boosted, frozen
 from training.boosted import FeatureList
-from training.narrowed import narrowed, only_from
+from training.narrowed import fewer, narrowed, only_from, twice
 from training.split import TRAIN
 
 FIRMS = 12_000
@@ -101,6 +102,21 @@ def test_a_firm_loses_only_sources_that_it_has_and_never_all() -> None:
         assert by_firm["founder"] == ("bank",)
         founder = found.filter(pl.col("firm_id") == "founder")
         assert founder["founder_credit"].to_list() == [1.0, 1.0]
+
+
+def test_few_defaults_are_learnt_whole_alone() -> None:
+    rows = _rows({f"firm {i}": ("tax", "bank") for i in range(40)}).with_columns(
+        outcome=pl.when(pl.col("firm_id") < "firm 3").then(pl.lit("bad")).otherwise(pl.lit("good"))
+    )
+    bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    enough = replace(CONFIG, narrow_from=bad_firms)
+    assert fewer(rows, METAS, enough).equals(narrowed(rows, METAS, CONFIG.seed))
+    assert twice(rows, METAS, enough).height == 2 * rows.height
+    # Rows of a firm count once.
+    assert bad_firms < rows.filter(pl.col("outcome") == "bad").height
+    short = replace(CONFIG, narrow_from=bad_firms + 1)
+    assert fewer(rows, METAS, short).is_empty()
+    assert twice(rows, METAS, short).equals(rows)
 
 
 def test_the_draw_is_of_the_firm_and_the_seed_not_of_the_order() -> None:

@@ -54,14 +54,14 @@ def test_firms_held_out_are_predicted_by_whole_models(
     trained: Trained, rows: pl.DataFrame, listed: boosted.FeatureList
 ) -> None:
     """A model that is cut at fewer trees has another level than the candidate."""
-    config = replace(CONFIG, boosting=MappingProxyType({**QUICK, "iterations": 300}))
+    config = replace(CONFIG, boosting=MappingProxyType({**QUICK, "iterations": 300}), narrow_from=1)
     held_out = boosted.hold_out(trained.settings, rows, listed, config)
-    fewer = narrowed(rows, listed.definitions, config.seed)
+    again = narrowed(rows, listed.definitions, config.seed)
     counts = []
     for seen, unseen in split.folds(rows, config.folds, config.seed):
         whole = boosted.fit_trees(
-            pl.concat([rows[seen], fewer[seen]]), listed, config.boosting, trained.settings,
-            config.seed, stop_on=pl.concat([rows[unseen], fewer[unseen]]),
+            pl.concat([rows[seen], again[seen]]), listed, config.boosting, trained.settings,
+            config.seed, stop_on=pl.concat([rows[unseen], again[unseen]]),
         )  # fmt: skip
         counts.append(whole.tree_count_)
         expected = boosted.raw_logit(whole, rows[unseen], listed, trained.settings)
