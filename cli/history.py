@@ -11,6 +11,12 @@ from cli.progress import make_console
 from features import build, history
 from firmpulse.settings import Settings
 
+Months = Annotated[
+    list[int] | None,
+    typer.Option(min=1, help="Length of history; may be repeated; by default 3, 6, 12 and 24."),
+]
+Firms = Annotated[int, typer.Option(min=30, help="Firms in the sample.")]
+
 
 def check_history(
     as_of: Annotated[
@@ -21,11 +27,8 @@ def check_history(
             help="Date of the snapshots; by default the newest night.",
         ),
     ] = None,
-    months: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="Length of history; may be repeated; by default 3, 6, 12 and 24."),
-    ] = None,
-    firms: Annotated[int, typer.Option(min=30, help="Firms in the sample.")] = 500,
+    months: Months = None,
+    firms: Firms = 500,
 ) -> None:
     """Cut the history of a sample of firms, on a copy, and list every feature that moves."""
     console = make_console()

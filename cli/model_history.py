@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from cli.dates import not_ahead
+from cli.history import Firms, Months
 from cli.progress import make_console
 from features import build, history
 from firmpulse.settings import Settings
@@ -24,15 +25,12 @@ def check_history(
             help="Date of the snapshots; a year ago for outcomes; by default the newest night.",
         ),
     ] = None,
-    months: Annotated[
-        list[int] | None,
-        typer.Option(min=1, help="Length of history; may be repeated; by default 3, 6, 12 and 24."),
-    ] = None,
+    months: Months = None,
     source: Annotated[
         list[str] | None,
         typer.Option(help="Observe this source alone in the short histories; may be repeated."),
     ] = None,
-    firms: Annotated[int, typer.Option(min=30, help="Firms in the sample.")] = 500,
+    firms: Firms = 500,
 ) -> None:
     """Score a sample of firms, on a copy, as if they had been watched for less time."""
     console, settings = make_console(), Settings()

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from scipy.stats import binomtest
 
 from features import strength
 from firmpulse.scale import FloatArray
@@ -76,19 +75,7 @@ def evaluate(
     }
     grades = calibration_checks.by_grade(bads_of(oot), oot_prob, config.asset_correlation)
     metrics |= _calibration(bads_of(oot), oot_prob, grades)
-    metrics["oot_grades/largest_share_low"] = _low_end(
-        calibration_checks.concentration(grades)[0], oot["firm_id"].n_unique(), config.confidence
-    )
     return Evaluation(metrics, bads_of(oot), oot_prob)
-
-
-def _low_end(share: float, firms: int, confidence: float) -> float:
-    """Return the lower end of the interval of a share, in which a firm counts once.
-
-    Source: Wilson, Probable inference, the law of succession, and statistical inference (1927).
-    """
-    found = binomtest(round(share * firms), firms)
-    return float(found.proportion_ci(confidence, method="wilson").low)
 
 
 def _calibration(

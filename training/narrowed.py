@@ -34,6 +34,16 @@ def only_from(
     )
 
 
+def only_sources(
+    rows: pl.DataFrame, features: Sequence[FeatureMeta], sources: Sequence[str]
+) -> pl.DataFrame:
+    """Return the rows as if every firm had granted these sources and no other."""
+    grants = (
+        rows.select("firm_id").unique().join(pl.DataFrame({"source": list(sources)}), how="cross")
+    )
+    return only_from(rows, features, grants)
+
+
 def narrowed(rows: pl.DataFrame, features: Sequence[FeatureMeta], seed: int) -> pl.DataFrame:
     """Return the rows with some of each firm's main sources taken away, drawn by firm.
 

@@ -180,8 +180,8 @@ def check(
             _GROUPS,
         ),
         _at_most(
-            "share of the fullest grade, lower end at most",
-            metrics.get("oot_grades/largest_share_low"),
+            "share of the fullest grade at most",
+            metrics.get("oot_grades/largest_share"),
             gates.most_grade_share,
             _MORE,
         ),

@@ -229,7 +229,7 @@ GREEN = {
     "oot_interval/observed_expected_high": 1.15,
     "level/shift": 0.1,
     "oot_groups/off_level": 0,
-    "oot_grades/largest_share_low": 0.25,
+    "oot_grades/largest_share": 0.25,
     "oot_grades/hhi": 0.18,
     "oot_grades/disordered": 0,
 }
@@ -282,9 +282,9 @@ GREEN = {
             ["groups beyond these bounds (quarter, history, sources, coverage) at most"],
         ),
         (
-            {"oot_grades/largest_share_low": 0.51},
+            {"oot_grades/largest_share": 0.51},
             0.66,
-            ["share of the fullest grade, lower end at most"],
+            ["share of the fullest grade at most"],
         ),
         ({"oot_grades/hhi": 0.41}, 0.66, ["concentration of grades (HHI) at most"]),
         ({"oot_grades/disordered": 1}, 0.66, ["grades out of order at most"]),
@@ -327,7 +327,7 @@ def test_each_kind_of_bad_model_fails_the_gate_named_for_it(trained: Trained) ->
 
     assert "observed over expected defaults, lower end at most" in _red(frame, too_low)
     assert "PSI of the score at most" in _red(frame, drifting)
-    assert "share of the fullest grade, lower end at most" in _red(frame, concentrated)
+    assert "share of the fullest grade at most" in _red(frame, concentrated)
     assert _red(frame, sound) == []
 
 

@@ -13,7 +13,7 @@ from training.claims.coverage import observed_expected
 from training.config import Gates, TrainingConfig
 from training.frozen import bads_of
 from training.metrics import Interval, measure_with_intervals
-from training.narrowed import only_from
+from training.narrowed import only_sources
 
 # With fewer firms in default, or fewer good ones, ranking is not measured.
 LEAST_OUTCOMES = 5
@@ -148,12 +148,10 @@ def by_source(
         `by_segment` has them.
     """
     every, found = np.ones(rows.height, dtype=bool), []
-    firms = rows.select("firm_id").unique()
     for granted in STEPS:
         # Features without a particular source, such as the number of sources, reflect the others.
         read = [f for f in features if f.sources and set(f.sources) <= set(granted)]
-        grants = firms.join(pl.DataFrame({"source": list(granted)}), how="cross")
-        withheld = only_from(rows, features, grants)
+        withheld = only_sources(rows, features, granted)
         for model, prob in (("as it is", predict(withheld)), ("refitted", refit(read))):
             found.append(
                 {

@@ -24,7 +24,7 @@ from model import bundle, coverage
 from training.claims.coverage import observed_expected
 from training.frozen import bads_of
 from training.metrics import Interval, measure
-from training.narrowed import only_from
+from training.narrowed import only_sources
 from training.validation import subject
 
 _CONFIDENCE = 0.95
@@ -109,10 +109,7 @@ def check(
         # A firm without a row in these months has no snapshot: nothing is observed of it.
         rows = whole.select("firm_id").join(short, on="firm_id", how="left", maintain_order="left")
         if sources:
-            grants = rows.select("firm_id").join(
-                pl.DataFrame({"source": list(sources)}), how="cross"
-            )
-            rows = only_from(rows, known.features, grants)
+            rows = only_sources(rows, known.features, sources)
         found.append(_look(length, rows, model.default_prob(rows), usual, outcome))
     return tuple(found)
 
