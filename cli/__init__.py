@@ -45,6 +45,10 @@ COMMANDS = {
         "cli.pull:pull",
         "Bring the complete deliveries of the configured providers into the inbox; safe to repeat.",
     ),
+    "onboard": Lazy(
+        "cli.onboard:onboard",
+        "Files of an unknown shape: propose a mapping, check it, deliver by it.",
+    ),
     "query": Lazy("cli.query:query", "Query the published scores, and note it in the audit chain."),
     "airflow": Lazy(
         "cli.operations:airflow_app",

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from cli import nightly, summary
 from cli.progress import Progress, make_console
 from consent import audit
-from extracts import shapes
+from extracts.mappings import data_sets
 from features import registry
 from firmpulse import warehouse
 from firmpulse.known_at import known_by
@@ -38,9 +38,9 @@ def home_of(settings: Settings, shape: str) -> Settings:
 
 def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, date]:
     settings = home_of(Settings(), shape)
-    as_of = shapes.delivered_on(shape)
+    as_of = data_sets.delivered_on(settings, shape)
     progress.heading(f"{shape}: reading the files as provided")
-    deliveries = shapes.deliver(settings, shape, folder)
+    deliveries = data_sets.deliver(settings, shape, folder)
     progress.done("deliver into the inbox", progress.seconds, f"{len(deliveries)} deliveries")
     nightly.run_night(settings, as_of, progress)
     return settings, as_of

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache, lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from extracts import key_trust
+from extracts.column_reading import AS_IN_CONTRACT, ColumnReading
 from extracts.key_trust import KeyTrust
 from extracts.reading import alternatives
 from extracts.reading.alternatives import Alternatives
@@ -65,6 +66,9 @@ class Column:
     party: str | None
     # What a file may have instead of one column with one of the headers.
     alternatives: Alternatives
+    # How a file writes it, and each part of it, if a mapping says so.
+    reading: ColumnReading = AS_IN_CONTRACT
+    part_readings: Mapping[str, ColumnReading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

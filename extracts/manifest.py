@@ -20,6 +20,7 @@ from pydantic import (
     field_validator,
 )
 
+from extracts.column_reading import ColumnReading
 from extracts.contracts import Contract
 from firmpulse import clock, uscc
 from firmpulse.calendar import CHINA
@@ -88,6 +89,18 @@ class DeliveredFile(BaseModel):
     headers: Mapping[str, str] = {}
     # Values, as text, of contract columns that the file does not contain.
     constants: Mapping[str, str] = {}
+    # Contract column, or part of one, to how this file writes it.
+    readings: Mapping[str, ColumnReading] = {}
+    # Headers that are not read, although the contract knows them.
+    ignored: tuple[str, ...] = ()
+    # Contract columns that several headers hold, one of them filled in each row.
+    one_of: tuple[str, ...] = ()
+    # Header to the texts of rows that are none, such as 小计; an empty text is an empty cell.
+    not_rows: Mapping[str, tuple[str, ...]] = {}
+    # Lines of the header; with two, merged cells of the first are joined with the second's.
+    header_lines: int = Field(default=1, ge=1, le=3)
+    # The header in the order of the file, if it must not have changed.
+    header: tuple[str, ...] = ()
 
     @field_validator("name")
     @classmethod

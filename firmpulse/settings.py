@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         return (self.providers or self.root / "providers.yml").expanduser()
 
     @property
+    def mappings_dir(self) -> Path:
+        """Mappings of files that come in their provider's own shape."""
+        return self.root / "mappings"
+
+    @property
     def vault_path(self) -> Path:
         """Encrypted raw rows, firm directory, quarantine."""
         return self.root / "vault" / "vault.duckdb"

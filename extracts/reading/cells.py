@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from extracts.contracts import Column
 from extracts.reading import macros
 from extracts.reading.inspection import Layout
-from extracts.reading.sql import ident, literal
+from extracts.reading.sql import ident, literal, literals
 
 _STRING_TYPES = ("string", "large_string", "string_view")
 _MOMENTS = ("date", "timestamp")
@@ -46,6 +46,8 @@ def is_typed(column: Column, layout: Layout) -> bool:
     """Whether the file has the column as a typed value, so that no text must be parsed."""
     if layout.format != "parquet" or column.name not in layout.positions:
         return False
+    if column.reading.values or column.reading.format:
+        return False
     arrow_type = layout.types[layout.positions[column.name]]
     is_string = arrow_type in _STRING_TYPES or arrow_type.startswith("dictionary")
     return not is_string and column.kind not in _TEXT_KINDS
@@ -69,7 +71,13 @@ def plain(column: Column) -> str:
 
 
 def is_plain(column: Column) -> str | None:
-    """Return SQL of the mark over `raw_<name>`, null without a cell; None for other kinds."""
+    """Return SQL of the mark over `raw_<name>`, null without a cell; None for other kinds.
+
+    A column that a mapping reads in its own way has no usual spelling.
+    """
+    own = column.reading
+    if own.values or own.format or own.decimal != ".":
+        return None
     pattern = macros.PLAIN.get(column.kind)
     return pattern and f"regexp_full_match({raw(column)}, {literal(pattern)})"
 
@@ -82,7 +90,17 @@ def tidied(column: Column) -> str:
 
 
 def emptied(column: Column) -> str:
-    """Return SQL of the tidied text over `text_<name>`; null when empty."""
+    """Return SQL of the tidied text over `text_<name>`; null when empty.
+
+    The texts of a mapping's map of values are replaced.
+    """
+    substitutes = column.reading.substitutes
+    if substitutes:
+        pairs = " ".join(
+            f"when {literal(found)} then {'null' if value is None else literal(value)}"
+            for found, value in substitutes.items()
+        )
+        return f"nullif(case {text(column)} {pairs} else {text(column)} end, '')"
     return _unless_plain(column, f"nullif({text(column)}, '')", text(column))
 
 
@@ -92,7 +110,7 @@ def _unless_plain(column: Column, sql: str, plain_sql: str) -> str:
     The condition is false for a whole vector of plain or missing cells; then DuckDB returns the
     other side as it is.
     """
-    if column.kind not in macros.PLAIN:
+    if is_plain(column) is None:
         return sql
     return f"case when not {plain(column)} then {sql} else {plain_sql} end"
 
@@ -108,8 +126,11 @@ def typed_value(column: Column, layout: Layout) -> str:
         )
         return f"case {cell} {choices} end"
     if column.kind in ("decimal", "integer"):
-        text_sql = _unless_plain(column, f"read_{column.kind}_text({cell})", cell)
+        written = _with_a_point(cell) if column.reading.decimal == "," else cell
+        text_sql = _unless_plain(column, f"read_{column.kind}_text({written})", cell)
         return _number(column, layout, text_sql)
+    if column.reading.format is not None:
+        return _formatted(column, layout)
     plain_sql = f"try_cast({cell} as {column.kind})" if column.kind in _MOMENTS else cell
     return _unless_plain(column, f"read_{column.kind}({cell})", plain_sql)
 
@@ -131,6 +152,25 @@ def checks(column: Column, layout: Layout) -> Sequence[Check]:
         broken = f"not ({value} {column.bound})"
         found.append(Check(column.name, broken, "'bound'", value_class))
     return found
+
+
+def _with_a_point(cell: str) -> str:
+    """Return SQL of a number's text with a decimal point, from one with a decimal comma."""
+    return f"replace(regexp_replace({cell}, '[. '']', '', 'g'), ',', '.')"
+
+
+def _formatted(column: Column, layout: Layout) -> str:
+    """Return SQL of a date or time in the format of a mapping, and in no other.
+
+    A cell that a workbook holds as a date arrives in the form of `sheet_reader`.
+    """
+    formats = [str(column.reading.format)]
+    if layout.line_position is not None:
+        formats.append("%Y-%m-%d %H:%M:%S")
+    moment = f"try_strptime({text(column)}, {literals(formats)})"
+    if column.kind == "month":
+        return f"cast(date_trunc('month', {moment}) as date)"
+    return f"cast({moment} as {'time' if column.kind == 'clock' else column.kind})"
 
 
 def _cast(column: Column, layout: Layout, cell: str) -> str:

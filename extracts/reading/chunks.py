@@ -63,14 +63,20 @@ class Delivered:
             refused=(*self.refused, *(RefusedFile(n, self.names[n], own[n]) for n in own)),
         )
 
-    def skipped(self, refused: Collection[int]) -> Mapping[tuple[int, str], Skipped]:
-        """Return the titles and totals of the files that are not refused, by number and name."""
+    def skipped(
+        self, refused: Collection[int], named: Mapping[int, int]
+    ) -> Mapping[tuple[int, str], Skipped]:
+        """Return the lines that are no rows of the files that are not refused, by number and name.
+
+        `named` has the number of those that a mapping names, by ordinal of the file.
+        """
         files = {file.number: file for chunk in self.chunks for file in chunk.files}
-        return {
-            (number, self.names[number]): file.skipped
+        found = {
+            (number, self.names[number]): replace(file.skipped, named=named.get(number, 0))
             for number, file in sorted(files.items())
-            if number not in refused and (file.skipped.above or file.skipped.totals)
+            if number not in refused
         }
+        return {place: skipped for place, skipped in found.items() if skipped != Skipped()}
 
 
 def inspect(

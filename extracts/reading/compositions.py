@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from extracts.column_reading import AS_IN_CONTRACT, ColumnReading
 from extracts.contracts import Column, Contract, normalise_header, normalise_text
 from extracts.manifest import DeliveredFile
 from extracts.reading.alternatives import ByDirection, DayAndClock, Part
@@ -92,8 +93,8 @@ def _day_and_clock(column: Column, pair: DayAndClock, sources: Sources) -> Compo
     if day and clock:
         sources[pair.day.name], sources[pair.clock.name] = [day], [clock]
         cells = (
-            _cell(column, pair.day.name, day.header),
-            replace(_cell(column, pair.clock.name, clock.header), kind="clock"),
+            _cell(column, pair.day.name, day.header, AS_IN_CONTRACT),
+            replace(_cell(column, pair.clock.name, clock.header, AS_IN_CONTRACT), kind="clock"),
         )
         return Composed(column.name, "day_and_clock", cells)
     if day or (clock and own):
@@ -124,15 +125,23 @@ def _side_by_side(column: Column, sources: Sources) -> Composed:
     return Composed(column.name, "filled", tuple(cells))
 
 
-def _cell(column: Column, name: str, header: str) -> Column:
+def _cell(column: Column, name: str, header: str, reading: ColumnReading | None = None) -> Column:
     """Return a cell that is read as its column is, and may be empty.
 
     It is named by its header if the contract lists that header; other names do not leave here.
+    `reading` is how it is written unless the manifest says so, that of its column by default.
     """
     other = column.alternatives
     known = {*column.headers, *column.scaled_headers, *other.own_headers}
     label = header if header in map(normalise_header, known) else name
-    return replace(column, name=name, headers=(label,), required=False, bound=None)
+    return replace(
+        column,
+        name=name,
+        headers=(label,),
+        required=False,
+        bound=None,
+        reading=column.part_readings.get(name, reading or column.reading),
+    )
 
 
 def only(sources: Sources, name: str) -> Source:

@@ -35,13 +35,13 @@ class Header:
     is_one_line: bool
 
 
-def read(text: Text, copy: Path, bounds: Bounds, delimiter: str) -> Readable:
+def read(text: Text, copy: Path, bounds: Bounds, delimiter: str, header_lines: int = 1) -> Readable:
     """Return a CSV file that DuckDB can read: the given one, or a copy of its table.
 
     Raises:
         DeliveryRefused: it has no usable header, or quotes that do not close.
     """
-    header = find_header(text.path, bounds, delimiter)
+    header = find_header(text.path, bounds, delimiter, 0, header_lines)
     is_plain = text.has_even_lines and header.line == 1 and header.is_one_line
     if is_plain and not may_hold_total(csv_lines.last(text.path)):
         return Readable(
@@ -64,8 +64,12 @@ def read(text: Text, copy: Path, bounds: Bounds, delimiter: str) -> Readable:
     )
 
 
-def find_header(path: Path, bounds: Bounds, delimiter: str, shift: int = 0) -> Header:
+def find_header(
+    path: Path, bounds: Bounds, delimiter: str, shift: int = 0, header_lines: int = 1
+) -> Header:
     """Find the header among the first lines; the first `shift` cells of a line do not belong to it.
+
+    A header of several lines is one of merged cells: each cell is joined with those below it.
 
     Raises:
         DeliveryRefused: there is none, its quotes are broken, or it is too long.
@@ -76,22 +80,44 @@ def find_header(path: Path, bounds: Bounds, delimiter: str, shift: int = 0) -> H
     if len(lines[0]) > _HEADER_BYTES:
         raise DeliveryRefused(f"the header row is longer than {_HEADER_BYTES} bytes")
     found = [csv_lines.cells(line, delimiter) for line in lines]
-    place = bounds.header([cells and cells[shift:] for cells in found])
-    cells = found[place]
+    own = [cells and cells[shift:] for cells in found]
+    candidates = [joined(own[at : at + header_lines]) for at in range(len(own))]
+    place = bounds.header(candidates)
+    cells = candidates[place]
     if cells is None:
         raise DeliveryRefused("the header row cannot be read; its quotes are broken")
-    header = tuple(cells[shift:])
+    header = tuple(cells)
     formats.require_columns(len(header))
     above, doubtful = [], []
     for number, (line, other) in enumerate(zip(lines[:place], found, strict=False), 1):
-        own = int(other[0]) if shift and other else number
+        told = int(other[0]) if shift and other else number
         if other is None or bounds.could_be_row(header, other[shift:]):
             record = line.decode("utf-8", errors="replace")
-            doubtful.append(BrokenLine(own, "above the header", record))
+            doubtful.append(BrokenLine(told, "above the header", record))
         elif any(cell.strip() for cell in other[shift:]):
-            above.append(own)
-    is_one_line = b"\n" not in lines[place] and b"\r" not in lines[place]
-    return Header(header, place + 1, Skipped(tuple(above)), tuple(doubtful), is_one_line)
+            above.append(told)
+    is_one_line = header_lines == 1 and b"\n" not in lines[place] and b"\r" not in lines[place]
+    last = min(place + header_lines, len(lines))
+    return Header(header, last, Skipped(tuple(above)), tuple(doubtful), is_one_line)
+
+
+def joined(rows: Sequence[Sequence[str] | None]) -> list[str] | None:
+    """Return the header of several lines, each cell joined with those below it; null if unreadable.
+
+    An empty cell above a filled one belongs to the cell on its left, with which it was merged.
+    """
+    if any(row is None for row in rows):
+        return None
+    header, *below = [list(row) for row in rows if row is not None]
+    for lower in below:
+        width = max(len(header), len(lower))
+        upper = [text.strip() for text in header] + [""] * (width - len(header))
+        last, found = "", list[str]()
+        for above, under in zip(upper, [*lower, *[""] * (width - len(lower))], strict=True):
+            last = above or (last if under.strip() else "")
+            found.append(last + under.strip())
+        header = found
+    return header
 
 
 def cut(

@@ -34,15 +34,11 @@ class Match:
 
 
 def match(file: DeliveredFile, contract: Contract, header: tuple[str, ...]) -> Match:
-    """Find the columns of a contract in the header of a file.
+    """Find the columns of a contract, as the file follows it, in the header of the file.
 
     Raises:
         DeliveryRefused: a required column is missing, one is there twice, or in an unknown unit.
     """
-    parts = {part.name for column in contract.columns for part in column.alternatives.parts}
-    names = {column.name for column in contract.columns}
-    if not (set(file.headers.values()) <= names | parts and set(file.constants) <= names):
-        raise DeliveryRefused("the manifest's headers or constants name no contract column")
     sources = _sources(file, contract, header)
     composed, positions = [], dict[str, int]()
     for column in contract.columns:
@@ -77,11 +73,29 @@ def match(file: DeliveredFile, contract: Contract, header: tuple[str, ...]) -> M
 
 def count_known(file: DeliveredFile, contract: Contract, cells: Iterable[str]) -> int:
     """Return how many texts of a line are headers of the contract or the manifest."""
-    known = {*_known(contract), *map(normalise_header, file.headers)}
-    for column in contract.columns:
-        known.update(map(normalise_header, column.alternatives.fallback_headers))
+    return known_in(contract, cells, file.headers)
+
+
+def known_in(contract: Contract, cells: Iterable[str], mapped: Iterable[str] = ()) -> int:
+    """Return how many texts of a line are headers of the contract, or among the mapped ones."""
+    known = {*known_headers(contract), *map(normalise_header, mapped)}
     texts = {normalise_header(text) for text in cells}
     return len(known & (texts | {_GLOSS.sub("", text) for text in texts}))
+
+
+def comparable(header: str) -> str:
+    """Return a header in comparable form, without an English gloss."""
+    return _GLOSS.sub("", normalise_header(header))
+
+
+def known_headers(contract: Contract) -> Mapping[str, str]:
+    """Return every header that the contract knows, in comparable form, with its column or part."""
+    fallback = {
+        normalise_header(text): column.name
+        for column in contract.columns
+        for text in column.alternatives.fallback_headers
+    }
+    return {**fallback, **_known(contract)}
 
 
 def _sources(file: DeliveredFile, contract: Contract, header: Sequence[str]) -> Sources:
@@ -90,6 +104,8 @@ def _sources(file: DeliveredFile, contract: Contract, header: Sequence[str]) -> 
     mapped = {normalise_header(text): name for text, name in file.headers.items()}
     texts = [normalise_header(text) for text in header]
     texts = [t if t in known or t in mapped else _GLOSS.sub("", t) for t in texts]
+    ignored = set(map(normalise_header, file.ignored))
+    texts = ["" if text in ignored else text for text in texts]
     kept = _whole_pairs(contract, texts) if mapped else ()
     sources: Sources = {}
     for position, text in enumerate(texts):
@@ -177,6 +193,8 @@ def _factor(column: Column, header: str, name: str) -> Decimal:
     Raises:
         DeliveryRefused: the header announces a unit that is not in the contract.
     """
+    if column.reading.factor is not None:
+        return column.reading.factor
     text = normalise_header(header)
     for scaled, factor in column.scaled_headers.items():
         if normalise_header(scaled) == text:

@@ -1,6 +1,6 @@
 """First inspection of a delivered file: checksum, encoding, contents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -9,9 +9,10 @@ from types import MappingProxyType
 import pyarrow
 from pyarrow import types
 
-from extracts.contracts import Column, Contract
+from extracts.contracts import Column, Contract, normalise_header
 from extracts.manifest import DeliveredFile
 from extracts.reading import (  # fmt: skip
+    as_mapped,
     csv_files,
     csv_lines,
     encodings,
@@ -35,6 +36,8 @@ _AS_TEXT = "string"
 class Layout:
     """How the rows of a file are laid out; files that share it are read together."""
 
+    # As the files follow it.
+    contract: Contract
     # What DuckDB reads: csv, or parquet.
     format: str
     # Name of a cell to its position among `names`.
@@ -53,6 +56,8 @@ class Layout:
     dropped: tuple[str, ...]
     # Delimiter of CSV.
     delimiter: str = ","
+    # Position to the texts of cells in rows that are none.
+    not_rows: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -67,6 +72,8 @@ class Layout:
             tuple(sorted(self.factors.items())),
             self.line_position,
             self.delimiter,
+            tuple(self.not_rows.items()),
+            tuple(repr((cell.reading, cell.alternatives.signed)) for cell in self.cells),
         )
 
 
@@ -111,7 +118,9 @@ def inspect(
         raise DeliveryRefused("the file is a link; hand over the file itself")
     if digests.of_file(path) != file.sha256:
         raise DeliveryRefused("the file's sha256 is not the manifest's")
+    contract = as_mapped.contract_of(file, contract)
     readable = _readable(path, file, contract, scratch / str(number))
+    _require_header(file, readable.header)
     return Inspected(
         file=file,
         number=number,
@@ -125,6 +134,25 @@ def inspect(
     )
 
 
+def _require_header(file: DeliveredFile, found: tuple[str, ...]) -> None:
+    """Refuse a file whose header differs from the one that its mapping was made for."""
+    if not file.header:
+        return
+    was, now = ([normalise_header(text) for text in header] for header in (file.header, found))
+    new = [text for text in now if text not in was]
+    gone = [text for text in was if text not in now]
+    if new or gone or sorted(was) != sorted(now):
+        raise DeliveryRefused(
+            "the header is not the one that the mapping was made for: "
+            + "; ".join(
+                [f"new: {', '.join(new)}"] * bool(new)
+                + [f"gone: {', '.join(gone)}"] * bool(gone)
+                + ["a header is there twice"] * (not new and not gone)
+            )
+            + "; look at the file and correct the mapping"
+        )
+
+
 def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
     if file.format == "parquet":
         return formats.read_parquet(path, file.rows)
@@ -136,7 +164,7 @@ def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -
         return _read_workbook(path, file, contract, copy)
     text = encodings.as_utf8(path, copy.with_suffix(".utf8"), file.encoding)
     bounds = _bounds(file, contract)
-    return csv_files.read(text, copy.with_suffix(".csv"), bounds, file.delimiter)
+    return csv_files.read(text, copy.with_suffix(".csv"), bounds, file.delimiter, file.header_lines)
 
 
 def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
@@ -147,7 +175,7 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
     numeric = workbooks.convert(path, sheet, file.sheet)
     if not sheet.stat().st_size:
         raise DeliveryRefused("the sheet is empty")
-    header = csv_files.find_header(sheet, bounds, ",", shift=1)
+    header = csv_files.find_header(sheet, bounds, ",", 1, file.header_lines)
     match = headers.match(file, contract, header.cells)
     codes = {
         match.positions[cell.name]
@@ -190,6 +218,7 @@ def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layo
     shift = 1 if readable.has_lines else 0
     taken = set(match.positions.values())
     return Layout(
+        contract=contract,
         format="parquet" if readable.types else "csv",
         positions=MappingProxyType({name: at + shift for name, at in match.positions.items()}),
         cells=match.cells,
@@ -201,7 +230,25 @@ def _layout(file: DeliveredFile, contract: Contract, readable: Readable) -> Layo
         line_position=0 if readable.has_lines else None,
         dropped=tuple(name for at, name in enumerate(readable.header) if at not in taken),
         delimiter=readable.delimiter,
+        not_rows={place + shift: texts for place, texts in _not_rows(file, readable.header)},
     )
+
+
+def _not_rows(
+    file: DeliveredFile, header: tuple[str, ...]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the positions of the headers that mark lines as no rows, with their texts.
+
+    Raises:
+        DeliveryRefused: there is no such header.
+    """
+    found = [normalise_header(text) for text in header]
+    for text, marks in file.not_rows.items():
+        if normalise_header(text) not in found:
+            raise DeliveryRefused(
+                f"the file has no column {text}, by which the mapping knows lines that are no rows"
+            )
+        yield found.index(normalise_header(text)), marks
 
 
 def _physical_type(column: Column, found: pyarrow.DataType) -> str:

@@ -11,6 +11,8 @@ from extracts.reading import cells, composed_cells, nobody
 from extracts.reading.inspection import Inspected, Layout
 from extracts.reading.sql import ident, idents, literal, literals
 
+# Marks lines that the mapping says are no rows.
+NO_ROW = "is_no_row"
 # Separates the parts of a hashed key; no tidied text contains a control character.
 _SEPARATOR = "chr(31)"
 # Switches off columns that DuckDB would add, or take from the names of folders.
@@ -120,7 +122,8 @@ def placed(
         for column in _absent(contract, layout)
     )
     return (
-        f"select * replace ({line} as line), rowid as place{_more(absent)} "  # noqa: S608 — quoted
+        f"select * {f'exclude ({NO_ROW})' if layout.not_rows else ''} "  # noqa: S608 — quoted
+        f"replace ({line} as line), rowid as place{_more(absent)} "
         f"from {ident(name)}"
     )
 
@@ -140,6 +143,7 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     """
     layout = rows.layout
     columns = layout.cells
+    marks = no_row(layout)
     readable = [column for column in columns if not cells.is_typed(column, layout)]
     raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
     marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
@@ -149,6 +153,7 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     return f"""
 with cells as (
     select {rows.file_no} as file_no, {rows.line} as line, {rows.place} as place, {raw}
+        {_more(f"{marks} as {NO_ROW}" if marks else "")}
     from {rows.relation}
 ),
 marked as (select *{_more(marked)} from cells where {only}),
@@ -173,8 +178,26 @@ select {", ".join(f"{nobody.kept(c)} as {ident(c.name)}" for c in contract.colum
     {row_key(contract)} as row_key, file_no, line, place,
     -- JSON of column, rule, value_class and record; null for a row without a problem.
     case when problem > 0 then {_finding(contract, layout)} end as finding
+    {_more(NO_ROW if marks and layout.format == "csv" else "")}
 from judged
+{f"where not {NO_ROW}" if marks and layout.format == "parquet" else ""}
 """  # noqa: S608 — identifiers and literals are quoted, formulas come from our contracts
+
+
+def no_row(layout: Layout) -> str:
+    """Return SQL that is true for a line that the mapping says is no row; empty without one."""
+    return " or ".join(
+        f"coalesce(tidy(cast(c{place} as varchar)), '') in ({', '.join(map(literal, texts))})"
+        for place, texts in layout.not_rows.items()
+    )
+
+
+def named(rows: Rows) -> str:
+    """Return the query of the number of lines of each file that are no rows by the mapping."""
+    return (
+        f"select file_no, count(*) from (select {rows.file_no} as file_no, "  # noqa: S608 — quoted
+        f"{no_row(rows.layout)} as {NO_ROW} from {rows.relation}) where {NO_ROW} group by all"
+    )
 
 
 def reading(file: Inspected) -> str:
@@ -183,6 +206,11 @@ def reading(file: Inspected) -> str:
     relation = _csv_scan([file]) if layout.format == "csv" else rows_of_parquet([file]).relation
     hashes = ", ".join(["count(*)", *(f"max(hash({name}))" for name in _columns(layout))])
     return f"select {hashes} from {relation}"  # noqa: S608 — quoted
+
+
+def counting(file: Inspected) -> str:
+    """Return the query of the number of records of a CSV file that DuckDB can split."""
+    return f"select count(*) from {_csv_scan([file])}"  # noqa: S608 — quoted
 
 
 def _by_number(values: Mapping[int, int]) -> list[int]:

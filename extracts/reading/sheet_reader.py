@@ -33,13 +33,16 @@ class _Refused(Exception):
 
 
 def main(path: str, copy: str, sheet: str, code_positions: str, memory_bytes: str) -> None:
-    """Write the sheet as CSV: its row number first, then its cells as text."""
+    """Write the sheet as CSV: its row number first, then its cells as text.
+
+    Without a copy to write, only list the visible sheets.
+    """
     limit = int(memory_bytes)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     codes = {int(position) for position in code_positions.split(",") if position}
     try:
-        answer = _convert(Path(path), Path(copy), sheet, codes)
+        answer = _convert(Path(path), Path(copy), sheet, codes) if copy else _list(Path(path))
     except _Refused as refusal:
         answer = {"refused": str(refusal)}
     json.dump(answer, sys.stdout)
@@ -55,6 +58,18 @@ def _convert(path: Path, copy: Path, sheet: str, codes: set[int]) -> dict[str, o
         with copy.open("w", encoding="utf-8", newline="") as stream:
             numeric = _write(rows.iter_rows(), csv.writer(stream).writerow, codes, wrong)
     return {"numeric": sorted(numeric)}
+
+
+def _list(path: Path) -> dict[str, object]:
+    with python_calamine.load_workbook(str(path)) as workbook:
+        return {
+            "sheets": [
+                found.name
+                for found in workbook.sheets_metadata
+                if found.typ == python_calamine.SheetTypeEnum.WorkSheet
+                and found.visible == python_calamine.SheetVisibleEnum.Visible
+            ]
+        }
 
 
 def _sheet_name(workbook: python_calamine.CalamineWorkbook, wanted: str) -> str:

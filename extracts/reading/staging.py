@@ -10,7 +10,7 @@ from extracts.contracts import Contract
 from extracts.manifest import Manifest
 from extracts.reading import formats, row_sql
 from extracts.reading.chunks import Chunk, Delivered, RefusedFile
-from extracts.reading.inspection import Inspected
+from extracts.reading.inspection import Inspected, Layout
 from extracts.reading.sql import ident
 
 # The rows of the current chunk, a view over its files or over _LOADED; the same, but only rows
@@ -40,10 +40,12 @@ class Staged:
     refused: tuple[RefusedFile, ...]
     rows: int
     broken_lines: int
-    # Titles or totals that the manifest counts as rows.
+    # Lines that are no rows and that the manifest counts as rows.
     counted_lines: int
     # Number of row ids that the chunk may use: above every place.
     size: int
+    # Number of lines of each file, by ordinal, that the mapping says are no rows.
+    named: Mapping[int, int]
 
 
 def read(
@@ -56,8 +58,8 @@ def read(
 
     Queries over them may raise one of UNREADABLE; `damaged` shows whether files are the cause.
     """
-    contract = delivered.contract
     layout = chunk.files[0].layout
+    contract = layout.contract
     connection.execute(_BROKEN_DDL.format(name=BROKEN))
     connection.execute(f"create or replace temp table {PICKED} (place bigint)")
     _note_lines(connection, BROKEN, chunk.files)
@@ -66,7 +68,9 @@ def read(
     picked = f"place in (select place from {PICKED})"  # noqa: S608 — our own name
     if layout.format == "parquet":
         rows = row_sql.rows_of_parquet(chunk.files, chunk.rows)
-        count = size = sum(chunk.counts.values())
+        size = sum(chunk.counts.values())
+        named = _count_named(connection, rows)
+        count = size - sum(named.values())
         every = row_sql.typed_rows(contract, manifest, rows)
         some = row_sql.typed_rows(contract, manifest, rows, picked)
     else:
@@ -74,6 +78,7 @@ def read(
         _keep_broken(connection, chunk.files)
         refused, counted = _check_counts(connection, chunk.files)
         starts = _number_lines(connection)
+        named = _drop_named(connection, layout)
         before = {file.number: file.lines_before for file in chunk.files}
         _shift_lines(connection, before)
         count, size = connection.execute(
@@ -84,7 +89,10 @@ def read(
     connection.execute(f"create or replace temp view {ROWS} as {every}")
     connection.execute(f"create or replace temp view {PICKED_ROWS} as {some}")
     (broken,) = connection.execute(f"select count(*) from {BROKEN}").fetchall()[0]  # noqa: S608 — our own name
-    return Staged(contract, delivered.names, tuple(refused), count, broken, counted, size)
+    counted += sum(named.values())
+    return Staged(
+        delivered.contract, delivered.names, tuple(refused), count, broken, counted, size, named
+    )
 
 
 def damaged(connection: duckdb.DuckDBPyConnection, chunk: Chunk) -> dict[int, str]:
@@ -107,6 +115,24 @@ def drop(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"drop view if exists {view}")
     for table in (_LOADED, PICKED, BROKEN, "starts", "blank_lines"):
         connection.execute(f"drop table if exists {table}")
+
+
+def _count_named(connection: duckdb.DuckDBPyConnection, rows: row_sql.Rows) -> dict[int, int]:
+    """Return the number of lines of Parquet files that the mapping says are no rows."""
+    if not rows.layout.not_rows:
+        return {}
+    return dict(connection.execute(row_sql.named(rows)).fetchall())
+
+
+def _drop_named(connection: duckdb.DuckDBPyConnection, layout: Layout) -> dict[int, int]:
+    """Drop loaded lines that the mapping says are no rows; return their number in each file."""
+    if not layout.not_rows:
+        return {}
+    found: dict[int, int] = dict(connection.execute(
+        f"select file_no, count(*) from {_LOADED} where {row_sql.NO_ROW} group by file_no"  # noqa: S608 — our own names
+    ).fetchall())  # fmt: skip
+    connection.execute(f"delete from {_LOADED} where {row_sql.NO_ROW}")  # noqa: S608 — our own names
+    return found
 
 
 def _note_lines(

@@ -26,6 +26,8 @@ class Skipped:
 
     above: tuple[int, ...] = ()
     totals: tuple[int, ...] = ()
+    # Number of lines that a mapping says are no rows.
+    named: int = 0
 
     @property
     def counts(self) -> frozenset[int]:
@@ -42,6 +44,8 @@ class Skipped:
             parts.append(f"{_lines(self.above)} above the header skipped")
         if self.totals:
             parts.append(f"{_lines(self.totals)} below the rows taken for a total")
+        if self.named:
+            parts.append(f"{self.named} lines that the mapping says are no rows")
         return ", ".join(parts)
 
 

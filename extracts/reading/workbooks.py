@@ -7,6 +7,7 @@ import threading
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from extracts.reading import sheet_reader
 from firmpulse.errors import DeliveryRefused
@@ -78,13 +79,26 @@ def convert(
     """
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     positions = ",".join(str(position) for position in codes)
+    return frozenset(_read("numeric", str(path), str(copy), sheet or "", positions))
+
+
+def sheets(path: Path) -> tuple[str, ...]:
+    """Return the names of the visible sheets of a workbook that passed `check`.
+
+    Raises:
+        SheetUnreadable: it cannot be read within the limits.
+    """
+    return tuple(_read("sheets", str(path), "", "", ""))
+
+
+def _read(wanted: str, *arguments: str) -> list[Any]:
+    """Return what the reader in its own process answers."""
     script = str(Path(sheet_reader.__file__))
-    arguments = [str(path), str(copy), sheet or "", positions, str(MAX_MEMORY_BYTES)]
     try:
         # Its error output may quote the file's content.
         with _ONE_AT_A_TIME:
             run = subprocess.run(  # noqa: S603 — our own script, no shell
-                [sys.executable, "-I", script, *arguments],
+                [sys.executable, "-I", script, *arguments, str(MAX_MEMORY_BYTES)],
                 capture_output=True,
                 timeout=MAX_SECONDS,
                 check=False,
@@ -94,8 +108,9 @@ def convert(
         answer = {}
     if "refused" in answer:
         raise DeliveryRefused(answer["refused"])
-    if "numeric" not in answer:
+    if wanted not in answer:
         raise SheetUnreadable(
             "the workbook cannot be read: it is damaged, or too large when unpacked; save it again"
         )
-    return frozenset(answer["numeric"])
+    found: list[Any] = answer[wanted]
+    return found

@@ -1,6 +1,7 @@
 """Land one delivery: read its tables chunk by chunk, judge them, store them."""
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -127,7 +128,7 @@ class _Landing:
         connection, contract = self.connection, table.contract
         refused = list(table.refused)
         verdicts = Verdicts()
-        counted = 0
+        counted, named = 0, Counter[int]()
         versions.begin(connection, contract)
         done.add(sum(table.rows[file.number] for file in table.refused))
         for chunk in table.chunks:
@@ -140,6 +141,7 @@ class _Landing:
                 raise FilesUnreadable(reasons) from None
             refused += staged.refused
             counted += staged.counted_lines
+            named.update(staged.named)
             verdicts = verdicts.plus(stored)
             place = replace(place, last_row_id=place.last_row_id + staged.size)
             done.add(sum(chunk.counts.values()))
@@ -153,7 +155,7 @@ class _Landing:
             rows_delivered=sum(table.rows.values()) - counted,
             rows_in_refused_files=sum(table.rows[number] for number in numbers),
             warnings=_warnings(connection, contract, place),
-            skipped=table.skipped(numbers),
+            skipped=table.skipped(numbers, named),
             rows_sharing_key=sharing,
             warning=key_trust.warning(
                 contract.key_trust, " + ".join(contract.key), sharing, counts.read

@@ -8,6 +8,7 @@ import json
 import random
 import zipfile
 from collections.abc import Callable, Iterator
+from csv import reader
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,8 +43,9 @@ def lines(draw: random.Random, count: int = _ROWS) -> list[str]:
 
 
 def in_format(form: str, rows: list[str], header: str = PAYMENT_HEADER) -> bytes:
-    """Return rows (lines of CSV without quotes) as a file of a format."""
-    names, cells = header.split(","), [row.split(",") for row in rows]
+    """Return rows (lines of CSV) as a file of a format."""
+    names = header.split(",")
+    cells = [next(reader([row])) if '"' in row else row.split(",") for row in rows]
     if form == "csv":
         return csv(rows, header, "utf-8")
     if form == "jsonl":

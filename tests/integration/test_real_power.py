@@ -13,7 +13,7 @@ from tests.sizes import exhaustive
 
 pytestmark = [
     pytest.mark.slow,
-    exhaustive("tests/extracts/test_shapes.py lands the file, tests/features have its features"),
+    exhaustive("tests/extracts/test_data_sets.py lands the file, tests/features have its features"),
 ]
 
 

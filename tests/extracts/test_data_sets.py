@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consent.ledger import Ledger
-from extracts import shapes
+from extracts.mappings import data_sets
 from extracts.vault import nightly
 from extracts.vault.landing import Counts
 from firmpulse.errors import ConfigurationError, NotReadyError
@@ -23,17 +23,17 @@ def real(name: str) -> Path:
     return folder
 
 
-def test_an_unknown_shape_is_named(settings: Settings, tmp_path: Path) -> None:
+def test_an_unknown_data_set_is_named(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="use one of cumcm2020c, yangzhong_power"):
-        shapes.deliver(settings, "other", tmp_path)
+        data_sets.deliver(settings, "other", tmp_path)
 
 
 def test_a_folder_without_the_files_is_named(settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(NotReadyError, match="output_invoice"):
-        shapes.deliver(settings, "cumcm2020c", tmp_path)
+        data_sets.deliver(settings, "cumcm2020c", tmp_path)
 
 
-def test_a_small_folder_of_the_same_shape(settings: Settings, tmp_path: Path) -> None:
+def test_a_small_folder_of_the_same_kind(settings: Settings, tmp_path: Path) -> None:
     header = "\ufeff,企业代号,发票号码,开票日期,{}单位代号,金额,税额,价税合计,发票状态\n"
     for direction, party in (("output", "购方"), ("input", "销方")):
         folder = tmp_path / f"credit_history_enterprise_{direction}_invoice"
@@ -46,11 +46,11 @@ def test_a_small_folder_of_the_same_shape(settings: Settings, tmp_path: Path) ->
         "E1,a,credit_history,D,true\nE2,b,no_credit_history,,\n",
         encoding="utf-8",
     )
-    assert shapes.deliver(settings, "cumcm2020c", tmp_path) == [
+    assert data_sets.deliver(settings, "cumcm2020c", tmp_path) == [
         "cumcm2020c-tax",
         "cumcm2020c-lender",
     ]
-    as_of = shapes.delivered_on("cumcm2020c")
+    as_of = data_sets.delivered_on(settings, "cumcm2020c")
     assert as_of == date(2020, 2, 29)
     assert nightly.land(settings, "tax", as_of).totals == Counts(read=4, landed=4)
     assert nightly.land(settings, "lender", as_of).totals == Counts(read=2, landed=2)
@@ -76,8 +76,8 @@ def test_a_small_folder_of_the_same_shape(settings: Settings, tmp_path: Path) ->
 @pytest.mark.slow
 def test_cumcm2020c_lands_completely(settings: Settings) -> None:
     """Expected counts were computed from the files with Polars, duplicates per file."""
-    shapes.deliver(settings, "cumcm2020c", real("cumcm2020c"))
-    as_of = shapes.delivered_on("cumcm2020c")
+    data_sets.deliver(settings, "cumcm2020c", real("cumcm2020c"))
+    as_of = data_sets.delivered_on(settings, "cumcm2020c")
     report = nightly.land(settings, "tax", as_of)
     assert report.totals == Counts(read=1_099_441, landed=1_087_776, duplicate=11_665)
     assert report.deliveries[0].tables[0].warnings == {
@@ -97,7 +97,7 @@ def test_cumcm2020c_lands_completely(settings: Settings) -> None:
 
 @pytest.mark.slow
 def test_yangzhong_lands_completely(settings: Settings) -> None:
-    shapes.deliver(settings, "yangzhong_power", real("yangzhong_power"))
-    report = nightly.land(settings, "power", shapes.delivered_on("yangzhong_power"))
+    data_sets.deliver(settings, "yangzhong_power", real("yangzhong_power"))
+    report = nightly.land(settings, "power", data_sets.delivered_on(settings, "yangzhong_power"))
     assert report.totals == Counts(read=929_106, landed=929_106)
     assert query(settings, "select count(distinct firm) from vault.raw.power_reading") == [(1454,)]
