@@ -112,16 +112,58 @@ def shortened(
         NotReadyError: nothing is masked yet, or no firm has a snapshot with all of its history.
         BuildFailed: a model or one of its tests failed on a copy.
     """
-    days = registry.days_of_staging(settings)
-    since = None if months is None else add_months(last_complete_month(as_of), 1 - months)
+    since = None if months is None else window_start(as_of, months)
+    with warehouse.connect(settings) as connection:
+        sampled = connection.execute(
+            f"select firm_id::varchar as firm_id from {SNAPSHOTS} "  # noqa: S608 - our own names
+            "where as_of = $as_of order by md5(firm_id::varchar) limit $firms",
+            {"as_of": as_of, "firms": firms},
+        ).pl()
+    windows = sampled.with_columns(pl.lit(since, dtype=pl.Date).alias("since"))
+    found = windowed(settings, as_of, windows, known, names)
+    if found.is_empty() and months is None:
+        raise NotReadyError(f"no firm of the sample has a snapshot on {as_of}; choose a later day")
+    return found
+
+
+def window_start(as_of: date, months: int) -> date:
+    """Return the first day of a window of so many whole months up to `as_of`."""
+    return add_months(last_complete_month(as_of), 1 - months)
+
+
+def windowed(
+    settings: Settings,
+    as_of: date,
+    windows: pl.DataFrame,
+    known: Registry,
+    names: Sequence[str],
+) -> pl.DataFrame:
+    """Return firm_id and features at `as_of`, of each firm from its rows since a day of its own.
+
+    The same dbt models as for every night build them, on copies of these firms' rows: those that a
+    grant with this window admits. What depends on other firms' rows, the graph of trade, is of
+    these firms alone.
+
+    Args:
+        settings: home whose masked rows are copied; nothing in it changes.
+        as_of: date of the snapshots, and day up to which rows are known.
+        windows: firm_id (String) and since (Date, null for all rows), one row per firm.
+        known: the feature registry.
+        names: features to return.
+
+    Raises:
+        NotReadyError: nothing is masked yet.
+        BuildFailed: a model or one of its tests failed on a copy.
+    """
+    days = registry.window_days(settings)
     with scratch.home(settings, "history") as home:
         with scratch.beside(settings, home) as connection:
+            connection.register("windows", windows)
             connection.execute(
-                f"create temp table sampled as select firm_id from {SNAPSHOTS} "  # noqa: S608 - our own names
-                "where as_of = $as_of order by md5(firm_id::varchar) limit $firms",
-                {"as_of": as_of, "firms": firms},
+                "create temp table sampled as "
+                "select cast(firm_id as uuid) as firm_id, since from windows"
             )
-            scratch.fill(connection, lambda table: _rows(table, days, as_of, since))
+            scratch.fill(connection, lambda table: _rows(table, days, as_of))
         build.build(home, as_of, "from_masked", only=(as_of, as_of))
         with warehouse.connect(home) as connection:
             spine = connection.execute(
@@ -130,17 +172,16 @@ def shortened(
                 [as_of],
             ).pl()
             found: pl.DataFrame = frame(connection, known, spine, names)
-    if found.is_empty() and months is None:
-        raise NotReadyError(f"no firm of the sample has a snapshot on {as_of}; choose a later day")
     return found.drop("as_of")
 
 
-def _rows(table: str, days: Mapping[str, str], as_of: date, since: date | None) -> str:
+def _rows(table: str, days: Mapping[str, str], as_of: date) -> str:
     day = days.get(table.rpartition(".")[2].strip('"'))
-    long_enough = f"and {day} >= date '{since}'" if day and since else ""
+    in_window = f"and (sampled.since is null or {day} >= sampled.since)" if day else ""
     return (
-        f"from {table} where firm_id in (from temp.sampled) "
-        f"and available_at <= date '{as_of}' {long_enough}"
+        f"select own.* from {table} as own inner join temp.sampled "  # noqa: S608 - our own names
+        f"on own.firm_id = sampled.firm_id "
+        f"where available_at <= date '{as_of}' {in_window}"
     )
 
 

@@ -113,10 +113,22 @@ def manifest(settings: Settings) -> dict[str, Any]:
 
 def days_of_staging(settings: Settings) -> dict[str, str]:
     """Return masked table → its column with the day of a row, if it has one."""
+    return _staging_meta(settings, "day")
+
+
+def window_days(settings: Settings) -> dict[str, str]:
+    """Return masked table → SQL of the day by which a grant's window admits its rows.
+
+    Tables without one have rows from before the window too, such as a firm's registration.
+    """
+    return _staging_meta(settings, "window_day")
+
+
+def _staging_meta(settings: Settings, key: str) -> dict[str, str]:
     return {
-        node["name"]: node["config"]["meta"]["day"]
+        node["name"]: node["config"]["meta"][key]
         for node in manifest(settings)["nodes"].values()
-        if node["resource_type"] == "model" and "day" in node["config"]["meta"]
+        if node["resource_type"] == "model" and key in node["config"]["meta"]
     }
 
 

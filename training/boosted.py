@@ -17,7 +17,7 @@ from model.bundle import Bundle, CreditModel, matrix_of, pool_of
 from training import calibration, split
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame, bads_of
-from training.narrowed import fewer, twice
+from training.narrowed import again
 from training.split import TRAIN
 
 _CONSTRAINTS = {"+": 1, "-": -1, "U": 0}
@@ -144,8 +144,8 @@ def fit(
 ) -> Candidate:
     """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
 
-    If enough firms defaulted, each row is learnt twice: as it is, and with some of the firm's
-    sources taken away, as a firm looks that grants fewer. No firm counts more for it.
+    If enough firms defaulted, each row is learnt twice: as it is, and with less known, as a firm
+    looks that grants fewer sources or is watched for fewer months. No firm counts more for it.
 
     Held-out predictions come from one fit per fold of firms, stopped early on that fold. The
     candidate has the median of their numbers of trees. So every default counts in the calibration;
@@ -158,13 +158,17 @@ def fit(
         held_out: predictions with these parameters, if already made.
     """
     rows, listed = frame.part(TRAIN), candidate_features(frame.learnable)
-    held_out = held_out or hold_out(settings, rows, listed, config)
+    less_known = again(frame, listed.definitions, config)
+    held_out = held_out or hold_out(settings, rows, less_known, listed, config)
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms)
     final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
-    learnt = twice(rows, listed.definitions, config)
     trees = fit_trees(
-        learnt, listed, final | {"iterations": held_out.tree_count}, settings, config.seed
+        pl.concat([rows, less_known]),
+        listed,
+        final | {"iterations": held_out.tree_count},
+        settings,
+        config.seed,
     )
     bundle = Bundle(
         features=listed.names,
@@ -180,13 +184,21 @@ def fit(
 
 
 def hold_out(
-    settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
+    settings: Settings,
+    rows: pl.DataFrame,
+    less_known: pl.DataFrame,
+    listed: FeatureList,
+    config: TrainingConfig,
 ) -> HeldOut:
-    """Return the held-out prediction of each firm by trees with the configured parameters."""
-    again = fewer(rows, listed.definitions, config)
+    """Return the held-out prediction of each firm by trees with the configured parameters.
+
+    `less_known` are the same rows as they look with less known, which are learnt too, or none.
+    """
 
     def both(here: split.Rows) -> pl.DataFrame:
-        return rows[here] if again.is_empty() else pl.concat([rows[here], again[here]])
+        if less_known.is_empty():
+            return rows[here]
+        return pl.concat([rows[here], less_known[here]])
 
     fitted = [
         (

@@ -88,6 +88,10 @@ class TrainingConfig:
     level_firms: int = 100
     # Firms in default from which each training row is also learnt with fewer sources.
     narrow_from: int = 300
+    # Then firms of the newest training date of each quarter are also learnt as they would look
+    # after one of these numbers of months, a quarter of them each; the others as they are.
+    short_months: tuple[int, ...] = (3, 6, 12)
+    short_firms: int = 4_000
     # Feature whose levels get separate models from this many firms in default; None for none.
     segment_by: str | None = None
     segment_bads: int = 50

@@ -1,6 +1,6 @@
 """The frozen training frame: written once by sampling, read by every fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import duckdb
@@ -20,6 +20,7 @@ from training.split import TRAIN
 
 KEYS = ("firm_id", "as_of", "outcome", "split")
 _QUARTERS = 4
+_SHORT = "short"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class FrozenFrame:
     frozen_rows: int
     # Origin of the data, such as 'simulated firms'; shown in every title.
     origin: str
+    # Some training rows as they would look had the firm been watched for fewer months.
+    short: pl.DataFrame = field(default_factory=pl.DataFrame)
 
     @property
     def learnable(self) -> tuple[FeatureMeta, ...]:
@@ -97,24 +100,52 @@ def write(
     name: str,
 ) -> str:
     """Replace the frozen table `name` and its catalogue row; return the digest."""
+    connection.execute("begin")
+    digest = _store(connection, as_of, rows, features, name)
+    membership.record(connection, digest, "frozen_rows")
+    drift.keep_references(connection, digest, rows, features)
+    connection.execute("commit")
+    connection.unregister("frozen_rows")
+    return digest
+
+
+def write_short(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    rows: pl.DataFrame,
+    features: tuple[FeatureMeta, ...],
+) -> None:
+    """Replace the training rows with shorter histories of a date; without rows, remove them."""
+    name = table_name(as_of, _SHORT)
+    connection.execute("begin")
+    connection.execute(f"drop table if exists warehouse.training.{name}")
+    connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
+    if not rows.is_empty():
+        _store(connection, as_of, rows, features, name)
+    connection.execute("commit")
+
+
+def _store(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    rows: pl.DataFrame,
+    features: tuple[FeatureMeta, ...],
+    name: str,
+) -> str:
+    """Replace a table and its catalogue row, in the caller's transaction; return the digest."""
     digest = digests.of_rows(rows)
-    bads = int(bads_of(rows).sum())
     entry = {
-        "as_of": as_of, "table_name": name, "digest": digest, "rows": rows.height, "bads": bads,
-        "features_json": contract.to_json(features), "created_at": datetime.now(UTC),
+        "as_of": as_of, "table_name": name, "digest": digest, "rows": rows.height,
+        "bads": int(bads_of(rows).sum()), "features_json": contract.to_json(features),
+        "created_at": datetime.now(UTC),
     }  # fmt: skip
     connection.register("frozen_rows", rows)
-    connection.execute("begin")
     connection.execute(
         f"create or replace table warehouse.training.{name} as "  # noqa: S608 - made of a date
         "select * replace (cast(firm_id as uuid) as firm_id) from frozen_rows"
     )
     connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
     connection.execute(FRAMES.insert_sql(entry), entry)
-    membership.record(connection, digest, "frozen_rows")
-    drift.keep_references(connection, digest, rows, features)
-    connection.execute("commit")
-    connection.unregister("frozen_rows")
     return digest
 
 
@@ -132,13 +163,23 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
                 f"no training frame was sampled for {as_of}; run: firmpulse train --as-of {as_of}"
             )
         digest, meta, frozen_rows = entry
-        rows = connection.execute(
-            f"select * replace (cast(firm_id as varchar) as firm_id) "  # noqa: S608 - catalogued
-            f"from warehouse.training.{name} order by firm_id, as_of"
-        ).pl()
+        rows = _rows(connection, name)
+        short = table_name(as_of, _SHORT)
+        has_short = _catalogue_entry(connection, short) is not None
+        short_rows = _rows(connection, short) if has_short else rows.clear()
         whose = origin.of_deliveries(connection)
     features = contract.from_json(meta)
-    return FrozenFrame(as_of, f"training.{name}", digest, features, rows, frozen_rows, whose)
+    return FrozenFrame(
+        as_of, f"training.{name}", digest, features, rows, frozen_rows, whose, short_rows
+    )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:
+    found: pl.DataFrame = connection.execute(
+        f"select * replace (cast(firm_id as varchar) as firm_id) "  # noqa: S608 - catalogued
+        f"from warehouse.training.{name} order by firm_id, as_of"
+    ).pl()
+    return found
 
 
 def _catalogue_entry(

@@ -1,4 +1,4 @@
-"""Rows as they would look if the firm had granted fewer sources."""
+"""Rows as they would look if the firm had granted fewer sources, or for less time."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,8 @@ from features.registry import FeatureMeta
 from firmpulse.sources import MAIN_SOURCES, SUPPLEMENTS
 from model.coverage import SOURCE_COUNT
 from training.config import TrainingConfig
+from training.frozen import FrozenFrame
+from training.split import TRAIN
 
 
 def only_from(
@@ -75,27 +77,46 @@ def narrowed(rows: pl.DataFrame, features: Sequence[FeatureMeta], seed: int) -> 
     return only_from(rows, features, grants.filter("stays"))
 
 
-def fewer(
-    rows: pl.DataFrame, features: Sequence[FeatureMeta], config: TrainingConfig
+def again(
+    frame: FrozenFrame, features: Sequence[FeatureMeta], config: TrainingConfig
 ) -> pl.DataFrame:
-    """Return the rows narrowed, none if too few firms defaulted: these teach too little as it is.
+    """Return the training rows as they look with less known, in the same order.
+
+    Each row once: with a shorter history where the frame has it so, and with some sources taken
+    away. None if too few firms defaulted: these teach too little as it is.
 
     Args:
-        rows: firm_id, outcome and features, shape (rows,).
-        features: their definitions, with the sources of each.
+        frame: the frozen frame.
+        features: definitions of the features that are learnt, with the sources of each.
         config: seed, and firms in default from which rows are narrowed.
+
+    Returns:
+        Columns as in the training rows, shape (training rows,) or (0,).
     """
+    rows = frame.part(TRAIN)
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     if bad_firms < config.narrow_from:
         return rows.clear()
-    return narrowed(rows, features, config.seed)
+    return narrowed(_shortened(rows, frame.short), features, config.seed)
 
 
 def twice(
-    rows: pl.DataFrame, features: Sequence[FeatureMeta], config: TrainingConfig
+    frame: FrozenFrame, features: Sequence[FeatureMeta], config: TrainingConfig
 ) -> pl.DataFrame:
-    """Return the rows, then the same rows narrowed if enough firms defaulted."""
-    return pl.concat([rows, fewer(rows, features, config)])
+    """Return the training rows, then the same rows with less known if enough firms defaulted."""
+    return pl.concat([frame.part(TRAIN), again(frame, features, config)])
+
+
+def _shortened(rows: pl.DataFrame, short: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows, those that `short` has in its form; the order stays."""
+    keys = ["firm_id", "as_of"]
+    numbered = rows.with_row_index("place")
+    if short.is_empty():
+        return rows
+    found = numbered.select("place", *keys).join(short.select(rows.columns), on=keys)
+    others = numbered.join(found.select("place"), on="place", how="anti")
+    both = pl.concat([others, found.select(others.columns)])
+    return both.sort("place").drop("place")
 
 
 def _observed(rows: pl.DataFrame, features: Sequence[FeatureMeta], source: str) -> pl.Series:

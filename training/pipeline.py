@@ -31,7 +31,6 @@ from training.narrowed import twice
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
-from training.split import TRAIN
 from training.validation.validate import validate
 
 __all__ = [
@@ -85,7 +84,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         segmented.require(frame, config)
         clock = _Clock()
         listed = boosted.candidate_features(frame.learnable)
-        searched = tuning.search(settings, frame.part(TRAIN), listed, config)
+        searched = tuning.search(settings, frame, listed, config)
         clock.lap("search")
         with_best = replace(config, boosting=searched.best)
         candidate = segmented.fit(settings, frame, with_best, searched.held_out)
@@ -201,7 +200,7 @@ def _register_card(
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
     listed = boosted.candidate_features(frame.learnable)
-    learnt = twice(frame.part(TRAIN), listed.definitions, config)
+    learnt = twice(frame, listed.definitions, config)
     fitted = logistic.fit_linear(learnt, listed, config.logistic_c)
     found = level.find(frame, lambda rows: logistic.linear_prob(fitted, rows, listed), config)
     model = level.moved_linear(fitted, found.shift)

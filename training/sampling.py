@@ -17,7 +17,7 @@ from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
-from training import frozen, split
+from training import frozen, short_windows, split
 from training.config import TrainingConfig
 
 
@@ -42,8 +42,10 @@ def freeze(
         NotReadyError: labels are missing or too few; the message has the numbers.
     """
     rows = draw(settings, as_of, registry, config)
+    short = short_windows.rebuilt(settings, rows, registry, trainable(settings, as_of), config)
     with warehouse.connect(settings) as connection:
         digest = frozen.write(connection, as_of, rows, registry.features, frozen.table_name(as_of))
+        frozen.write_short(connection, as_of, short, registry.features)
     return _report(as_of, digest, rows)
 
 

@@ -63,7 +63,7 @@ def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
             f"no feature of the training frame of {frame.as_of} was ever observed; "
             f"land deliveries and sample again"
         )
-    rows = twice(frame.part(TRAIN), frame.learnable, config)
+    rows = twice(frame, frame.learnable, config)
     return _fit(frame, rows, listed, c=config.woe_c)
 
 

@@ -17,8 +17,10 @@ from firmpulse.settings import Settings
 from training import boosted
 from training.boosted import FeatureList, HeldOut
 from training.config import TrainingConfig
-from training.frozen import bads_of
+from training.frozen import FrozenFrame, bads_of
 from training.metrics import losses
+from training.narrowed import again
+from training.split import TRAIN
 
 _SPACE: Mapping[str, Any] = {
     "depth": lambda trial: trial.suggest_int("depth", 2, 5),
@@ -41,7 +43,7 @@ class Search:
 
 
 def search(
-    settings: Settings, rows: pl.DataFrame, listed: FeatureList, config: TrainingConfig
+    settings: Settings, frame: FrozenFrame, listed: FeatureList, config: TrainingConfig
 ) -> Search:
     """Return the configured parameters, or those of a trial that is significantly better.
 
@@ -55,7 +57,11 @@ def search(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    rows, less_known = frame.part(TRAIN), again(frame, listed.definitions, config)
     searched = _part_of(rows, config)
+    searched_again = less_known.join(
+        searched.select("firm_id").unique(), on="firm_id", how="semi", maintain_order="left"
+    )
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=config.seed))
     study.enqueue_trial({name: config.boosting[name] for name in _SPACE})
     tried: list[HeldOut] = []
@@ -63,7 +69,7 @@ def search(
     def mean_loss(trial: Any) -> float:
         parameters = {**config.boosting, **{name: draw(trial) for name, draw in _SPACE.items()}}
         with_these = replace(config, boosting=parameters)
-        tried.append(boosted.hold_out(settings, searched, listed, with_these))
+        tried.append(boosted.hold_out(settings, searched, searched_again, listed, with_these))
         return float(_losses(tried[-1], searched).mean())
 
     study.optimize(mean_loss, n_trials=config.trials)

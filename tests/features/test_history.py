@@ -4,12 +4,18 @@ from datetime import date
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from features import history
+from extracts import contracts
+from features import build, history, registry
+from features.frame import frame
 from features.history import Shift
 from firmpulse import warehouse
 from firmpulse.errors import NotReadyError
+from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from tests import vault_rows
+from tests.features import random_rows
 from tests.features.conftest import RANDOM_NIGHT
 
 
@@ -85,3 +91,42 @@ def _checksum(settings: Settings) -> object:
         return connection.execute(
             "select count(*), bit_xor(hash(f)) from warehouse.features.feat_tax_monthly as f"
         ).fetchall()
+
+
+@pytest.mark.slow
+def test_features_of_a_window_are_those_of_a_firm_that_granted_the_window_alone(
+    random_home: Settings, settings: Settings
+) -> None:
+    """The rows before the grant's window never landed there; scoring reads the same to the bit."""
+    known = registry.load(random_home)
+    names = [f.name for f in known.features if f.view != "feat_graph_monthly"]
+    for months in (3, 6, 12):
+        home = settings.model_copy(update={"home": settings.root / str(months)})
+        since = history.window_start(RANDOM_NIGHT, months)
+        _land_window(home, "F1", since)
+        firm = str(tokens.firm_token(keyring.load(random_home, "token_key"), "uscc:F1"))
+        windows = pl.DataFrame({"firm_id": [firm], "since": [since]})
+        rebuilt = history.windowed(random_home, RANDOM_NIGHT, windows, known, names)
+        own = str(tokens.firm_token(keyring.load(home, "token_key"), "uscc:F1"))
+        with warehouse.connect(home) as connection:
+            spine = pl.DataFrame({"firm_id": [own], "as_of": [RANDOM_NIGHT]})
+            scored = frame(connection, registry.load(home), spine, names).drop("as_of")
+        assert rebuilt["firm_id"].to_list() == [firm]
+        assert_frame_equal(rebuilt.drop("firm_id"), scored.drop("firm_id"), check_exact=True)
+        with warehouse.connect(random_home) as connection:
+            spine = pl.DataFrame({"firm_id": [firm], "as_of": [RANDOM_NIGHT]})
+            whole = frame(connection, known, spine, names)
+        assert not whole.select(names).equals(rebuilt.select(names))
+
+
+def _land_window(home: Settings, firm: str, since: date) -> None:
+    """Build a night of the random rows without those that a grant from `since` on refuses."""
+    vault_rows.fill(home, random_rows.make(3))
+    with warehouse.connect(home, vault=True) as connection:
+        for table, contract in contracts.load().items():
+            if contract.windowed:
+                connection.execute(
+                    f"delete from vault.raw.{table} where firm = 'uscc:{firm}' "
+                    f"and {contract.event_at} < date '{since}'"
+                )
+    build.build(home, RANDOM_NIGHT, "all")

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from extracts import contracts
 from features import registry
 from firmpulse import warehouse
 from firmpulse.calendar import add_months, month_end
@@ -169,6 +170,18 @@ def test_every_masked_table_with_monthly_facts_states_the_day_of_its_rows(
     }
     assert read == set(registry.days_of_staging(settings))
     assert len(read) > 10
+
+
+def test_every_masked_table_with_a_window_states_the_day_that_decides(settings: Settings) -> None:
+    of_raw = {
+        key.rpartition(".")[2]: node["name"]
+        for node in registry.manifest(settings)["nodes"].values()
+        if node["resource_type"] == "model" and node["name"].startswith("stg_")
+        for key in node["depends_on"]["nodes"]
+        if key.startswith("source.")
+    }
+    windowed = {of_raw[table] for table, c in contracts.load().items() if c.windowed}
+    assert windowed == set(registry.window_days(settings))
 
 
 def test_every_masked_table_that_anything_is_built_of_counts_as_news(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,8 @@ from model.bundle import matrix_of
 from tests.credit_economy import AS_OF, CONFIG, Trained
 from training import boosted, frozen
 from training.boosted import FeatureList
-from training.narrowed import fewer, narrowed, only_from, twice
+from training.frozen import FrozenFrame
+from training.narrowed import again, narrowed, only_from, twice
 from training.split import TRAIN
 
 FIRMS = 12_000
@@ -104,19 +106,54 @@ def test_a_firm_loses_only_sources_that_it_has_and_never_all() -> None:
         assert founder["founder_credit"].to_list() == [1.0, 1.0]
 
 
+def _frame(rows: pl.DataFrame, short: pl.DataFrame | None = None) -> FrozenFrame:
+    days = [date(2025, 3, 31), date(2025, 6, 30)] * (rows.height // 2)
+    training = rows.with_columns(as_of=pl.Series(days), split=pl.lit(TRAIN))
+    return FrozenFrame(
+        AS_OF,
+        "",
+        "",
+        METAS,
+        training,
+        training.height,
+        "",
+        training.clear() if short is None else short,
+    )
+
+
 def test_few_defaults_are_learnt_whole_alone() -> None:
     rows = _rows({f"firm {i}": ("tax", "bank") for i in range(40)}).with_columns(
         outcome=pl.when(pl.col("firm_id") < "firm 3").then(pl.lit("bad")).otherwise(pl.lit("good"))
     )
+    frame = _frame(rows)
     bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     enough = replace(CONFIG, narrow_from=bad_firms)
-    assert fewer(rows, METAS, enough).equals(narrowed(rows, METAS, CONFIG.seed))
-    assert twice(rows, METAS, enough).height == 2 * rows.height
+    assert again(frame, METAS, enough).equals(narrowed(frame.rows, METAS, CONFIG.seed))
+    assert twice(frame, METAS, enough).height == 2 * rows.height
     # Rows of a firm count once.
     assert bad_firms < rows.filter(pl.col("outcome") == "bad").height
-    short = replace(CONFIG, narrow_from=bad_firms + 1)
-    assert fewer(rows, METAS, short).is_empty()
-    assert twice(rows, METAS, short).equals(rows)
+    few = replace(CONFIG, narrow_from=bad_firms + 1)
+    assert again(frame, METAS, few).is_empty()
+    assert twice(frame, METAS, few).equals(frame.rows)
+
+
+def test_a_row_with_a_shorter_history_is_learnt_so_the_second_time() -> None:
+    rows = _rows({f"firm {i}": ("bank",) for i in range(20)}).with_columns(outcome=pl.lit("bad"))
+    whole = _frame(rows)
+    short = whole.rows.filter(
+        pl.col("firm_id").is_in(["firm 3", "firm 7"]) & (pl.col("as_of") == date(2025, 6, 30))
+    ).with_columns(bank=pl.lit(0.25), age=pl.lit(None, dtype=pl.Float64))
+    found = again(_frame(rows, short), METAS, replace(CONFIG, narrow_from=1))
+    keys = ["firm_id", "as_of", "outcome", "split"]
+    assert found.select(keys).equals(whole.rows.select(keys))
+    changed = found.filter(pl.col("bank") != 1.0)
+    assert changed.select("firm_id", "as_of", "bank", "age").rows() == [
+        ("firm 3", date(2025, 6, 30), 0.25, None),
+        ("firm 7", date(2025, 6, 30), 0.25, None),
+    ]
+    # One source stays: nothing is taken away from firms that have one.
+    others = found.join(changed, on=["firm_id", "as_of"], how="anti")
+    assert others.equals(whole.rows.join(changed, on=["firm_id", "as_of"], how="anti"))
 
 
 def test_the_draw_is_of_the_firm_and_the_seed_not_of_the_order() -> None:

@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from tests.credit_economy import AS_OF, Trained
 from training import boosted, frozen, split, tuning
 from training.config import DEFAULT
+from training.frozen import FrozenFrame
 from training.narrowed import narrowed
 from training.split import TRAIN
 
@@ -31,16 +32,22 @@ def rows(trained: Trained) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def frame(trained: Trained) -> FrozenFrame:
+    """Return the frozen frame of the economy."""
+    return frozen.read(trained.settings, AS_OF)
+
+
+@pytest.fixture(scope="module")
 def listed(trained: Trained) -> boosted.FeatureList:
     """Return the candidate's features."""
     return boosted.candidate_features(frozen.read(trained.settings, AS_OF).learnable)
 
 
 def test_a_search_is_repeated_to_the_bit(
-    trained: Trained, rows: pl.DataFrame, listed: boosted.FeatureList
+    trained: Trained, frame: FrozenFrame, listed: boosted.FeatureList
 ) -> None:
-    first = tuning.search(trained.settings, rows, listed, CONFIG)
-    second = tuning.search(trained.settings, rows, listed, CONFIG)
+    first = tuning.search(trained.settings, frame, listed, CONFIG)
+    second = tuning.search(trained.settings, frame, listed, CONFIG)
     assert first.best == second.best
     assert first.trials.equals(second.trials)
     assert first.trials["trial"].to_list() == [0, 1, 2, 3]
@@ -55,8 +62,8 @@ def test_firms_held_out_are_predicted_by_whole_models(
 ) -> None:
     """A model that is cut at fewer trees has another level than the candidate."""
     config = replace(CONFIG, boosting=MappingProxyType({**QUICK, "iterations": 300}), narrow_from=1)
-    held_out = boosted.hold_out(trained.settings, rows, listed, config)
     again = narrowed(rows, listed.definitions, config.seed)
+    held_out = boosted.hold_out(trained.settings, rows, again, listed, config)
     counts = []
     for seen, unseen in split.folds(rows, config.folds, config.seed):
         whole = boosted.fit_trees(
@@ -70,10 +77,10 @@ def test_firms_held_out_are_predicted_by_whole_models(
 
 
 def test_losses_are_those_of_firms_held_out(
-    trained: Trained, rows: pl.DataFrame, listed: boosted.FeatureList
+    trained: Trained, frame: FrozenFrame, rows: pl.DataFrame, listed: boosted.FeatureList
 ) -> None:
-    found = tuning.search(trained.settings, rows, listed, replace(CONFIG, trials=1))
-    held_out = boosted.hold_out(trained.settings, rows, listed, CONFIG)
+    found = tuning.search(trained.settings, frame, listed, replace(CONFIG, trials=1))
+    held_out = boosted.hold_out(trained.settings, rows, rows.clear(), listed, CONFIG)
     prob = 1 / (1 + np.exp(-held_out.raw_logit))
     assert found.trials["log_loss"][0] == pytest.approx(log_loss(frozen.bads_of(rows), prob))
     assert found.held_out is not None
@@ -99,16 +106,16 @@ def test_a_lucky_trial_is_not_taken_and_a_better_one_is() -> None:
 
 
 def test_a_gain_is_paired_by_firm(
-    trained: Trained, rows: pl.DataFrame, listed: boosted.FeatureList
+    trained: Trained, frame: FrozenFrame, rows: pl.DataFrame, listed: boosted.FeatureList
 ) -> None:
     far = replace(CONFIG, trials=2, boosting=QUICK | {"rsm": 1.0, "depth": 2})
-    found = tuning.search(trained.settings, rows, listed, far).trials
+    found = tuning.search(trained.settings, frame, listed, far).trials
     losses = []
     for trial in found.iter_rows(named=True):
         names = ("depth", "learning_rate", "l2_leaf_reg", "rsm")
         boosting = QUICK | {name: trial[name] for name in names}
         config = replace(CONFIG, boosting=boosting)
-        raw = boosted.hold_out(trained.settings, rows, listed, config).raw_logit
+        raw = boosted.hold_out(trained.settings, rows, rows.clear(), listed, config).raw_logit
         losses.append(np.logaddexp(0, raw) - frozen.bads_of(rows) * raw)
     gains = pl.DataFrame({"firm": rows["firm_id"], "gain": losses[0] - losses[1]})
     by_firm = gains.group_by("firm").agg(pl.col("gain").sum())["gain"].to_numpy()
@@ -119,9 +126,9 @@ def test_a_gain_is_paired_by_firm(
 
 
 def test_without_trials_nothing_is_searched_and_large_samples_are_cut(
-    trained: Trained, rows: pl.DataFrame, listed: boosted.FeatureList
+    trained: Trained, frame: FrozenFrame, rows: pl.DataFrame, listed: boosted.FeatureList
 ) -> None:
-    none = tuning.search(trained.settings, rows, listed, replace(CONFIG, trials=0))
+    none = tuning.search(trained.settings, frame, listed, replace(CONFIG, trials=0))
     assert none.best == QUICK
     assert none.held_out is None
     assert none.trials.is_empty()
@@ -131,4 +138,4 @@ def test_without_trials_nothing_is_searched_and_large_samples_are_cut(
     whole = rows.join(part.select("firm_id").unique(), on="firm_id", how="semi")
     assert part.equals(whole)
     cut = replace(CONFIG, trials=1, trial_rows=rows.height // 2)
-    assert tuning.search(trained.settings, rows, listed, cut).held_out is None
+    assert tuning.search(trained.settings, frame, listed, cut).held_out is None
