@@ -20,7 +20,7 @@ from cli.seasons import check_seasons
 from extracts import contracts
 from features import catalogue, catalogue_page, feast_export, registry
 from features.catalogue import Catalogue
-from features.catalogue_page import figure
+from features.catalogue_page import figure, shift_text
 from firmpulse import dbt_runner
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -152,6 +152,9 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
     if entry.drift:
         day, psi, _ = entry.drift[-1]
         yield "PSI against training", f"{psi:.3f} at {day}"
+    if entry.history:
+        moved = (f"{shift.months} months {shift_text(shift)}" for shift in entry.history)
+        yield "shift, spread with a short history", "; ".join(moved)
     if entry.strength:
         alone = entry.strength
         yield (

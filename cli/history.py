@@ -9,6 +9,7 @@ from rich.table import Table
 from cli.dates import not_ahead
 from cli.progress import make_console
 from features import build, history
+from features.catalogue_page import shift_text
 from firmpulse.settings import Settings
 
 Months = Annotated[
@@ -54,8 +55,5 @@ def check_history(
 
 
 def _cell(shift: history.Shift) -> str:
-    lost = f"{shift.lost_share:.0%} lost" if shift.lost_share else ""
-    if not shift.firms:
-        return lost
-    text = f"{shift.shift:+.2f} {shift.spread:.2f} {lost}".strip()
+    text = shift_text(shift)
     return f"[bold]{text}[/bold]" if shift.depends else text

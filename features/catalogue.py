@@ -9,9 +9,10 @@ import polars as pl
 
 from consent.grants import ASSESSMENT, TRAINING
 from consent.ledger import Ledger
-from features import build, distribution, drift, lineage, needed, registry, strength
+from features import build, distribution, drift, history, lineage, needed, registry, strength
 from features.distribution import Distribution
 from features.frame import SNAPSHOTS, frame
+from features.history import Shift
 from features.lineage import Origin
 from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
@@ -43,6 +44,8 @@ class Entry:
     values: Distribution | None
     # Month end or night → PSI and share of missing values; empty without a champion.
     drift: tuple[tuple[date, float, float], ...]
+    # How far it moves with shorter histories; empty before `features check-history`.
+    history: tuple[Shift, ...]
     strength: Strength | None
     # Versions of the credit model that read it, such as '3 (champion)'.
     versions: tuple[str, ...]
@@ -88,6 +91,7 @@ def collect(
         values = _values(settings, connection, known, metas, day)
         outcomes = _outcomes(settings, connection, known, metas, day)
         moved = drift.recorded(connection)
+        shifts = history.recorded(connection)
         whose = origin.of_deliveries(connection)
     entries = tuple(
         Entry(
@@ -95,6 +99,7 @@ def collect(
             origin=traced.origin(meta.view, meta.name),
             values=distribution.of_values(values[meta.name]) if values.height else None,
             drift=_drift(moved, meta.name),
+            history=shifts.get(meta.name, ()),
             strength=(
                 strength.measure(outcomes[meta.name], outcomes["is_bad"])
                 if outcomes.height

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.catalogue import Catalogue, Entry
+from features.history import Shift
 from firmpulse.stability import PSI_MOVED, PSI_MUCH
 
 DIMENSIONS_ZH = {
@@ -38,7 +39,9 @@ def pages(catalogue: Catalogue) -> Mapping[str, str]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "bars": bars, "line": line}
+    environment.filters |= {
+        "figure": figure, "bars": bars, "line": line, "shift_text": shift_text,
+    }  # fmt: skip
     shared = {
         "catalogue": catalogue,
         "dimensions_zh": DIMENSIONS_ZH,
@@ -61,6 +64,14 @@ def figure(value: float | None) -> str:
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
+
+
+def shift_text(shift: Shift) -> str:
+    """Return how far a feature moves with a short history: shift, spread, share without value."""
+    lost = f"{shift.lost_share:.0%} lost" if shift.lost_share else ""
+    if not shift.firms:
+        return lost
+    return f"{shift.shift:+.2f} {shift.spread:.2f} {lost}".strip()
 
 
 def bars(entry: Entry, width: int = 260, height: int = 64) -> list[dict[str, Any]]:

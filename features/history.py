@@ -7,9 +7,10 @@ it with short histories reads it wrongly in long ones.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 
+import duckdb
 import numpy as np
 import polars as pl
 
@@ -21,6 +22,7 @@ from firmpulse.calendar import add_months, last_complete_month
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
+from firmpulse.stored_tables import FEATURE_HISTORY
 
 # Months that lenders meet: a new grant, a bank's half year, one and two years.
 MONTHS = (3, 6, 12, 24)
@@ -70,7 +72,7 @@ def check(
     """Build the features of a sample of firms with their full and with shorter histories.
 
     Args:
-        settings: home whose masked rows are copied; nothing in it changes.
+        settings: home whose masked rows are copied; only the record of the comparison is written.
         as_of: date of the snapshots, and day up to which rows are known.
         firms: size of the sample, firms in the order of a hash of their tokens.
         months: lengths of history, in months up to `as_of`.
@@ -87,7 +89,34 @@ def check(
         short = shortened(settings, as_of, firms, length, known, names)
         both = full.join(short, on="firm_id", how="left", suffix=" short")
         found += [compare(both, name, length) for name in names]
+    with warehouse.connect(settings) as connection:
+        _record(connection, as_of, found)
     return HistoryReport(as_of, full.height, tuple(found))
+
+
+def _record(connection: duckdb.DuckDBPyConnection, as_of: date, shifts: Sequence[Shift]) -> None:
+    """Keep the newest comparison at each of these lengths, for the catalogue."""
+    connection.execute("begin")
+    connection.execute(
+        "delete from warehouse.ops.feature_history where list_contains($months, months)",
+        {"months": sorted({shift.months for shift in shifts})},
+    )
+    for shift in shifts:
+        row = {"as_of": as_of, **asdict(shift)}
+        connection.execute(FEATURE_HISTORY.insert_sql(row), row)
+    connection.execute("commit")
+
+
+def recorded(connection: duckdb.DuckDBPyConnection) -> Mapping[str, tuple[Shift, ...]]:
+    """Return feature → its shifts, by length of history; empty before the first comparison."""
+    columns = ", ".join(field.name for field in fields(Shift))
+    rows = connection.execute(
+        f"select {columns} from warehouse.ops.feature_history order by feature, months"  # noqa: S608 - our own names
+    ).fetchall()
+    found: dict[str, list[Shift]] = {}
+    for row in rows:
+        found.setdefault(row[0], []).append(Shift(*row))
+    return {name: tuple(shifts) for name, shifts in found.items()}
 
 
 def shortened(

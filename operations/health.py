@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from consent import champion
+from features import registry
+from features.registry import Registry
 from firmpulse import runlog, scale, warehouse
 from firmpulse.errors import NotReadyError
 from firmpulse.scale import FloatArray
@@ -70,7 +72,7 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
         learnt = _learnt(settings, version)
         with warehouse.connect(settings) as connection:
             measures = [
-                *_scores(connection, as_of, version, learnt),
+                *_scores(connection, registry.load(settings), as_of, version, learnt),
                 *_features(connection, as_of, version),
                 *_outcomes(connection, as_of, version),
             ]
@@ -99,15 +101,20 @@ def _learnt(settings: Settings, version: str) -> FloatArray:
 
 
 def _scores(
-    connection: duckdb.DuckDBPyConnection, as_of: date, version: str, learnt: FloatArray
+    connection: duckdb.DuckDBPyConnection,
+    known: Registry,
+    as_of: date,
+    version: str,
+    learnt: FloatArray,
 ) -> Iterator[Measure]:
     meaning = "PSI of the default probabilities against those of the training rows, in deciles"
-    now = connection.execute(
-        "select default_prob from warehouse.scoring.scores "
+    scored = connection.execute(
+        "select default_prob, coverage from warehouse.scoring.scores "
         "where grade <> $defaulted and model_version = $version and as_of = ("
         "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
         {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
-    ).pl()["default_prob"]
+    ).pl()
+    now = scored["default_prob"]
     if not len(now):
         yield Measure(as_of, version, "score_psi", None, 0, _UNKNOWN, meaning)
         return
@@ -117,6 +124,17 @@ def _scores(
     yield Measure(
         as_of, version, "level_to_training", level, len(now), _level_light(level),
         f"mean default probability of the night to that of the training rows, {learnt.mean():.4f}",
+    )  # fmt: skip
+    alike = matured.rate_of_alike(connection, known, as_of, scored["coverage"])
+    meaning = "mean default probability of the night to the default rate of firms of the same "
+    meaning += "coverage tiers in the newest quarters whose outcomes are known"
+    if alike.defaults < _LEAST_DEFAULTS:
+        yield Measure(as_of, version, "level_to_matured", None, alike.defaults, _UNKNOWN, meaning)
+        return
+    level = float(now.mean() / alike.rate)
+    yield Measure(
+        as_of, version, "level_to_matured", level, len(now), _level_light(level),
+        f"{meaning}, {alike.rate:.4f} ({alike.defaults} defaults)",
     )  # fmt: skip
 
 

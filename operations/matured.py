@@ -1,12 +1,16 @@
-"""Published scores whose twelve months are over, and which of them are evidence for a model."""
+"""What became of firms: scores whose twelve months are over, default rates of alike firms."""
 
+from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 import polars as pl
 
+from features.frame import frame
+from features.registry import Registry
 from firmpulse import scale, warehouse
 from firmpulse.known_at import known_at
+from model import coverage
 
 # A score made later than this after its date is not a forecast: part of its outcome was known.
 MOST_DAYS_LATE = 31
@@ -45,6 +49,60 @@ _MATURED = f"""
     ) = 1
     order by scores.firm_id, outcomes.as_of
 """  # noqa: S608 - our own names
+
+# Quarters whose outcomes say how often firms default now.
+_QUARTERS = 2
+# Firms of the average rate that are added to each coverage tier: a tier of few firms shows little.
+_ADDED_FIRMS = 500
+_NEWEST = f"""
+    select cast(firm_id as varchar) as firm_id, as_of, outcome = 'bad' as bad
+    from warehouse.labels.default_12m
+    where {known_at()} and matured_at <= $as_of and outcome in ('good', 'bad')
+        and as_of in (
+            select distinct as_of from warehouse.labels.default_12m
+            where {known_at()} and matured_at <= $as_of order by as_of desc limit {_QUARTERS}
+        )
+    order by all
+"""  # noqa: S608 - our own names
+
+
+@dataclass(frozen=True)
+class AlikeRate:
+    """How often firms with as much known about them defaulted."""
+
+    # Default rate of the newest quarters with outcomes, in the mix of coverage tiers asked for.
+    rate: float
+    # Defaults that it is made of.
+    defaults: int
+
+
+def rate_of_alike(
+    connection: duckdb.DuckDBPyConnection, known: Registry, as_of: date, tiers: pl.Series
+) -> AlikeRate:
+    """Return the default rate of firms of the same coverage tiers, as known at `as_of`.
+
+    Args:
+        connection: a session with the warehouse attached.
+        known: the feature registry.
+        as_of: date up to which outcomes are known.
+        tiers: coverage tier of each firm of tonight, shape (firms,).
+    """
+    if not warehouse.is_built(connection, "labels.default_12m"):
+        return AlikeRate(0.0, 0)
+    rows = connection.execute(_NEWEST, {"as_of": as_of}).pl()
+    defaults = int(rows["bad"].sum())
+    if not defaults:
+        return AlikeRate(0.0, 0)
+    spine = rows.select("firm_id", "as_of")
+    seen = frame(connection, known, spine, coverage.COVERAGE_FEATURES)
+    average = defaults / rows.height
+    by_tier = (
+        rows.with_columns(seen.select(coverage.tier()).to_series())
+        .group_by("coverage")
+        .agg((pl.col("bad").sum() + average * _ADDED_FIRMS) / (pl.len() + _ADDED_FIRMS))
+    )
+    rates = tiers.alias("coverage").to_frame().join(by_tier, on="coverage", how="left")
+    return AlikeRate(float(rates["bad"].fill_null(average).mean()), defaults)  # type: ignore[arg-type] # never empty
 
 
 def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:

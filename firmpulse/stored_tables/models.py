@@ -114,6 +114,33 @@ FEATURE_DRIFT = Table(
     published_name="feature_drift",
 )
 
+FEATURE_HISTORY = Table(
+    "ops",
+    "feature_history",
+    "One row per feature and length of history: how far its values move if less is known.",
+    {
+        "as_of": Column("date", "Date of the compared snapshots", required=True),
+        "feature": Column("varchar", "The feature", required=True),
+        "months": Column("integer", "Length of the short history, in months", required=True),
+        "firms": Column("bigint", "Firms with a value in both histories", required=True),
+        "lost_share": Column(
+            "double", "Share of the firms with a value that have none any more", required=True
+        ),
+        "shift": Column(
+            "double",
+            "Probability that a value of the short history is the higher one, minus the opposite",
+            required=True,
+        ),
+        "spread": Column(
+            "double", "How far the values are apart in ranks, to the full history", required=True
+        ),
+    },
+    owner="features",
+    key=("feature", "months"),
+    unique=True,
+    published_name="feature_history",
+)
+
 MODEL_HEALTH = Table(
     "ops",
     "model_health",

@@ -77,6 +77,10 @@ def test_a_cut_history_has_no_older_rows_and_the_home_stays_as_it_is(random_home
     same = next(shift for shift in report.shifts if shift.feature == "tax_sales_mean_12m")
     assert (same.shift, same.spread) == (pytest.approx(0), pytest.approx(1))
     assert _checksum(random_home) == before
+    with warehouse.connect(random_home) as connection:
+        kept = history.recorded(connection)
+    assert kept["tax_sales_mean_12m"] == (same,)
+    assert set(kept) == {shift.feature for shift in report.shifts}
     assert not list(random_home.root.glob("history-*"))
 
 

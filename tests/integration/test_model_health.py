@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import pytest
 
 from firmpulse import scale, stability, tracking, warehouse
@@ -48,6 +49,43 @@ def test_the_shift_of_the_score_is_that_of_deciles(
     level = measured["level_to_training"]
     assert level.value == pytest.approx(now.mean() / learnt.mean())
     assert level.row_count == len(now)
+
+
+def test_the_level_is_compared_with_the_default_rate_of_firms_as_well_known(
+    assessed: Assessed, measured: dict[str, health.Measure]
+) -> None:
+    """By another route: SQL over labels and features, tiers by hand."""
+    tier = """
+        case
+            when coalesce(profile_observed_months, 0) < 3 then 'insufficient'
+            when profile_observed_months < 6 or profile_source_count <= 1 then 'thin'
+            when profile_source_count < 4 then 'partial or light_asset' else 'full'
+        end"""
+    with warehouse.connect(assessed.settings) as connection:
+        rows = connection.execute(f"""
+            select {tier} as tier, outcome = 'bad' as bad
+            from warehouse.labels.default_12m as labels
+            inner join warehouse.features.feat_profile_monthly using (firm_id, as_of)
+            where superseded_at > '{assessed.as_of}' and labels.matured_at <= '{assessed.as_of}'
+                and outcome in ('good', 'bad') and as_of in ('2025-06-30', '2025-09-30')
+        """).pl()
+        now = connection.execute(
+            "select default_prob, if(coverage in ('partial', 'light_asset'), "
+            "'partial or light_asset', coverage) as tier "
+            "from warehouse.scoring.scores where grade <> ?",
+            [scale.DEFAULTED],
+        ).pl()
+    defaults, average = rows["bad"].sum(), rows["bad"].mean()
+    one = measured["level_to_matured"]
+    if defaults < 20:
+        assert (one.value, one.light, one.row_count) == (None, "unknown", defaults)
+        return
+    expected = 0.0
+    for (name,), own in now.group_by("tier"):
+        alike = rows.filter(pl.col("tier") == name)["bad"]
+        expected += own.height * (alike.sum() + 500 * average) / (len(alike) + 500)
+    # The two joined tiers are smoothed apart, so the rates are equal only nearly.
+    assert one.value == pytest.approx(now["default_prob"].sum() / expected, rel=0.03)
 
 
 @pytest.mark.parametrize(
