@@ -114,18 +114,18 @@ def _scores(
         "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
         {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
     ).pl()
-    now = scored["default_prob"]
+    now, coverage = scored["default_prob"].to_numpy(), scored["coverage"]
     if not len(now):
         yield Measure(as_of, version, "score_psi", None, 0, _UNKNOWN, meaning)
         return
-    psi = metrics.score_stability(learnt, now.to_numpy())
+    psi = metrics.score_stability(learnt, now)
     yield Measure(as_of, version, "score_psi", psi, len(now), _light(psi), meaning)
     level = float(now.mean() / learnt.mean())
     yield Measure(
         as_of, version, "level_to_training", level, len(now), _level_light(level),
         f"mean default probability of the night to that of the training rows, {learnt.mean():.4f}",
     )  # fmt: skip
-    alike = matured.rate_of_alike(connection, known, as_of, scored["coverage"])
+    alike = matured.rate_of_alike(connection, known, as_of, coverage)
     meaning = "mean default probability of the night to the default rate of firms of the same "
     meaning += "coverage tiers in the newest quarters whose outcomes are known"
     if alike.defaults < _LEAST_DEFAULTS:
