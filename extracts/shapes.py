@@ -18,22 +18,15 @@ import pyarrow.compute
 import pyarrow.parquet
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from consent.grants import Grant
-from consent.intake import admit
+from consent import audit, datasets
 from extracts import manifest
 from firmpulse import yaml_files
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError, ContractError, NotReadyError
-from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
+from firmpulse.sources import GRANTED_SOURCES
 
 FOLDER = Path(__file__).parent / "shapes"
-
-# Published data has no ledger: what was published may be used, from any day on.
-_TEXT_VERSION = "open-data"
-_PURPOSES = ("CREDIT_EVAL", "MODEL_TRAINING")
-_ALWAYS = (date(1990, 1, 1), date(2099, 12, 31))
-_GRANTLESS_SOURCES = ("lender",)
 
 
 class _Strict(BaseModel):
@@ -113,8 +106,16 @@ def deliver(settings: Settings, name: str, folder: Path) -> list[str]:
     """
     shape = load(name)
     delivered = [_deliver(settings, name, shape, part, folder) for part in shape.deliveries]
-    firms = sorted(set(_firms(shape, folder)))
-    admit(settings, _grants(settings, shape, firms))
+    sources = [part.source for part in shape.deliveries if part.source in GRANTED_SOURCES]
+    if sources:
+        datasets.grant(
+            settings,
+            dict(enumerate(sorted(set(_firms(shape, folder))), 1)),
+            sources,
+            because="the data set was published for research and teaching",
+            actor=audit.actor(),
+            text_version=datasets.OPEN_DATA,
+        )
     return delivered
 
 
@@ -190,25 +191,3 @@ def _firms(shape: Shape, folder: Path) -> Iterator[str]:
     else:
         values = [record[shape.firms.header] for record in _records(path)]
     return (f"{shape.id_scheme}:{value}" for value in values)
-
-
-def _grants(settings: Settings, shape: Shape, firms: list[str]) -> Iterator[Grant]:
-    key = keyring.load(settings, "token_key")
-    begin, end = _ALWAYS
-    for part in shape.deliveries:
-        if part.source in _GRANTLESS_SOURCES:
-            continue
-        for firm in firms:
-            token = tokens.firm_token(key, firm)
-            for purpose in _PURPOSES:
-                yield Grant(
-                    authorization_id=f"{_TEXT_VERSION}-{part.source}-{purpose}-{token}",
-                    firm=firm,
-                    source=part.source,
-                    purpose=purpose,
-                    recipient=settings.recipient,
-                    window_start=begin,
-                    valid_from=begin,
-                    valid_to=end,
-                    text_version=_TEXT_VERSION,
-                )
