@@ -9,6 +9,7 @@ its scheme gives it one form, so that all of them name the same firm. Unified so
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 
 from firmpulse import uscc
 
@@ -26,7 +27,9 @@ def normalise(scheme: str, value: str) -> str:
     The rule of every scheme but `uscc`: half-width characters (NFKC) without spaces, line breaks
     and invisible marks; case, hyphens and all other signs stay.
     """
-    return _RULES.get(scheme, _as_given)(_unguarded(value))
+    found = _RULES.get(scheme, _as_given)(_unguarded(value))
+    # What the rule takes away may have hidden a guard.
+    return normalise(scheme, found) if found != value and found.startswith("=") else found
 
 
 def identifier(scheme: str, value: str) -> str:
@@ -108,8 +111,9 @@ def _unguarded(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    return "".join(
-        character
-        for character in text
-        if not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf")
-    )
+    return "".join(character for character in text if _is_visible(character))
+
+
+@cache
+def _is_visible(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf")

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
@@ -54,6 +55,7 @@ def _plain(text: str) -> str:
     return "".join(character for character in text if not _is_decoration(character))
 
 
+@cache
 def _is_decoration(character: str) -> bool:
     # Pd: every kind of hyphen. Cc, Cf: marks that nobody sees. The apostrophe is an Excel guard.
     return (

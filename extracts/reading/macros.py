@@ -101,16 +101,15 @@ _MACROS = {
         case when regexp_full_match(v, '[0-9A-Z]+') then v
             when regexp_full_match(v, '0+\.0+') then '0'
             when is_excel_number(v) then null
-            when regexp_full_match(v, '[0-9A-Za-z -]+')
+            when regexp_full_match(v, '[ !#-&(-<>-~·\x{4e00}-\x{9fff}]+')
                 then upper(regexp_replace(v, '[ -]', '', 'g'))
-            when regexp_full_match(v, '[\x{4e00}-\x{9fff}]+') then v
             else normal_code(v)
         end""",
     "read_own_no(v)": r"""
         case when regexp_full_match(v, '[0-9A-Z]+') then v
             when regexp_full_match(v, '0+\.0+') then '0'
             when is_excel_number(v) then null
-            when regexp_full_match(v, '[!-&(-<>-~]+|[\x{4e00}-\x{9fff}]+') then v
+            when regexp_full_match(v, '[!-&(-<>-~·\x{4e00}-\x{9fff}]+') then v
             else normal_number(v)
         end""",
     "read_decimal_text(v)": rf"""
