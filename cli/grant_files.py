@@ -17,8 +17,22 @@ from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 _MOST_SHOWN = 200
+
+
+def _named_scheme(scheme: str) -> str:
+    if not identifiers.is_scheme(scheme):
+        raise ConfigurationError(
+            f"--scheme {scheme} is not a small letter followed by small letters, digits and _; "
+            f"use one like cumcm"
+        )
+    return scheme
+
+
 _Scheme = Annotated[
-    str, typer.Option(help="Scheme of identifiers that do not name theirs, such as cumcm.")
+    str,
+    typer.Option(
+        callback=_named_scheme, help="Scheme of identifiers that do not name theirs, such as cumcm."
+    ),
 ]
 _Refused = Annotated[
     Path | None,
@@ -103,7 +117,9 @@ def _show(report: IntakeReport, to: Path | None) -> None:
         rows = [(one.line, one.column, one.problem) for one in report.refusals]
         csv_out.write(to, ("row", "column", "problem"), rows)
     elif report.refusals:
-        table = Table(Column("row 行", justify="right"), "column 列", Column("", overflow="fold"))
+        table = Table(
+            Column("row 行", justify="right"), "column 列", Column("problem 原因", overflow="fold")
+        )
         for one in report.refusals[:_MOST_SHOWN]:
             table.add_row(str(one.line), one.column or "", Text(one.problem))
         console.print(table)

@@ -56,7 +56,7 @@ def problem(scheme: str, value: str) -> str | None:
 
     To follow "the identifier"; None if nothing is.
     """
-    if not _SCHEME.fullmatch(scheme):
+    if not is_scheme(scheme):
         return (
             "has a scheme that is not a small letter followed by small letters, digits and _; "
             "write it like cumcm:E7"
@@ -69,6 +69,11 @@ def problem(scheme: str, value: str) -> str | None:
     if not any(character.isalnum() for character in value):
         return "has no letter and no digit after its scheme; write it like cumcm:E7"
     return None
+
+
+def is_scheme(name: str) -> bool:
+    """Whether a scheme may have this name."""
+    return bool(_SCHEME.fullmatch(name))
 
 
 def is_excel_number(value: str) -> bool:

@@ -366,6 +366,8 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     assert written[0] == "row,column,problem"
     assert written[1].startswith("3,统一社会信用代码 firm,")
     assert run("import", str(path), "--to", "x.txt") == (1, "--to x.txt must end in .csv")
+    code, said = run("import", str(path), "--scheme", "税号")
+    assert (code, said[:20]) == (1, "--scheme 税号 is not a")
     assert run("template", "--to", str(tmp_path / "t.xlsx"))[0] == 0
     firms = table(tmp_path, "E1", "E2", header="firm", name="firms.csv")
     granted = ("grant-dataset", "--firms", str(firms), "--scheme", "cumcm", "--source", "tax",
