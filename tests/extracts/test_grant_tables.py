@@ -375,3 +375,8 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
     code, said = run(*granted)
     assert (code, "2 recorded 已登记 (4 grants 项授权)" in said) == (0, True)
     assert "2 known already" in run(*granted)[1]
+    environment = {"FIRMPULSE_HOME": str(settings.root)}
+    rotated = CliRunner().invoke(app, ["vault", "rotate", "--tokens"], env=environment)
+    assert rotated.exit_code == 0, rotated.exception
+    # The numbers of these grants are the same under the new tokens.
+    assert "0 recorded 已登记 (0 grants 项授权), 2 known already" in run(*granted)[1]
