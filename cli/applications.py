@@ -1,6 +1,5 @@
 """`firmpulse check-application`: what is wrong with applications, before anyone works on them."""
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from cli import dates
+from cli import csv_out, dates
 from cli.progress import make_console
 from consent.codes import Codes
 from extracts.applications.files import Checked, check_file
-from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 _COLUMNS = ("row", "field", "severity", "code", "zh", "en")
@@ -23,7 +21,10 @@ _MOST_SHOWN = 200
 
 def check_application(
     file: Annotated[Path, typer.Argument(help="CSV (UTF-8, GB18030) or Excel, one row per firm.")],
-    to: Annotated[Path | None, typer.Option(help="Write the messages into this CSV file.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(callback=csv_out.named, help="Write the messages into this CSV file."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     on: Annotated[
         str,
@@ -36,7 +37,7 @@ def check_application(
     """Check name, USCC, founding date, licence number and industry; exit code 1 on any error."""
     checked = check_file(file, dates.parsed(on), Codes(Settings()).is_accepted)
     if to:
-        _write(checked, to)
+        csv_out.write(to, _COLUMNS, [list(row.values()) for row in _rows(checked)])
     if as_json:
         typer.echo(_json(file, checked))
     else:
@@ -49,19 +50,6 @@ def _rows(checked: Checked) -> Iterator[dict[str, str | int]]:
         said = found.message
         values = (found.row, said.field, said.severity, said.code, said.zh, said.en)
         yield dict(zip(_COLUMNS, values, strict=True))
-
-
-def _write(checked: Checked, to: Path) -> None:
-    if to.suffix.lower() != ".csv":
-        raise ConfigurationError(f"--to {to} must end in .csv")
-    try:
-        # The byte order mark lets Excel recognise UTF-8.
-        with to.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            writer.writeheader()
-            writer.writerows(_rows(checked))
-    except OSError as error:
-        raise ConfigurationError(f"--to {to}: {error.strerror}; name a file to write") from None
 
 
 def _json(file: Path, checked: Checked) -> str:

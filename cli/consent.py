@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import erasing
+from cli import erasing, grant_files
 from cli.dates import parsed, text_not_ahead
 from cli.firms import identifier_of
 from cli.progress import make_console
@@ -219,3 +219,6 @@ def _token(settings: Settings, firm: str) -> str:
 
 
 app.command()(erasing.honour)
+app.command("import")(grant_files.import_file)
+app.command("template")(grant_files.write_template)
+app.command("grant-dataset")(grant_files.grant_dataset)

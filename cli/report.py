@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from cli.dates import not_ahead
-from cli.firms import Firm, is_token, token_of
+from cli.firms import Firm, identifier_of, is_token, token_of
 from cli.progress import make_console
 from consent import audit
-from firmpulse import warehouse
+from firmpulse import identifiers, warehouse
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.pages.page import LANGUAGES, Language
 from firmpulse.settings import Settings
@@ -39,9 +39,9 @@ def firm(
     """Write the report of one firm: twelve sections, as HTML and optionally as PDF."""
     settings = Settings()
     token = token_of(settings, firm)
-    identifiers = {} if is_token(firm) else {token: firm.strip().upper()}
+    named = {} if is_token(firm) else {token: identifiers.shown(identifier_of(settings, firm))}
     day = as_of.date() if as_of else _newest(settings, token)
-    _write(settings, day, language, pdf, [token], identifiers)
+    _write(settings, day, language, pdf, [token], named)
 
 
 @app.command()
@@ -87,12 +87,12 @@ def _write(
     language: str,
     pdf: bool,
     tokens: list[str] | None,
-    identifiers: dict[str, str],
+    named: dict[str, str],
 ) -> None:
     console, actor = make_console(), audit.actor()
     reader = write.Reader(actor, write.now())
     written = write.firms(
-        settings, day, reader, firm_ids=tokens, identifiers=identifiers,
+        settings, day, reader, firm_ids=tokens, identifiers=named,
         languages=_languages(language), as_pdf=pdf,
     )  # fmt: skip
     count = 0

@@ -16,7 +16,7 @@ from consent import audit, retoken, store
 from consent.audit import Entry, Trail
 from consent.reasons import checked_reason
 from consent.tables import ACCEPTED_CODES, GRANTS
-from firmpulse import uscc
+from firmpulse import identifiers, uscc
 from firmpulse.calendar import CHINA
 from firmpulse.errors import GrantError
 from firmpulse.keys import keyring, tokens
@@ -52,6 +52,12 @@ class Codes:
             return found
         return None if self._is_recorded(code) else f"{found}; {NEXT_STEP}"
 
+    def problem_of(self, scheme: str, value: str) -> str | None:
+        """Return what is wrong with a normalised value of a scheme; None if it is valid."""
+        if scheme == identifiers.USCC:
+            return self.problem(value)
+        return identifiers.problem(scheme, value)
+
     def problem_of_known(self, code: str) -> str | None:
         """Return the same for a firm that is looked up or withdraws.
 
@@ -78,7 +84,7 @@ class Codes:
 
 def token_of(settings: Settings, code: str) -> str:
     """Return the token of the firm with a normalised code."""
-    return str(tokens.firm_token(keyring.load(settings, "token_key"), f"uscc:{code}"))
+    return str(tokens.firm_token(keyring.load(settings, "token_key"), f"{identifiers.USCC}:{code}"))
 
 
 def accept(settings: Settings, code: str, *, because: str, actor: str) -> bool:
@@ -133,7 +139,7 @@ def _checked(typed: str) -> str:
     Raises:
         GrantError: it is valid, or wrong in a way that no registry could have caused.
     """
-    code = uscc.normalise(typed)
+    code = identifiers.normalise(identifiers.USCC, typed)
     if uscc.is_off_standard(code):
         return code
     problem = uscc.problem(code)

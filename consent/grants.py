@@ -1,13 +1,13 @@
 """What a firm may authorise: one source, one purpose, one window, one period, one recipient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from consent import wording
-from firmpulse import uscc
+from firmpulse import identifiers, uscc
 from firmpulse.calendar import add_months
 from firmpulse.errors import GrantError
 from firmpulse.sources import GRANTED_SOURCES
@@ -56,7 +56,7 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     authorization_id: str = Field(min_length=1, max_length=128)
-    firm: str = Field(pattern="^[a-z][a-z0-9_]*:.+$")
+    firm: str = Field(pattern=f"^{identifiers.SCHEME_PATTERN}:.+$")
     source: str
     purpose: str
     recipient: str = Field(min_length=1)
@@ -100,8 +100,21 @@ def parse(line: str | bytes, problem: Problem = uscc.problem) -> Grant:
     Raises:
         GrantError: the line is not a grant; the message contains no identifier.
     """
+    return _grant(lambda: _Line.model_validate_json(line), problem)
+
+
+def of_terms(terms: Mapping[str, object], problem: Problem = uscc.problem) -> Grant:
+    """Return the grant with these terms, by the same checks as `parse`.
+
+    Raises:
+        GrantError: they are no grant; the message contains no identifier.
+    """
+    return _grant(lambda: _Line.model_validate(terms), problem)
+
+
+def _grant(read: Callable[[], _Line], problem: Problem) -> Grant:
     try:
-        fields = _Line.model_validate_json(line)
+        fields = read()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "grant"
@@ -109,17 +122,26 @@ def parse(line: str | bytes, problem: Problem = uscc.problem) -> Grant:
     return Grant(**{**fields.model_dump(), "firm": identifier(fields.firm, problem)})
 
 
-def identifier(firm: str, problem: Problem = uscc.problem) -> str:
-    """Return an identifier `scheme:value` in its normal form; without a scheme it is a code.
+def identifier(
+    firm: str, problem: Problem = uscc.problem, *, scheme: str = identifiers.USCC
+) -> str:
+    """Return an identifier `scheme:value` in its one form.
+
+    Args:
+        firm: as typed; a value alone is one of `scheme`.
+        problem: checks a code; `consent.codes.Codes` has the accepted ones.
+        scheme: of a value alone.
 
     Raises:
-        GrantError: the code is invalid; the message contains no identifier.
+        GrantError: it is invalid; the message contains no identifier.
     """
-    scheme, _, value = firm.partition(":") if ":" in firm else ("uscc", "", firm)
-    if scheme == "uscc":
-        value = uscc.normalise(value)
-        if found := problem(value):
-            raise GrantError(f"firm: the code {found}")
+    scheme, value = identifiers.split(firm, scheme)
+    if scheme != identifiers.USCC:
+        if found := identifiers.problem(scheme, value):
+            raise GrantError(f"firm: the identifier {found}")
+    elif found := problem(value):
+        other = "" if ":" in firm else "; a number of another scheme is written like cumcm:E7"
+        raise GrantError(f"firm: the code {found}{other if len(value) != uscc.LENGTH else ''}")
     return f"{scheme}:{value}"
 
 

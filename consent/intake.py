@@ -1,10 +1,11 @@
 """Intake of grants: check them, add their firms to the directory, write the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consent.chain import Scalar
 from consent.codes import Codes
 from consent.grants import Grant, parse
 from consent.ledger import Ledger
@@ -16,19 +17,45 @@ _SHOWN = 20
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a line of a file of grants was refused, in a sentence without an identifier."""
+
+    # From 1, titles and blank lines too.
+    line: int
+    problem: str
+    # Of a table.
+    column: str | None = None
+
+    def __str__(self) -> str:
+        """Return it as one sentence."""
+        return f"line {self.line}{f', {self.column}' if self.column else ''}: {self.problem}"
+
+
+@dataclass(frozen=True)
 class IntakeReport:
-    """The outcome of a file of grants."""
+    """The outcome of a file of grants, by line; a line of a table may hold several grants."""
 
-    # New in the ledger; already known grants are in neither count.
+    # Lines with a grant that is new in the ledger, and lines whose grants are all known already.
     recorded: int
+    known: int
     refused: int
-    # One sentence per refused line; no identifiers.
-    problems: tuple[str, ...]
-    # Numbers of the refused lines, from 1.
-    refused_lines: tuple[int, ...] = ()
+    # At least one per refused line, in the order of the lines.
+    refusals: tuple[Refusal, ...]
+    # New grants in the ledger.
+    grants: int
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One sentence per refusal."""
+        return tuple(str(refusal) for refusal in self.refusals)
+
+    @property
+    def refused_lines(self) -> tuple[int, ...]:
+        """Numbers of the refused lines."""
+        return tuple(sorted({refusal.line for refusal in self.refusals}))
 
 
-def import_grants(settings: Settings, path: Path) -> IntakeReport:
+def import_grants(settings: Settings, path: Path, *, actor: str = "intake") -> IntakeReport:
     """Record the grants of a JSON-lines file; a second import of it changes nothing.
 
     A line that is not a grant, or changes a known one, is refused; the others are recorded.
@@ -38,16 +65,60 @@ def import_grants(settings: Settings, path: Path) -> IntakeReport:
         WrongKeyError: the token key is not the one with which the ledger's tokens were made.
     """
     if not path.is_file():
-        raise NotReadyError(f"there is no file of grants at inbox/consent/{path.name}")
-    grants, problems = _read(path, Codes(settings))
+        raise NotReadyError(f"there is no file of grants {path.name} in the folder {path.parent}")
+    grants, refusals = _read(path, Codes(settings))
+    return take(settings, {line: (grant,) for line, grant in grants.items()}, refusals, actor=actor)
+
+
+def take(
+    settings: Settings,
+    offered: Mapping[int, Sequence[Grant]],
+    refusals: Iterable[Refusal] = (),
+    *,
+    actor: str = "intake",
+    reason: str | None = None,
+    total: Mapping[str, Scalar] | None = None,
+) -> IntakeReport:
+    """Record checked grants line by line; the grants of a line are recorded together or not at all.
+
+    Args:
+        settings: where the ledger is.
+        offered: the grants of each line.
+        refusals: the lines that are no grants.
+        actor: who records them.
+        reason: why, if nobody signed them; see `Ledger.record`.
+        total: details of one more audit entry; see `Ledger.record`.
+
+    Raises:
+        WrongKeyError: the token key is not the one with which the ledger's tokens were made.
+    """
     _check_token_key(settings)
-    lines = list(grants)
-    for index, problem in Ledger(settings).problems(grants.values()).items():
-        del grants[lines[index]]
-        problems[lines[index]] = f"the grant {problem}"
-    recorded = admit(settings, grants.values())
-    sentences = tuple(f"line {number}: {problems[number]}" for number in sorted(problems))
-    return IntakeReport(recorded, len(problems), sentences, tuple(sorted(problems)))
+    ledger, refused = Ledger(settings), list(refusals)
+    lines = [(line, grant) for line, grants in offered.items() for grant in grants]
+    problems: dict[int, str] = {}
+    for index, problem in ledger.problems(grant for _, grant in lines).items():
+        problems.setdefault(lines[index][0], f"the grant {problem}")
+    refused += [Refusal(line, problem) for line, problem in problems.items()]
+    good = [(line, grant) for line, grant in lines if line not in problems]
+    new = _lines_with_news(good, ledger.known([grant.authorization_id for _, grant in good]))
+    added = admit(settings, [g for _, g in good], actor=actor, reason=reason, total=total)
+    return IntakeReport(
+        recorded=len(new),
+        known=len({line for line, _ in good}) - len(new),
+        refused=len({refusal.line for refusal in refused}),
+        refusals=tuple(sorted(refused, key=lambda refusal: refusal.line)),
+        grants=added,
+    )
+
+
+def _lines_with_news(grants: Iterable[tuple[int, Grant]], known: set[str]) -> set[int]:
+    """Return the lines with a grant that is neither known nor on an earlier line."""
+    seen, lines = set(known), set()
+    for line, grant in grants:
+        if grant.authorization_id not in seen:
+            seen.add(grant.authorization_id)
+            lines.add(line)
+    return lines
 
 
 def import_night(settings: Settings) -> dict[str, Any]:
@@ -85,10 +156,18 @@ def _take(settings: Settings, path: Path) -> IntakeReport:
     return report
 
 
-def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake") -> int:
+def admit(
+    settings: Settings,
+    grants: Iterable[Grant],
+    *,
+    actor: str = "intake",
+    reason: str | None = None,
+    total: Mapping[str, Scalar] | None = None,
+) -> int:
     """Write checked grants to the ledger and their firms to the vault's directory.
 
-    A firm whose data were erased does not return to the directory with its old grants.
+    A firm whose data were erased does not return to the directory with its old grants. `reason`
+    and `total` are those of `Ledger.record`.
 
     Returns:
         How many grants were new.
@@ -97,7 +176,7 @@ def admit(settings: Settings, grants: Iterable[Grant], *, actor: str = "intake")
     if not grants:
         return 0
     with warehouse.connect(settings, vault=True, warehouse=False) as connection:
-        recorded = ledger.record(grants, actor=actor)
+        recorded = ledger.record(grants, actor=actor, reason=reason, total=total)
         present = ledger.unpurged([grant.authorization_id for grant in grants])
         firms = sorted({grant.firm for grant in grants if grant.authorization_id in present})
         connection.execute(
@@ -114,9 +193,9 @@ def _check_token_key(settings: Settings) -> None:
         pass
 
 
-def _read(path: Path, codes: Codes) -> tuple[dict[int, Grant], dict[int, str]]:
-    """Return the grants and the problems, by number of their line."""
-    grants, problems = {}, {}
+def _read(path: Path, codes: Codes) -> tuple[dict[int, Grant], list[Refusal]]:
+    """Return the grants by number of their line, and the lines that are none."""
+    grants, refusals = {}, []
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
@@ -124,5 +203,5 @@ def _read(path: Path, codes: Codes) -> tuple[dict[int, Grant], dict[int, str]]:
             try:
                 grants[number] = parse(line, codes.problem)
             except GrantError as error:
-                problems[number] = str(error)
-    return grants, problems
+                refusals.append(Refusal(number, str(error)))
+    return grants, refusals

@@ -1,6 +1,6 @@
 """The consent ledger: grants of firms, by token, in the control store."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from consent import audit, certificates, retoken, store, terms, today, wording
 from consent.audit import Entry, Trail
 from consent.certificates import Certificate
+from consent.chain import Scalar
 from consent.grants import Grant
 from consent.reasons import checked_reason
 from consent.register import Register
@@ -31,14 +32,29 @@ class Ledger(Register):
     Every change writes the state, the grant's history and the audit chain in one transaction.
     """
 
-    def record(self, grants: Iterable[Grant], *, actor: str = "intake", draft: bool = False) -> int:
+    def record(
+        self,
+        grants: Iterable[Grant],
+        *,
+        actor: str = "intake",
+        draft: bool = False,
+        reason: str | None = None,
+        total: Mapping[str, Scalar] | None = None,
+    ) -> int:
         """Add the missing grants, all or none; return how many were added.
 
-        A draft is an unsigned grant; it is never in force.
+        Args:
+            grants: the grants.
+            actor: who records them.
+            draft: whether they are unsigned; a draft is never in force.
+            reason: why they are recorded, if nobody signed them.
+            total: details of one more audit entry for all that were added, without a firm.
 
         Raises:
-            GrantError: an authorization_id is known with other terms, or the text is unknown.
+            GrantError: an authorization_id is known with other terms, the text is unknown, or the
+                reason seems to contain an identifier.
         """
+        checked_reason(reason)
         grants = list(grants)
         with audit.recording(self._settings) as trail:
             self._check_tokens(trail)
@@ -50,7 +66,12 @@ class Ledger(Register):
             added = [row for name, row in wanted.items() if name not in known]
             state = DRAFT if draft else GRANTED
             _insert(trail.connection, GRANTS, [{**row, "state": state} for row in added])
-            _remember(trail, "DRAFT" if draft else "GRANT", added, actor, clock.today())
+            event = "DRAFT" if draft else "GRANT"
+            _remember(trail, event, added, actor, clock.today(), reason)
+            if added and total is not None:
+                firms = len({row["firm_id"] for row in added})
+                counts = {"firms": firms, "grants": len(added), "because": reason}
+                trail.append([Entry(event, actor, None, {**total, **counts})])
         return len(added)
 
     def problems(self, grants: Iterable[Grant]) -> dict[int, str]:
@@ -63,6 +84,11 @@ class Ledger(Register):
         rows = self._terms_of(grants)
         with store.reading(self._settings) as connection:
             return terms.problems_of(connection, grants, rows)[0]
+
+    def known(self, authorization_ids: Sequence[str]) -> set[str]:
+        """Return those of these grants that are in the ledger, in whatever state."""
+        with store.reading(self._settings) as connection:
+            return set(terms.known_terms(connection, authorization_ids))
 
     def unpurged(self, authorization_ids: Sequence[str]) -> set[str]:
         """Return those of these grants that are known and whose data are not erased."""

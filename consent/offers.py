@@ -52,7 +52,7 @@ def offer(
             recipient=recipient,
             window_start=window_start or usual_window_start(source, valid_from),
             valid_from=valid_from,
-            valid_to=valid_to or _usual_end(purpose, valid_from),
+            valid_to=valid_to or usual_end(purpose, valid_from),
             text_version=wording.CURRENT,
             keep_results=keep_results,
             grantor_role=grantor_role,
@@ -79,7 +79,8 @@ def _covers(row: dict[str, object], grant: Grant) -> bool:
     )
 
 
-def _usual_end(purpose: str, valid_from: date) -> date:
+def usual_end(purpose: str, valid_from: date) -> date:
+    """Return the usual last day: an assessment within 30 days, others 12 months."""
     if purpose == "CREDIT_EVAL":
         return valid_from + timedelta(_EVALUATION_DAYS - 1)
     return add_months(valid_from, _PERIOD_MONTHS) - timedelta(1)

@@ -34,8 +34,8 @@ def problems_of(
 
 def _changed(name: str) -> str:
     return (
-        f"is known with another {name}; a firm that changes its mind revokes the grant and "
-        f"gives a new one"
+        f"is known with another {name.removesuffix('_id')}; a firm that changes its mind revokes "
+        f"the grant and gives a new one"
     )
 
 

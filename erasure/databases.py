@@ -193,7 +193,7 @@ def _erase_quarantine(
         (case t.table_name {cases} else true end) and (
             t.firm = going.firm
             or (t.firm is null and contains(
-                upper(t.record), upper(split_part(going.firm, ':', 2))))
+                upper(t.record), upper(going.firm[strpos(going.firm, ':') + 1:])))
         )"""
     tally.count_and_delete(connection, on, "vault.ops.quarantine", condition)
 
@@ -204,7 +204,7 @@ def _blank_file_names(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"""
             update vault.ops.{table} as t set file = '(erased)'
             from going
-            where contains(upper(t.file), upper(split_part(going.firm, ':', 2)))
+            where contains(upper(t.file), upper(going.firm[strpos(going.firm, ':') + 1:]))
         """)  # noqa: S608 - our own names
 
 

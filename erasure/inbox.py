@@ -7,7 +7,6 @@ firms never landed, and the provider sends them again.
 
 import shutil
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +16,7 @@ import pyarrow
 import pyarrow.parquet
 
 from extracts import contracts, manifest
-from firmpulse import uscc
+from firmpulse.identifiers import folded, folded_value
 from firmpulse.settings import Settings
 
 _TEXT_SUFFIXES = frozenset({".csv", ".json", ".jsonl", ".txt", ".tsv"})
@@ -84,7 +83,7 @@ def _erase_from(folder: Path, place: str, reached: Mapping[str, str]) -> list[De
 
 
 def _named_in(path: Path, identifiers: Mapping[str, str]) -> tuple[str, ...]:
-    wanted = {_folded(firm.partition(":")[2]): firm_id for firm_id, firm in identifiers.items()}
+    wanted = {folded_value(firm): firm_id for firm_id, firm in identifiers.items()}
     try:
         found = {value for text in _texts(path) for value in wanted if value in text}
     except (OSError, ValueError, pyarrow.ArrowException):
@@ -98,13 +97,13 @@ def _texts(path: Path) -> Iterator[str]:
     Raises:
         ValueError: the file's kind cannot be searched.
     """
-    yield _folded(path.name)
+    yield folded(path.name)
     if path.suffix.lower() in _TEXT_SUFFIXES:
         yield from _text_file(path)
     elif path.suffix.lower() == ".parquet":
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches():
-                yield from (_folded("\n".join(map(str, c.to_pylist()))) for c in batch.columns)
+                yield from (folded("\n".join(map(str, c.to_pylist()))) for c in batch.columns)
     else:
         raise ValueError("only text and Parquet files can be searched")
 
@@ -120,26 +119,21 @@ def _text_file(path: Path) -> Iterator[str]:
         with path.open(encoding=encoding) as stream:
             rest = ""
             while chunk := stream.read(_CHUNK_CHARACTERS):
-                text = rest + _folded(chunk)
+                text = rest + folded(chunk)
                 yield text
                 rest = text[-256:]
         return
     raise ValueError("the text is in no known encoding")
 
 
-def _folded(text: str) -> str:
-    """Fold like the parser of codes: half-width upper case, no spaces, hyphens, guards."""
-    return uscc.normalise(unicodedata.normalize("NFKC", text))
-
-
 def _rewrite_refused_grants(folder: Path, firms: Iterable[str]) -> None:
     """Remove refused grant lines that name a firm; new lines were already imported."""
-    wanted = {_folded(firm.partition(":")[2]) for firm in firms}
+    wanted = {folded_value(firm) for firm in firms}
     path = folder / "grants.refused.jsonl"
     if not path.is_file():
         return
     lines = path.read_bytes().splitlines(keepends=True)
-    texts = [_folded(line.decode("utf-8", "replace")) for line in lines]
+    texts = [folded(line.decode("utf-8", "replace")) for line in lines]
     kept = [
         line
         for line, text in zip(lines, texts, strict=True)

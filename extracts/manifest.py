@@ -4,7 +4,7 @@ import codecs
 import hashlib
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path, PurePosixPath
@@ -22,7 +22,7 @@ from pydantic import (
 
 from extracts.column_reading import ColumnReading
 from extracts.contracts import Contract
-from firmpulse import clock, uscc
+from firmpulse import clock, identifiers, uscc
 from firmpulse.calendar import CHINA
 from firmpulse.errors import DeliveryRefused
 
@@ -35,7 +35,8 @@ _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
 # However it is split: a night and a number have fewer, an account or an invoice has more.
 _MAX_DIGITS = 14
 _USCC_LENGTH = 18
-_YEARS = range(2000, 2101)
+# Files of history may be old; a hand-over is of our time.
+_YEARS_OF_HISTORY, _YEARS_OF_DELIVERY = range(1990, 2101), range(2000, 2101)
 
 
 def _leaves_the_vault(text: str) -> str:
@@ -63,10 +64,13 @@ def _could_identify(text: str) -> bool:
     )
 
 
-def _of_our_time(day: date) -> date:
-    if day.year not in _YEARS:
-        raise ValueError(f"must be between the years {_YEARS[0]} and {_YEARS[-1]}")
-    return day
+def _in(years: range) -> Callable[[date], date]:
+    def checked(day: date) -> date:
+        if day.year not in years:
+            raise ValueError(f"must be between the years {years[0]} and {years[-1]}")
+        return day
+
+    return checked
 
 
 class DeliveredFile(BaseModel):
@@ -123,11 +127,11 @@ class Manifest(BaseModel):
     source: str
     provider: Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
     kind: Literal["history", "increment"]
-    period_start: Annotated[date, AfterValidator(_of_our_time)]
-    period_end: Annotated[date, AfterValidator(_of_our_time)]
-    delivered_at: Annotated[AwareDatetime, AfterValidator(_of_our_time)]
-    # How the provider identifies firms; `uscc` codes are checked, others are taken as they are.
-    id_scheme: str = Field(default="uscc", pattern="^[a-z][a-z0-9_]*$")
+    period_start: Annotated[date, AfterValidator(_in(_YEARS_OF_HISTORY))]
+    period_end: Annotated[date, AfterValidator(_in(_YEARS_OF_HISTORY))]
+    delivered_at: Annotated[AwareDatetime, AfterValidator(_in(_YEARS_OF_DELIVERY))]
+    # How the provider identifies firms; the rule of each scheme is in `firmpulse.identifiers`.
+    id_scheme: str = Field(default=identifiers.USCC, pattern=f"^{identifiers.SCHEME_PATTERN}$")
     # Empty if the night had no data.
     files: tuple[DeliveredFile, ...]
 

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
@@ -9,7 +10,7 @@ Severity = Literal["error", "warning"]
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUE = {character: value for value, character in enumerate(ALPHABET)}
 WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
-_LENGTH = 18
+LENGTH = 18
 # Letters that look alike on paper; a person decides.
 _SUGGESTION = {"O": "0", "I": "1", "Z": "2", "S": "5", "V": "U"}
 
@@ -45,16 +46,22 @@ class CodeFault(NamedTuple):
 
 def normalise(value: str) -> str:
     """Return the code in half-width upper case without spaces, hyphens and invisible marks."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).upper())
-    kept = "".join(c for c in folded if not _is_decoration(c))
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _plain(value)).upper())
     # An accent may now follow a letter directly, after the space between them is gone.
-    return unicodedata.normalize("NFKC", kept)
+    return unicodedata.normalize("NFKC", _plain(folded))
 
 
+def _plain(text: str) -> str:
+    return "".join(character for character in text if not _is_decoration(character))
+
+
+@cache
 def _is_decoration(character: str) -> bool:
-    # Pd: every kind of hyphen. Cf: zero-width marks. The apostrophe is an Excel guard.
+    # Pd: every kind of hyphen. Cc, Cf: marks that nobody sees. The apostrophe is an Excel guard.
     return (
-        character.isspace() or character == "'" or unicodedata.category(character) in ("Pd", "Cf")
+        character.isspace()
+        or character == "'"
+        or unicodedata.category(character) in ("Pd", "Cc", "Cf")
     )
 
 
@@ -77,7 +84,7 @@ def check(value: str) -> tuple[CodeFault, ...]:
     character, and as a warning the organisation code inside. The expected check character is
     never shown, so that a typing error does not become another firm's code.
     """
-    if len(value) != _LENGTH:
+    if len(value) != LENGTH:
         return (_length(value),)
     illegal = tuple(_illegal(position, c) for position, c in enumerate(value, 1) if c not in _VALUE)
     return illegal or tuple(_findings(value))
@@ -98,7 +105,7 @@ def is_off_standard(value: str) -> bool:
     A person who has seen the licence can record such a code (`consent.codes`).
     """
     return (
-        len(value) == _LENGTH
+        len(value) == LENGTH
         and value[:2] in ENTERPRISES
         and all(character in "0123456789" for character in value[2:8])
         and all(character in _VALUE or character in _SUGGESTION for character in value)
@@ -149,8 +156,8 @@ def _findings(value: str) -> Iterator[CodeFault]:
 def _length(value: str) -> CodeFault:
     return CodeFault(
         "length", "error",
-        f"应为 {_LENGTH} 位，实为 {len(value)} 位",
-        f"The code has {len(value)} characters instead of {_LENGTH}",
+        f"应为 {LENGTH} 位，实为 {len(value)} 位",
+        f"The code has {len(value)} characters instead of {LENGTH}",
     )  # fmt: skip
 
 

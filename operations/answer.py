@@ -40,6 +40,7 @@ _RULES = {
     "none_filled": Bilingual("one of these columns must be filled in each row",
                              "同一行中这些列须填写一列"),
     "uscc": Bilingual("is not a valid unified social credit code", "不是有效的统一社会信用代码"),
+    "identifier": Bilingual("is not the number of a firm", "不是企业的编号"),
 }  # fmt: skip
 _READ_AS = Bilingual("cannot be read as: {}", "无法识别为：{}")
 _CLASSES = {

@@ -1,16 +1,15 @@
 """Check a file of applications, row by row."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from extracts.applications import tables
 from extracts.applications.checks import Application, FieldMessage, check, clean
-from extracts.applications.tables import NumberedRow, Row
 from extracts.applications.texts import say
-from extracts.reading import thresholds
+from extracts.reading import tables
 from extracts.reading.table_bounds import Bounds
+from extracts.reading.tables import Row
 from firmpulse import uscc
 from firmpulse.errors import DeliveryRefused
 
@@ -60,15 +59,10 @@ def check_file(
         required=lambda header: frozenset(_places(path, header).values()),
         known=lambda cells: sum(_field(title) is not None for title in cells),
     )
-    rows = tables.read(path, bounds)
-    if not rows:
-        raise DeliveryRefused(f"{path.name} is empty; it needs a header and a row per application")
-    place = bounds.header([row for _, row in rows[: thresholds.load().header_within]])
-    header = rows[place][1]
+    header, rows = tables.read(path, bounds, "application")
     places = _places(path, header)
-    _require_titles(path, rows[:place], header, bounds)
     messages, first_rows = list[RowMessage](), dict[str, int]()
-    for number, row in rows[place + 1 :]:
+    for number, row in rows:
         found = _check_row(row, len(header), places, on, is_accepted)
         code = uscc.normalise(_unguarded(_cell(row, places["uscc"])))
         first = first_rows.setdefault(code, number)
@@ -76,17 +70,7 @@ def check_file(
         if code and first != number and not any(message.field == "row" for message in found):
             found = (*found, say("uscc", "duplicate", first=first))
         messages.extend(RowMessage(number, message) for message in found)
-    return Checked(len(rows) - place - 1, _ignored(header, places), tuple(messages))
-
-
-def _require_titles(path: Path, above: Sequence[NumberedRow], header: Row, bounds: Bounds) -> None:
-    """Refuse a file with an application above its header; titles may be there."""
-    for number, row in above:
-        if bounds.could_be_row(tuple(header), row):
-            raise DeliveryRefused(
-                f"{path.name} has its header below row {number}, which could be an application; "
-                f"put the header first"
-            )
+    return Checked(len(rows), _ignored(header, places), tuple(messages))
 
 
 def _check_row(

@@ -8,21 +8,14 @@ from pathlib import Path
 import pyarrow.compute
 import pyarrow.parquet
 
-from consent.grants import Grant
-from consent.intake import admit
+from consent import audit, datasets
 from extracts import contracts
 from extracts.mappings import delivering, files, trial
 from extracts.mappings.model import ExportMapping
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ConfigurationError
-from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
-
-# Published data has no ledger: what was published may be used, from any day on.
-_TEXT_VERSION = "open-data"
-_PURPOSES = ("CREDIT_EVAL", "MODEL_TRAINING")
-_ALWAYS = (date(1990, 1, 1), date(2099, 12, 31))
-_GRANTLESS_SOURCES = ("lender",)
+from firmpulse.sources import GRANTED_SOURCES
 
 
 def delivered_on(settings: Settings, name: str) -> date:
@@ -50,8 +43,17 @@ def deliver(settings: Settings, name: str, folder: Path) -> list[str]:
     mapping = files.load(settings, name)
     tried = trial.run(settings, mapping, folder)
     delivered = delivering.deliver(settings, name, mapping, tried)
-    firms = sorted(set(_firms(mapping, folder)))
-    admit(settings, _grants(settings, mapping, firms))
+    known = contracts.load()
+    sources = dict.fromkeys(known[part.table].source for part in mapping.files)
+    if granted := [source for source in sources if source in GRANTED_SOURCES]:
+        datasets.grant(
+            settings,
+            dict(enumerate(sorted(set(_firms(mapping, folder))), 1)),
+            granted,
+            because="the data set was published for research and teaching",
+            actor=audit.actor(),
+            text_version=datasets.OPEN_DATA,
+        )
     return delivered
 
 
@@ -66,26 +68,3 @@ def _firms(mapping: ExportMapping, folder: Path) -> Iterator[str]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             values = [record[mapping.firms.header] for record in csv.DictReader(stream)]
     return (f"{mapping.id_scheme}:{value}" for value in values)
-
-
-def _grants(settings: Settings, mapping: ExportMapping, firms: list[str]) -> Iterator[Grant]:
-    key = keyring.load(settings, "token_key")
-    begin, end = _ALWAYS
-    known = contracts.load()
-    for source in dict.fromkeys(known[part.table].source for part in mapping.files):
-        if source in _GRANTLESS_SOURCES:
-            continue
-        for firm in firms:
-            token = tokens.firm_token(key, firm)
-            for purpose in _PURPOSES:
-                yield Grant(
-                    authorization_id=f"{_TEXT_VERSION}-{source}-{purpose}-{token}",
-                    firm=firm,
-                    source=source,
-                    purpose=purpose,
-                    recipient=settings.recipient,
-                    window_start=begin,
-                    valid_from=begin,
-                    valid_to=end,
-                    text_version=_TEXT_VERSION,
-                )

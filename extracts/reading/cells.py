@@ -13,6 +13,7 @@ from extracts.contracts import Column
 from extracts.reading import macros
 from extracts.reading.inspection import Layout
 from extracts.reading.sql import ident, literal, literals
+from firmpulse import identifiers
 
 _STRING_TYPES = ("string", "large_string", "string_view")
 _MOMENTS = ("date", "timestamp")
@@ -115,8 +116,11 @@ def _unless_plain(column: Column, sql: str, plain_sql: str) -> str:
     return f"case when not {plain(column)} then {sql} else {plain_sql} end"
 
 
-def typed_value(column: Column, layout: Layout) -> str:
-    """Return SQL of the typed value over `raw_<name>` or `text_<name>`; null if unreadable."""
+def typed_value(column: Column, layout: Layout, id_scheme: str) -> str:
+    """Return SQL of the typed value over `raw_<name>` or `text_<name>`; null if unreadable.
+
+    Numbers of firms are read by the rule of their scheme.
+    """
     if is_typed(column, layout):
         return _cast(column, layout, raw(column))
     cell = text(column)
@@ -132,7 +136,9 @@ def typed_value(column: Column, layout: Layout) -> str:
     if column.reading.format is not None:
         return _formatted(column, layout)
     plain_sql = f"try_cast({cell} as {column.kind})" if column.kind in _MOMENTS else cell
-    return _unless_plain(column, f"read_{column.kind}({cell})", plain_sql)
+    is_own = column.kind == "tax_no" and id_scheme != identifiers.USCC
+    reader = "read_own_no" if is_own else f"read_{column.kind}"
+    return _unless_plain(column, f"{reader}({cell})", plain_sql)
 
 
 def checks(column: Column, layout: Layout) -> Sequence[Check]:

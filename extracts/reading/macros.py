@@ -5,9 +5,12 @@ distinguish an unreadable value from a missing one. Arguments are column names: 
 repeats its argument, and an expression would be computed each time.
 """
 
+from functools import partial
+
 import duckdb
 
 from extracts.reading import nobody
+from firmpulse import identifiers
 
 _WIDE = "".join(map(chr, range(0xFF01, 0xFF5F))) + "\u3000"
 _NARROW = "".join(map(chr, range(0x21, 0x7F))) + " "
@@ -92,11 +95,22 @@ _MACROS = {
             when regexp_matches(v, '\s') then regexp_replace(v, '\s', '', 'g')
             else v
         end""",
+    # The number of a firm under `uscc`, and under any other scheme. The rules are in
+    # `firmpulse.identifiers`; what they do to the usual texts is done here without Python.
     "read_tax_no(v)": r"""
         case when regexp_full_match(v, '[0-9A-Z]+') then v
             when regexp_full_match(v, '0+\.0+') then '0'
             when is_excel_number(v) then null
-            else upper(regexp_replace(v, '[\s-]', '', 'g'))
+            when regexp_full_match(v, '[ !#-&(-<>-~·\x{4e00}-\x{9fff}]+')
+                then upper(regexp_replace(v, '[ -]', '', 'g'))
+            else normal_code(v)
+        end""",
+    "read_own_no(v)": r"""
+        case when regexp_full_match(v, '[0-9A-Z]+') then v
+            when regexp_full_match(v, '0+\.0+') then '0'
+            when is_excel_number(v) then null
+            when regexp_full_match(v, '[!-&(-<>-~·\x{4e00}-\x{9fff}]+') then v
+            else normal_number(v)
         end""",
     "read_decimal_text(v)": rf"""
         case when regexp_full_match(v, '{_PLAIN_NUMBER}') then v
@@ -172,7 +186,14 @@ _MACROS = {
 }
 
 
+# Scheme of a rule that others share; no provider can name it so.
+_OTHER_SCHEME = ""
+
+
 def install(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the macros on this connection."""
+    """Create the macros on this connection, once."""
+    for name, scheme in (("normal_code", identifiers.USCC), ("normal_number", _OTHER_SCHEME)):
+        rule = partial(identifiers.normalise, scheme)
+        connection.create_function(name, rule, ["varchar"], "varchar")
     for signature, body in (_MACROS | nobody.macros()).items():
         connection.execute(f"create or replace temp macro {signature} as ({body})")

@@ -12,7 +12,7 @@ from typing import Any
 
 from extracts.contracts import Column, Contract
 from extracts.reading.sql import ident, literal
-from firmpulse import uscc, yaml_files
+from firmpulse import identifiers, uscc, yaml_files
 
 LIST = Path(__file__).with_name("nobody.yml")
 
@@ -105,7 +105,8 @@ def _of_numbers(anywhere: str, coded: str, persons: str) -> dict[str, str]:
             case
                 when firm = scheme || v then {_FIRM}
                 when regexp_full_match(v, {literal(anywhere)}) then {_NOBODY}
-                when is_resident(v) then {_PERSON}
+                -- Such numbers keep their case and hyphens; a person's is one without them.
+                when is_resident(upper(regexp_replace(v, '\\p{{Pd}}', '', 'g'))) then {_PERSON}
                 when v is not null then {_FIRM}
             end""",
     }
@@ -113,7 +114,7 @@ def _of_numbers(anywhere: str, coded: str, persons: str) -> dict[str, str]:
 
 def parties(contract: Contract, id_scheme: str) -> str:
     """Return SQL of one column per party of a row, null without a number; '' without parties."""
-    judge = "party_of_code" if id_scheme == "uscc" else "party_of_number"
+    judge = "party_of_code" if id_scheme == identifiers.USCC else "party_of_number"
     return "".join(
         f", {judge}({ident(number.name)}, firm, {literal(id_scheme + ':')}) as {_kind(number)}"
         for number in _numbers(contract)

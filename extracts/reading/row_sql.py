@@ -149,7 +149,9 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
     emptied = ", ".join(f"{cells.emptied(c)} as {cells.text(c)}" for c in readable)
-    typed = ", ".join(f"{cells.typed_value(c, layout)} as {ident(c.name)}" for c in columns)
+    typed = ", ".join(
+        f"{cells.typed_value(c, layout, manifest.id_scheme)} as {ident(c.name)}" for c in columns
+    )
     return f"""
 with cells as (
     select {rows.file_no} as file_no, {rows.line} as line, {rows.place} as place, {raw}

@@ -66,9 +66,8 @@ def open_gate(
 
 
 def is_valid(firm: str, codes: Codes) -> bool:
-    """Whether an identifier `scheme:value` passes its scheme's check; only `uscc` has one."""
-    scheme, _, value = firm.partition(":")
-    return scheme != "uscc" or codes.problem(value) is None
+    """Whether an identifier `scheme:value` passes the check of its scheme."""
+    return codes.problem_of(*firm.split(":", 1)) is None
 
 
 def _apply_grants(

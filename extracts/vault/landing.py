@@ -9,6 +9,7 @@ from extracts.reading.sql import ident, literal
 from extracts.reading.staging import BROKEN, Staged
 from extracts.vault import versions
 from extracts.vault.versions import Place
+from firmpulse import identifiers
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,9 @@ def _quarantine(connection: duckdb.DuckDBPyConnection, staged: Staged, place: Pl
     """
     columns = staged.contract.columns
     record = ", ".join(f"{literal(c.name)}, cast({ident(c.name)} as varchar)" for c in columns)
+    rule = f"if(starts_with(others.firm, '{identifiers.USCC}:'), 'uscc', 'identifier')"
     wrong_code = (
-        "json_object('column', 'firm', 'rule', 'uscc', 'value_class', 'code', "
+        f"json_object('column', 'firm', 'rule', {rule}, 'value_class', 'code', "
         f"'record', json_object({record}))"
     )
     connection.execute(

@@ -97,8 +97,8 @@ DELIVERY_PROBLEMS = Table(
         ),
         "rule": Column(
             "varchar",
-            "Rule that the rows broke: required, bound, structure, uscc or the kind of the column; "
-            "for a warning its name in the contract",
+            "Rule that the rows broke: required, bound, structure, uscc, identifier or the kind of "
+            "the column; for a warning its name in the contract",
         ),
         "column_name": Column("varchar", "Column of the contract that broke the rule"),
         "value_class": Column("varchar", "Kind of text of the value, such as empty or digits"),

@@ -102,7 +102,7 @@ def test_revoking_an_unknown_grant_is_an_error(settings: Settings) -> None:
     ("changes", "named"),
     [
         ({"valid_to": date(2030, 1, 1)}, "valid_to"),
-        ({"firm": "uscc:9152000071430580XT"}, "firm_id"),
+        ({"firm": "uscc:9152000071430580XT"}, "firm;"),
         ({"purpose": "MODEL_TRAINING"}, "purpose"),
     ],
 )

@@ -276,7 +276,7 @@ SHA_2026_01 = "bfc7e699824b3d0f1255035c5be86f7d7292d0e37685396834ec290b33234996"
 
 def test_a_text_in_use_is_never_edited() -> None:
     assert wording.sha256("2026-01") == SHA_2026_01
-    assert wording.versions() == ("2026-01", "open-data")
+    assert wording.versions() == ("2026-01", "data-set", "open-data")
     for version in wording.versions():
         assert wording.text(version, "en").startswith("# ")
     assert "单独同意" in wording.text("2026-01")

@@ -59,10 +59,10 @@ def test_a_small_folder_of_the_same_kind(settings: Settings, tmp_path: Path) -> 
         "select firm, direction, seller_tax_no, buyer_tax_no, status, total::varchar, "
         "available_at from vault.raw.tax_invoice order by all",
     ) == [
-        ("cumcm:E1", "IN", "PINPUT", "E1", "NORMAL", "226.00", date(2018, 5, 7)),
-        ("cumcm:E1", "IN", "PINPUT", "E1", "VOID", "226.00", date(2018, 5, 7)),
-        ("cumcm:E1", "OUT", "E1", "POUTPUT", "NORMAL", "226.00", date(2018, 5, 7)),
-        ("cumcm:E1", "OUT", "E1", "POUTPUT", "VOID", "226.00", date(2018, 5, 7)),
+        ("cumcm:E1", "IN", "Pinput", "E1", "NORMAL", "226.00", date(2018, 5, 7)),
+        ("cumcm:E1", "IN", "Pinput", "E1", "VOID", "226.00", date(2018, 5, 7)),
+        ("cumcm:E1", "OUT", "E1", "Poutput", "NORMAL", "226.00", date(2018, 5, 7)),
+        ("cumcm:E1", "OUT", "E1", "Poutput", "VOID", "226.00", date(2018, 5, 7)),
     ]
     assert query(settings, "select firm, defaulted from vault.raw.outcome_label order by 1") == [
         ("cumcm:E1", True),

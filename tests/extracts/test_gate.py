@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from consent.grants import identifier
 from consent.ledger import Ledger
 from extracts.vault import nightly
 from extracts.vault.landing import Counts
@@ -84,8 +85,31 @@ def test_the_lenders_own_data_needs_no_grant_but_a_right_code(settings: Settings
     assert query(settings, "select rule from vault.ops.quarantine") == [("uscc",)]
 
 
-def test_other_schemes_are_taken_as_they_are(settings: Settings) -> None:
-    permit(settings, grant("cumcm:E7"))
-    deliver(settings, {"a.csv": csv([payment("E7")])}, id_scheme="cumcm")
+def test_numbers_of_another_scheme_keep_case_and_hyphens_in_rows_and_grants(
+    settings: Settings,
+) -> None:
+    typed = ["ab-1", "A-1", "A1", "AB1"]
+    grants = [grant(identifier(f"cumcm: {name} "), authorization_id=name) for name in typed[:3]]
+    permit(settings, *grants)
+    # The last is the upper case of the first without its hyphen, and no firm with a grant.
+    lines = [payment(" ab-1"), payment("Ａ－１"), payment("A1"), payment("AB1"), payment("--")]
+    deliver(settings, {"a.csv": csv(lines)}, id_scheme="cumcm")
+    assert nightly.land(settings, "tax", AS_OF).totals == Counts(
+        read=5, landed=3, refused_by_gate=1, quarantined=1
+    )
+    assert query(settings, "select firm, uscc from vault.raw.tax_payment order by firm") == [
+        ("cumcm:A-1", "A-1"),
+        ("cumcm:A1", "A1"),
+        ("cumcm:ab-1", "ab-1"),
+    ]
+    assert query(settings, "select rule from vault.ops.quarantine") == [("identifier",)]
+
+
+def test_history_from_1990_on_lands(settings: Settings) -> None:
+    permit(settings, grant(window_start=date(1990, 1, 1)))
+    old = payment(start="1990-01-01", paid="1990-02-10").replace("2024-02-15", "1990-02-15")
+    deliver(settings, {"a.csv": csv([old])}, period_start="1990-01-01", period_end="1990-12-31")
     assert nightly.land(settings, "tax", AS_OF).totals == Counts(read=1, landed=1)
-    assert query(settings, "select firm from vault.raw.tax_payment") == [("cumcm:E7",)]
+    assert query(settings, "select period_start, available_at from vault.raw.tax_payment") == [
+        (date(1990, 1, 1), date(1990, 2, 11))
+    ]

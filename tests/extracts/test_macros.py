@@ -6,10 +6,12 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from extracts.reading import macros
+from firmpulse import identifiers
+from tests.identifier_texts import TEXTS
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,41 @@ def test_no_text_stops_the_reading(connection: duckdb.DuckDBPyConnection, text: 
 )
 def test_codes(connection: duckdb.DuckDBPyConnection, text: str, code: str | None) -> None:
     assert read(connection, "read_code(t)", text) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "number"),
+    [
+        ("ab-1", "AB1", "ab-1"),
+        ("A-1", "A1", "A-1"),
+        ("A1", "A1", "A1"),
+        ("Ａ－１", "A1", "A-1"),
+        ("91440300–1922\u00a0038216", "914403001922038216", "91440300–1922038216"),
+        ("'0012", "0012", "0012"),
+        ("0.00", "0", "0"),
+        ("9.14E+17", None, None),
+        ("123456.0", None, None),
+    ],
+)
+def test_numbers_of_firms_follow_their_scheme(
+    connection: duckdb.DuckDBPyConnection, text: str, code: str | None, number: str | None
+) -> None:
+    assert read(connection, "read_tax_no(t)", text) == code
+    assert read(connection, "read_own_no(t)", text) == number
+
+
+@patient
+@given(text=TEXTS)
+def test_rows_and_python_give_a_firm_the_same_identifier(
+    connection: duckdb.DuckDBPyConnection, text: str
+) -> None:
+    """Unless the cell shows that Excel made a number of it: grants are not typed so."""
+    value = identifiers.normalise("cumcm", text)
+    made_a_number = read(connection, "is_excel_number(t)", value)
+    assert made_a_number == identifiers.is_excel_number(value)
+    assume(not made_a_number)
+    assert read(connection, "read_tax_no(t)", text) == identifiers.normalise("uscc", text)
+    assert read(connection, "read_own_no(t)", text) == identifiers.normalise("cumcm", text)
 
 
 READ = {

@@ -34,7 +34,9 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
 def judged(connection: duckdb.DuckDBPyConnection, macro: str, text: str) -> object:
     """Return a macro's result for a cell as read from a file."""
     arguments = "n, 'uscc:OWN', 'uscc:'" if macro.startswith("party") else "n"
-    read = "read_tax_no(t)" if macro.startswith("party") else "read_code(t)"
+    read = {"party_of_code": "read_tax_no(t)", "party_of_number": "read_own_no(t)"}.get(
+        macro, "read_code(t)"
+    )
     read = "t" if "name" in macro else read
     sql = f"""
         select {macro}({arguments})
@@ -74,9 +76,10 @@ def test_a_providers_own_numbers_are_firms_unless_they_say_otherwise(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     own = {text: judged(connection, "party_of_number", text) for text in (
-        "E7", "10", "999", OLD_RESIDENT, "0", "个人", "***", RESIDENT,
+        "E7", "10", "999", OLD_RESIDENT, "0", "个人", "***", RESIDENT, RESIDENT[:17] + "x",
+        "199999-19900101-1234", "199999 19900101 1234", "e-7", "xxxx7",
     )}  # fmt: skip
-    assert list(own.values()) == [0, 0, 0, 0, NOBODY, NOBODY, NOBODY, PERSON]
+    assert list(own.values()) == [0, 0, 0, 0, *[NOBODY] * 3, *[PERSON] * 4, 0, NOBODY]
 
 
 def test_the_firms_own_number_is_never_nobodys(connection: duckdb.DuckDBPyConnection) -> None:

@@ -96,7 +96,7 @@ def test_a_file_is_refused_and_the_other_lands(
         ({"delivered_at": "0001-01-01T00:00:00+14:00"}, "delivered_at"),
         ({"delivered_at": "9999-12-31T23:00:00-10:00"}, "delivered_at"),
         ({"delivered_at": "1999-12-31T12:00:00+08:00"}, "delivered_at"),
-        ({"period_start": "1899-12-31"}, "period_start"),
+        ({"period_start": "1989-12-31"}, "between the years 1990 and 2100"),
         ({"period_end": "2101-01-01"}, "period_end"),
     ],
 )

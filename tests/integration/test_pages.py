@@ -7,7 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from cli import app
+from consent import directory
 from consent.ledger import Ledger
 from firmpulse import scale, warehouse
 from firmpulse.calendar import CHINA, last_complete_month
@@ -204,6 +207,24 @@ def test_reports_lie_where_only_the_owner_reads_and_go_with_the_firm(
     assert reports.remove(assessed.settings, ["another"]) == {}
     assert reports.remove(assessed.settings, [everything.firm_id]) == {everything.firm_id: 2}
     assert not written[0].exists()
+
+
+def test_a_report_that_was_requested_by_code_shows_it_in_its_one_form(
+    assessed: Assessed, everything: dossier.Dossier
+) -> None:
+    token = everything.firm_id
+    code = directory.identifiers(assessed.settings, [token])[token].removeprefix("uscc:")
+    result = CliRunner().invoke(
+        app,
+        ["report", "firm", f" {code[:6].lower()}-{code[6:].lower()}", "--language", "en",
+         "--as-of", assessed.as_of.isoformat()],
+        env={"FIRMPULSE_HOME": str(assessed.settings.root), "COLUMNS": "300"},
+    )  # fmt: skip
+    assert result.exit_code == 0, result.exception
+    try:
+        assert code in Path(result.stdout.strip()).read_text(encoding="utf-8")
+    finally:
+        reports.remove(assessed.settings, [token])
 
 
 def test_an_override_counts_while_the_model_gives_the_grade_it_answers(

@@ -1,4 +1,4 @@
-"""Rows of a file of applications: CSV in UTF-8, GB18030 or UTF-16, or Excel."""
+"""Rows of a file that people made: CSV in UTF-8, GB18030 or UTF-16, or Excel."""
 
 import csv
 import io
@@ -23,14 +23,36 @@ _MOST_UNPACKED_BYTES = 500 * 2**20
 _MOST_FIELD_CHARACTERS = 10_000
 
 
-def read(path: Path, bounds: Bounds) -> Sequence[NumberedRow]:
-    """Return the rows of a file that are not blank, with their numbers from 1.
+def read(path: Path, bounds: Bounds, row_is: str) -> tuple[Row, Sequence[NumberedRow]]:
+    """Return the header of a file and the rows below it, with their numbers in the file from 1.
 
-    `bounds` recognises a header, and from it follows the delimiter of a CSV file.
+    Blank rows are left out. Titles may be above the header.
+
+    Args:
+        path: the file.
+        bounds: recognises a header, and from it follows the delimiter of a CSV file.
+        row_is: what a row holds, for refusals, such as application.
 
     Raises:
-        DeliveryRefused: it cannot be read.
+        DeliveryRefused: it cannot be read, is empty, lacks a column, or has a row above its header.
     """
+    rows = _rows(path, bounds)
+    if not rows:
+        raise DeliveryRefused(f"{path.name} is empty; it needs a header and a row per {row_is}")
+    place = bounds.header([row for _, row in rows[: thresholds.load().header_within]])
+    header = rows[place][1]
+    # Here a header that lacks a column is refused.
+    bounds.match(tuple(header))
+    for number, row in rows[:place]:
+        if bounds.could_be_row(tuple(header), row):
+            raise DeliveryRefused(
+                f"{path.name} has its header below row {number}, which could be an {row_is}; "
+                f"put the header first"
+            )
+    return header, rows[place + 1 :]
+
+
+def _rows(path: Path, bounds: Bounds) -> Sequence[NumberedRow]:
     try:
         size = path.stat().st_size
         if size > _MOST_BYTES:

@@ -1,0 +1,1 @@
+"""Tables of signed authorisations and lists of firms, as banks keep them in spreadsheets."""
