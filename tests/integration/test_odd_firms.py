@@ -65,38 +65,42 @@ def _odd_rows(night: date) -> dict[str, list[Cells]]:
     """Return rows by table; those of months long gone and of years to come are among them."""
     recent = [add_months(night.replace(day=1), -step) for step in range(1, 15)]
     long_gone = [add_months(date(2008, 1, 1), step) for step in range(30)]
+    # Typing errors, and days that stand for never.
+    ahead = [date(2036, 6, 1), date(2099, 1, 1)]
+    months = recent + long_gone + ahead
     rows: dict[str, list[Cells]] = {
         "bank_txn": [
             _booking(OVERDRAWN, month + timedelta(days=day), way, amount, -900_000_000)
-            for month in [*recent, *long_gone]
+            for month in months
             for day, way, amount in ((3, "贷", 10_000), (4, "借", 10))
         ],
         "tax_invoice": [
             _invoice(f"{place:020d}", month, -5_000_000 if place % 2 else 4_999_999)
-            for place, month in enumerate(recent + long_gone)
+            for place, month in enumerate(months)
         ],
-        "tax_vat_return": [_return(month) for month in recent + long_gone],
+        "tax_vat_return": [_return(month) for month in months],
         "tax_payment": [
             {"uscc": PAYMENTS, "tax_item": "增值税", "period_start": month, "due_date": month,
              "paid_at": month, "amount": -70, "kind": "正税"}
-            for month in recent + long_gone
+            for month in months
         ],
         "sc_order": [
             {"order_no": f"O{month:%Y%m}", "supplier_uscc": ORDERS, "buyer_uscc": "",
              "order_date": month, "amount": -3, "due_date": date(2049, 1, 1), "status": "生效"}
-            for month in recent + long_gone
+            for month in months
         ],
         "sc_relation": [
             {"supplier_uscc": RELATION, "buyer_uscc": "91440300192181490G", "is_core": "是",
              "tier": 1, "since": date(2001, 1, 1)},
         ],
-        "power_bill": [_bill(month) for month in recent + long_gone],
+        "power_bill": [_bill(month) for month in months],
         "tax_grade": [
             {"uscc": RED, "year": year, "grade": "A", "published_at": date(year + 1, 4, 20)}
             for year in (2007, 2024)
         ],
     }  # fmt: skip
     rows["bank_txn"].append(_booking(ONE_ROW, recent[0], "借", 1, -1))
+    rows["tax_payment"].append(rows["tax_payment"][0] | {"due_date": date.max, "paid_at": ""})
     for row in rows["sc_order"]:
         row["buyer_uscc"] = "91110000802100433B"
     return rows

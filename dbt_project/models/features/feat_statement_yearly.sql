@@ -31,19 +31,26 @@ final as (
         snapshots.through_seq,
         cast(statements.revenue_cny as double) as statement_revenue,
         cast(statements.total_assets_cny as double) as statement_assets,
-        {%- for name, part, whole in [
-            ('statement_debt_ratio', 'total_liabilities_cny', 'total_assets_cny'),
-            ('statement_current_ratio', 'current_assets_cny', 'current_liabilities_cny'),
-            ('statement_profit_margin', 'profit_cny', 'revenue_cny'),
-            ('statement_cash_ratio', 'cash_cny', 'total_liabilities_cny'),
-            ('statement_asset_turnover', 'revenue_cny', 'total_assets_cny'),
-        ] %}
         {{ within(
-            'cast(statements.' ~ part ~ ' as double)
-            / nullif(cast(statements.' ~ whole ~ ' as double), 0)', -100, 100
-        ) }} as {{ name }}
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+            'cast(statements.total_liabilities_cny as double)
+            / nullif(cast(statements.total_assets_cny as double), 0)', -100, 100
+        ) }} as statement_debt_ratio,
+        {{ within(
+            'cast(statements.current_assets_cny as double)
+            / nullif(cast(statements.current_liabilities_cny as double), 0)', -100, 100
+        ) }} as statement_current_ratio,
+        {{ within(
+            'cast(statements.profit_cny as double)
+            / nullif(cast(statements.revenue_cny as double), 0)', -100, 100
+        ) }} as statement_profit_margin,
+        {{ within(
+            'cast(statements.cash_cny as double)
+            / nullif(cast(statements.total_liabilities_cny as double), 0)', -100, 100
+        ) }} as statement_cash_ratio,
+        {{ within(
+            'cast(statements.revenue_cny as double)
+            / nullif(cast(statements.total_assets_cny as double), 0)', -100, 100
+        ) }} as statement_asset_turnover
     from snapshots
     left join statements using (firm_id, as_of)
 
