@@ -100,7 +100,9 @@ def _odd_rows(night: date) -> dict[str, list[Cells]]:
         ],
     }  # fmt: skip
     rows["bank_txn"].append(_booking(ONE_ROW, recent[0], "借", 1, -1))
-    rows["tax_payment"].append(rows["tax_payment"][0] | {"due_date": date.max, "paid_at": ""})
+    rows["tax_payment"].append(
+        rows["tax_payment"][0] | {"due_date": date(2099, 12, 31), "paid_at": ""}
+    )
     for row in rows["sc_order"]:
         row["buyer_uscc"] = "91110000802100433B"
     return rows
