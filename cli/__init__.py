@@ -37,6 +37,9 @@ COMMANDS = {
         "cli.nightly:accept",
         "Accept a delivery that failed its checks; the next night continues with it.",
     ),
+    "checks": Lazy(
+        "cli.checks:app", "The checks of a night; accept a failure that is right as it is."
+    ),
     "request": Lazy(
         "cli.pull:request",
         "Ask the providers that take requests for the firms with a grant in force; safe to repeat.",

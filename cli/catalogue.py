@@ -122,6 +122,7 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
     yield "name", meta.name_en
     yield "view", meta.view
     yield "dimension", f"{meta.dimension}; window {meta.window}; unit {meta.unit}"
+    yield "bounds", " to ".join("none" if end is None else f"{end:,g}" for end in meta.bounds)
     yield "expected sign", meta.expected_sign
     yield "missing means", meta.null_means
     if meta.seasonal:

@@ -16,7 +16,7 @@ from cli.progress import make_console
 from consent import audit, codes
 from firmpulse.errors import ConfigurationError, FileHeldError, NotReadyError
 from firmpulse.settings import Settings
-from operations import answer, quarantine
+from operations import answer, quarantine, texts
 from operations import deliveries as record
 from operations.deliveries import Known
 from operations.delivery import VERDICTS, Delivery
@@ -112,10 +112,13 @@ def _one(
         _write(settings, found, answer, language)
         console.print(f"Wrote {answer} for {found.provider or 'the provider'}.", markup=False)
         return
+    said = texts.of_delivery(settings, delivery_id) if found.source == "bank" else None
     if as_json:
-        _print_json(asdict(found))
+        _print_json(asdict(found) | {"texts": asdict(said) if said else None})
         return
     _show(found, console)
+    if said:
+        console.print(f"  {said.sentence}", markup=False, soft_wrap=True)
     if held:
         console.print(
             "[yellow]A task holds the vault: names of files and lines are not shown; call again "

@@ -155,14 +155,20 @@ def _features(known: Registry) -> Iterator[str]:
         rows = [
             (
                 f"`{feature.name}`", _cell(feature.name_zh), _cell(feature.name_en),
-                feature.dimension, feature.window, feature.unit, f"`{feature.expected_sign}`",
+                feature.dimension, feature.window, feature.unit, _range(feature.bounds),
+                f"`{feature.expected_sign}`",
                 _cell(feature.null_means),
             )
             for feature in known.features
             if feature.view == view
         ]  # fmt: skip
-        head = ("feature", "名称", "meaning", "dimension", "window", "unit", "sign", "when missing")
+        head = ("feature", "名称", "meaning", "dimension", "window", "unit", "bounds", "sign",
+                "when missing")  # fmt: skip
         yield from _table(head, rows)
+
+
+def _range(bounds: tuple[float | None, float | None]) -> str:
+    return " to ".join("–" if end is None else f"{end:g}" for end in bounds)
 
 
 def _tables() -> Iterator[str]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
-from expectations import profiles, verdicts
+from expectations import acceptance, profiles, quarantine, unreadable, verdicts
 from expectations import suite as suites
+from expectations.profiles import Batch
 from expectations.validation import Validation, stop_if_failed, validate
 from firmpulse import runlog, warehouse
 from firmpulse.errors import NotReadyError
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     import duckdb
     import pandas as pd
 
-# Suites whose rows are deliveries, or tables of deliveries.
-_OF_DELIVERIES = ("delivery", "masked")
-Profile = Callable[["duckdb.DuckDBPyConnection", date], "pd.DataFrame"]
+Profile = Callable[["duckdb.DuckDBPyConnection", date], "Batch | pd.DataFrame"]
 
 
 def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
     """Check what the providers delivered for a night, and earlier deliveries that failed.
+
+    A few firms whose rows could not be read are quarantined until these have landed.
 
     Raises:
         NotReadyError: nothing has landed here yet.
@@ -35,20 +36,28 @@ def deliveries(settings: Settings, as_of: date) -> dict[str, Any]:
         # Also in the run log, which `firmpulse status` reads.
         with runlog.step(settings, as_of, "validate", "delivery"):
             raise NotReadyError(_nothing_landed(settings, as_of))
-    return _check(settings, as_of, "delivery", profiles.deliveries)
+    limits = suites.load("delivery").unreadable
+
+    def tonight(connection: "duckdb.DuckDBPyConnection", day: date) -> Batch:
+        found = unreadable.firms(connection, int(limits["least_rows"]), limits["share"])
+        return profiles.deliveries(connection, day, found)
+
+    return _check(settings, as_of, "delivery", tonight, vault=True)
 
 
 def features(settings: Settings, as_of: date) -> dict[str, Any]:
     """Check the masked rows, the facts, the feature frame and its drift of a night.
 
+    A few firms with an impossible feature are quarantined for the night.
+
     Raises:
-        ExpectationFailed: rows were lost between vault and warehouse, a feature is out of range,
-            or too many have moved away from the champion's training data.
+        ExpectationFailed: rows were lost between vault and warehouse, a feature is out of range for
+            many firms, or too many have moved away from the champion's training data.
     """
     masked = _check(settings, as_of, "masked", profiles.masked)
     facts = _check(settings, as_of, "facts", profiles.facts)
 
-    def tonight(connection: "duckdb.DuckDBPyConnection", day: date) -> "pd.DataFrame":
+    def tonight(connection: "duckdb.DuckDBPyConnection", day: date) -> Batch:
         from features import registry
         from features.frame import frame
 
@@ -70,10 +79,11 @@ def scores(
 ) -> dict[str, Any]:
     """Check the scores of a night; without a champion there are none to check.
 
-    With `firm_ids`, only these firms were to be scored.
+    With `firm_ids`, only these firms were to be scored. A few firms with an impossible score are
+    quarantined, and their scores are not published.
 
     Raises:
-        ExpectationFailed: a firm is missing or twice, or a score is out of range.
+        ExpectationFailed: a firm is missing or twice, or many scores are out of range.
     """
     if champion is None:
         return {"message": "no champion, no scores to check"}
@@ -105,17 +115,21 @@ def _check(
     suite: str,
     profile: Profile,
     parameters: dict[str, float] | None = None,
+    *,
+    vault: bool = False,
 ) -> dict[str, Any]:
     with runlog.step(settings, as_of, "validate", suite) as step:
+        with warehouse.connect(settings, vault=vault) as connection:
+            found = profile(connection, as_of)
+            accepted = acceptance.of_night(connection, suite, as_of)
+        batch = found if isinstance(found, Batch) else Batch(found)
+        outcome = validate(settings, suite, batch, as_of.isoformat(), parameters, accepted)
         with warehouse.connect(settings) as connection:
-            frame = profile(connection, as_of)
-        outcome = validate(settings, suite, frame, as_of.isoformat(), parameters)
-        with warehouse.connect(settings) as connection:
-            _record(connection, as_of, frame, outcome)
-        stop_if_failed(settings, outcome, _advice(outcome))
-        step.rows_out = len(frame)
+            _record(connection, as_of, batch.frame, outcome)
+        stop_if_failed(settings, outcome, _advice(outcome, as_of))
+        step.rows_out = len(batch.frame)
         step.note = "; ".join(outcome.warnings) or None
-    return {"rows": len(frame), "warnings": list(outcome.warnings)}
+    return {"rows": len(batch.frame), "warnings": list(outcome.warnings)}
 
 
 def _nothing_landed(settings: Settings, as_of: date) -> str:
@@ -136,9 +150,11 @@ def _record(
     frame: "pd.DataFrame",
     outcome: Validation,
 ) -> None:
-    """Store the verdict: per delivery if the batch consists of deliveries."""
-    if outcome.suite not in _OF_DELIVERIES:
-        verdicts.record_night(connection, outcome.suite, as_of, passed=outcome.success)
+    """Store the verdict, per delivery if the batch consists of deliveries, and whom it names."""
+    if suites.load(outcome.suite).judges_firms:
+        quarantine.record(connection, outcome.suite, as_of, outcome.quarantined)
+    if outcome.suite not in acceptance.OF_DELIVERIES:
+        verdicts.record_night(connection, outcome.suite, as_of, outcome.failed_rules)
         return
     landed = frame.dropna(subset="delivery_seq")
     failed: dict[int, str] = {}
@@ -151,10 +167,18 @@ def _record(
     verdicts.record_deliveries(connection, outcome.suite, as_of, passed, failed)
 
 
-def _advice(outcome: Validation) -> str:
-    """Return what to do about broken deliveries; every night stops until that is done."""
-    if outcome.suite not in _OF_DELIVERIES:
-        return ""
+def _advice(outcome: Validation, as_of: date) -> str:
+    """Return what to do; the night, or every night, stops until that is done."""
+    if outcome.suite not in acceptance.OF_DELIVERIES:
+        commands = "".join(
+            f"  firmpulse checks accept {outcome.suite} {rule} --as-of {as_of} "
+            f'--because "..." --by NAME\n'
+            for rule in outcome.failed_rules
+        )
+        return (
+            "The night stops here. Fix the cause and run it again, or accept what is right as it "
+            f"is:\n{commands}"
+        )
     deliveries = dict.fromkeys(name.partition(" / ")[0] for name in outcome.broken)
     accept = "".join(
         f'  firmpulse accept {delivery_id} --because "..."\n' for delivery_id in deliveries

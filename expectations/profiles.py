@@ -3,7 +3,9 @@
 Profiles contain no identifier of a firm, so that the Data Docs may be shown to all staff.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,42 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from features.registry import Registry
+    from expectations.unreadable import Unreadable
+    from features.registry import FeatureMeta, Registry
+
+# A value may be beyond its bound by the rounding of its last digits.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is impossible about a firm."""
+
+    firm_id: str
+    # The feature or column.
+    name: str
+    # Where it is, in both languages, with the value.
+    text_zh: str
+    text_en: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch to check: its profile, and the firms behind it."""
+
+    frame: "pd.DataFrame"
+    # Number of firms; 0 where rows are not about firms.
+    firms: int = 0
+    # Column of the profile → what is impossible about which firm.
+    findings: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+
 
 # The deliveries of the night, and earlier ones without a good verdict; never an accepted one.
 _OPEN = """(
     select * from warehouse.ops.deliveries as delivery
     where
-        (as_of = $as_of or (delivery_seq is not null and not exists (
+        (as_of = $as_of or list_contains(cast($held as bigint[]), delivery_seq)
+        or (delivery_seq is not null and not exists (
             select 1 from warehouse.ops.verdicts as verdict
             where
                 verdict.suite = '{suite}'
@@ -58,8 +89,16 @@ select
     rows_duplicate / nullif(rows_read, 0) as duplicate_share,
     rows_refused_by_gate / nullif(rows_read, 0) as refused_by_gate_share,
     rows_read - rows_landed - rows_duplicate - rows_refused_by_gate - rows_quarantined
-        as unaccounted_rows
+        as unaccounted_rows,
+    -- A row whose firm is not readable may be of any.
+    coalesce(spread.firms, rows_quarantined) as quarantined_firms
 from {open}
+left join (
+    select
+        delivery_seq, table_name, count(distinct firm) + count(*) filter (firm is null) as firms
+    from vault.ops.quarantine
+    group by delivery_seq, table_name
+) as spread using (delivery_seq, table_name)
 order by batch_table
 """
 
@@ -161,10 +200,24 @@ def has_landed(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(query).fetchone() is not None
 
 
-def deliveries(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
-    """Return one row per table of the night's deliveries and of earlier ones not yet passed."""
+def deliveries(
+    connection: duckdb.DuckDBPyConnection, as_of: date, unreadable: Sequence["Unreadable"] = ()
+) -> Batch:
+    """Return one row per table of the night's deliveries and of earlier ones not yet passed.
+
+    Args:
+        connection: a session with vault and warehouse attached.
+        as_of: the night.
+        unreadable: firms with many rows in quarantine; their deliveries are included.
+    """
     query = _DELIVERIES.format(open=_OPEN.format(suite="delivery"))
-    return connection.execute(query, {"as_of": as_of}).df()
+    held = [one.delivery_seq for one in unreadable]
+    frame = connection.execute(query, {"as_of": as_of, "held": held}).df()
+    findings = [one.finding for one in unreadable]
+    by_table = Counter(one.name for one in findings)
+    frame["unreadable_firms"] = [by_table[name] for name in frame["batch_table"]]
+    ((firms,),) = connection.execute("select count(*) from vault.ops.firm_directory").fetchall()
+    return Batch(frame, firms, {"unreadable_firms": findings})
 
 
 def masked(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
@@ -173,7 +226,7 @@ def masked(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame"
     parts = [_MASKED_TABLE.format(table=table) for table in tables]
     versions = " union all ".join(parts) or _NO_VERSIONS
     query = _MASKED.format(versions=versions, open=_OPEN.format(suite="masked"))
-    return connection.execute(query, {"as_of": as_of}).df()
+    return connection.execute(query, {"as_of": as_of, "held": []}).df()
 
 
 def facts(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
@@ -184,13 +237,14 @@ def facts(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
     return connection.execute(query, {"as_of": as_of}).df()
 
 
-def features(frame: "pl.DataFrame", registry: "Registry") -> "pd.DataFrame":
+def features(frame: "pl.DataFrame", registry: "Registry") -> Batch:
     """Return one row per feature of `frame` (firm_id, as_of, features): range and gaps."""
     import polars as pl
 
     firms = frame.height
     distinct = frame["firm_id"].n_unique()
     rows = []
+    findings: dict[str, list[Finding]] = {"infinite_values": [], "out_of_range_values": []}
     for meta in registry.features:
         column = frame[meta.name]
         row: dict[str, object] = {
@@ -204,21 +258,25 @@ def features(frame: "pl.DataFrame", registry: "Registry") -> "pd.DataFrame":
             "out_of_range_values": 0,
         }
         if column.dtype.is_float():
-            low, high = _bounds(meta.unit)
-            finite = column.filter(column.is_finite())
-            row |= {
-                "infinite_values": int((~column.is_finite()).sum()),
-                "out_of_range_values": int(((finite < low) | (finite > high)).sum()),
-                "minimum": column.min(),
-                "maximum": column.max(),
+            low, high = _bounds(meta)
+            broken = {
+                "infinite_values": ~column.is_finite(),
+                "out_of_range_values": column.is_finite() & ((column < low) | (column > high)),
             }
+            for name, where in broken.items():
+                row[name] = int(where.sum())
+                if row[name]:
+                    found = frame.filter(where).select("firm_id", meta.name).rows()
+                    findings[name] += [_finding(firm, meta, value) for firm, value in found]
+            row |= {"minimum": column.min(), "maximum": column.max()}
         rows.append(row)
-    return pl.DataFrame(rows, infer_schema_length=None).to_pandas()
+    return Batch(pl.DataFrame(rows, infer_schema_length=None).to_pandas(), firms, findings)
 
 
-def scores(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pd.DataFrame":
+def scores(connection: duckdb.DuckDBPyConnection, as_of: date) -> Batch:
     """Return one row per firm scored for `as_of`: token, default_prob, score, grade."""
-    return connection.execute(_SCORES, {"as_of": as_of}).df()
+    frame = connection.execute(_SCORES, {"as_of": as_of}).df()
+    return Batch(frame, len(frame))
 
 
 def spine(connection: duckdb.DuckDBPyConnection, as_of: date) -> "pl.DataFrame":
@@ -248,11 +306,23 @@ def night(connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, int]:
     return row
 
 
-def _bounds(unit: str) -> tuple[float, float]:
-    """Return the closed range of a feature's unit; amounts and ratios are unbounded."""
-    if unit in {"count", "months"}:
-        return 0.0, float("inf")
-    return float("-inf"), float("inf")
+def _bounds(meta: "FeatureMeta") -> tuple[float, float]:
+    """Return the closed range of a feature, widened by what rounding may add."""
+    low, high = meta.bounds
+    return (
+        float("-inf") if low is None else low - _ROUNDING * max(1, abs(low)),
+        float("inf") if high is None else high + _ROUNDING * max(1, abs(high)),
+    )
+
+
+def _finding(firm_id: str, meta: "FeatureMeta", value: float) -> Finding:
+    low, high = ("" if end is None else f"{end:g}" for end in meta.bounds)
+    return Finding(
+        firm_id,
+        meta.name,
+        f"{meta.name_zh}（{meta.name}）为 {value:.9g}，应为 {low or '−∞'} 至 {high or '+∞'}",
+        f"{meta.name} is {value:.9g}, its bounds are {low or 'none'} to {high or 'none'}",
+    )
 
 
 def _tables(connection: duckdb.DuckDBPyConnection, schema: str, columns: set[str]) -> list[str]:

@@ -4,9 +4,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING, Any
 
 from expectations import suite as suites
+from expectations.profiles import Batch, Finding
 from expectations.suite import Expectation, Suite
 from firmpulse.errors import ExpectationFailed
 from firmpulse.settings import Settings
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = 5
+# Severity → what follows from a failure, as the pages say it.
+_CONSEQUENCE = {"warning": " (a warning)", "firm": " (its firms are quarantined)"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,10 @@ class Validation:
     warnings: tuple[str, ...]
     # Rows of the batch that broke a critical expectation: name → what each broke.
     broken: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Rules of the failed critical expectations.
+    failed_rules: tuple[str, ...] = ()
+    # Rule → what is impossible about the firms that are quarantined for it.
+    quarantined: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
 
     @property
     def success(self) -> bool:
@@ -39,57 +48,68 @@ class Validation:
 def validate(
     settings: Settings,
     suite: str,
-    frame: "pd.DataFrame",
-    batch: str,
+    batch: Batch,
+    name: str,
     parameters: Mapping[str, float] | None = None,
+    accepted: Mapping[str, str] | None = None,
 ) -> Validation:
-    """Check `frame` against the suite; the result and its page are stored under `data_docs`.
+    """Check a batch against the suite; the result and its page are stored under `data_docs`.
 
     Args:
         settings: home folder with the Data Docs.
         suite: delivery, masked, facts, features or scores.
-        frame: the batch; profiles have one row per table, delivery or feature.
-        batch: name of the batch in messages and pages, such as 2026-10-31.
+        batch: profiles have one row per table, delivery or feature.
+        name: name of the batch in messages and pages, such as 2026-10-31.
         parameters: values of the suite's `$PARAMETER`s.
+        accepted: rules whose failure a person has accepted → who, and why.
     """
     definition = suites.load(suite)
-    results = _run(settings, definition, frame, batch, dict(parameters or {}))
-    failed = [
-        (expectation, result)
-        for expectation, result in zip(definition.expectations, results, strict=True)
-        if not result["success"]
-    ]
-    words: dict[str, list[str]] = {"critical": [], "warning": []}
+    results = _run(settings, definition, batch.frame, name, dict(parameters or {}))
+    failed: list[tuple[str, str]] = []
+    warnings: list[str] = []
     broken: dict[str, tuple[str, ...]] = {}
-    for expectation, result in failed:
-        words[expectation.severity].append(
-            f"{expectation.says}; seen: {_seen(result, definition.row)}"
-        )
-        if definition.row is not None and expectation.severity == "critical":
-            for name, seen in _by_row(result, definition.row, list(frame[definition.row])).items():
-                broken[name] = (*broken.get(name, ()), f"{expectation.says}; seen: {seen}")
+    quarantined: dict[str, tuple[Finding, ...]] = {}
+    for expectation, result in zip(definition.expectations, results, strict=True):
+        if result["success"]:
+            continue
+        words = f"{expectation.says}; seen: {_seen(result, definition.row)}"
+        found = _of_firms(definition, expectation, result, batch)
+        if expectation.severity == "warning":
+            warnings.append(words)
+        elif expectation.rule in (accepted or {}):
+            warnings.append(f"{words}; accepted by {(accepted or {})[expectation.rule]}")
+        elif found:
+            quarantined[expectation.rule] = found
+            count = len({one.firm_id for one in found})
+            warnings.append(f"{words}; quarantined: {count} of {batch.firms} firms")
+        else:
+            failed.append((expectation.rule, words))
+            for row, seen in _by_row(result, definition.row, batch.frame).items():
+                broken[row] = (*broken.get(row, ()), f"{expectation.says}; seen: {seen}")
     return Validation(
         suite=suite,
-        batch=batch,
-        failed=tuple(words["critical"]),
-        warnings=tuple(words["warning"]),
+        batch=name,
+        failed=tuple(words for _, words in failed),
+        warnings=tuple(warnings),
         broken=broken,
+        failed_rules=tuple(rule for rule, _ in failed),
+        quarantined=quarantined,
     )
 
 
 def require(
     settings: Settings,
     suite: str,
-    frame: "pd.DataFrame",
-    batch: str,
+    batch: Batch,
+    name: str,
     parameters: Mapping[str, float] | None = None,
 ) -> Validation:
-    """Check `frame` like `validate` and stop the run if a critical expectation failed.
+    """Check a batch like `validate` and stop the run if a critical expectation failed.
 
     Raises:
         ExpectationFailed: names the suite, the batch, and each failure with the values seen.
     """
-    outcome = validate(settings, suite, frame, batch, parameters)
+    outcome = validate(settings, suite, batch, name, parameters)
     stop_if_failed(settings, outcome)
     return outcome
 
@@ -136,11 +156,16 @@ def _run(
 
 def _gx_expectation(gx: Any, expectation: Expectation) -> Any:
     kind = getattr(gx.expectations, expectation.gx_class)
-    words = expectation.says + (" (a warning)" if expectation.severity == "warning" else "")
+    words = expectation.says + _CONSEQUENCE.get(expectation.severity, "")
     arguments = dict(expectation.arguments)
-    for column, count in expectation.at_least.items():
-        arguments["row_condition"] = gx.expectations.row_conditions.Column(column) >= count
-    return kind(**arguments, description=words, severity=expectation.severity)
+    conditions = [
+        gx.expectations.row_conditions.Column(column) >= count
+        for column, count in expectation.at_least.items()
+    ]
+    if conditions:
+        arguments["row_condition"] = reduce(and_, conditions)
+    severity = "critical" if expectation.severity == "critical" else "warning"
+    return kind(**arguments, description=words, severity=severity)
 
 
 def _in_order(result: Any, expectations: list[Any]) -> list[Any]:
@@ -150,11 +175,10 @@ def _in_order(result: Any, expectations: list[Any]) -> list[Any]:
 
 
 def _result_format(suite: Suite) -> dict[str, Any]:
-    if suite.row is None:
-        return {"result_format": "BASIC", "partial_unexpected_count": _SHOWN}
     return {
         "result_format": "COMPLETE",
-        "unexpected_index_column_names": [suite.row],
+        "partial_unexpected_count": _SHOWN,
+        "unexpected_index_column_names": [suite.row or suite.firm],
         "return_unexpected_index_query": False,
     }
 
@@ -175,11 +199,35 @@ def _seen(result: dict[str, Any], row: str | None) -> str:
     return str(detail.get("observed_value"))
 
 
-def _by_row(result: dict[str, Any], row: str, names: list[str]) -> dict[str, str]:
+def _of_firms(
+    suite: Suite, expectation: Expectation, result: dict[str, Any], batch: Batch
+) -> tuple[Finding, ...]:
+    """Return what is impossible about which firm; nothing if the batch is broken as a whole."""
+    if expectation.of_batch is None:
+        return ()
+    column = expectation.arguments["column"]
+    found = tuple(batch.findings.get(column, ()))
+    if suite.firm is not None:
+        entries = result["result"].get("unexpected_index_list") or ()
+        found = tuple(_finding(entry[suite.firm], column, entry.get(column)) for entry in entries)
+    firms = len({one.firm_id for one in found})
+    return () if expectation.of_batch.holds(firms, batch.firms) else found
+
+
+def _finding(firm_id: str, column: str, value: Any) -> Finding:
+    figure = "null" if value is None or value != value else _figure(value)
+    return Finding(
+        firm_id, column, f"{column} 为 {figure}，不应出现", f"{column} is {figure}, which cannot be"
+    )
+
+
+def _by_row(result: dict[str, Any], row: str | None, frame: "pd.DataFrame") -> dict[str, str]:
     """Return what was seen in each row that broke an expectation; in all, for a table."""
+    if row is None:
+        return {}
     entries = result["result"].get("unexpected_index_list") or ()
     if not entries:
-        return dict.fromkeys(names, _seen(result, row))
+        return dict.fromkeys(list(frame[row]), _seen(result, row))
     return {str(entry[row]): _named([entry], row) for entry in entries}
 
 

@@ -18,7 +18,11 @@ _ACCEPT = """
 update warehouse.ops.verdicts
 set passed = true, accepted_because = $because
 where
-    not passed
+    -- Of a passed one, firms may be quarantined.
+    (not passed or exists (
+        select 1 from warehouse.scoring.quarantined_firms
+        where suite = 'delivery' and starts_with(column_name, $delivery_id || ' / ')
+    ))
     and delivery_seq in (
         select delivery_seq from warehouse.ops.deliveries where delivery_id = $delivery_id
     )
@@ -27,15 +31,15 @@ returning suite
 
 
 def record_night(
-    connection: duckdb.DuckDBPyConnection, suite: str, as_of: date, *, passed: bool
+    connection: duckdb.DuckDBPyConnection, suite: str, as_of: date, failed: Sequence[str]
 ) -> None:
-    """Replace the verdict of a suite on a night."""
+    """Replace the verdict of a suite on a night: the rules that failed and stop it."""
     connection.execute("begin")
     connection.execute(
         "delete from warehouse.ops.verdicts where suite = ? and as_of = ? and delivery_seq is null",
         [suite, as_of],
     )
-    _insert(connection, suite, as_of, None, passed, None)
+    _insert(connection, suite, as_of, None, not failed, ", ".join(failed) or None)
     connection.execute("commit")
 
 

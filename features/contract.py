@@ -28,6 +28,7 @@ def _feature(content: dict[str, Any]) -> FeatureMeta:
     read = {
         "sources": tuple(content["sources"]),
         "comparable_from": None if day is None else date.fromisoformat(day),
+        "bounds": tuple(content.get("bounds", (None, None))),
     }
     return FeatureMeta(**(content | read))
 

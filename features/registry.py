@@ -44,6 +44,8 @@ class FeatureMeta:
     seasonal: bool = False
     # A law or a practice changed on this day; windows that begin before mean something else.
     comparable_from: date | None = None
+    # Lowest and highest value that it can have; None: no bound on that side.
+    bounds: tuple[float | None, float | None] = (None, None)
 
     @property
     def window_months(self) -> int | None:
@@ -198,6 +200,7 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         under_sales=under_sales,
         seasonal=bool(meta.get("seasonal", False)),
         comparable_from=_day(node, column, meta.get("comparable_from")),
+        bounds=_bounds(node, column),
     )
     if meaning.comparable_from and meaning.window_months is None:
         raise ContractError(
@@ -205,6 +208,23 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
             f"{meaning.window!r}; give the window in months, such as 12m"
         )
     return meaning
+
+
+def _bounds(
+    node: Mapping[str, Any], column: Mapping[str, Any]
+) -> tuple[float | None, float | None]:
+    if column["data_type"] == "varchar":
+        return None, None
+    written = _meta(column).get("bounds")
+    match written:
+        case [int() | float() | None as low, int() | float() | None as high] if (
+            low is None or high is None or low < high
+        ):
+            return (None if low is None else float(low), None if high is None else float(high))
+    raise ContractError(
+        f"{node['name']}.yml: {column['name']} has bounds {written!r}; write its lowest and its "
+        f"highest value, such as [0, 1], with null where there is none"
+    )
 
 
 def _day(node: Mapping[str, Any], column: Mapping[str, Any], written: object) -> date | None:

@@ -11,7 +11,7 @@ from consent import audit
 from consent import champion as leading
 from erasure import withdrawals
 from features import registry
-from firmpulse import tracking
+from firmpulse import runlog, tracking
 from firmpulse.airflow import advice
 from firmpulse.errors import AuditError, FileHeldError, FirmpulseError, NotReadyError, told
 from firmpulse.settings import Settings
@@ -83,6 +83,7 @@ def look(settings: Settings, on: date) -> Status:
             found += night_findings.of_nights(settings, ran, on, busy=busy)
         found += night_findings.of_others(settings, nights.failed_elsewhere(connection))
         found += delivery_findings.of(connection, settings, day, ages, volumes)
+        found += _quarantined(connection, published)
         found += _drift(connection, day)
         found += _health(connection)
         scored, levels = _published_counts(connection, published)
@@ -138,6 +139,27 @@ def _models(settings: Settings, night: date | None) -> Iterator[Finding]:
         f"firmpulse models compare champion challenger; "
         f"firmpulse models promote {challenger.version} --approver NAME",
     )  # fmt: skip
+
+
+def _quarantined(connection: duckdb.DuckDBPyConnection, night: date | None) -> Iterator[Finding]:
+    """Yield the rules for which the published night left firms unscored."""
+    with runlog.of_this_release():
+        rows = connection.execute(
+            """
+            select suite, rule, count(distinct firm_id), arg_min(text_en, (firm_id, column_name))
+            from warehouse.scoring.quarantined_firms
+            where as_of = ? group by suite, rule order by suite, rule
+            """,
+            [night],
+        ).fetchall()
+    for suite, rule, firms, text in rows:
+        few = "1 firm is" if firms == 1 else f"{firms} firms are"
+        yield Finding(
+            WARNING, "firms",
+            f"{few} quarantined and not scored on {night} ({suite} {rule}), such as: {text}",
+            f"firmpulse query \"from quarantined_firms where as_of = date '{night}'\"; ask the "
+            f"provider about the rows behind it",
+        )  # fmt: skip
 
 
 def _drift(connection: duckdb.DuckDBPyConnection, as_of: date) -> Iterator[Finding]:

@@ -16,11 +16,19 @@ from features.registry import FeatureMeta, Registry
 from firmpulse import runlog, scale, tracking
 from firmpulse.code_version import code_version
 from firmpulse.settings import Settings
-from firmpulse.stored_tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, stored
+from firmpulse.stored_tables import (
+    MARKS,
+    MODEL_VERSIONS,
+    REASONS,
+    SCORES,
+    UNSCORED,
+    Table,
+    stored,
+)
 from model import bundle, coverage, reasons
 from model.bundle import CreditModel
 from scoring import marks, review, standing, store, unscored
-from scoring.inputs import assessable, load_model, metas_of, read_firms
+from scoring.inputs import assessable, load_model, metas_of, read_firms, set_aside
 
 # Firms scored at once; exact SHAP is fastest in batches of this size.
 BATCH_FIRMS = bundle.SHAP_BATCH_ROWS
@@ -94,14 +102,17 @@ def _score_with(
     loaded = time.perf_counter()
     metas = metas_of(known, model)
     granted = assessable(settings, as_of, firm_ids)
-    firms = read_firms(settings, as_of, known, model, granted)
+    held = set_aside(settings, as_of).join(granted, on="firm_id", how="semi")
+    firms = read_firms(settings, as_of, known, model, granted).join(
+        held, on="firm_id", how="anti", maintain_order="left"
+    )
     read = time.perf_counter()
     enough = firms.filter(pl.col("coverage") != coverage.INSUFFICIENT)
     found = _joined(score_batches(model, metas, enough, as_of))
     stamp = {"model_name": pl.lit(tracking.CREDIT_MODEL), "model_version": pl.lit(version)}
     scores = found.scores.with_columns(**stamp, code_version=pl.lit(code_version()))
     computed = time.perf_counter()
-    without_score = _unscored(granted, firms, as_of)
+    without_score = _unscored(granted, firms, held, as_of)
     entry = store.model_entry(settings, leads, model)
     night = store.NightlyScores(scores, found.reasons, without_score, entry, found.marks)
     standing_firms = set(Ledger(settings).served(as_of)) - set(granted["firm_id"])
@@ -110,7 +121,7 @@ def _score_with(
     return ScoringReport(
         as_of=as_of,
         champion=version,
-        message=f"{scores.height} firms scored with version {version}",
+        message=_message(version, scores.height, without_score),
         scored=scores.height,
         unscored=dict(sorted(Counter(without_score["reason"]).items())),
         grades={grade: grades[grade] for grade in scale.GRADES if grade in grades},
@@ -183,6 +194,8 @@ def score_firms(
 
 def _joined(batches: Iterator[ScoredBatch]) -> ScoredBatch:
     parts = list(batches)
+    if not parts:
+        return ScoredBatch(*(_without_rows(table) for table in (SCORES, REASONS, MARKS)))
     return ScoredBatch(
         pl.concat([part.scores for part in parts]),
         pl.concat([part.reasons for part in parts]),
@@ -190,12 +203,35 @@ def _joined(batches: Iterator[ScoredBatch]) -> ScoredBatch:
     )
 
 
-def _unscored(granted: pl.DataFrame, firms: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return one row per firm without a score: too little history, or granted and no rows."""
+def _without_rows(table: Table) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict.fromkeys(table.columns, pl.Null))
+
+
+def _unscored(
+    granted: pl.DataFrame, firms: pl.DataFrame, held: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
+    """Return one row per firm without a score: set aside, too little history, or without rows."""
     short = firms.filter(pl.col("coverage") == coverage.INSUFFICIENT)
-    firm_ids = granted.select("firm_id").unique()
+    firm_ids = granted.select("firm_id").unique().join(held, on="firm_id", how="anti")
     waiting = firm_ids.join(firms, on="firm_id", how="anti").with_columns(as_of=pl.lit(as_of))
-    return pl.concat([unscored.insufficient(short), unscored.without_rows(waiting)]).sort("firm_id")
+    return pl.concat(
+        [
+            unscored.quarantined(held.with_columns(as_of=pl.lit(as_of))),
+            unscored.insufficient(short),
+            unscored.without_rows(waiting),
+        ]
+    ).sort("firm_id")
+
+
+def _message(version: str, scored: int, without_score: pl.DataFrame) -> str:
+    if scored:
+        return f"{scored} firms scored with version {version}"
+    if without_score.is_empty():
+        return "no firm is scored: none has a grant in force for an assessment"
+    return (
+        f"no firm is scored; why, for each of the {without_score.height} that granted: "
+        f'firmpulse query "from unscored"'
+    )
 
 
 def _next_step(settings: Settings, as_of: date) -> str:

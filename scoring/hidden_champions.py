@@ -13,6 +13,7 @@ from datetime import date
 
 import polars as pl
 
+from expectations import quarantine
 from features import registry
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
@@ -76,7 +77,10 @@ def find(settings: Settings, as_of: date, firm_ids: Collection[str] | None = Non
                 "where as_of = ? order by firm_id",
                 [as_of],
             ).pl()
-            permitted = spine.join(granted, on="firm_id", how="semi", maintain_order="left")
+            held = quarantine.held(connection, as_of)
+            permitted = spine.join(granted, on="firm_id", how="semi", maintain_order="left").join(
+                held, on="firm_id", how="anti", maintain_order="left"
+            )
             firms = frame(connection, known, permitted, FEATURES)
             levels = connection.execute(
                 f"select firm_id, level from warehouse.scoring.{WARNING_LEVELS.name} "  # noqa: S608 - constant

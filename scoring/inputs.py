@@ -7,6 +7,7 @@ import polars as pl
 
 from consent.grants import ASSESSMENT
 from consent.ledger import Ledger
+from expectations import quarantine
 from features.frame import SNAPSHOTS, frame
 from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
@@ -17,6 +18,7 @@ from firmpulse.sources import MAIN_SOURCES
 from model import bundle, coverage
 from model.bundle import CreditModel
 from scoring.standing import standing
+from scoring.warnings.measures import require
 
 
 def load_model(settings: Settings, version: str) -> CreditModel:
@@ -31,6 +33,12 @@ def assessable(
     """Return the grants in force that let this recipient assess a firm, one row per grant."""
     live = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     return live if firm_ids is None else live.filter(pl.col("firm_id").is_in(list(firm_ids)))
+
+
+def set_aside(settings: Settings, as_of: date) -> pl.DataFrame:
+    """Return firm_id, text_zh and text_en of firms that a check has set aside before scoring."""
+    with warehouse.connect(settings) as connection:
+        return quarantine.held(connection, as_of)
 
 
 def read_firms(
@@ -56,7 +64,7 @@ def read_firms(
         extra: features to read besides the model's.
 
     Raises:
-        NotReadyError: no firm has a snapshot at `as_of`.
+        NotReadyError: no features were built for `as_of`.
     """
     names = dict.fromkeys((*model.bundle.features, *coverage.COVERAGE_FEATURES, *extra))
     with warehouse.connect(settings) as connection:
@@ -66,9 +74,8 @@ def read_firms(
             [as_of],
         ).pl()
         if spine.is_empty():
-            raise NotReadyError(
-                f"no feature snapshots for {as_of}; run: firmpulse night --as-of {as_of}"
-            )
+            # A night may have no firm; then all that granted are listed as unscored.
+            require(connection, "features.firm_snapshots", as_of)
         permitted = spine.join(granted, on="firm_id", how="semi", maintain_order="left")
         rows = frame(connection, known, permitted, list(names))
         stands = standing(connection, as_of)

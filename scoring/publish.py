@@ -8,6 +8,7 @@ import duckdb
 
 from consent import audit, today
 from consent.ledger import Ledger
+from expectations import quarantine
 from firmpulse import runlog, warehouse
 from firmpulse.settings import Settings
 from firmpulse.stored_tables import (
@@ -157,8 +158,9 @@ _VIEW_COLUMNS = {
 def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> Path:
     """Clear the scores of `as_of`, publish those of every cleared night, return the file's path.
 
-    The caller has checked the night's scores. A night that failed its check never gets here, so
-    neither this call nor those of later nights publish its scores.
+    The caller has checked the night's scores; firms that the check has set aside become unscored. A
+    night that failed its check never gets here, so neither this call nor those of later nights
+    publish its scores.
 
     Args:
         settings: home folder.
@@ -174,6 +176,9 @@ def publish(settings: Settings, as_of: date, withheld: Collection[str] = ()) -> 
         settings, as_of, "publish", reads=stored(CHECKED), writes=published(PUBLISHED)
     ) as step:
         with warehouse.connect(settings) as connection:
+            found = quarantine.held(connection, as_of, ["scores"])
+            if found.height:
+                store.set_aside(connection, as_of, found)
             store.clear(connection, as_of)
         path = publish_again(settings, withheld)
         step.rows_out = _use_up(settings, as_of, withheld)

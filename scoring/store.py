@@ -10,8 +10,17 @@ import polars as pl
 
 from firmpulse import tracking, warehouse
 from firmpulse.settings import Settings
-from firmpulse.stored_tables import MARKS, MODEL_VERSIONS, REASONS, SCORES, UNSCORED, Table
+from firmpulse.stored_tables import (
+    HIDDEN_CHAMPIONS,
+    MARKS,
+    MODEL_VERSIONS,
+    REASONS,
+    SCORES,
+    UNSCORED,
+    Table,
+)
 from model.bundle import CreditModel
+from scoring import unscored
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,27 @@ def replace_firms(
     if firm_ids is not None:
         where, values = f"{where} and list_contains(?, firm_id)", [*values, list(firm_ids)]
     _replace(connection, table, rows, where, values)
+
+
+def set_aside(connection: duckdb.DuckDBPyConnection, as_of: date, found: pl.DataFrame) -> None:
+    """List firms whose score a check found impossible as unscored instead.
+
+    Args:
+        connection: a session with the warehouse attached.
+        as_of: date of the scores.
+        found: firm_id, text_zh and text_en.
+    """
+    firm_ids = found["firm_id"].to_list()
+    connection.execute("begin")
+    for table in (SCORES, REASONS, MARKS, HIDDEN_CHAMPIONS):
+        connection.execute(
+            f"delete from warehouse.scoring.{table.name} "  # noqa: S608 - a declared name
+            "where as_of = ? and list_contains(?, firm_id)",
+            [as_of, firm_ids],
+        )
+    rows = unscored.quarantined(found.with_columns(as_of=pl.lit(as_of)))
+    replace_firms(connection, UNSCORED, rows, as_of, firm_ids=firm_ids)
+    connection.execute("commit")
 
 
 def clear(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:

@@ -49,13 +49,27 @@
 {%- endmacro %}
 
 
-{#- Population standard deviation over mean; months of the window without a row count as zero. -#}
+{#- A value within bounds; null stays null, which least() and greatest() would leave out. -#}
+{% macro within(value, low, high) -%}
+    case
+        when {{ value }} < {{ low }} then {{ low }}
+        when {{ value }} > {{ high }} then {{ high }}
+        else {{ value }}
+    end
+{%- endmacro %}
+
+
+{#- Population standard deviation over mean, at most 10: where more was taken back than sold in some months,
+    the mean may be next to nothing. Months of the window without a row count as zero. -#}
 {% macro coefficient_of_variation(total, total_of_squares, months) -%}
     case
         when {{ total }} > 0 and {{ months }} >= 3
-            then sqrt(greatest(
-                {{ total_of_squares }} / {{ months }} - pow({{ total }} / {{ months }}, 2), 0
-            )) / ({{ total }} / {{ months }})
+            then least(
+                    sqrt(greatest(
+                        {{ total_of_squares }} / {{ months }} - pow({{ total }} / {{ months }}, 2), 0
+                    )) / ({{ total }} / {{ months }}),
+                    10
+                )
     end
 {%- endmacro %}
 

@@ -94,9 +94,25 @@ VERDICTS = Table(
         "accepted_because": Column("varchar", "Why a person accepted a failed check"),
         "broke": Column(
             "varchar",
-            "What failed, with the values seen; null if the check passed or is about a night",
+            "Of a delivery what failed, with the values seen; of a night the rules that failed",
         ),
     },
     owner="expectations",
     key=("suite", "as_of", "delivery_seq"),
+)
+
+ACCEPTED_RULES = Table(
+    "ops",
+    "accepted_rules",
+    "One row per rule of a suite whose failure a person accepted, for some nights.",
+    {
+        "suite": Column("varchar", "Suite of Great Expectations", required=True),
+        "rule": Column("varchar", "Rule of the suite", required=True),
+        "first_night": Column("date", "First night for which it is accepted", required=True),
+        "last_night": Column("date", "Last night for which it is accepted", required=True),
+        "because": Column("varchar", "Why", required=True),
+        "accepted_by": Column("varchar", "Who accepted it", required=True),
+        "accepted_at": Column("timestamptz", "When", required=True),
+    },
+    owner="expectations",
 )

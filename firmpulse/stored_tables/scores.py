@@ -108,7 +108,7 @@ UNSCORED = Table(
     "One row per firm and as_of that has a live grant or rows, but no score: why, and what helps.",
     {
         **FIRM_AND_DATE,
-        "reason": Column("varchar", "Code: insufficient_history or no_rows"),
+        "reason": Column("varchar", "Code: insufficient_history, no_rows or quarantined"),
         "reason_zh": Column("varchar", "Why there is no score, in Chinese"),
         "reason_en": Column("varchar", "Why there is no score, in English"),
         "help_zh": Column("varchar", "What would help, in Chinese"),
@@ -117,6 +117,26 @@ UNSCORED = Table(
     owner="scoring",
     key=("firm_id", "as_of"),
     published_name="unscored_history",
+)
+
+QUARANTINED_FIRMS = Table(
+    "scoring",
+    "quarantined_firms",
+    "One row per firm, as_of, rule and column: what a check found impossible, so it has no score.",
+    {
+        **FIRM_AND_DATE,
+        "suite": Column("varchar", "Suite of the check: delivery, features or scores"),
+        "rule": Column("varchar", "Rule of the suite that the firm broke"),
+        "column_name": Column(
+            "varchar",
+            "Feature or column of the score; delivery and table if its rows were not readable",
+        ),
+        "text_zh": Column("varchar", "What was found and expected, in Chinese"),
+        "text_en": Column("varchar", "What was found and expected, in English"),
+    },
+    owner="expectations",
+    key=("firm_id", "as_of", "suite", "rule", "column_name"),
+    published_name="quarantined_firms",
 )
 
 HIDDEN_CHAMPIONS = Table(

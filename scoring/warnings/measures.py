@@ -94,12 +94,16 @@ def read(
 
 
 def require(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> None:
-    """Raise NotReadyError if the warehouse has no rows of `as_of` in the table `schema.name`."""
+    """Raise NotReadyError if the table `schema.name` of the warehouse was not built for `as_of`.
+
+    Built, it may have no row: a night may have no firm.
+    """
     found = None
     if warehouse.is_built(connection, table):
         found = connection.execute(
-            f"select 1 from warehouse.{table} where as_of = ? limit 1",  # noqa: S608 - our own names
-            [as_of],
+            f"select 1 from warehouse.{table} where as_of = $as_of "  # noqa: S608 - our own names
+            "union all select 1 from warehouse.ops.nights where as_of = $as_of limit 1",
+            {"as_of": as_of},
         ).fetchone()
     if found is None:
         raise NotReadyError(

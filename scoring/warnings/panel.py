@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from expectations import quarantine
 from features.frame import frame
 from features.permitted import withhold
 from features.registry import Registry
@@ -51,6 +52,7 @@ def read(
 
     Lag 0 is `as_of`; lag k is the month end k months before the newest month that was complete.
     PDs at other dates come from the same model, so that only a change of the firm changes them.
+    Present features of a firm that a check has set aside are null.
 
     Args:
         settings: home folder.
@@ -75,6 +77,8 @@ def read(
             lag: _snapshot(connection, known, names, firms, as_of, lag, firm_ids)
             for lag, names in wanted.items()
         }
+        held = quarantine.held(connection, as_of)
+    snapshots[0] = snapshots[0].join(held, on="firm_id", how="anti", maintain_order="left")
     for lag, snapshot in snapshots.items():
         rows = rows.join(
             _values(withhold(snapshot, known.features, granted), book, model, lag),

@@ -1,13 +1,16 @@
 """The checks of a night, on the warehouse's own record of deliveries."""
 
+import json
 from datetime import date, timedelta
 
 import duckdb
 import pytest
 
-from expectations import handover, verdicts
+from consent import audit
+from expectations import acceptance, handover, quarantine, verdicts
+from expectations.acceptance import Accepted
 from firmpulse import warehouse
-from firmpulse.errors import ExpectationFailed, NotReadyError
+from firmpulse.errors import ConfigurationError, ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
 from tests import delivery_rows
 
@@ -80,23 +83,88 @@ def test_rows_lost_on_the_way_to_the_warehouse_stop_the_next_night_too(settings:
             handover.features(settings, night)
 
 
-def test_the_scores_of_a_night_have_a_verdict(settings: Settings) -> None:
-    def verdict() -> list[tuple[object, ...]]:
+def _verdict(settings: Settings) -> list[tuple[object, ...]]:
+    with warehouse.connect(settings) as connection:
+        return connection.execute(
+            "select as_of, passed, broke from warehouse.ops.verdicts where suite = 'scores'"
+        ).fetchall()
+
+
+@pytest.fixture
+def twice(settings: Settings) -> Settings:
+    """Return a home in which the only firm is scored twice."""
+    with warehouse.connect(settings) as connection:
+        _make_scores(connection)
+        connection.execute(
+            "update warehouse.scoring.scores set score = 560; "
+            "insert into warehouse.scoring.scores from warehouse.scoring.scores"
+        )
+    return settings
+
+
+def test_the_scores_of_a_night_have_a_verdict(twice: Settings) -> None:
+    with pytest.raises(ExpectationFailed, match="a firm is scored once") as caught:
+        handover.scores(twice, NIGHT, "1")
+    command = 'firmpulse checks accept scores firms_once --as-of 2026-10-31 --because "..."'
+    assert command in str(caught.value)
+    assert _verdict(twice) == [(NIGHT, False, "all_firms, firms_once")]
+
+    with warehouse.connect(twice) as connection:
+        connection.execute("delete from warehouse.scoring.scores where rowid = 0")
+    handover.scores(twice, NIGHT, "1")
+    assert _verdict(twice) == [(NIGHT, True, None)]
+
+
+def test_an_accepted_rule_lets_its_nights_go_on_and_no_other(twice: Settings) -> None:
+    def accept(rule: str, first: date = NIGHT, last: date = NIGHT, suite: str = "scores") -> None:
+        wanted = Accepted(suite, rule, first, last, "a test", "Li Wei")
+        acceptance.accept(twice, wanted)
+
+    with pytest.raises(NotReadyError, match="firms_once did not stop the night of 2026-10-31"):
+        accept("firms_once")
+    with pytest.raises(ExpectationFailed):
+        handover.scores(twice, NIGHT, "1")
+    next_night = NIGHT + timedelta(days=1)
+    for wrong, said in (
+        ({"rule": "firm_once"}, "the suite scores has no rule 'firm_once'; use one of all_firms,"),
+        ({"rule": "mean_plausible"}, "only warns and stops no night"),
+        ({"rule": "firms_once", "suite": "delivery"}, "firmpulse accept DELIVERY --because REASON"),
+        ({"rule": "firms_once", "first": next_night}, "--until 2026-10-31 is before --as-of"),
+    ):
+        with pytest.raises(ConfigurationError, match=said):
+            accept(**wrong)  # type: ignore[arg-type] # one of them is no rule
+    accept("firms_once", last=next_night)
+    with pytest.raises(ExpectationFailed, match="broke 1 of its expectations"):
+        handover.scores(twice, NIGHT, "1")
+    accept("all_firms")
+
+    (warning, _) = handover.scores(twice, NIGHT, "1")["warnings"]
+    assert warning.endswith("accepted by Li Wei: a test")
+    with warehouse.connect(twice) as connection:
+        nights = (NIGHT, next_night, next_night + timedelta(days=1))
+        accepted = [set(acceptance.of_night(connection, "scores", night)) for night in nights]
+    assert accepted == [{"all_firms", "firms_once"}, {"firms_once"}, set()]
+    (entry,) = audit.entries(twice, action="ACCEPT", limit=1)
+    assert json.loads(entry.details)["rule"] == "all_firms"
+
+
+def test_a_firm_with_an_impossible_score_is_quarantined_until_it_is_possible(
+    settings: Settings,
+) -> None:
+    def held() -> list[tuple[object, ...]]:
         with warehouse.connect(settings) as connection:
-            return connection.execute(
-                "select as_of, passed from warehouse.ops.verdicts where suite = 'scores'"
-            ).fetchall()
+            return quarantine.held(connection, NIGHT, ["scores"])["text_en", "text_zh"].rows()
 
     with warehouse.connect(settings) as connection:
         _make_scores(connection)
-    with pytest.raises(ExpectationFailed, match="scores are between 300 and 900"):
-        handover.scores(settings, NIGHT, "1")
-    assert verdict() == [(NIGHT, False)]
+    handover.scores(settings, NIGHT, "1")
+    assert held() == [("score is 901, which cannot be", "score 为 901，不应出现")]
+    assert _verdict(settings) == [(NIGHT, True, None)]
 
     with warehouse.connect(settings) as connection:
         connection.execute("update warehouse.scoring.scores set score = 560")
     handover.scores(settings, NIGHT, "1")
-    assert verdict() == [(NIGHT, True)]
+    assert held() == []
 
 
 def _make_scores(connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from expectations import profiles, verdicts
+from expectations.profiles import Finding
 from features.registry import FeatureMeta, Registry
 from firmpulse import warehouse
 from firmpulse.settings import Settings
@@ -16,7 +17,7 @@ NIGHT = date(2026, 10, 31)
 
 @pytest.fixture
 def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
-    with warehouse.connect(settings) as session:
+    with warehouse.connect(settings, vault=True) as session:
         newest = {
             "as_of": "2026-10-31", "delivery_seq": 7, "delivery_id": "bank-1", "source": "bank",
             "kind": "increment", "delivered_at": "2026-10-31T22:00:00+08:00",
@@ -39,7 +40,7 @@ def connection(settings: Settings) -> duckdb.DuckDBPyConnection:
 def test_deliveries_have_their_shares_and_nothing_is_lost(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    account, txn = profiles.deliveries(connection, NIGHT).to_dict("records")
+    account, txn = profiles.deliveries(connection, NIGHT).frame.to_dict("records")
 
     assert txn["batch_table"] == "bank-1 / bank_txn"
     assert txn["quarantined_share"] == pytest.approx(0.06)
@@ -58,7 +59,8 @@ def test_a_refused_delivery_is_named_and_is_not_taken_for_an_empty_one(
         connection, as_of="2026-10-31", delivery_id="tax-bad", source="tax", status="refused"
     )
 
-    refused = profiles.deliveries(connection, NIGHT).set_index("batch_table").loc["tax-bad"]
+    frame = profiles.deliveries(connection, NIGHT).frame
+    refused = frame.set_index("batch_table").loc["tax-bad"]
 
     assert refused["status"] == "refused"
     assert pd.isna(refused["delivery_rows_read"])
@@ -112,10 +114,11 @@ def test_facts_say_what_is_known_and_what_was_corrected(
     assert row["superseded_tonight_share"] == pytest.approx(0.5)
 
 
-def feature(name: str, unit: str) -> FeatureMeta:
+def feature(name: str, *bounds: float | None) -> FeatureMeta:
     return FeatureMeta(
-        name=name, view="v", source="tax", dimension="growth", window="12m", unit=unit,
-        expected_sign="-", null_means="not observed", kind="number", name_zh="", name_en="",
+        name=name, view="v", source="tax", dimension="growth", window="12m", unit="ratio",
+        expected_sign="-", null_means="not observed", kind="number", name_zh="名", name_en="",
+        bounds=bounds,
     )  # fmt: skip
 
 
@@ -125,11 +128,26 @@ def test_features_show_gaps_and_impossible_values() -> None:
             "firm_id": ["a", "b", "b", "c"],
             "months": [1.0, -1.0, None, 3.0],
             "growth": [-0.5, float("inf"), float("nan"), None],
+            "share": [0.0, 1.0000000001, 1.0, 1.00001],
         }
     )
-    registry = Registry((feature("months", "months"), feature("growth", "ratio")))
+    registry = Registry(
+        (feature("months", 0, None), feature("growth", None, None), feature("share", 0, 1))
+    )
 
-    months, growth = profiles.features(frame, registry).to_dict("records")
+    batch = profiles.features(frame, registry)
+    months, growth, share = batch.frame.to_dict("records")
+
+    assert batch.firms == 4
+    assert batch.findings["out_of_range_values"] == [
+        Finding("b", "months", "名（months）为 -1，应为 0 至 +∞",
+                "months is -1, its bounds are 0 to none"),
+        Finding("c", "share", "名（share）为 1.00001，应为 0 至 1",
+                "share is 1.00001, its bounds are 0 to 1"),
+    ]  # fmt: skip
+    assert [one.firm_id for one in batch.findings["infinite_values"]] == ["b", "b"]
+    # The second is 1 but for the rounding of its last digits.
+    assert share["out_of_range_values"] == 1
 
     assert (months["firms"], months["distinct_firms"]) == (4, 3)
     assert months["missing_share"] == 0.25

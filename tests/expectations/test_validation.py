@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from expectations import require, suite, validate
+from expectations.profiles import Batch
 from firmpulse.errors import ConfigurationError, ExpectationFailed
 from firmpulse.settings import Settings
 
@@ -13,30 +14,33 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(home=tmp_path_factory.mktemp("home"))
 
 
-def delivery(**changes: object) -> pd.DataFrame:
+def delivery(**changes: object) -> Batch:
     row = {
         "batch_table": "tax-20261031 / tax_invoice",
         "status": "landed",
         "delivery_rows_read": 200,
         "unaccounted_rows": 0,
         "rows_quarantined": 50,
+        "quarantined_firms": 3,
+        "unreadable_firms": 0,
         "rows_duplicate": 50,
         "rows_refused_by_gate": 50,
         "quarantined_share": 0.05,
         "duplicate_share": 0.2,
         "refused_by_gate_share": 0.5,
     }
-    return pd.DataFrame([row, row | {"batch_table": "tax-20261031 / tax_payment"} | changes])
+    other = {"batch_table": "tax-20261031 / tax_payment"}
+    return Batch(pd.DataFrame([row, row | other | changes]))
 
 
-def scores(**changes: list[object]) -> pd.DataFrame:
+def scores(**changes: list[object]) -> Batch:
     columns = {
         "firm_id": ["11111111", "22222222", "33333333"],
         "default_prob": [0.01, 0.02, 0.03],
         "score": [560, 550, 540],
         "grade": ["BBB", "BB", "B"],
     }
-    return pd.DataFrame(columns | changes)
+    return Batch(pd.DataFrame(columns | changes), 3)
 
 
 def test_a_delivery_at_its_bounds_passes_without_a_word(home: Settings) -> None:
@@ -57,8 +61,8 @@ def test_a_broken_delivery_says_what_was_expected_where_and_what_was_seen(home: 
         "the delivery batch of 2026-10-31 broke 2 of its expectations:",
         "  - expected: every row read is landed, a duplicate, refused by the gate or in quarantine"
         "; seen: tax-20261031 / tax_payment 3",
-        "  - expected: at most 5 % of a table's rows go to quarantine, or fewer than 50 rows; "
-        "seen: tax-20261031 / tax_payment 0.0832",
+        "  - expected: at most 5 % of a table's rows go to quarantine, or fewer than 50 rows, or "
+        "those of 1 or 2 firms; seen: tax-20261031 / tax_payment 0.0832",
     ]
 
 
@@ -98,30 +102,65 @@ def test_an_empty_delivery_is_a_warning(home: Settings) -> None:
 
 
 def test_an_empty_night_is_a_warning(home: Settings) -> None:
-    outcome = require(home, "delivery", delivery().iloc[:0], "2026-10-31")
+    nothing = Batch(delivery().frame.iloc[:0])
+    outcome = require(home, "delivery", nothing, "2026-10-31")
 
     assert outcome.warnings == ("the night has at least one delivery; seen: 0",)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "rule", "text"),
     [
-        ({"default_prob": [0.01, 0.02, 1.1]}, "above 0 and at most 1, which only firms in default"),
-        ({"default_prob": [0.01, 0.02, 0.0]}, "above 0 and at most 1, which only firms in default"),
-        ({"default_prob": [0.01, 0.02, None]}, "every score has a default probability"),
-        ({"score": [560, 550, 901]}, "scores are between 300 and 900; seen: 1 of 3 rows, such as"),
-        ({"grade": ["BBB", "BB", "E"]}, "grades are those of the master scale; seen: 1 of 3"),
-        ({"firm_id": ["11111111"] * 2 + ["33333333"]}, "a firm is scored once; seen: 2 of 3 rows"),
+        ({"default_prob": [0.01, 0.02, 1.1]}, "probabilities_in_range", "default_prob is 1.1"),
+        ({"default_prob": [0.01, 0.02, 0.0]}, "probabilities_in_range", "default_prob is 0"),
+        ({"default_prob": [0.01, 0.02, None]}, "probabilities_there", "default_prob is null"),
+        ({"score": [560, 550, 901]}, "scores_in_range", "score is 901"),
+        ({"grade": ["BBB", "BB", "E"]}, "grades_known", "grade is E"),
     ],
 )
-def test_a_broken_score_stops_the_night(
-    home: Settings, changes: dict[str, list[object]], words: str
+def test_a_broken_score_quarantines_its_firm(
+    home: Settings, changes: dict[str, list[object]], rule: str, text: str
 ) -> None:
-    with pytest.raises(ExpectationFailed) as caught:
-        require(home, "scores", scores(**changes), "2026-10-31", {"expected_rows": 3})
+    outcome = require(home, "scores", scores(**changes), "2026-10-31", {"expected_rows": 3})
 
-    assert words in str(caught.value)
-    assert "broke 1 of its expectations" in str(caught.value)
+    ((broken, (found,)),) = outcome.quarantined.items()
+    assert (broken, found.firm_id) == (rule, "33333333")
+    assert found.text_en == f"{text}, which cannot be"
+    (warning,) = [one for one in outcome.warnings if "quarantined" in one]
+    assert warning.endswith("; quarantined: 1 of 3 firms")
+    assert "33333333" not in str(outcome.warnings)
+
+
+def test_broken_scores_of_many_firms_are_of_the_batch(home: Settings) -> None:
+    def broken(firms: int, of: int) -> Batch:
+        return Batch(pd.DataFrame({
+            "firm_id": [f"{n:08d}" for n in range(of)], "default_prob": 0.02, "grade": "BB",
+            "score": [901] * firms + [550] * (of - firms),
+        }), of)  # fmt: skip
+
+    # As many as 10, or more than 5 % of all, are not enough by themselves.
+    for firms, of in ((9, 9), (10, 200)):
+        batch = broken(firms, of)
+        outcome = require(home, "scores", batch, "2026-10-31", {"expected_rows": of})
+        assert len(outcome.quarantined["scores_in_range"]) == firms
+    with pytest.raises(ExpectationFailed, match="scores are between 300 and 900; seen: 11 of 200"):
+        require(home, "scores", broken(11, 200), "2026-10-31", {"expected_rows": 200})
+
+
+def test_a_firm_that_is_scored_twice_stops_the_night(home: Settings) -> None:
+    twice = scores(firm_id=["11111111"] * 2 + ["33333333"])
+    with pytest.raises(ExpectationFailed, match="a firm is scored once; seen: 2 of 3 rows"):
+        require(home, "scores", twice, "2026-10-31", {"expected_rows": 3})
+
+
+def test_what_a_person_accepted_is_a_warning_that_says_who(home: Settings) -> None:
+    frame = delivery(unaccounted_rows=3)
+    accepted = {"rows_accounted_for": "Li Wei: counted by hand"}
+    outcome = validate(home, "delivery", frame, "2026-10-31", accepted=accepted)
+
+    assert outcome.success
+    (warning,) = outcome.warnings
+    assert warning.endswith("tax_payment 3; accepted by Li Wei: counted by hand")
 
 
 def test_scores_must_cover_every_firm(home: Settings) -> None:
@@ -154,6 +193,8 @@ def test_pages_are_written_and_need_no_network(settings: Settings) -> None:
 def test_every_expectation_exists_in_great_expectations(name: str) -> None:
     import great_expectations as gx
 
+    rules = [expectation.rule for expectation in suite.load(name).expectations]
+    assert len(set(rules)) == len(rules)
     for expectation in suite.load(name).expectations:
         kind = getattr(gx.expectations, expectation.gx_class)
         assert kind(**expectation.arguments).expectation_type == f"expect_{expectation.expect}"

@@ -60,6 +60,7 @@ BY_COLUMN = {
     ("bank_txn", "cp_tax_no"): ("", "OTHER2"),
     ("bank_txn", "summary"): ("甲方文本", "乙方文本 电费"),
     ("bank_txn", "purpose"): ("甲方文本", "乙方文本 社保"),
+    ("bank_txn", "txn_type"): ("甲方文本", "乙方文本 手续费"),
     ("founder_credit", "overdue_count_24m"): ("0", "9"),
     ("founder_credit", "longest_overdue_days_24m"): ("0", "99"),
     ("founder_credit", "guarantee_balance"): ("0.00", "500000.00"),
@@ -208,7 +209,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
             staged={t: texts(f"warehouse.staging.{m}", "firm_id") for t, m in models.items()},
             types=types,
             frames={
-                "delivery": profiles.deliveries(connection, AS_OF),
+                "delivery": profiles.deliveries(connection, AS_OF).frame,
                 "masked": profiles.masked(connection, AS_OF),
             },
         )

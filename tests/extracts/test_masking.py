@@ -75,6 +75,12 @@ ROWS: dict[str, list[Mapping[str, Any]]] = {
         _txn(50, amount="1", balance="987654321098.76"),
         _txn(51, ccy="USD", fx_rate="7.1", amount="500000000.00", balance="1"),
         _txn(52, ccy="USD", fx_rate="712345678", amount="900000000.00", balance="2"),
+        # The bank's own word decides, unless it says nothing.
+        _txn(53, txn_type="代发工资", summary="货款"),
+        _txn(54, txn_type="转账", summary="货款"),
+        _txn(55, txn_type="手续费", summary=None),
+        _txn(56, txn_type="转账", summary="转账"),
+        _txn(57, txn_type="货款", summary="货款", reversal_flag=True),
         _txn(29, firm="uscc:F2", uscc="F2", account_no="3003", cp_tax_no=None, cp_account="1002"),
     ],
     "tax_vat_return": [
@@ -135,6 +141,13 @@ def test_transfers_between_own_accounts_are_told_by_account_or_identifier(
     assert (found[24], found[26]) == ("self_transfer", "self_transfer")
     # An account of someone else, and an account that is only another firm's.
     assert (found[25], found[29]) == ("op_out", "op_out")
+
+
+def test_the_banks_own_type_of_a_booking_goes_before_its_texts(settings: Settings) -> None:
+    query = "select row_id, category from warehouse.staging.stg_bank__txn where row_id >= 53"
+    assert dict(_query(settings, query)) == {
+        53: "payroll", 54: "op_out", 55: "fee", 56: "unknown", 57: "reversal",
+    }  # fmt: skip
 
 
 def test_foreign_money_is_converted_at_the_rate_of_its_row(settings: Settings) -> None:

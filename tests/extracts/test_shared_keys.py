@@ -190,3 +190,34 @@ def test_every_contract_says_why_its_key_can_be_trusted_or_not() -> None:
     trusts = {name: contract.key_trust for name, contract in contracts.load().items()}
     assert {name for name, trust in trusts.items() if trust.apart} == {"bank_txn", "tax_payment"}
     assert all(trust.why_en and trust.why_zh for trust in trusts.values())
+
+
+PAYMENT_HEADER = "纳税人识别号,征收项目,征收品目,税票号码,所属期起,缴款期限,入库日期,已缴,税款种类"
+
+
+def _payment(subitem: str, voucher: str, amount: str) -> str:
+    return f"{FIRM},增值税,{subitem},{voucher},2024-01-01,2024-02-15,2024-02-10,{amount},正税"
+
+
+def test_payments_are_told_apart_by_sub_item_and_voucher(settings: Settings) -> None:
+    """Two rows of one tax, period and day, and even of one amount, are two payments."""
+    permit(settings)
+
+    def land(night: int, *lines: str) -> Counts:
+        day = FIRST + timedelta(days=night)
+        deliver(
+            settings, {"a.csv": csv(lines, PAYMENT_HEADER)}, delivery_id=f"tax-{night}",
+            delivered=day,
+        )  # fmt: skip
+        return nightly.land(settings, "tax", day).totals
+
+    first = land(
+        1, _payment("商业", "344001", "70"), _payment("服务业", "344001", "70"),
+        _payment("服务业", "344002", "70"),
+    )  # fmt: skip
+    assert (first.read, first.landed, first.restated) == (3, 3, 0)
+    # A corrected amount on one voucher is a version of that payment alone.
+    again = land(2, _payment("服务业", "344002", "75"), _payment("商业", "344001", "70"))
+    assert (again.landed, again.restated, again.duplicate) == (1, 1, 1)
+    found = query(settings, "select rows_sharing_key, warning from warehouse.ops.deliveries")
+    assert found == [(0, None), (0, None)]

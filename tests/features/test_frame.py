@@ -187,7 +187,7 @@ def test_a_column_named_like_the_mark_of_a_grant_is_refused() -> None:
 def test_two_views_with_a_feature_of_one_name_are_refused() -> None:
     meta = {
         "name_zh": "名", "dimension": "scale", "window": "12m", "unit": "CNY",
-        "expected_sign": "-", "null_means": "not observed",
+        "expected_sign": "-", "null_means": "not observed", "bounds": [0, 1],
     }  # fmt: skip
     column = {
         "name": "sales", "description": "Sales", "data_type": "double", "config": {"meta": meta},

@@ -15,7 +15,7 @@ from firmpulse.settings import Settings
 def _manifest(**meta: object) -> dict[str, Any]:
     complete = {
         "name_zh": "作废占比", "dimension": "compliance", "window": "12m", "unit": "ratio",
-        "expected_sign": "U", "null_means": "none", **meta,
+        "expected_sign": "U", "null_means": "none", "bounds": [0, 1], **meta,
     }  # fmt: skip
     column = {
         "name": "voids", "description": "", "data_type": "double", "config": {"meta": complete}
@@ -32,6 +32,7 @@ def _manifest(**meta: object) -> dict[str, Any]:
 def test_the_day_of_a_redefinition_survives_the_contract(written: object) -> None:
     known = registry.from_manifest(_manifest(comparable_from=written))
     assert known["voids"].comparable_from == date(2024, 12, 1)
+    assert known["voids"].bounds == (0, 1)
     assert contract.from_json(contract.to_json(known.features)) == known.features
 
 
@@ -44,9 +45,12 @@ def test_the_day_of_a_redefinition_survives_the_contract(written: object) -> Non
             {"comparable_from": "2024-12-01", "window": "2 years"},
             "the window '2 years'; give the window in months",
         ),
+        ({"bounds": [1, 0]}, r"voids has bounds \[1, 0\]; write its lowest and its highest value"),
+        ({"bounds": [0]}, r"voids has bounds \[0\]; write"),
+        ({"bounds": "0 to 1"}, "voids has bounds '0 to 1'; write"),
     ],
 )
-def test_a_redefinition_that_cannot_be_applied_is_named(meta: dict[str, object], said: str) -> None:
+def test_a_definition_that_cannot_be_applied_is_named(meta: dict[str, object], said: str) -> None:
     with pytest.raises(ContractError, match=said):
         registry.from_manifest(_manifest(**meta))
 

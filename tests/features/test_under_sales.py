@@ -288,7 +288,7 @@ def test_without_the_top_customer_features_are_as_said_or_within_the_bounds(
 def test_an_unknown_word_is_told_with_those_there_are() -> None:
     meta = {
         "name_zh": "销售额", "dimension": "scale", "window": "12m", "unit": "CNY",
-        "expected_sign": "-", "null_means": "none", "under_sales": "linear",
+        "expected_sign": "-", "null_means": "none", "under_sales": "linear", "bounds": [0, 1],
     }  # fmt: skip
     column = {"name": "sales", "description": "", "data_type": "double", "config": {"meta": meta}}
     node = {

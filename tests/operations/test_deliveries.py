@@ -17,6 +17,7 @@ from cli import app
 from expectations import handover
 from extracts.connectors import pull_delivery
 from extracts.vault import nightly
+from features.build import build
 from firmpulse import warehouse
 from firmpulse.errors import ExpectationFailed, NotReadyError
 from firmpulse.settings import Settings
@@ -24,7 +25,7 @@ from operations import answer, quarantine
 from operations.deliveries import find, known
 from operations.delivery import Delivery
 from scoring import publish
-from tests.extracts.inbox import AS_OF, FIRM, csv, deliver, grant, payment, permit, query
+from tests.extracts.inbox import AS_OF, FIRM, OTHER, csv, deliver, grant, payment, permit, query
 
 # An unreadable amount in line 3 and no start of the period in line 4; zz.csv lacks columns.
 GOOD_AND_BAD = csv(
@@ -101,6 +102,30 @@ def test_each_delivery_has_its_verdict_and_sentence(home: Settings) -> None:
     assert known(home).deliveries[0].delivery_id == "tax-next"
 
 
+def test_a_delivery_of_bookings_says_how_many_texts_are_not_recognised(home: Settings) -> None:
+    permit(home, grant(source="bank"))
+    lines = [
+        f"{FIRM},{n},621,2024-02-01,借,{amount},5,{kind},{summary}"
+        for n, (amount, kind, summary) in enumerate(
+            [(100, "", "货款"), (200, "转账", "转账"), (100, "手续费", ""), (400, "", "")]
+        )
+    ]
+    header = "客户证件号,流水号,账号,交易时间,借贷标志,发生额,余额,交易类型,摘要"
+    deliver(
+        home, {"a.csv": csv(lines, header)}, table="bank_txn", source="bank", delivery_id="bank-1"
+    )
+    nightly.land(home, "bank", AS_OF)
+    assert "no rule recognises" not in _said("bank-1").output
+    build(home, AS_OF, "mask")
+    assert (
+        "2 of 4 bookings (50.0%, 75.0% of the amount) have a text that no rule recognises"
+        in _said("bank-1").output
+    )
+    assert json.loads(_said("bank-1", "--json").output)["texts"] == {
+        "bookings": 4, "unknown": 2, "unknown_amount_share": 0.75,
+    }  # fmt: skip
+
+
 def test_lines_files_columns_and_rules_are_named_and_no_value(home: Settings) -> None:
     found = quarantine.located(home, _by_id(home)["tax-part"])
     told = [
@@ -167,8 +192,12 @@ def test_a_delivery_that_broke_its_checks_says_which_with_value_and_bound(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRMPULSE_HOME", str(settings.root))
-    permit(settings)
-    lines = [payment(start=f"20{n // 12:02}-{n % 12 + 1:02}-01", amount="x") for n in range(60)]
+    firms = (FIRM, OTHER, "91440300192317458F")
+    permit(settings, *(grant(f"uscc:{firm}") for firm in firms))
+    lines = [
+        payment(firms[n % 3], start=f"20{n // 12:02}-{n % 12 + 1:02}-01", amount="x")
+        for n in range(60)
+    ]
     deliver(settings, {"a.csv": csv([*lines, payment()])}, delivery_id="tax-bad")
     nightly.land(settings, "tax", AS_OF)
     with pytest.raises(ExpectationFailed) as stopped:
@@ -179,8 +208,8 @@ def test_a_delivery_that_broke_its_checks_says_which_with_value_and_bound(
     (check,) = found.checks
     assert check.suite == "delivery"
     assert check.broke == (
-        "at most 5 % of a table's rows go to quarantine, or fewer than 50 rows; seen: "
-        "tax-bad / tax_payment 0.9836"
+        "at most 5 % of a table's rows go to quarantine, or fewer than 50 rows, or those of 1 or 2 "
+        "firms; seen: tax-bad / tax_payment 0.9836"
     )
     assert check.broke in found.sentence
     accepted = CliRunner().invoke(app, ["accept", "tax-bad", "--because", "confirmed by phone"])

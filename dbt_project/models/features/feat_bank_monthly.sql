@@ -146,7 +146,10 @@ final as (
         end as bank_debt_service_ratio_6m,
         case
             when windows.operating_out > 0 and windows.is_out_known
-                then windows.lowest_balance / (windows.operating_out / windows.window_months)
+                then {{ within(
+                    'windows.lowest_balance / (windows.operating_out / windows.window_months)',
+                    -120, 120
+                ) }}
         end as bank_lowest_balance_to_outflow_6m,
         windows.active_days / windows.window_months as bank_active_days_mean_6m,
         case
@@ -169,7 +172,10 @@ final as (
         end as bank_social_security_month_share_6m,
         case when windows.is_in_known and windows.is_out_known then windows.cash_share end
             as bank_cash_share_6m,
-        case when windows.is_in_known and windows.is_out_known then windows.returned_share end
+        case
+            when windows.is_in_known and windows.is_out_known
+                then {{ within('windows.returned_share', 0, 1) }}
+        end
             as bank_returned_share_6m,
         -- An observed one counts, even if little else is known.
         case when windows.is_out_known or windows.seizures > 0 then windows.seizures end

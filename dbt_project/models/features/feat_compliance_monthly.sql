@@ -124,7 +124,7 @@ final as (
         cast(payments.months_since_payment as double) as tax_months_since_payment,
         case
             when not knows_arrears then null
-            when coalesce(arrears.open_cny, 0) = 0 then 0
+            when coalesce(arrears.open_cny, 0) <= 0 then 0
             else
                 arrears.open_cny
                 / (

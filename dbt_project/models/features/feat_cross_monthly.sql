@@ -118,11 +118,11 @@ final as (
         snapshots.through_seq,
         case
             when tax.tax_sales_mean_6m > 0 and bank.bank_operating_in_mean_6m > 0
-                then abs(ln(tax.tax_sales_mean_6m / bank.bank_operating_in_mean_6m))
+                then least(abs(ln(tax.tax_sales_mean_6m / bank.bank_operating_in_mean_6m)), 10)
         end as cross_invoice_to_bank_gap_6m,
         case
             when tax.tax_sales_mean_12m > 0 and filed.tax_declared_sales_mean_12m > 0
-                then abs(ln(filed.tax_declared_sales_mean_12m / tax.tax_sales_mean_12m))
+                then least(abs(ln(filed.tax_declared_sales_mean_12m / tax.tax_sales_mean_12m)), 10)
         end as cross_declared_to_invoiced_gap_12m,
         tax.tax_sales_growth_6m - power.power_growth_3m_yoy as cross_sales_to_power_growth_gap,
         case

@@ -98,7 +98,7 @@ windows as (
         max(sales_of_three) filter (where age = 0) as latest_three,
         max(sales_of_three) filter (where age < 10 and has_three) as best_three,
         cast(sum(invoices) filter (where age < 12) as double) as invoices_12m,
-        cast(sum(red) filter (where age < 12) as double) as red_12m,
+        cast(sum(sales + red) filter (where age < 12) as double) as blue_12m,
         cast(sum(reds) filter (where age < 12) as double) as reds_12m,
         cast(sum(void) filter (where age < 12) as double) as void_12m,
         cast(sum(voids) filter (where age < 12) as double) as voids_12m,
@@ -191,20 +191,21 @@ final as (
         windows.median_12m as tax_sales_median_12m,
         case
             when windows.observed_months >= 15 and windows.sales_3m_year_before > 0
-                then least(windows.sales_3m / windows.sales_3m_year_before - 1, 10)
+                then {{ within(
+                    'windows.sales_3m / windows.sales_3m_year_before - 1', -10, 10
+                ) }}
         end as tax_sales_growth_3m_yoy,
         case
             when windows.observed_months >= 24 and windows.sales_12m_before > 0
-                then least(windows.sales_12m / windows.sales_12m_before - 1, 10)
+                then {{ within('windows.sales_12m / windows.sales_12m_before - 1', -10, 10) }}
         end as tax_sales_growth_12m_yoy,
         case when windows.window_months >= 6 then windows.slope_12m end as tax_sales_slope_12m,
         case
             when windows.window_months >= 6 and windows.best_three > 0
-                then 1 - windows.latest_three / windows.best_three
+                then {{ within('1 - windows.latest_three / windows.best_three', 0, 10) }}
         end as tax_sales_drawdown_12m,
         windows.invoices_12m / windows.window_months as tax_invoice_count_mean_12m,
-        (windows.sales_12m + windows.red_12m) / nullif(windows.invoices_12m, 0)
-            as tax_ticket_mean_12m,
+        windows.blue_12m / nullif(windows.invoices_12m, 0) as tax_ticket_mean_12m,
         cast(gaps.max_gap as double) as tax_max_gap_days_12m,
         cast(gaps.mean_gap as double) as tax_mean_gap_days_12m,
         cast(
@@ -225,8 +226,8 @@ final as (
         end as tax_sales_shock_13m,
         windows.voids_12m / windows.window_months as tax_void_count_mean_12m,
         case
-            when windows.sales_12m + windows.red_12m + windows.void_12m > 0
-                then windows.void_12m / (windows.sales_12m + windows.red_12m + windows.void_12m)
+            when windows.blue_12m + windows.void_12m > 0
+                then {{ within('windows.void_12m / (windows.blue_12m + windows.void_12m)', 0, 1) }}
         end as tax_void_amount_share_12m,
         (windows.voids_12m + windows.reds_12m) / nullif(windows.issued_12m, 0)
             as tax_cancel_share_12m,
@@ -235,11 +236,10 @@ final as (
             when windows.dressed_12m > 0
                 then least(windows.early_red_12m / windows.dressed_12m, 10)
         end as tax_red_after_quarter_end_12m,
-        windows.late_month_12m / nullif(windows.sales_12m + windows.red_12m, 0)
-            as tax_month_end_share_12m,
+        windows.late_month_12m / nullif(windows.blue_12m, 0) as tax_month_end_share_12m,
         case
             when windows.window_months >= 12 and windows.other_months_mean > 0
-                then least(windows.quarter_ends_mean / windows.other_months_mean, 10)
+                then {{ within('windows.quarter_ends_mean / windows.other_months_mean', -10, 10) }}
         end as tax_quarter_end_spike_12m,
         windows.at_night_12m / nullif(windows.invoices_12m, 0) as tax_night_share_12m,
         windows.round_12m / nullif(windows.invoices_12m, 0) as tax_round_share_12m

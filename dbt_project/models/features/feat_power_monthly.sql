@@ -77,7 +77,8 @@ windows as (
         / nullif(cast(sum(energy_kwh) filter (where age between 6 and 11) as double), 0)
             as valley_share_6m_before,
         cast(sum(arrears_cny) filter (where age < 12) as double)
-        / nullif(cast(sum(billed_cny) filter (where age < 12) as double), 0) as arrears_to_bills
+        / nullif(greatest(cast(sum(billed_cny) filter (where age < 12) as double), 0), 0)
+            as arrears_to_bills
     from months
     group by firm_id, as_of
 
@@ -200,14 +201,16 @@ final as (
         windows.energy_12m / windows.window_months as power_energy_mean_12m,
         case
             when windows.window_months >= 4 and windows.energy_12m > 0
-                then (coalesce(windows.energy_3m, 0) / 3)
-                    / (windows.energy_12m / windows.window_months)
+                then {{ within(
+                    '(coalesce(windows.energy_3m, 0) / 3)
+                    / (windows.energy_12m / windows.window_months)', -10, 10
+                ) }}
         end as power_energy_3m_to_12m,
         case
             when windows.has_year_before and windows.energy_3m_year_before > 0
-                then least(
-                        coalesce(windows.energy_3m, 0) / windows.energy_3m_year_before - 1, 10
-                    )
+                then {{ within(
+                    'coalesce(windows.energy_3m, 0) / windows.energy_3m_year_before - 1', -10, 10
+                ) }}
         end as power_growth_3m_yoy,
         {{ coefficient_of_variation(
             'windows.energy_12m', 'windows.energy_squared_12m', 'windows.window_months'
@@ -216,23 +219,23 @@ final as (
             windows.energies_12m, lambda energy: energy < 0.1 * windows.median_12m
         )) / windows.window_months as power_shutdown_month_share_12m,
         case
-            when windows.energy_12m > 0 then windows.valley_12m / windows.energy_12m
+            when windows.energy_12m > 0
+                then {{ within('windows.valley_12m / windows.energy_12m', 0, 1) }}
         end as power_valley_share_12m,
         punctuality.late_payment_share as power_late_payment_share_12m,
         case
             when windows.observed_months >= 24 and windows.energy_12m_before > 0
-                then least(windows.energy_12m / windows.energy_12m_before - 1, 10)
+                then {{ within('windows.energy_12m / windows.energy_12m_before - 1', -10, 10) }}
         end as power_growth_12m_yoy,
         case when windows.months_12m >= 6 then windows.slope_12m end as power_slope_12m,
         case
             when windows.observed_months >= 4 and windows.highest > 0
-                then least(windows.latest / windows.highest, 10)
+                then {{ within('windows.latest / windows.highest', -10, 10) }}
         end as power_utilisation_13m,
-        abs(windows.valley_share_6m - windows.valley_share_6m_before)
+        {{ within('abs(windows.valley_share_6m - windows.valley_share_6m_before)', 0, 1) }}
             as power_valley_share_change_12m,
         punctuality.payment_delay_days as power_payment_delay_days_12m,
-        case when windows.arrears_to_bills is not null then least(windows.arrears_to_bills, 10) end
-            as power_arrears_to_bills_12m,
+        {{ within('windows.arrears_to_bills', 0, 10) }} as power_arrears_to_bills_12m,
         restarts.lag_days as power_restart_lag_days
     from snapshots
     left join windows using (firm_id, as_of)

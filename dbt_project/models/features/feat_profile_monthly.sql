@@ -123,8 +123,11 @@ final as (
         snapshots.firm_id,
         snapshots.as_of,
         snapshots.through_seq,
-        cast(datediff('month', registrations.registered_on, snapshots.as_of) as double)
-            as profile_firm_age_months,
+        -- A day of registration that is still to come says nothing.
+        case
+            when registrations.registered_on <= snapshots.as_of
+                then cast(datediff('month', registrations.registered_on, snapshots.as_of) as double)
+        end as profile_firm_age_months,
         left(registrations.industry_code, 2) as profile_industry,
         registrations.taxpayer_type as profile_taxpayer_type,
         cast(coalesce(coverage.observed_months, 0) as double) as profile_observed_months,

@@ -60,8 +60,14 @@ final as (
         snapshots.as_of,
         snapshots.through_seq,
         projects.on_time_count / nullif(projects.due_count, 0) as project_on_time_share_12m,
-        projects.received_cny / nullif(projects.invoiced_cny, 0) as project_collected_share_12m,
-        projects.penalty_cny / nullif(projects.invoiced_cny, 0) as project_penalty_share_12m,
+        case
+            when projects.invoiced_cny > 0
+                then {{ within('projects.received_cny / projects.invoiced_cny', 0, 10) }}
+        end as project_collected_share_12m,
+        case
+            when projects.invoiced_cny > 0
+                then {{ within('projects.penalty_cny / projects.invoiced_cny', 0, 10) }}
+        end as project_penalty_share_12m,
         projects.terminated_count / nullif(projects.contract_count, 0)
             as project_terminated_share_12m,
         cast(case when projects.due_count > 0 then projects.client_count end as double)

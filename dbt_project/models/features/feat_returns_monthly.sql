@@ -179,9 +179,9 @@ final as (
         end as tax_vat_burden_12m,
         case
             when returns.declared_12m > 0 and returns.covered_12m > 0
-                then least(
-                        returns.credit_cny / (returns.declared_12m / returns.covered_12m), 100
-                    )
+                then {{ within(
+                    'returns.credit_cny / (returns.declared_12m / returns.covered_12m)', -100, 100
+                ) }}
         end as tax_credit_to_sales_12m,
         gaps.declared_to_invoiced_gap as tax_declared_to_invoiced_gap_12m,
         declared_in_period.revenue_gap as tax_income_to_vat_revenue_gap,

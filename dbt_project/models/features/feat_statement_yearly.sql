@@ -31,17 +31,26 @@ final as (
         snapshots.through_seq,
         cast(statements.revenue_cny as double) as statement_revenue,
         cast(statements.total_assets_cny as double) as statement_assets,
-        cast(statements.total_liabilities_cny as double)
-        / nullif(cast(statements.total_assets_cny as double), 0) as statement_debt_ratio,
-        cast(statements.current_assets_cny as double)
-        / nullif(cast(statements.current_liabilities_cny as double), 0)
-            as statement_current_ratio,
-        cast(statements.profit_cny as double)
-        / nullif(cast(statements.revenue_cny as double), 0) as statement_profit_margin,
-        cast(statements.cash_cny as double)
-        / nullif(cast(statements.total_liabilities_cny as double), 0) as statement_cash_ratio,
-        cast(statements.revenue_cny as double)
-        / nullif(cast(statements.total_assets_cny as double), 0) as statement_asset_turnover
+        {{ within(
+            'cast(statements.total_liabilities_cny as double)
+            / nullif(cast(statements.total_assets_cny as double), 0)', -100, 100
+        ) }} as statement_debt_ratio,
+        {{ within(
+            'cast(statements.current_assets_cny as double)
+            / nullif(cast(statements.current_liabilities_cny as double), 0)', -100, 100
+        ) }} as statement_current_ratio,
+        {{ within(
+            'cast(statements.profit_cny as double)
+            / nullif(cast(statements.revenue_cny as double), 0)', -100, 100
+        ) }} as statement_profit_margin,
+        {{ within(
+            'cast(statements.cash_cny as double)
+            / nullif(cast(statements.total_liabilities_cny as double), 0)', -100, 100
+        ) }} as statement_cash_ratio,
+        {{ within(
+            'cast(statements.revenue_cny as double)
+            / nullif(cast(statements.total_assets_cny as double), 0)', -100, 100
+        ) }} as statement_asset_turnover
     from snapshots
     left join statements using (firm_id, as_of)
 

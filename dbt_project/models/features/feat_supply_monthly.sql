@@ -95,8 +95,14 @@ order_trends as (
     select
         order_windows.firm_id,
         order_windows.as_of,
-        stddev_pop(coalesce(ordered_months.ordered, 0) order by ages.age)
-        / nullif(avg(coalesce(ordered_months.ordered, 0) order by ages.age), 0) as cv,
+        case
+            when avg(coalesce(ordered_months.ordered, 0) order by ages.age) > 0
+                then least(
+                        stddev_pop(coalesce(ordered_months.ordered, 0) order by ages.age)
+                        / avg(coalesce(ordered_months.ordered, 0) order by ages.age),
+                        10
+                    )
+        end as cv,
         regr_slope(
             ln(1 + greatest(coalesce(ordered_months.ordered, 0), 0)), -ages.age order by ages.age
         ) as slope
@@ -172,21 +178,25 @@ final as (
         order_windows.ordered_12m / order_windows.window_months as supply_ordered_mean_12m,
         case
             when order_windows.window_months >= 4 and order_windows.ordered_12m > 0
-                then (order_windows.ordered_3m / 3)
-                    / (order_windows.ordered_12m / order_windows.window_months)
+                then {{ within(
+                    '(order_windows.ordered_3m / 3)
+                    / (order_windows.ordered_12m / order_windows.window_months)', -10, 10
+                ) }}
         end as supply_ordered_3m_to_12m,
         case
             when order_windows.window_months = 12 and order_windows.ordered_6m_before > 0
-                then order_windows.ordered_6m / order_windows.ordered_6m_before - 1
+                then {{ within(
+                    'order_windows.ordered_6m / order_windows.ordered_6m_before - 1', -10, 10
+                ) }}
         end as supply_order_growth_6m,
         case
             when order_windows.ordered_12m > 0 and related.firm_id is not null
-                then order_windows.core_12m / order_windows.ordered_12m
+                then {{ within('order_windows.core_12m / order_windows.ordered_12m', 0, 1) }}
         end as supply_core_buyer_share_12m,
         deliveries.on_time_share as supply_on_time_share_12m,
-        deliveries.return_share as supply_return_share_12m,
-        receivables.overdue_share as supply_overdue_share_12m,
-        receivables.confirmed_share as supply_confirmed_share_12m,
+        {{ within('deliveries.return_share', 0, 1) }} as supply_return_share_12m,
+        {{ within('receivables.overdue_share', 0, 1) }} as supply_overdue_share_12m,
+        {{ within('receivables.confirmed_share', 0, 1) }} as supply_confirmed_share_12m,
         receivables.payment_delay_days as supply_payment_delay_days_12m,
         case when order_windows.window_months >= 3 then order_trends.cv end as supply_order_cv_12m,
         case when order_windows.window_months >= 6 then order_trends.slope end

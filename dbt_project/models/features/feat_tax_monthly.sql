@@ -44,6 +44,7 @@ invoices as (
         count(*) filter (where age < 12 and sales_invoice_count > 0) as active_months_12m,
         {{ window_sum('active_days', 12) }} as active_days_12m,
         {{ window_sum('red_cny', 12) }} as red_12m,
+        cast({{ window_sum('sales_cny + red_cny', 12) }} as double) as blue_12m,
         {{ window_sum('void_count', 12) }} as void_12m,
         {{ window_sum('issued_count', 12) }} as issued_12m,
         max(largest_invoice_cny) filter (where age < 12) as largest_invoice_12m,
@@ -98,11 +99,13 @@ final as (
         invoices.sales_3m / invoices.window_months_3m as tax_sales_mean_3m,
         case
             when invoices.observed_months >= 4 and invoices.sales_12m > 0
-                then (invoices.sales_3m / 3) / (invoices.sales_12m / invoices.window_months)
+                then {{ within(
+                    '(invoices.sales_3m / 3) / (invoices.sales_12m / invoices.window_months)', -10, 10
+                ) }}
         end as tax_sales_3m_to_12m,
         case
             when invoices.observed_months >= 12 and invoices.sales_6m_before > 0
-                then invoices.sales_6m / invoices.sales_6m_before - 1
+                then {{ within('invoices.sales_6m / invoices.sales_6m_before - 1', -10, 10) }}
         end as tax_sales_growth_6m,
         {{ coefficient_of_variation(
             'invoices.sales_12m', 'invoices.sales_squared_12m', 'invoices.window_months'
@@ -120,11 +123,12 @@ final as (
             when invoices.issued_12m > 0 then invoices.void_12m / invoices.issued_12m
         end as tax_void_share_12m,
         case
-            when invoices.sales_12m + invoices.red_12m > 0
-                then invoices.red_12m / (invoices.sales_12m + invoices.red_12m)
+            when invoices.blue_12m > 0
+                then least(invoices.red_12m / invoices.blue_12m, 10)
         end as tax_red_share_12m,
         case
-            when invoices.sales_12m > 0 then invoices.purchases_12m / invoices.sales_12m
+            when invoices.sales_12m > 0
+                then {{ within('invoices.purchases_12m / invoices.sales_12m', -100, 100) }}
         end as tax_purchase_to_sales_12m,
         case
             when invoices.firm_id is not null

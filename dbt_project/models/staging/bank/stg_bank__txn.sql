@@ -19,7 +19,13 @@ texts as materialized (
     select
         narrative,
         narrative_text(narrative) as text
-    from stated
+    from (
+        select narrative from stated
+        union all
+        select distinct txn_type as narrative
+        from stated
+        where txn_type is not null
+    ) as said
     group by narrative
 
 ),
@@ -53,12 +59,15 @@ categorised as not materialized (
         case
             when coalesce(stated.reversal_flag, false) then 'reversal'
             when stated.cp_tax_no = stated.uscc then 'self_transfer'
-            else coalesce(narratives.category, 'unknown')
+            -- The bank's own word decides if it says anything.
+            else coalesce(nullif(types.category, 'unknown'), narratives.category, 'unknown')
         end as category,
         coalesce(stated.ccy, 'CNY') as currency
     from stated
     left join narratives
         on stated.narrative = narratives.narrative and stated.dc = narratives.dc
+    left join narratives as types
+        on stated.txn_type = types.narrative and stated.dc = types.dc
 
 ),
 
