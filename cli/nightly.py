@@ -31,11 +31,12 @@ def run_training(
     progress: Progress,
     trials: int | None = None,
     segment_by: str | None = None,
+    labels: str | None = None,
 ) -> None:
     """Run the DAG `train_model` for a date in this process, showing its tasks."""
     conf = {
         "as_of": as_of.isoformat(), "approver": approver, "trials": trials,
-        "segment_by": segment_by,
+        "segment_by": segment_by, "labels": labels,
     }  # fmt: skip
     run_dag(settings, "train_model", conf, progress)
 

@@ -9,6 +9,8 @@ from firmpulse.stability import PSI_MUCH
 
 EXPERIMENT = "firmpulse-credit"
 UNDATED_EXPERIMENT = "firmpulse-real-undated"
+# Kinds of outcomes that a model may learn from.
+MONTHLY, LOANS, UNDATED = "monthly", "loans", "undated"
 # Text that MLflow shows above the runs of an experiment.
 ABOUT = {
     EXPERIMENT: """\
@@ -71,10 +73,17 @@ class TrainingConfig:
     seed: int = 20_240_131
     # Months after a snapshot in which a default counts.
     horizon_months: int = OUTCOME_MONTHS
-    # Fewest snapshots in the out-of-time set.
+    # Kind of outcomes; None for monthly ones if they suffice, else those of loans.
+    labels: str | None = None
+    # Fewest snapshots in the out-of-time set, or quarters of decisions.
     oot_snapshots: int = 2
     # A snapshot is complete once this share of its outcomes is known; corrections may be late.
     complete_share: float = 0.95
+    # A quarter of decisions trains and tests once this share of its loans has a known outcome. Bad
+    # ones are known first, so the rest overstates the bads, here by a quarter at most.
+    least_known_loans: float = 0.80
+    # Oldest snapshot that counts as what was known at a decision; there is one at each month end.
+    most_snapshot_days: int = 31
     # Folds of training firms; each is predicted by trees fitted without it. These predictions
     # decide when to stop, and probabilities are calibrated on them.
     folds: int = 5
@@ -158,10 +167,12 @@ class UndatedConfig:
 DEFAULT = TrainingConfig()
 
 
-def chosen(trials: int | None = None, segment_by: str | None = None) -> TrainingConfig:
-    """Return the default configuration with a different number of trials, or with segments."""
+def chosen(
+    trials: int | None = None, segment_by: str | None = None, labels: str | None = None
+) -> TrainingConfig:
+    """Return the default configuration with other trials, with segments, or for other outcomes."""
     trials = DEFAULT.trials if trials is None else trials
-    return replace(DEFAULT, trials=trials, segment_by=segment_by)
+    return replace(DEFAULT, trials=trials, segment_by=segment_by, labels=labels)
 
 
 DEFAULT_UNDATED = UndatedConfig()

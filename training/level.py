@@ -18,7 +18,7 @@ from training.evaluation import Predict
 from training.frozen import FrozenFrame, bads_of
 from training.metrics import Interval
 from training.scorecard import Scorecard, points_of
-from training.split import OOT
+from training.split import OOT, newest_quarter
 
 _NEAREST_PROB = 1e-12
 
@@ -60,8 +60,8 @@ def find(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Level:
     Credibility Theory and its Applications (2005).
     """
     rows = frame.part(OOT)
-    newest: date = rows["as_of"].sort()[-1]
-    quarter = rows.filter(rows["as_of"] == newest)
+    quarter = newest_quarter(rows)
+    newest: date = quarter["as_of"].sort()[-1]
     prob = np.clip(predict(quarter), _NEAREST_PROB, 1 - _NEAREST_PROB)
     outcome = bads_of(quarter)
     observed, expected = float(outcome.sum()), float(prob.sum())

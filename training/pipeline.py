@@ -65,11 +65,11 @@ def sample(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) ->
         NotReadyError: labels are missing or too few to train, validate and test.
     """
     known = registry.load(settings)
-    reads = [*known.tables(), "warehouse.labels.default_12m"]
+    reads = [*known.tables(), "warehouse.labels.default_12m", "warehouse.labels.loan_outcome_12m"]
     writes = [frozen.full_name(as_of)]
     with runlog.step(settings, as_of, "train", "sample", reads=reads, writes=writes) as step:
         report = sampling.freeze(settings, as_of, known, config)
-        step.rows_out = sum(report.rows.values())
+        step.rows_out, step.note = sum(report.rows.values()), str(report)
     return report
 
 

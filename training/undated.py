@@ -24,7 +24,7 @@ from model.bundle import Bundle, CreditModel
 from model.calibration import Calibration
 from training import boosted, frozen, logistic, recording, sampling, serving, versions
 from training.calibration import fit_platt
-from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
+from training.config import DEFAULT_UNDATED, UNDATED, UNDATED_EXPERIMENT, UndatedConfig
 from training.cross_validation import (
     REGISTERED,
     Comparison,
@@ -119,9 +119,11 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
             )
         columns = values.select(feature.name for feature in observed)
         rows = _by_content(pl.concat([labels, columns], how="horizontal"), columns.columns)
-        digest = frozen.write(connection, as_of, rows, observed, name)
+        digest = frozen.write(connection, as_of, rows, observed, name, UNDATED)
         whose = origin.of_deliveries(connection)
-    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, rows.height, whose)
+    return FrozenFrame(
+        as_of, f"training.{name}", digest, observed, rows, rows.height, whose, UNDATED
+    )
 
 
 def _by_content(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:

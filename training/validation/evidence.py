@@ -20,10 +20,10 @@ from model.stress import StressResult
 from training import boosted, calibration_checks
 from training.calibration_checks import GradeCheck
 from training.claims.measure import Claims, ClaimsConfig
-from training.config import TrainingConfig
+from training.config import LOANS, TrainingConfig
 from training.frozen import FrozenFrame, bads_of
-from training.split import OOT, TRAIN
-from training.validation import breakdown, characteristics, portfolio, segments, worth
+from training.split import OOT, TRAIN, newest_quarter
+from training.validation import breakdown, characteristics, loan_book, portfolio, segments, worth
 from training.validation.subject import Subject
 
 
@@ -46,6 +46,7 @@ class Evidence:
     # None if they cannot be measured, and the reason.
     claims: Claims | None
     claims_missing: str
+    # Of firms on the book, or of granted loans; the other two are empty for outcomes of loans.
     funnel: pl.DataFrame
     vintages: pl.DataFrame
     roll_rates: pl.DataFrame
@@ -66,12 +67,8 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
     learnt, oot = frame.part(TRAIN), frame.part(OOT)
     oot_prob, contributions = model.default_prob(oot), model.contributions(oot)
     kinds = segments.label(oot, segments.provinces(settings, oot, frame.as_of))
-    with warehouse.connect(settings) as connection:
-        funnel = portfolio.funnel(connection, frame.as_of, frame.rows)
-        vintages = portfolio.vintages(connection, frame.as_of)
-        roll_rates = portfolio.roll_rates(connection, frame.as_of)
+    funnel, vintages, roll_rates = _book(settings, frame, config)
     claims, missing = _claims(settings, subject, config)
-    newest = oot.filter(pl.col("as_of") == pl.col("as_of").max())
     return Evidence(
         subject=subject,
         oot_outcome=bads_of(oot),
@@ -85,13 +82,31 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
             oot, subject.features, model.default_prob, _refit(settings, subject, config), config
         ),
         characteristics=characteristics.table(learnt, oot, subject.features, contributions),
-        stress=stress.measure(newest, subject.features, model.default_prob),
+        stress=stress.measure(newest_quarter(oot), subject.features, model.default_prob),
         claims=claims,
         claims_missing=missing,
         funnel=funnel,
-        vintages=portfolio.without_small(vintages),
+        vintages=vintages,
         roll_rates=roll_rates,
     )
+
+
+def _book(
+    settings: Settings, frame: FrozenFrame, config: TrainingConfig
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return funnel, vintages and roll rates; outcomes of loans have no months, so no roll rates.
+
+    Raises:
+        NotReadyError: loan performance, the loans or their labels no longer exist.
+    """
+    if frame.labels == LOANS:
+        return loan_book.funnel(settings, frame, config), pl.DataFrame(), pl.DataFrame()
+    with warehouse.connect(settings) as connection:
+        return (
+            portfolio.funnel(connection, frame.as_of, frame.rows),
+            portfolio.without_small(portfolio.vintages(connection, frame.as_of)),
+            portfolio.roll_rates(connection, frame.as_of),
+        )
 
 
 def _night(settings: Settings, learnt: FrozenFrame) -> pl.DataFrame:
