@@ -10,7 +10,8 @@ named approver.
 trigger with `{"as_of": "2026-10-31", "approver": "name"}`; without an approver nothing is
 promoted. `trials` is the number of hyper-parameter sets to try, `segment_by` a feature whose levels
 get separate models, `labels` the outcomes to learn from: `monthly` or `loans`; without it monthly
-ones if they suffice.
+ones if they suffice. `portfolio_default_rate` is the share of the portfolio that defaults within a
+year, if the sample's is another.
 
 **Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
 
@@ -44,7 +45,12 @@ def fit_candidate(as_of: str, params: dict[str, Any] | None = None) -> str:
     from training import pipeline
     from training.config import chosen
 
-    config = chosen((params or {}).get("trials"), (params or {}).get("segment_by"))
+    given = params or {}
+    config = chosen(
+        given.get("trials"),
+        given.get("segment_by"),
+        portfolio_rate=given.get("portfolio_default_rate"),
+    )
     return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of), config).version
 
 
@@ -91,6 +97,9 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
         "trials": Param(None, type=["integer", "null"], minimum=0),
         "segment_by": Param(None, type=["string", "null"]),
         "labels": Param(None, enum=[None, "monthly", "loans"]),
+        "portfolio_default_rate": Param(
+            None, type=["number", "null"], exclusiveMinimum=0, exclusiveMaximum=1
+        ),
     },
 )
 def train_model() -> None:

@@ -67,6 +67,20 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class UndatedGates:
+    """Bounds that a version learnt from undated outcomes must meet on firms held out in turn."""
+
+    # Fewer show neither rank nor level.
+    least_bads: float = 20
+    least_auc: float = 0.70
+    # The whole interval is better than chance.
+    least_auc_low: float = 0.60
+    least_ks: float = 0.30
+    most_auc: float = 0.95
+    most_feature_auc: float = 0.90
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """How rows are split, models fitted and metrics measured."""
 
@@ -101,6 +115,8 @@ class TrainingConfig:
     # after one of these numbers of months, a quarter of them each; the others as they are.
     short_months: tuple[int, ...] = (3, 6, 12)
     short_firms: int = 4_000
+    # Share of the lender's portfolio that defaults within the horizon; None if the sample's is its.
+    portfolio_rate: float | None = None
     # Feature whose levels get separate models from this many firms in default; None for none.
     segment_by: str | None = None
     segment_bads: int = 50
@@ -112,6 +128,12 @@ class TrainingConfig:
     asset_correlation: float = 0.04
     # Features known to a lender without extracts, added to the traditional scorecard.
     baseline_extra: tuple[str, ...] = ("profile_firm_age_months", "profile_tax_grade")
+    # What it reads besides if no annual statement is known.
+    baseline_without_statements: tuple[str, ...] = (
+        "profile_tax_grade_drop",
+        "profile_status_abnormal",
+        "profile_registration_changes_12m",
+    )
     # L2 strength of the logistic regressions, on ranks and on weights of evidence; sklearn's C.
     logistic_c: float = 0.1
     woe_c: float = 0.03
@@ -129,6 +151,7 @@ class TrainingConfig:
         )
     )
     gates: Gates = field(default_factory=Gates)
+    undated_gates: UndatedGates = field(default_factory=UndatedGates)
     # Metrics for comparing a candidate with the champion, and whether more is better.
     worse_by: Mapping[str, bool] = field(
         default_factory=lambda: MappingProxyType({"auc": True, "log_loss": False})
@@ -142,6 +165,8 @@ class UndatedConfig:
     seed: int = 20_200_229
     bootstrap_draws: int = 1_000
     confidence: float = 0.95
+    # As in `TrainingConfig`.
+    portfolio_rate: float | None = None
     # Single features compared with the models, as far as observed.
     trivial: tuple[str, ...] = ("tax_invoice_count_total", "tax_sales_mean_month")
     # Prior variance of a coefficient on ranks, sklearn's C and its default: between the lowest and
@@ -168,11 +193,19 @@ DEFAULT = TrainingConfig()
 
 
 def chosen(
-    trials: int | None = None, segment_by: str | None = None, labels: str | None = None
+    trials: int | None = None,
+    segment_by: str | None = None,
+    labels: str | None = None,
+    portfolio_rate: float | None = None,
 ) -> TrainingConfig:
-    """Return the default configuration with other trials, with segments, or for other outcomes."""
-    trials = DEFAULT.trials if trials is None else trials
-    return replace(DEFAULT, trials=trials, segment_by=segment_by, labels=labels)
+    """Return the default configuration with what a caller gave."""
+    return replace(
+        DEFAULT,
+        trials=DEFAULT.trials if trials is None else trials,
+        segment_by=segment_by,
+        labels=labels,
+        portfolio_rate=portfolio_rate,
+    )
 
 
 DEFAULT_UNDATED = UndatedConfig()

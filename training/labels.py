@@ -21,6 +21,7 @@ IN_WORDS: Mapping[str, str] = MappingProxyType(
         UNDATED: "outcomes without a date",
     }
 )
+_YEAR_OF_QUARTERS = 4
 _LOANS, _OUTCOMES = "staging.stg_lender__loan", "labels.loan_outcome_12m"
 # Every granted loan as its newest known version says, with its outcome if that is known.
 _GRANTED = f"""
@@ -137,6 +138,26 @@ def default_dates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.Data
     return loans.group_by("firm_id").agg(pl.col("defaulted_on").min()).sort("firm_id")
 
 
+def portfolio_rate(connection: duckdb.DuckDBPyConnection, as_of: date) -> float:
+    """Return the share of defaults among all firms on the book, of the newest four quarters known.
+
+    Raises:
+        NotReadyError: no monthly figure is known, or none of them is a default.
+    """
+    known = monthly(connection, as_of).filter(
+        (pl.col("matured_at") <= as_of) & pl.col("outcome").is_in(["good", "bad"])
+    )
+    newest = known["as_of"].unique().sort().tail(_YEAR_OF_QUARTERS)
+    outcomes = known.filter(pl.col("as_of").is_in(newest.to_list()))["outcome"]
+    bads = int((outcomes == "bad").sum())
+    if not 0 < bads < len(outcomes):
+        raise NotReadyError(
+            f"{bads} of the {len(outcomes)} monthly outcomes known on {as_of} are defaults, from "
+            f"which no rate follows; give a share such as --portfolio-default-rate 0.02"
+        )
+    return bads / len(outcomes)
+
+
 def any_loans(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether loans were ever landed."""
     if not all(warehouse.is_built(connection, table) for table in (_LOANS, _OUTCOMES)):
@@ -144,12 +165,23 @@ def any_loans(connection: duckdb.DuckDBPyConnection) -> bool:
     return connection.execute(f"select 1 from warehouse.{_LOANS} limit 1").fetchone() is not None  # noqa: S608 - our own name
 
 
+def are_dated_known(connection: duckdb.DuckDBPyConnection, as_of: date) -> bool:
+    """Return whether any monthly outcome, or one of a loan, is known."""
+    return any(
+        _is_any_known(connection, as_of, table) for table in ("labels.default_12m", _OUTCOMES)
+    )
+
+
 def are_undated_known(connection: duckdb.DuckDBPyConnection, as_of: date) -> bool:
     """Return whether any outcome without a date is known."""
-    if not warehouse.is_built(connection, "labels.undated_outcome"):
+    return _is_any_known(connection, as_of, "labels.undated_outcome")
+
+
+def _is_any_known(connection: duckdb.DuckDBPyConnection, as_of: date, table: str) -> bool:
+    if not warehouse.is_built(connection, table):
         return False
     found = connection.execute(
-        f"select 1 from warehouse.labels.undated_outcome where {known_at()} limit 1",  # noqa: S608 - our own names
+        f"select 1 from warehouse.{table} where {known_at()} limit 1",  # noqa: S608 - our own names
         {"as_of": as_of},
     ).fetchone()
     return found is not None

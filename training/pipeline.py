@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 
 import polars as pl
 
@@ -23,14 +24,16 @@ from training import (
     segmented,
     serving,
     tuning,
+    versions,
 )
 from training.config import DEFAULT, EXPERIMENT, TrainingConfig
-from training.evaluation import Evaluation, evaluate, strongest_feature
+from training.evaluation import Evaluation, evaluate, grades_of, strongest_feature
 from training.frozen import FrozenFrame
 from training.narrowed import twice
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
+from training.split import OOT
 from training.validation.validate import validate
 
 __all__ = [
@@ -93,6 +96,13 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
         strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
+        # All is measured at the level of the sample, except for the grades that firms will get.
+        anchored = {}
+        if config.portfolio_rate is not None:
+            anchor = level.anchor(frame, config.portfolio_rate)
+            model = level.to_portfolio(model, anchor)
+            scored = model.default_prob(frame.part(OOT))
+            anchored = anchor.metrics() | grades_of(evaluation.oot_outcome, scored, config)
         clock.lap("evaluate")
         artifacts = recording.Artifacts(
             parameters={
@@ -110,6 +120,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
             metrics={
                 **evaluation.metrics,
                 **found.metrics(),
+                **anchored,
                 "train/strongest_feature_auc": strongest_auc,
             },
             tags={"strongest_feature": strongest},
@@ -126,16 +137,23 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
 def fit_statements(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
     """Fit, evaluate, log and register the traditional scorecard on annual statements.
 
+    Without any statement it reads what else a lender knows, and its version says so.
+
     Raises:
-        NotReadyError: nothing was sampled for `as_of`, or no statement was ever observed.
+        NotReadyError: nothing was sampled for `as_of`.
     """
     with _fitting(settings, as_of, "fit_statements", tracking.STATEMENTS_MODEL) as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
         card = scorecard_fit.fit_statements(frame, config)
         clock.lap("fit")
-        report = _register_card(settings, frame, tracking.STATEMENTS_MODEL, card, config, clock)
+        instead = scorecard_fit.without_statements(card, frame.features)
+        tags = {versions.WITHOUT_STATEMENTS: instead} if instead else {}
+        name = tracking.STATEMENTS_MODEL
+        report = _register_card(settings, frame, name, card, config, clock, tags)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
+        if instead:
+            step.note += f", without statements: {instead}"
     return report
 
 
@@ -184,6 +202,7 @@ def _register_card(
     card: Scorecard,
     config: TrainingConfig,
     clock: _Clock,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> FitReport:
     found = level.find(frame, card.default_prob, config)
     card = level.moved_card(card, found.shift)
@@ -195,7 +214,7 @@ def _register_card(
         figures=_figures(frame, model, evaluation),
     )
     served = serving.points(model, frame.features, card)
-    return _register(settings, frame, artifacts, served, clock)
+    return _register(settings, frame, artifacts, served, clock, tags)
 
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
@@ -227,10 +246,11 @@ def _register(
     artifacts: recording.Artifacts,
     served: recording.ServedModel,
     clock: _Clock,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> FitReport:
     with recording.run(settings, EXPERIMENT, served.name, frame) as run:
         recording.record(artifacts)
-        version = recording.register(settings, served, serving.tags(frame))
+        version = recording.register(settings, served, {**serving.tags(frame), **tags})
     clock.lap("log")
     return FitReport(
         as_of=frame.as_of,

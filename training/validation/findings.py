@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from firmpulse import tracking
+from training import scorecard_fit
 from training.promotion import GateResult
 from training.validation import characteristics
 from training.validation.evidence import Evidence
@@ -23,6 +24,7 @@ def of(
     return (
         *(f"Gate not held: {gate}." for gate in gates if not gate.passed),
         *_of_frame(gathered),
+        *_of_baseline(gathered),
         *_of_sample(metrics),
         *_of_rivals(metrics, compared),
         *_of_calibration(gathered, metrics),
@@ -38,6 +40,16 @@ def _of_frame(gathered: Evidence) -> Iterator[str]:
         yield (
             f"{frame.frozen_rows - frame.rows.height} of the {frame.frozen_rows} rows of the frame "
             f"were erased because firms withdrew: these pages cover the rest, `oot/` covers all."
+        )
+
+
+def _of_baseline(gathered: Evidence) -> Iterator[str]:
+    subject = gathered.subject
+    instead = scorecard_fit.without_statements(subject.statements, subject.frame.features)
+    if instead:
+        yield (
+            f"No annual statement was known: the traditional scorecard reads {instead}, so a "
+            f"lead over it says nothing about statements."
         )
 
 

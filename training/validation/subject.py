@@ -13,7 +13,7 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from model import bundle
 from model.bundle import CreditModel
-from training import frozen, scorecard, versions
+from training import frozen, level, scorecard, versions
 from training.config import TrainingConfig
 from training.frozen import FrozenFrame
 from training.scorecard import Scorecard
@@ -25,6 +25,7 @@ class Subject:
 
     version: str
     run_id: str
+    # At the level of its sample, with whose outcomes it is compared.
     model: CreditModel
     # The features it reads, in order.
     features: tuple[FeatureMeta, ...]
@@ -53,7 +54,7 @@ def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) 
     return Subject(
         version=str(found.version),
         run_id=found.run_id,
-        model=bundle.load(files_of(settings, found.version)),
+        model=level.at_sample(bundle.load(files_of(settings, found.version))),
         features=contract.load(files_of(settings, found.version)),
         boosting=_boosting(run.params, config),
         statements=_statements(settings, frame),
