@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
 
+import numpy as np
 import polars as pl
 
 from features import registry
@@ -26,14 +27,15 @@ from training import (
     tuning,
     versions,
 )
-from training.config import DEFAULT, EXPERIMENT, TrainingConfig
+from training.config import DEFAULT, EXPERIMENT, LOANS, TrainingConfig
 from training.evaluation import Evaluation, evaluate, grades_of, strongest_feature
-from training.frozen import FrozenFrame
+from training.frozen import FrozenFrame, bads_of
+from training.metrics import measure
 from training.narrowed import twice
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
-from training.split import OOT
+from training.split import OOT, TRAIN, folds
 from training.validation.validate import validate
 
 __all__ = [
@@ -95,6 +97,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         model = level.moved(candidate.model, found.shift)
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
+        signed = _signed_auc(frame, config)
         strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
         # All is measured at the level of the sample, except for the grades that firms will get.
         anchored = {}
@@ -121,6 +124,7 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
                 **evaluation.metrics,
                 **found.metrics(),
                 **anchored,
+                **signed,
                 "train/strongest_feature_auc": strongest_auc,
             },
             tags={"strongest_feature": strongest},
@@ -228,6 +232,27 @@ def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig
         parameters = {"c": config.logistic_c, "features": len(listed.names)}
         metrics = {**evaluation.metrics, **found.metrics()}
         recording.record(recording.Artifacts(parameters, metrics))
+
+
+def _signed_auc(frame: FrozenFrame, config: TrainingConfig) -> dict[str, float]:
+    """Return the held-out AUC of a logistic regression with signs, beside that of the trees.
+
+    Measured on outcomes of loans with few firms in default: then trees may learn less than signs
+    know. The folds are those of the trees.
+    """
+    rows = frame.part(TRAIN)
+    bads = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    if frame.labels != LOANS or bads >= config.narrow_from:
+        return {}
+    listed = boosted.candidate_features(frame.learnable)
+    prob = np.empty(rows.height)
+    for seen, unseen in folds(rows, config.folds, config.seed):
+        fitted = logistic.fit_signed(rows[seen], listed, config.logistic_c)
+        prob[unseen] = logistic.linear_prob(fitted, rows[unseen], listed)
+    return {
+        "train_held_out/signed_auc": measure(bads_of(rows), prob)["auc"],
+        "train_held_out/bad_firms": float(bads),
+    }
 
 
 def _left_out(frame: FrozenFrame) -> pl.DataFrame:

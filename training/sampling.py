@@ -38,11 +38,11 @@ class SampleReport:
 
     def __str__(self) -> str:
         """Return what was drawn, for the run log."""
-        counts = (
-            f"{self.bads.get(name, 0)} bad of {count} rows {name}"
-            for name, count in self.rows.items()
+        learnt, tested = (
+            f"{self.bads.get(name, 0)} bad of {self.rows[name]} rows"
+            for name in (split.TRAIN, split.OOT)
         )
-        return f"labels: {labels.IN_WORDS[self.labels]}; {', '.join(counts)}"
+        return f"labels: {labels.IN_WORDS[self.labels]}; {learnt} train, {tested} out of time"
 
 
 @dataclass(frozen=True)

@@ -56,9 +56,9 @@ def without_statements(card: Scorecard, features: Sequence[FeatureMeta]) -> str:
         features: definitions, a superset of the card's.
     """
     of_statements = {f.name for f in features if f.source == "statement"}
-    if of_statements & set(card.features):
-        return ""
     read = [item.feature for item in card.characteristics if item.coefficient]
+    if of_statements & set(read):
+        return ""
     return ", ".join(read) or "the default rate alone"
 
 

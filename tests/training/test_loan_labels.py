@@ -37,6 +37,11 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return the economy with outcomes of loans alone; a tenth of the firms were not followed."""
     settings = _home(tmp_path_factory, "loans")
     replace_labels_by_loans(settings, unknown_from=540)
+    with warehouse.connect(settings) as connection:
+        connection.execute(
+            "update warehouse.features.feat_statement_monthly "
+            "set statement_leverage = null, statement_margin = null"
+        )
     return settings
 
 
@@ -122,6 +127,24 @@ def test_the_whole_training_says_which_labels_it_used(
             "order by started_at desc limit 1"
         ).fetchall()
     assert note.startswith("labels: outcomes of single loans")
+
+
+def test_no_statements_and_few_defaults_stop_nothing_and_are_told(
+    lent: Settings, validated: ValidationReport
+) -> None:
+    assert (
+        "AUC no worse than the baseline without statements (profile_firm_age_months)"
+        in [gate.gate for gate in validated.gates]
+    )  # fmt: skip
+    page = validated.path.read_text(encoding="utf-8")
+    told = "No annual statement was known: the traditional scorecard reads profile_firm_age_months"
+    assert told in page
+    rows = frozen.read(lent, AS_OF).part("train")
+    bads = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    assert f"Only {bads} firms in default to learn from" in page
+    trees, signed = (validated.metrics[f"train_held_out/{n}"] for n in ("auc", "signed_auc"))
+    better = "ranks held-out firms better" if signed > trees else "held-out firms no better"
+    assert f"{better}, AUC {signed:.3f} against {trees:.3f}" in page
 
 
 def test_gates_are_the_same_and_no_version_goes_around_them(
