@@ -170,6 +170,13 @@ def test_training_without_dated_outcomes_takes_the_undated_ones_and_says_so(
             connection.execute("alter table warehouse.labels.put_away rename to default_12m")
 
 
+def test_a_version_without_dates_is_not_validated_out_of_time(
+    labelled: Settings, report: CrossValidationReport
+) -> None:
+    with pytest.raises(NotReadyError, match="without a date, so there is no later period"):
+        pipeline.validate(labelled, AS_OF, report.version)
+
+
 def test_registered_model_is_linear_keeps_the_signs_and_explains_itself(
     labelled: Settings, report: CrossValidationReport
 ) -> None:
