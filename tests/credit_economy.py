@@ -147,6 +147,12 @@ def replace_labels_by_loans(settings: Settings, *, unknown_from: int = FIRMS) ->
             "firm_id, cast(loan_id as uuid) as loan_id, decided_on, 'GRANTED' as decision, "
             "1 as record_version, decided_on + 1 as available_at from loan_rows"
         )
+        # Each firm is refused once, on the same day.
+        connection.execute(
+            "insert into warehouse.staging.stg_lender__loan select firm_id, uuid(), "
+            "date '2025-08-11', 'REFUSED', 1, date '2025-08-12' from (select distinct firm_id "
+            "from warehouse.staging.stg_lender__loan)"
+        )
         connection.execute(
             "create table warehouse.labels.loan_outcome_12m as select cast(firm_id as uuid) as "
             "firm_id, cast(loan_id as uuid) as loan_id, decided_on as as_of, outcome, "

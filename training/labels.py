@@ -23,8 +23,8 @@ IN_WORDS: Mapping[str, str] = MappingProxyType(
 )
 _YEAR_OF_QUARTERS = 4
 _LOANS, _OUTCOMES = "staging.stg_lender__loan", "labels.loan_outcome_12m"
-# Every granted loan as its newest known version says, with its outcome if that is known.
-_GRANTED = f"""
+# Every loan as its newest known version says.
+_DECIDED = f"""
     with decided as (
         select
             firm_id,
@@ -34,7 +34,10 @@ _GRANTED = f"""
         from warehouse.{_LOANS}
         where {known_by()}
         group by firm_id, loan_id
-    ),
+    )
+"""  # noqa: S608 - our own names
+# The granted ones, with their outcome if that is known.
+_GRANTED = f"""{_DECIDED},
     known as (
         select * from warehouse.{_OUTCOMES} where {known_at()}
     )
@@ -51,6 +54,12 @@ _GRANTED = f"""
             and decided.loan_id = known.loan_id
             and decided.decided_on = known.as_of
     where decided.decision = 'GRANTED'
+    order by all
+"""  # noqa: S608 - our own names
+_REFUSED = f"""{_DECIDED}
+    select distinct cast(firm_id as varchar) as firm_id, decided_on as as_of
+    from decided
+    where decision = 'REFUSED' and decided_on >= $since
     order by all
 """  # noqa: S608 - our own names
 _FUNNEL = ("decided_in", "granted", "unknown", "already_defaulted", "good", "bad", "complete")
@@ -163,6 +172,12 @@ def any_loans(connection: duckdb.DuckDBPyConnection) -> bool:
     if not all(warehouse.is_built(connection, table) for table in (_LOANS, _OUTCOMES)):
         return False
     return connection.execute(f"select 1 from warehouse.{_LOANS} limit 1").fetchone() is not None  # noqa: S608 - our own name
+
+
+def refused(connection: duckdb.DuckDBPyConnection, as_of: date, since: date) -> pl.DataFrame:
+    """Return firm_id and as_of of the applications refused from a day on, known on a date."""
+    found: pl.DataFrame = connection.execute(_REFUSED, {"as_of": as_of, "since": since}).pl()
+    return found
 
 
 def are_dated_known(connection: duckdb.DuckDBPyConnection, as_of: date) -> bool:

@@ -129,11 +129,11 @@ def _of_loans(
 ) -> pl.DataFrame:
     """Return the outcomes of loans with their split, of firms that were observed by then."""
     outcomes = labels.of_loans(connection, as_of, granted, config).rows
-    observed = _observed(connection, registry, outcomes, config)
-    return split.assign(outcomes.filter(observed), as_of, config)
+    seen = observed(connection, registry, outcomes, config)
+    return split.assign(outcomes.filter(seen), as_of, config)
 
 
-def _observed(
+def observed(
     connection: duckdb.DuckDBPyConnection,
     registry: Registry,
     rows: pl.DataFrame,

@@ -4,9 +4,11 @@ import uuid
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import polars as pl
 import pytest
 
+from features.frame import frame
 from firmpulse import tracking, warehouse
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
@@ -19,8 +21,10 @@ from tests.credit_economy import (
     replace_labels_by_loans,
 )
 from training import frozen, labels, pipeline, recreation, sampling
+from training.claims.measure import ClaimsConfig
 from training.config import TrainingConfig, chosen
 from training.split import assign, newest_quarter
+from training.validation import loan_book, subject
 from training.validation.validate import ValidationReport
 
 DEFAULT = TrainingConfig()
@@ -145,6 +149,34 @@ def test_no_statements_and_few_defaults_stop_nothing_and_are_told(
     trees, signed = (validated.metrics[f"train_held_out/{n}"] for n in ("auc", "signed_auc"))
     better = "ranks held-out firms better" if signed > trees else "held-out firms no better"
     assert f"{better}, AUC {signed:.3f} against {trees:.3f}" in page
+
+
+def test_refused_applications_are_inferred_never_learnt(
+    lent: Settings, validated: ValidationReport
+) -> None:
+    rows = frozen.read(lent, AS_OF).rows
+    assert rows.filter(pl.col("as_of") == date(2025, 8, 11)).height < 60
+    read = subject.read(lent, AS_OF, validated.version, CONFIG)
+    found = loan_book.refused(lent, read, ClaimsConfig(), CONFIG)
+    # By another route: features of the end of July, PDs of the model, odds multiplied by hand.
+    with warehouse.connect(lent) as connection:
+        firms = connection.execute(
+            "select distinct cast(firm_id as varchar) as firm_id, date '2025-07-31' as as_of "
+            "from warehouse.staging.stg_lender__loan"
+        ).pl()
+        asked = frame(connection, REGISTRY, firms, REGISTRY.names())
+    asked = asked.filter(pl.col("profile_observed_months") >= 3)
+    prob = read.model.default_prob(asked)
+    cut = np.quantile(read.model.default_prob(read.frame.part("oot")), 0.6)
+    odds = prob[prob <= cut] / (1 - prob[prob <= cut])
+    assert found["odds_multiple"].to_list() == [1, 2, 4]
+    assert set(found["observed"]) == {asked.height}
+    assert set(found["approved"]) == {len(odds)}
+    assert 0 < len(odds) < asked.height
+    for times, rate in found["odds_multiple", "bad_rate"].rows():
+        assert rate == pytest.approx((times * odds / (1 + times * odds)).mean())
+    page = validated.path.read_text(encoding="utf-8")
+    assert f"the model would approve {len(odds)} of these" in page
 
 
 def test_gates_are_the_same_and_no_version_goes_around_them(

@@ -46,6 +46,8 @@ class Evidence:
     # None if they cannot be measured, and the reason.
     claims: Claims | None
     claims_missing: str
+    # What the version would make of refused applications; empty if none are known.
+    refused: pl.DataFrame
     # Of firms on the book, or of granted loans; the other two are empty for outcomes of loans.
     funnel: pl.DataFrame
     vintages: pl.DataFrame
@@ -68,7 +70,13 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
     oot_prob, contributions = model.default_prob(oot), model.contributions(oot)
     kinds = segments.label(oot, segments.provinces(settings, oot, frame.as_of))
     funnel, vintages, roll_rates = _book(settings, frame, config)
-    claims, missing = _claims(settings, subject, config)
+    terms = ClaimsConfig(
+        draws=config.bootstrap_draws, confidence=config.confidence, seed=config.seed
+    )
+    claims, missing = _claims(settings, subject, terms)
+    refused = pl.DataFrame()
+    if frame.labels == LOANS:
+        refused = loan_book.refused(settings, subject, terms, config)
     return Evidence(
         subject=subject,
         oot_outcome=bads_of(oot),
@@ -85,6 +93,7 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
         stress=stress.measure(newest_quarter(oot), subject.features, model.default_prob),
         claims=claims,
         claims_missing=missing,
+        refused=refused,
         funnel=funnel,
         vintages=vintages,
         roll_rates=roll_rates,
@@ -141,13 +150,8 @@ def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> brea
     return refit
 
 
-def _claims(
-    settings: Settings, subject: Subject, config: TrainingConfig
-) -> tuple[Claims | None, str]:
+def _claims(settings: Settings, subject: Subject, terms: ClaimsConfig) -> tuple[Claims | None, str]:
     """Return the claims, or why there are none; the version is validated either way."""
-    terms = ClaimsConfig(
-        draws=config.bootstrap_draws, confidence=config.confidence, seed=config.seed
-    )
     try:
         return worth.measure(settings, subject, terms), ""
     except NotReadyError as reason:

@@ -131,6 +131,7 @@ def _tables(gathered: Evidence) -> dict[str, Any]:
         "sources": gathered.sources,
         "characteristics": gathered.characteristics,
         "stress": stress.table(gathered.stress),
+        "refused": gathered.refused,
         "funnel": gathered.funnel,
         "vintages": gathered.vintages,
         "roll_rates": gathered.roll_rates,
