@@ -25,19 +25,18 @@ _YEAR_OF_QUARTERS = 4
 _LOANS, _OUTCOMES = "staging.stg_lender__loan", "labels.loan_outcome_12m"
 # Every loan as its newest known version says.
 _DECIDED = f"""
-    with decided as (
-        select
-            firm_id,
-            loan_id,
-            arg_max(decided_on, record_version) as decided_on,
-            arg_max(decision, record_version) as decision
-        from warehouse.{_LOANS}
-        where {known_by()}
-        group by firm_id, loan_id
-    )
+    select
+        firm_id,
+        loan_id,
+        arg_max(decided_on, record_version) as decided_on,
+        arg_max(decision, record_version) as decision
+    from warehouse.{_LOANS}
+    where {known_by()}
+    group by firm_id, loan_id
 """  # noqa: S608 - our own names
 # The granted ones, with their outcome if that is known.
-_GRANTED = f"""{_DECIDED},
+_GRANTED = f"""
+    with decided as ({_DECIDED}),
     known as (
         select * from warehouse.{_OUTCOMES} where {known_at()}
     )
@@ -56,9 +55,9 @@ _GRANTED = f"""{_DECIDED},
     where decided.decision = 'GRANTED'
     order by all
 """  # noqa: S608 - our own names
-_REFUSED = f"""{_DECIDED}
+_REFUSED = f"""
     select distinct cast(firm_id as varchar) as firm_id, decided_on as as_of
-    from decided
+    from ({_DECIDED})
     where decision = 'REFUSED' and decided_on >= $since
     order by all
 """  # noqa: S608 - our own names

@@ -19,7 +19,7 @@ from model import bundle
 from model.bundle import matrix_of
 from scoring import batch
 from tests.credit_economy import AS_OF, FIRMS, build_warehouse, trained_copy
-from training import boosted, frozen, logistic, pipeline, undated
+from training import boosted, frozen, level, logistic, pipeline, undated
 from training.config import DEFAULT, DEFAULT_UNDATED, UndatedGates
 from training.cross_validation import Comparison, OutOfFold, measure_out_of_fold
 from training.promotion import check_undated, promote
@@ -168,6 +168,21 @@ def test_training_without_dated_outcomes_takes_the_undated_ones_and_says_so(
     finally:
         with warehouse.connect(labelled) as connection:
             connection.execute("alter table warehouse.labels.put_away rename to default_12m")
+
+
+def test_undated_pds_move_to_the_level_of_the_portfolio(labelled: Settings) -> None:
+    config = replace(QUICK, portfolio_rate=0.02)
+    made = undated.cross_validate(labelled, AS_OF, repeats=1, folds=4, config=config)
+    folder = tracking.model_folder(labelled, "firmpulse-credit", made.version)
+    model = bundle.load(folder / "artifacts" / "bundle")
+    bads, goods = made.bads, made.firms - made.bads
+    assert model.bundle.portfolio_shift == pytest.approx(np.log(0.02 / 0.98) - np.log(bads / goods))
+    with warehouse.connect(labelled) as connection:
+        rows = connection.execute("from warehouse.training.undated_20261031").pl()
+    assert level.at_sample(model).default_prob(rows).mean() == pytest.approx(
+        bads / made.firms, rel=0.1
+    )
+    assert model.default_prob(rows).mean() == pytest.approx(0.02, rel=0.2)
 
 
 def test_a_version_without_dates_is_not_validated_out_of_time(
