@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from cli.progress import Progress, make_console
 from expectations import verdicts
 from firmpulse.airflow import dagrun
 from firmpulse.airflow.taskwatch import TaskEvent
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 AsOf = Annotated[
@@ -31,17 +32,19 @@ def run_training(
     progress: Progress,
     trials: int | None = None,
     segment_by: str | None = None,
+    labels: str | None = None,
+    portfolio_rate: float | None = None,
 ) -> None:
     """Run the DAG `train_model` for a date in this process, showing its tasks."""
     conf = {
         "as_of": as_of.isoformat(), "approver": approver, "trials": trials,
-        "segment_by": segment_by,
+        "segment_by": segment_by, "labels": labels, "portfolio_default_rate": portfolio_rate,
     }  # fmt: skip
     run_dag(settings, "train_model", conf, progress)
 
 
 def run_dag(
-    settings: Settings, dag_id: str, conf: Mapping[str, str | int | None], progress: Progress
+    settings: Settings, dag_id: str, conf: Mapping[str, str | float | None], progress: Progress
 ) -> None:
     """Run a DAG in this process, showing its start-up and its tasks."""
     progress.heading(f"DAG {dag_id}, as of {conf.get('as_of') or conf.get('on')}")
@@ -82,9 +85,34 @@ def train(
     segment_by: Annotated[
         str | None, typer.Option(help="A feature whose levels get separate models.")
     ] = None,
+    labels: Annotated[
+        Literal["monthly", "loans", "undated"] | None,
+        typer.Option(help="Outcomes to learn from; by default monthly ones if they suffice."),
+    ] = None,
+    portfolio_default_rate: Annotated[
+        str | None,
+        typer.Option(
+            help="Share of the portfolio that defaults within a year, such as 0.02, if the sample's"
+            " is another; or 'monthly', from the bank's own monthly figures."
+        ),
+    ] = None,
 ) -> None:
     """Train, evaluate, validate and register a model version in this process."""
-    run_training(Settings(), as_of.date(), approver, Progress(make_console()), trials, segment_by)
+    # Heavy imports, which a night does without.
+    from cli import undated_training
+
+    settings, day = Settings(), as_of.date()
+    rate = undated_training.portfolio_rate(settings, day, portfolio_default_rate)
+    if labels == "undated" or (labels is None and undated_training.is_all_there_is(settings, day)):
+        if trials is not None or segment_by is not None:
+            raise ConfigurationError(
+                "outcomes without dates are learnt by one logistic regression: leave out --trials "
+                "and --segment-by"
+            )
+        undated_training.run(settings, day, approver, rate)
+        return
+    progress = Progress(make_console())
+    run_training(settings, day, approver, progress, trials, segment_by, labels, rate)
 
 
 def accept(

@@ -1,6 +1,5 @@
 """`firmpulse real`: a folder of real provider files through the whole pipeline."""
 
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from sklearn.metrics import roc_auc_score
 
-from cli import nightly, summary
+from cli import nightly, summary, undated_training
 from cli.progress import Progress, make_console
 from consent import audit
 from extracts.mappings import data_sets
@@ -20,14 +19,12 @@ from firmpulse.known_at import known_by
 from firmpulse.settings import Settings
 from scoring.pages import write
 from training import undated
-from training.metrics import Interval
-from training.undated import CrossValidationReport
 
 Folder = Annotated[
     Path,
     typer.Option("--from", exists=True, file_okay=False, help="Folder with the provider's files."),
 ]
-_FOLDS = 5
+_APPROVER = "firmpulse real (public data)"
 app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
 
 
@@ -60,15 +57,18 @@ def cumcm2020c(
     settings, as_of = _prepare("cumcm2020c", folder, progress)
     progress.heading("Cross-validating on the firms with a known outcome")
     started = progress.seconds
-    report = undated.cross_validate(settings, as_of, repeats=repeats, folds=_FOLDS)
+    report = undated.cross_validate(settings, as_of, repeats=repeats)
     progress.done("cross-validate and register", progress.seconds - started)
-    nightly.run_night(settings, as_of, progress)
-    _write_pages(settings, as_of, reports, progress)
+    is_scored = undated_training.promote(settings, report, _APPROVER, progress)
+    if is_scored:
+        nightly.run_night(settings, as_of, progress)
+        _write_pages(settings, as_of, reports, progress)
     summary.show_rows(settings, as_of, console)
     _show_invoices(settings, as_of, console)
-    _show_comparison(report, repeats, console)
+    undated_training.show(report, console)
     _show_single_features(settings, as_of, console)
-    summary.show_scores(settings, as_of, console)
+    if is_scored:
+        summary.show_scores(settings, as_of, console)
     summary.show_next(settings, console, home=f"FIRMPULSE_HOME={settings.root} ")
 
 
@@ -122,46 +122,6 @@ def _show_invoices(settings: Settings, as_of: date, console: Console) -> None:
     with warehouse.connect(settings) as connection:
         for direction, *counts in connection.execute(_INVOICES, [as_of]).fetchall():
             table.add_row(direction, *(f"{count:,}" for count in counts))
-    console.print(table)
-
-
-def _show_comparison(report: CrossValidationReport, repeats: int, console: Console) -> None:
-    metrics = report.comparison.metrics
-    table = Table(
-        "model", "AUC (95 %)", "KS (95 %)",
-        title=f"{report.firms} firms, {report.bads} defaulted; repeated stratified "
-        f"cross-validation, {repeats} x {_FOLDS} folds; registered: {report.registered}",
-    )  # fmt: skip
-    for name, measured in metrics.items():
-        shown = (measured[metric] for metric in ("auc", "ks"))
-        table.add_row(name, *(summary.interval(m.value, m.low, m.high) for m in shown))
-    console.print(table)
-    if report.comparison.baseline is not None:
-        _show_leads(metrics, report.comparison.baseline, console)
-    console.print(
-        f"[dim]Intervals come from redrawing firms; no model is refitted. With {report.bads} "
-        "defaults, differences under 0.03 are noise, and no model is shown to be best. The "
-        "outcomes have no date, so late inactivity may be a consequence of default.[/]"
-    )
-
-
-def _show_leads(
-    metrics: Mapping[str, Mapping[str, Interval]], baseline: str, console: Console
-) -> None:
-    """Print the gain of each model over the best single feature on the same redrawn firms."""
-    table = Table(
-        "model", "AUC over pooled folds", f"AUC beyond {baseline} (95 %)", "shown to be",
-        title="AUC compares firms of one fold; over pooled folds, firms scored by different models",
-    )  # fmt: skip
-    for name, measured in metrics.items():
-        pooled = f"{measured['auc_pooled'].value:.3f}"
-        if name == baseline:
-            table.add_row(name, pooled, "", "")
-            continue
-        lead = measured["lead"]
-        verdict = "better" if lead.low > 0 else "worse" if lead.high < 0 else "neither"
-        shown = f"{lead.value:+.3f}  ({lead.low:+.3f} to {lead.high:+.3f})"
-        table.add_row(name, pooled, shown, verdict)
     console.print(table)
 
 

@@ -9,7 +9,9 @@ named approver.
 **Date.** A scheduled run is for the last day of the previous month. Give any other run its date:
 trigger with `{"as_of": "2026-10-31", "approver": "name"}`; without an approver nothing is
 promoted. `trials` is the number of hyper-parameter sets to try, `segment_by` a feature whose levels
-get separate models.
+get separate models, `labels` the outcomes to learn from: `monthly` or `loans`; without it monthly
+ones if they suffice. `portfolio_default_rate` is the share of the portfolio that defaults within a
+year, if the sample's is another.
 
 **Re-run.** Clear the failed task. A repeated fit registers another version of the same model.
 
@@ -27,11 +29,14 @@ from firmpulse.settings import Settings
 
 
 @task
-def sample(as_of: str) -> str:
-    """Freeze the training frame; returns its digest."""
+def sample(as_of: str, params: dict[str, Any] | None = None) -> str:
+    """Freeze the training frame; returns the kind of outcomes in it and its digest."""
     from training import pipeline
+    from training.config import chosen
 
-    return pipeline.sample(Settings(), date.fromisoformat(as_of)).digest
+    config = chosen(labels=(params or {}).get("labels"))
+    report = pipeline.sample(Settings(), date.fromisoformat(as_of), config)
+    return f"{report}; digest {report.digest}"
 
 
 @task
@@ -40,7 +45,12 @@ def fit_candidate(as_of: str, params: dict[str, Any] | None = None) -> str:
     from training import pipeline
     from training.config import chosen
 
-    config = chosen((params or {}).get("trials"), (params or {}).get("segment_by"))
+    given = params or {}
+    config = chosen(
+        given.get("trials"),
+        given.get("segment_by"),
+        portfolio_rate=given.get("portfolio_default_rate"),
+    )
     return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of), config).version
 
 
@@ -86,6 +96,10 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
         "approver": Param(None, type=["string", "null"]),
         "trials": Param(None, type=["integer", "null"], minimum=0),
         "segment_by": Param(None, type=["string", "null"]),
+        "labels": Param(None, enum=[None, "monthly", "loans"]),
+        "portfolio_default_rate": Param(
+            None, type=["number", "null"], exclusiveMinimum=0, exclusiveMaximum=1
+        ),
     },
 )
 def train_model() -> None:

@@ -34,8 +34,8 @@ _FATES = {
     "token": Bilingual("tokenised", "换成代号"),
 }
 _UNITS = {
-    "CNY": "元", "kWh": "千瓦时", "kVA": "千伏安", "days": "天", "persons": "人",
-    "pieces": "件", "share": "比例",
+    "CNY": "元", "kWh": "千瓦时", "kVA": "千伏安", "days": "天", "months": "个月",
+    "persons": "人", "pieces": "件", "share": "比例",
 }  # fmt: skip
 
 # Two example files; the second says which sheet to read and which header means which column.

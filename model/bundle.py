@@ -21,7 +21,7 @@ from model import calibration
 from model.calibration import Calibration
 from model.linear import Linear, row_sums
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 # Means "not observed" in a category; CatBoost accepts no null there.
 MISSING_CATEGORY = ""
 # Exact SHAP is fastest in batches of this many rows.
@@ -47,6 +47,8 @@ class Bundle:
     linear: Linear | None = None
     # Feature whose levels may have separate models, None for a single model.
     segment_by: str | None = None
+    # Part of the calibration: log odds from the level of the training sample to the portfolio's.
+    portfolio_shift: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def save(model: CreditModel, folder: Path) -> None:
         "linear": bundle.linear.to_json() if bundle.linear else None,
         "segment_by": bundle.segment_by,
         "segments": list(model.segments),
+        "portfolio_shift": bundle.portfolio_shift,
     }
     text = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / _BUNDLE_FILE).write_text(text, encoding="utf-8")
@@ -224,6 +227,7 @@ def load(folder: Path) -> CreditModel:
         seed=content["seed"],
         linear=Linear.from_json(content["linear"]) if content["linear"] else None,
         segment_by=content["segment_by"],
+        portfolio_shift=content["portfolio_shift"],
     )
     segments = {
         level: load(folder / _SEGMENT_FOLDER.format(place))

@@ -124,6 +124,56 @@ def build_warehouse(settings: Settings) -> None:
     _write_grants(settings)
 
 
+def replace_labels_by_loans(settings: Settings, *, unknown_from: int = FIRMS) -> None:
+    """Give every firm a loan up to 25 days after each snapshot, with the snapshot's outcome.
+
+    Nothing monthly is known any more. Firms from `unknown_from` on were not followed to the end.
+    """
+    with warehouse.connect(settings) as connection:
+        labelled = connection.execute(
+            "select cast(firm_id as varchar) as firm_id, as_of, outcome "
+            "from warehouse.labels.default_12m where outcome <> 'indeterminate' order by 1, 2"
+        ).pl()
+        loans = _loans_of(labelled)
+        followed = loans.filter(
+            pl.col("firm_id").is_in([firm_id(position) for position in range(unknown_from)])
+        )
+        connection.execute("drop table warehouse.labels.default_12m")
+        connection.execute("drop table warehouse.facts.fct_loan_monthly")
+        connection.register("loan_rows", loans)
+        connection.register("followed_rows", followed)
+        connection.execute(
+            "create table warehouse.staging.stg_lender__loan as select cast(firm_id as uuid) as "
+            "firm_id, cast(loan_id as uuid) as loan_id, decided_on, 'GRANTED' as decision, "
+            "1 as record_version, decided_on + 1 as available_at from loan_rows"
+        )
+        # Each firm is refused once, on the same day.
+        connection.execute(
+            "insert into warehouse.staging.stg_lender__loan select firm_id, uuid(), "
+            "date '2025-08-11', 'REFUSED', 1, date '2025-08-12' from (select distinct firm_id "
+            "from warehouse.staging.stg_lender__loan)"
+        )
+        connection.execute(
+            "create table warehouse.labels.loan_outcome_12m as select cast(firm_id as uuid) as "
+            "firm_id, cast(loan_id as uuid) as loan_id, decided_on as as_of, outcome, "
+            "if(outcome = 'bad', decided_on + 200, null) as defaulted_on, "
+            "cast(decided_on + interval 12 month as date) + 1 as matured_at, "
+            "cast(decided_on + interval 12 month as date) + 1 as available_at, "
+            "date '9999-12-31' as superseded_at from followed_rows"
+        )
+
+
+def _loans_of(labelled: pl.DataFrame) -> pl.DataFrame:
+    days = np.random.default_rng(11).integers(1, 26, labelled.height)
+    numbers = [str(uuid.UUID(int=place + 1)) for place in range(labelled.height)]
+    return labelled.select(
+        "firm_id",
+        pl.Series("loan_id", numbers),
+        (pl.col("as_of") + pl.duration(days=pl.Series(days))).alias("decided_on"),
+        "outcome",
+    )
+
+
 def _write_grants(settings: Settings) -> None:
     """Grant everything; the firms of this economy have tokens but no identifiers."""
     terms = {

@@ -9,6 +9,8 @@ from firmpulse.stability import PSI_MUCH
 
 EXPERIMENT = "firmpulse-credit"
 UNDATED_EXPERIMENT = "firmpulse-real-undated"
+# Kinds of outcomes that a model may learn from.
+MONTHLY, LOANS, UNDATED = "monthly", "loans", "undated"
 # Text that MLflow shows above the runs of an experiment.
 ABOUT = {
     EXPERIMENT: """\
@@ -65,16 +67,37 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class UndatedGates:
+    """Bounds that a version learnt from undated outcomes must meet on firms held out in turn."""
+
+    # Fewer show neither rank nor level.
+    least_bads: float = 20
+    least_auc: float = 0.70
+    # The whole interval is better than chance.
+    least_auc_low: float = 0.60
+    least_ks: float = 0.30
+    most_auc: float = 0.95
+    most_feature_auc: float = 0.90
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """How rows are split, models fitted and metrics measured."""
 
     seed: int = 20_240_131
     # Months after a snapshot in which a default counts.
     horizon_months: int = OUTCOME_MONTHS
-    # Fewest snapshots in the out-of-time set.
+    # Kind of outcomes; None for monthly ones if they suffice, else those of loans.
+    labels: str | None = None
+    # Fewest snapshots in the out-of-time set, or quarters of decisions.
     oot_snapshots: int = 2
     # A snapshot is complete once this share of its outcomes is known; corrections may be late.
     complete_share: float = 0.95
+    # A quarter of decisions trains and tests once this share of its loans has a known outcome. Bad
+    # ones are known first, so the rest overstates the bads, here by a quarter at most.
+    least_known_loans: float = 0.80
+    # Oldest snapshot that counts as what was known at a decision; there is one at each month end.
+    most_snapshot_days: int = 31
     # Folds of training firms; each is predicted by trees fitted without it. These predictions
     # decide when to stop, and probabilities are calibrated on them.
     folds: int = 5
@@ -92,6 +115,8 @@ class TrainingConfig:
     # after one of these numbers of months, a quarter of them each; the others as they are.
     short_months: tuple[int, ...] = (3, 6, 12)
     short_firms: int = 4_000
+    # Share of the lender's portfolio that defaults within the horizon; None if the sample's is its.
+    portfolio_rate: float | None = None
     # Feature whose levels get separate models from this many firms in default; None for none.
     segment_by: str | None = None
     segment_bads: int = 50
@@ -103,6 +128,12 @@ class TrainingConfig:
     asset_correlation: float = 0.04
     # Features known to a lender without extracts, added to the traditional scorecard.
     baseline_extra: tuple[str, ...] = ("profile_firm_age_months", "profile_tax_grade")
+    # What it reads besides if no annual statement is known.
+    baseline_without_statements: tuple[str, ...] = (
+        "profile_tax_grade_drop",
+        "profile_status_abnormal",
+        "profile_registration_changes_12m",
+    )
     # L2 strength of the logistic regressions, on ranks and on weights of evidence; sklearn's C.
     logistic_c: float = 0.1
     woe_c: float = 0.03
@@ -120,6 +151,7 @@ class TrainingConfig:
         )
     )
     gates: Gates = field(default_factory=Gates)
+    undated_gates: UndatedGates = field(default_factory=UndatedGates)
     # Metrics for comparing a candidate with the champion, and whether more is better.
     worse_by: Mapping[str, bool] = field(
         default_factory=lambda: MappingProxyType({"auc": True, "log_loss": False})
@@ -133,6 +165,8 @@ class UndatedConfig:
     seed: int = 20_200_229
     bootstrap_draws: int = 1_000
     confidence: float = 0.95
+    # As in `TrainingConfig`.
+    portfolio_rate: float | None = None
     # Single features compared with the models, as far as observed.
     trivial: tuple[str, ...] = ("tax_invoice_count_total", "tax_sales_mean_month")
     # Prior variance of a coefficient on ranks, sklearn's C and its default: between the lowest and
@@ -158,10 +192,20 @@ class UndatedConfig:
 DEFAULT = TrainingConfig()
 
 
-def chosen(trials: int | None = None, segment_by: str | None = None) -> TrainingConfig:
-    """Return the default configuration with a different number of trials, or with segments."""
-    trials = DEFAULT.trials if trials is None else trials
-    return replace(DEFAULT, trials=trials, segment_by=segment_by)
+def chosen(
+    trials: int | None = None,
+    segment_by: str | None = None,
+    labels: str | None = None,
+    portfolio_rate: float | None = None,
+) -> TrainingConfig:
+    """Return the default configuration with what a caller gave."""
+    return replace(
+        DEFAULT,
+        trials=DEFAULT.trials if trials is None else trials,
+        segment_by=segment_by,
+        labels=labels,
+        portfolio_rate=portfolio_rate,
+    )
 
 
 DEFAULT_UNDATED = UndatedConfig()

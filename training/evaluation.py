@@ -85,7 +85,6 @@ def _calibration(
     by_decile = calibration_checks.hosmer_lemeshow(outcome, default_prob)
     over_all = calibration_checks.spiegelhalter(outcome, default_prob)
     parts = calibration_checks.brier_parts(outcome, default_prob)
-    largest, index = calibration_checks.concentration(grades)
     return {
         "oot_calibration/hosmer_lemeshow": by_decile.value,
         "oot_calibration/hosmer_lemeshow_p": by_decile.p_value,
@@ -94,10 +93,24 @@ def _calibration(
         "oot_calibration/brier_reliability": parts.reliability,
         "oot_calibration/brier_resolution": parts.resolution,
         "oot_calibration/brier_uncertainty": parts.uncertainty,
+        "oot_grades/red": float(sum(grade.light == "red" for grade in grades)),
+        **_spread(grades),
+    }
+
+
+def grades_of(
+    outcome: FloatArray, default_prob: FloatArray, config: TrainingConfig
+) -> dict[str, float]:
+    """Return the metrics of the grades that do not depend on the level of the outcomes."""
+    return _spread(calibration_checks.by_grade(outcome, default_prob, config.asset_correlation))
+
+
+def _spread(grades: tuple[GradeCheck, ...]) -> dict[str, float]:
+    largest, index = calibration_checks.concentration(grades)
+    return {
         "oot_grades/largest_share": largest,
         "oot_grades/hhi": index,
         "oot_grades/disordered": float(calibration_checks.disordered(grades)),
-        "oot_grades/red": float(sum(grade.light == "red" for grade in grades)),
     }
 
 

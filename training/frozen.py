@@ -16,6 +16,7 @@ from firmpulse.scale import FloatArray
 from firmpulse.settings import Settings
 from firmpulse.stored_tables import FRAMES
 from training import membership
+from training.config import MONTHLY
 from training.split import TRAIN
 
 KEYS = ("firm_id", "as_of", "outcome", "split")
@@ -36,6 +37,8 @@ class FrozenFrame:
     frozen_rows: int
     # Origin of the data, such as 'simulated firms'; shown in every title.
     origin: str
+    # Kind of outcomes, see `training.labels`.
+    labels: str = MONTHLY
     # Some training rows as they would look had the firm been watched for fewer months.
     short: pl.DataFrame = field(default_factory=pl.DataFrame)
 
@@ -98,10 +101,11 @@ def write(
     rows: pl.DataFrame,
     features: tuple[FeatureMeta, ...],
     name: str,
+    labels: str = MONTHLY,
 ) -> str:
     """Replace the frozen table `name` and its catalogue row; return the digest."""
     connection.execute("begin")
-    digest = _store(connection, as_of, rows, features, name)
+    digest = _store(connection, as_of, rows, features, name, labels)
     membership.record(connection, digest, "frozen_rows")
     drift.keep_references(connection, digest, rows, features)
     connection.execute("commit")
@@ -121,7 +125,7 @@ def write_short(
     connection.execute(f"drop table if exists warehouse.training.{name}")
     connection.execute("delete from warehouse.training.frames where table_name = ?", [name])
     if not rows.is_empty():
-        _store(connection, as_of, rows, features, name)
+        _store(connection, as_of, rows, features, name, MONTHLY)
     connection.execute("commit")
 
 
@@ -131,11 +135,12 @@ def _store(
     rows: pl.DataFrame,
     features: tuple[FeatureMeta, ...],
     name: str,
+    labels: str,
 ) -> str:
     """Replace a table and its catalogue row, in the caller's transaction; return the digest."""
     digest = digests.of_rows(rows)
     entry = {
-        "as_of": as_of, "table_name": name, "digest": digest, "rows": rows.height,
+        "as_of": as_of, "table_name": name, "digest": digest, "labels": labels, "rows": rows.height,
         "bads": int(bads_of(rows).sum()), "features_json": contract.to_json(features),
         "created_at": datetime.now(UTC),
     }  # fmt: skip
@@ -162,7 +167,7 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
             raise NotReadyError(
                 f"no training frame was sampled for {as_of}; run: firmpulse train --as-of {as_of}"
             )
-        digest, meta, frozen_rows = entry
+        digest, labels, meta, frozen_rows = entry
         rows = _rows(connection, name)
         short = table_name(as_of, _SHORT)
         has_short = _catalogue_entry(connection, short) is not None
@@ -170,7 +175,7 @@ def read(settings: Settings, as_of: date) -> FrozenFrame:
         whose = origin.of_deliveries(connection)
     features = contract.from_json(meta)
     return FrozenFrame(
-        as_of, f"training.{name}", digest, features, rows, frozen_rows, whose, short_rows
+        as_of, f"training.{name}", digest, features, rows, frozen_rows, whose, labels, short_rows
     )
 
 
@@ -184,9 +189,10 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:
 
 def _catalogue_entry(
     connection: duckdb.DuckDBPyConnection, name: str
-) -> tuple[str, str, int] | None:
+) -> tuple[str, str, str, int] | None:
     found = connection.execute(
-        "select digest, features_json, rows from warehouse.training.frames where table_name = ?",
+        "select digest, labels, features_json, rows from warehouse.training.frames "
+        "where table_name = ?",
         [name],
     ).fetchone()
-    return None if found is None else (found[0], found[1], found[2])
+    return None if found is None else (found[0], found[1], found[2], found[3])

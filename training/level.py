@@ -1,6 +1,7 @@
-"""Move a fitted model to the level of defaults in the newest matured quarter.
+"""Move a fitted model to the level of defaults in the newest matured quarter, or in the portfolio.
 
-A model learns the level of its training dates, a year and more before the night that it scores.
+A model learns the level of its training dates, a year and more before the night that it scores. And
+of its sample, in which a bank may have gathered more defaults than its portfolio has.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from training.evaluation import Predict
 from training.frozen import FrozenFrame, bads_of
 from training.metrics import Interval
 from training.scorecard import Scorecard, points_of
-from training.split import OOT
+from training.split import OOT, TRAIN, newest_quarter
 
 _NEAREST_PROB = 1e-12
 
@@ -45,6 +46,51 @@ class Level:
         }
 
 
+@dataclass(frozen=True)
+class Anchor:
+    """The level of a sample, and that of the portfolio to which a model is moved."""
+
+    # Shares of defaults.
+    sample_rate: float
+    portfolio_rate: float
+
+    @property
+    def shift(self) -> float:
+        """Return what is added to the log odds of every firm.
+
+        Source: prior correction; King & Zeng, Logistic Regression in Rare Events Data (2001).
+        """
+        return float(logit(self.portfolio_rate) - logit(self.sample_rate))
+
+    def metrics(self) -> dict[str, float]:
+        """Return metrics named `level/<metric>`."""
+        return {
+            "level/sample_rate": self.sample_rate,
+            "level/portfolio_rate": self.portfolio_rate,
+            "level/portfolio_shift": self.shift,
+        }
+
+
+def anchor(frame: FrozenFrame, portfolio_rate: float) -> Anchor:
+    """Return the level of the good and bad rows of a frame, and the portfolio's."""
+    sample = frame.part(TRAIN, OOT)
+    return Anchor(float(bads_of(sample).mean()), portfolio_rate)
+
+
+def to_portfolio(model: CreditModel, found: Anchor) -> CreditModel:
+    """Return the model at the level of the portfolio; it keeps how far it was moved."""
+    there = moved(model, found.shift)
+    return replace(there, bundle=replace(there.bundle, portfolio_shift=found.shift))
+
+
+def at_sample(model: CreditModel) -> CreditModel:
+    """Return the model at the level of its sample, with whose outcomes it can be compared."""
+    if not model.bundle.portfolio_shift:
+        return model
+    back = moved(model, -model.bundle.portfolio_shift)
+    return replace(back, bundle=replace(back.bundle, portfolio_shift=0.0))
+
+
 def find(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Level:
     """Return the move for a model; its rank order does not change.
 
@@ -60,8 +106,8 @@ def find(frame: FrozenFrame, predict: Predict, config: TrainingConfig) -> Level:
     Credibility Theory and its Applications (2005).
     """
     rows = frame.part(OOT)
-    newest: date = rows["as_of"].sort()[-1]
-    quarter = rows.filter(rows["as_of"] == newest)
+    quarter = newest_quarter(rows)
+    newest: date = quarter["as_of"].sort()[-1]
     prob = np.clip(predict(quarter), _NEAREST_PROB, 1 - _NEAREST_PROB)
     outcome = bads_of(quarter)
     observed, expected = float(outcome.sum()), float(prob.sum())

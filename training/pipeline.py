@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import date
+from types import MappingProxyType
 
+import numpy as np
 import polars as pl
 
 from features import registry
@@ -23,14 +25,17 @@ from training import (
     segmented,
     serving,
     tuning,
+    versions,
 )
-from training.config import DEFAULT, EXPERIMENT, TrainingConfig
-from training.evaluation import Evaluation, evaluate, strongest_feature
-from training.frozen import FrozenFrame
+from training.config import DEFAULT, EXPERIMENT, LOANS, TrainingConfig
+from training.evaluation import Evaluation, evaluate, grades_of, strongest_feature
+from training.frozen import FrozenFrame, bads_of
+from training.metrics import measure
 from training.narrowed import twice
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
+from training.split import OOT, TRAIN, folds
 from training.validation.validate import validate
 
 __all__ = [
@@ -65,11 +70,11 @@ def sample(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) ->
         NotReadyError: labels are missing or too few to train, validate and test.
     """
     known = registry.load(settings)
-    reads = [*known.tables(), "warehouse.labels.default_12m"]
+    reads = [*known.tables(), "warehouse.labels.default_12m", "warehouse.labels.loan_outcome_12m"]
     writes = [frozen.full_name(as_of)]
     with runlog.step(settings, as_of, "train", "sample", reads=reads, writes=writes) as step:
         report = sampling.freeze(settings, as_of, known, config)
-        step.rows_out = sum(report.rows.values())
+        step.rows_out, step.note = sum(report.rows.values()), str(report)
     return report
 
 
@@ -92,7 +97,15 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
         model = level.moved(candidate.model, found.shift)
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
+        signed = _signed_auc(frame, config)
         strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
+        # All is measured at the level of the sample, except for the grades that firms will get.
+        anchored = {}
+        if config.portfolio_rate is not None:
+            anchor = level.anchor(frame, config.portfolio_rate)
+            model = level.to_portfolio(model, anchor)
+            scored = model.default_prob(frame.part(OOT))
+            anchored = anchor.metrics() | grades_of(evaluation.oot_outcome, scored, config)
         clock.lap("evaluate")
         artifacts = recording.Artifacts(
             parameters={
@@ -110,6 +123,8 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
             metrics={
                 **evaluation.metrics,
                 **found.metrics(),
+                **anchored,
+                **signed,
                 "train/strongest_feature_auc": strongest_auc,
             },
             tags={"strongest_feature": strongest},
@@ -126,16 +141,23 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
 def fit_statements(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) -> FitReport:
     """Fit, evaluate, log and register the traditional scorecard on annual statements.
 
+    Without any statement it reads what else a lender knows, and its version says so.
+
     Raises:
-        NotReadyError: nothing was sampled for `as_of`, or no statement was ever observed.
+        NotReadyError: nothing was sampled for `as_of`.
     """
     with _fitting(settings, as_of, "fit_statements", tracking.STATEMENTS_MODEL) as step:
         frame = frozen.read(settings, as_of)
         clock = _Clock()
         card = scorecard_fit.fit_statements(frame, config)
         clock.lap("fit")
-        report = _register_card(settings, frame, tracking.STATEMENTS_MODEL, card, config, clock)
+        instead = scorecard_fit.without_statements(card, frame.features)
+        tags = {versions.WITHOUT_STATEMENTS: instead} if instead else {}
+        name = tracking.STATEMENTS_MODEL
+        report = _register_card(settings, frame, name, card, config, clock, tags)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
+        if instead:
+            step.note += f", without statements: {instead}"
     return report
 
 
@@ -184,6 +206,7 @@ def _register_card(
     card: Scorecard,
     config: TrainingConfig,
     clock: _Clock,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> FitReport:
     found = level.find(frame, card.default_prob, config)
     card = level.moved_card(card, found.shift)
@@ -195,7 +218,7 @@ def _register_card(
         figures=_figures(frame, model, evaluation),
     )
     served = serving.points(model, frame.features, card)
-    return _register(settings, frame, artifacts, served, clock)
+    return _register(settings, frame, artifacts, served, clock, tags)
 
 
 def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> None:
@@ -209,6 +232,27 @@ def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig
         parameters = {"c": config.logistic_c, "features": len(listed.names)}
         metrics = {**evaluation.metrics, **found.metrics()}
         recording.record(recording.Artifacts(parameters, metrics))
+
+
+def _signed_auc(frame: FrozenFrame, config: TrainingConfig) -> dict[str, float]:
+    """Return the held-out AUC of a logistic regression with signs, beside that of the trees.
+
+    Measured on outcomes of loans with few firms in default: then trees may learn less than signs
+    know. The folds are those of the trees.
+    """
+    rows = frame.part(TRAIN)
+    bads = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    if frame.labels != LOANS or bads >= config.narrow_from:
+        return {}
+    listed = boosted.candidate_features(frame.learnable)
+    prob = np.empty(rows.height)
+    for seen, unseen in folds(rows, config.folds, config.seed):
+        fitted = logistic.fit_signed(rows[seen], listed, config.logistic_c)
+        prob[unseen] = logistic.linear_prob(fitted, rows[unseen], listed)
+    return {
+        "train_held_out/signed_auc": measure(bads_of(rows), prob)["auc"],
+        "train_held_out/bad_firms": float(bads),
+    }
 
 
 def _left_out(frame: FrozenFrame) -> pl.DataFrame:
@@ -227,10 +271,11 @@ def _register(
     artifacts: recording.Artifacts,
     served: recording.ServedModel,
     clock: _Clock,
+    tags: Mapping[str, str] = MappingProxyType({}),
 ) -> FitReport:
     with recording.run(settings, EXPERIMENT, served.name, frame) as run:
         recording.record(artifacts)
-        version = recording.register(settings, served, serving.tags(frame))
+        version = recording.register(settings, served, {**serving.tags(frame), **tags})
     clock.lap("log")
     return FitReport(
         as_of=frame.as_of,

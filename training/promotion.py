@@ -4,12 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from consent import champion
 from firmpulse import tracking
 from firmpulse.errors import GateFailed, NotReadyError
 from firmpulse.settings import Settings
 from firmpulse.stability import PSI_MUCH
 from training import proposals, versions
-from training.config import DEFAULT, Gates, TrainingConfig
+from training.config import DEFAULT, UNDATED, Gates, TrainingConfig, UndatedGates
 
 # What to do if a gate does not hold.
 _MEASURE = "measure it: firmpulse models validate VERSION"
@@ -21,6 +22,12 @@ _DRIFT = (
     "firms out of time differ from those of the training rows: see which features moved in the "
     "validation pack and with firmpulse features check-seasons, then train on a later date"
 )
+_FIRMS = "land outcomes of more firms, or train on firms that granted more sources"
+_TESTED = (
+    "keep the champion: it was tested on a later period and this version cannot be; deliver dates "
+    "with the outcomes"
+)
+_STATEMENTS = "the statements baseline"
 _GROUPS = "see these groups in the segments and grades of the validation pack"
 
 
@@ -83,7 +90,12 @@ def promote(
     client = tracking.client(settings)
     candidate = _version(settings, candidate_version, as_of)
     measured = client.get_run(candidate.run_id).data.metrics
-    results = check_run(settings, measured, candidate.tags.get("frame_digest", ""), config.gates)
+    if candidate.tags.get("labels") == UNDATED:
+        replaces_tested = _champion_was_tested(settings, candidate_version)
+        results = check_undated(measured, config.undated_gates, replaces_tested=replaces_tested)
+    else:
+        digest = candidate.tags.get("frame_digest", "")
+        results = check_run(settings, measured, digest, config.gates)
     named = (approver or "").strip() or None
     report = PromotionReport(
         as_of, tracking.CREDIT_MODEL, candidate_version, results, named is not None, named
@@ -123,18 +135,27 @@ def check_run(
     if baseline is None:
         return check(metrics, None, gates)
     run = tracking.client(settings).get_run(baseline.run_id)
-    return check(metrics, run.data.metrics.get("oot/auc"), gates)
+    instead = baseline.tags.get(versions.WITHOUT_STATEMENTS, "")
+    return check(metrics, run.data.metrics.get("oot/auc"), gates, instead)
 
 
 def check(
-    metrics: dict[str, float], baseline_auc: float | None, gates: Gates
+    metrics: dict[str, float], baseline_auc: float | None, gates: Gates, instead: str = ""
 ) -> tuple[GateResult, ...]:
-    """Return the gates on out-of-time metrics; a missing metric fails its gates."""
+    """Return the gates on out-of-time metrics; a missing metric fails its gates.
+
+    Args:
+        metrics: of the version's run.
+        baseline_auc: of the traditional scorecard.
+        gates: the bounds.
+        instead: what this scorecard reads if no statement was known.
+    """
     auc = metrics.get("oot/auc")
+    baseline = f"the baseline without statements ({instead})" if instead else _STATEMENTS
     return (
         _at_least("AUC at least", auc, gates.least_auc, _MORE),
         _at_least("KS at least", metrics.get("oot/ks"), gates.least_ks, _MORE),
-        _at_least("AUC no worse than the statements baseline", auc, baseline_auc, _MORE),
+        _at_least(f"AUC no worse than {baseline}", auc, baseline_auc, _MORE),
         _at_most("AUC at most (above: a leak is likely)", auc, gates.most_auc, _LEAK),
         _at_most(
             "AUC of one feature alone at most (above: a leak is likely)",
@@ -197,6 +218,56 @@ def check(
             gates.most_disordered,
             _GROUPS,
         ),
+    )
+
+
+def check_undated(
+    metrics: dict[str, float], gates: UndatedGates, *, replaces_tested: bool
+) -> tuple[GateResult, ...]:
+    """Return the gates of a version that learnt from undated outcomes.
+
+    There is no later period, so firms held out in turn are measured, and neither lasting nor level.
+
+    Args:
+        metrics: of the version's run.
+        gates: the bounds.
+        replaces_tested: whether the champion was tested out of time.
+    """
+    auc = metrics.get("cv/auc")
+    low = metrics.get(tracking.bounds_of("cv/auc")[0])
+    lead_high = tracking.bounds_of("cv/lead")[1]
+    found = [
+        _at_least("firms in default at least", metrics.get("cv/bads"), gates.least_bads, _FIRMS),
+        _at_least("cross-validated AUC at least", auc, gates.least_auc, _FIRMS),
+        _at_least("its interval, lower end at least", low, gates.least_auc_low, _FIRMS),
+        _at_least("cross-validated KS at least", metrics.get("cv/ks"), gates.least_ks, _FIRMS),
+        _at_most("AUC at most (above: a leak is likely)", auc, gates.most_auc, _LEAK),
+        _at_most(
+            "AUC of one feature alone at most (above: a leak is likely)",
+            metrics.get("train/strongest_feature_auc"),
+            gates.most_feature_auc,
+            _LEAK,
+        ),
+        _at_most(
+            "champions tested out of time that it replaces at most",
+            float(replaces_tested),
+            0.0,
+            _TESTED,
+        ),
+    ]
+    if lead_high in metrics:
+        lead = metrics[lead_high]
+        name = "AUC beyond the best single feature, upper end at least"
+        found.append(_at_least(name, lead, 0.0, _FIRMS))
+    return tuple(found)
+
+
+def _champion_was_tested(settings: Settings, candidate_version: str) -> bool:
+    leads = champion.champion(settings)
+    return (
+        leads is not None
+        and str(leads.version) != candidate_version
+        and leads.tags.get("labels") != UNDATED
     )
 
 

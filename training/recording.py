@@ -82,6 +82,7 @@ def run(settings: Settings, experiment: str, model: str, frame: FrozenFrame) -> 
                 "as_of": frame.as_of.isoformat(),
             }
         )
+        mlflow.log_param("labels", frame.labels)
         yield active
 
 

@@ -1,7 +1,7 @@
 """Recreate a frozen training frame and report differences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
@@ -47,7 +47,8 @@ def recreate(settings: Settings, as_of: date, config: TrainingConfig = DEFAULT) 
         NotReadyError: nothing was sampled for `as_of`.
     """
     kept = frozen.read(settings, as_of)
-    drawn = sampling.draw(settings, as_of, registry.load(settings), config)
+    same_labels = replace(config, labels=kept.labels)
+    drawn = sampling.draw(settings, as_of, registry.load(settings), same_labels).rows
     return Recreation(
         as_of=as_of,
         digest=kept.digest,

@@ -34,18 +34,42 @@ def statement_features(
 
 
 def fit_statements(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:
-    """Return the traditional scorecard, on annual statements and firm age only.
+    """Return the traditional scorecard, on annual statements, firm age and tax credit grade.
 
-    Raises:
-        NotReadyError: the frame has no statement features, or none is observed.
+    Without any statement it reads what a lender has else: age, credit grade and registration. If
+    nothing of these is known either, it gives every firm the default rate of the training rows.
     """
     listed = _observed(frame, statement_features(frame.features, config))
+    if all(feature.source != "statement" for feature in listed):
+        others = (f for f in frame.features if f.name in config.baseline_without_statements)
+        listed += _observed(frame, [f for f in others if f.kind == "number"])
     if not listed:
-        raise NotReadyError(
-            f"the training frame of {frame.as_of} has no observed statement features; "
-            f"land annual statements and sample again"
-        )
+        return _of_nothing(frame)
     return _fit(frame, frame.part(TRAIN), listed, c=_SKLEARN_C)
+
+
+def without_statements(card: Scorecard, features: Sequence[FeatureMeta]) -> str:
+    """Return what a scorecard reads instead of annual statements; empty if it reads these.
+
+    Args:
+        card: the traditional scorecard.
+        features: definitions, a superset of the card's.
+    """
+    of_statements = {f.name for f in features if f.source == "statement"}
+    read = [item.feature for item in card.characteristics if item.coefficient]
+    if of_statements & set(read):
+        return ""
+    return ", ".join(read) or "the default rate alone"
+
+
+def _of_nothing(frame: FrozenFrame) -> Scorecard:
+    """Return a scorecard of one characteristic that says nothing."""
+    rate = float(bads_of(frame.part(TRAIN)).mean())
+    intercept, silent = float(np.log(rate / (1 - rate))), (0.0, 0.0)
+    number = next(feature.name for feature in frame.features if feature.kind == "number")
+    points = points_of(intercept, 0.0, silent, 1)
+    only = Characteristic(number, (), silent, 0.0, points)
+    return Scorecard(intercept, (only,), frame.as_of, frame.digest)
 
 
 def fit_woe(frame: FrozenFrame, config: TrainingConfig) -> Scorecard:

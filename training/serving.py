@@ -60,6 +60,7 @@ def tags(frame: FrozenFrame) -> dict[str, str]:
     return {
         "frame_table": frame.table,
         "frame_digest": frame.digest,
+        "labels": frame.labels,
         "trained_as_of": frame.as_of.isoformat(),
     }
 

@@ -11,7 +11,6 @@ from datetime import date
 import duckdb
 import polars as pl
 
-from consent import champion as promoted
 from features import registry
 from features.frame import frame
 from features.permitted import withhold
@@ -22,9 +21,9 @@ from firmpulse.known_at import known_at
 from firmpulse.settings import Settings
 from model.bundle import Bundle, CreditModel
 from model.calibration import Calibration
-from training import boosted, frozen, logistic, recording, sampling, serving, versions
+from training import boosted, frozen, level, logistic, recording, sampling, serving
 from training.calibration import fit_platt
-from training.config import DEFAULT_UNDATED, UNDATED_EXPERIMENT, UndatedConfig
+from training.config import DEFAULT_UNDATED, UNDATED, UNDATED_EXPERIMENT, UndatedConfig
 from training.cross_validation import (
     REGISTERED,
     Comparison,
@@ -32,13 +31,12 @@ from training.cross_validation import (
     measure_out_of_fold,
     predict_out_of_fold,
 )
+from training.evaluation import strongest_feature
 from training.frozen import FrozenFrame
 from training.metrics import Interval
 
 # Sums over threads may differ in the last bits; the order of firms must not.
 _FIGURES = 9
-_NO_DATES = "none: outcomes carry no dates"
-_NOBODY = "nobody: no gate can be checked without dates"
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,14 @@ class CrossValidationReport:
     as_of: date
     firms: int
     bads: int
+    repeats: int
+    folds: int
     features: int
     comparison: Comparison
     # The compared model that is registered.
     registered: str
     model: str
     version: str
-    champion: bool
     frame_digest: str
 
 
@@ -67,7 +66,7 @@ def cross_validate(
 ) -> CrossValidationReport:
     """Cross-validate on undated outcomes, fit on all of them and register the result.
 
-    The version becomes champion unless the champion was tested out of time.
+    Like every version it becomes champion by `promotion.promote` alone.
 
     Raises:
         NotReadyError: fewer firms of an outcome than folds, or none of their features is observed.
@@ -78,18 +77,19 @@ def cross_validate(
         predicted = predict_out_of_fold(settings, rows, listed, repeats, folds, config)
         comparison = measure_out_of_fold(rows.rows["outcome"] == "bad", predicted, config)
         model = _fit_all(settings, rows, listed, predicted, config)
-        version, champion = _register(settings, rows, model, comparison.metrics, config)
+        version = _register(settings, rows, model, comparison.metrics, config)
         step.rows_out, step.note = rows.rows.height, f"version {version}"
     return CrossValidationReport(
         as_of=as_of,
         firms=rows.rows.height,
         bads=int((rows.rows["outcome"] == "bad").sum()),
+        repeats=repeats,
+        folds=folds,
         features=len(listed.names),
         comparison=comparison,
         registered=REGISTERED,
         model=tracking.CREDIT_MODEL,
         version=version,
-        champion=champion,
         frame_digest=rows.digest,
     )
 
@@ -119,9 +119,11 @@ def _freeze(settings: Settings, as_of: date, known: Registry, folds: int) -> Fro
             )
         columns = values.select(feature.name for feature in observed)
         rows = _by_content(pl.concat([labels, columns], how="horizontal"), columns.columns)
-        digest = frozen.write(connection, as_of, rows, observed, name)
+        digest = frozen.write(connection, as_of, rows, observed, name, UNDATED)
         whose = origin.of_deliveries(connection)
-    return FrozenFrame(as_of, f"training.{name}", digest, observed, rows, rows.height, whose)
+    return FrozenFrame(
+        as_of, f"training.{name}", digest, observed, rows, rows.height, whose, UNDATED
+    )
 
 
 def _by_content(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
@@ -171,7 +173,10 @@ def _fit_all(
         seed=config.seed,
         linear=logistic.fit_signed(rows.rows, listed, config.logistic_c),
     )
-    return CreditModel(bundle)
+    model = CreditModel(bundle)
+    if config.portfolio_rate is None:
+        return model
+    return level.to_portfolio(model, level.anchor(rows, config.portfolio_rate))
 
 
 def _calibration(rows: FrozenFrame, predicted: OutOfFold) -> Calibration:
@@ -186,8 +191,8 @@ def _register(
     model: CreditModel,
     metrics: Mapping[str, Mapping[str, Interval]],
     config: UndatedConfig,
-) -> tuple[str, bool]:
-    """Log one run per model, register one; return its version and whether it is champion."""
+) -> str:
+    """Log one run per model, register one; return its version."""
     for name, measured in metrics.items():
         if name == REGISTERED:
             continue
@@ -200,21 +205,21 @@ def _register(
             "threads": settings.threads,
             "features": len(model.bundle.features),
         }
-        of_version = _prefixed(metrics[REGISTERED])
-        recording.record(recording.Artifacts(parameters, of_version))
+        name, auc = strongest_feature(rows, model.bundle.features)
+        counts = {
+            "cv/firms": float(rows.rows.height),
+            "cv/bads": float(frozen.bads_of(rows.rows).sum()),
+            "train/strongest_feature_auc": auc,
+        }
+        anchored = {}
+        if config.portfolio_rate is not None:
+            anchored = level.anchor(rows, config.portfolio_rate).metrics()
+        of_version = {**_prefixed(metrics[REGISTERED]), **counts, **anchored}
+        recorded = recording.Artifacts(parameters, of_version, tags={"strongest_feature": name})
+        recording.record(recorded)
         served = serving.credit(rows.features, model)
-        version = recording.register(settings, served, serving.tags(rows) | {"gates": _NO_DATES})
-    return version, _lead(settings, version)
+        return recording.register(settings, served, serving.tags(rows))
 
 
 def _prefixed(metrics: Mapping[str, Interval]) -> dict[str, Interval | float]:
     return {f"cv/{name}": value for name, value in metrics.items()}
-
-
-def _lead(settings: Settings, version: str) -> bool:
-    """Make the version champion unless the champion was tested out of time."""
-    leads = promoted.champion(settings)
-    if leads is not None and leads.tags.get("gates") != _NO_DATES:
-        return False
-    versions.make_champion(settings, version, approver=_NOBODY)
-    return True

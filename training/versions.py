@@ -11,6 +11,8 @@ from firmpulse import tracking
 from firmpulse.errors import ConfigurationError, ModelChangedError, NotReadyError
 from firmpulse.settings import Settings
 
+# Tag of a traditional scorecard that had no statement: the features it reads instead.
+WITHOUT_STATEMENTS = "without_statements"
 # Tags of a version: when it became champion, and when and why it was withdrawn.
 PROMOTED_AT, TAKEN_BACK = "promoted_at", "taken_back"
 

@@ -33,6 +33,9 @@ FRAMES = Table(
         "as_of": Column("date", "The frame contains what was known on this date", required=True),
         "table_name": Column("varchar", "Table with its rows"),
         "digest": Column("varchar", "SHA-256 of its rows when it was frozen", required=True),
+        "labels": Column(
+            "varchar", "Kind of its outcomes: monthly, loans or undated", required=True
+        ),
         "rows": Column("bigint", "Rows when it was frozen", required=True),
         "bads": Column("bigint", "Defaults among them", required=True),
         "features_json": Column(

@@ -168,6 +168,23 @@ def _outcome(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     return {"defaulted": draw.random() < 0.5}
 
 
+def _decided(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    return {
+        "loan_no": f"D{firm}{day:%Y%m}", "decided_at": day,
+        "decision": draw.choice(("GRANTED", "GRANTED", "REFUSED")),
+        "amount": draw.randrange(1, 900), "term_months": draw.choice((6, 12, None)),
+    }  # fmt: skip
+
+
+def _loan_outcome(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    return {
+        "loan_no": f"D{firm}{day:%Y%m}",
+        "outcome": draw.choice(("PERFORMING", "REPAID", "DEFAULTED", "SOLD")),
+        "outcome_at": draw.choice((None, day + timedelta(days=draw.randrange(300)))),
+        "observed_until": day + timedelta(days=draw.randrange(600)),
+    }  # fmt: skip
+
+
 # Number of rows to draw, and how to make one; rows with an existing key are dropped.
 TABLES: Mapping[str, tuple[int, Make]] = {
     "tax_payment": (60, _payment),
@@ -190,4 +207,6 @@ TABLES: Mapping[str, tuple[int, Make]] = {
     "annual_statement": (6, _statement),
     "founder_credit": (4, _founder),
     "outcome_label": (3, _outcome),
+    "loan": (9, _decided),
+    "loan_outcome": (9, _loan_outcome),
 }

@@ -15,7 +15,7 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from tests import vault_rows
 from tests.vault_rows import invoice
-from training.sampling import _labels
+from training import labels
 
 pytestmark = pytest.mark.slow
 
@@ -58,10 +58,10 @@ def test_labels_are_those_known_on_the_day_of_sampling(settings: Settings) -> No
     vault_rows.fill(settings, {"tax_invoice": _sales(30), "loan_performance": [*loans, corrected]})
     _night(settings, date(2025, 6, 30), "default_12m")
     with warehouse.connect(settings) as connection:
-        before = _labels(connection, date(2025, 4, 30))
-        after = _labels(connection, date(2025, 5, 1))
+        before = labels.monthly(connection, date(2025, 4, 30))
+        after = labels.monthly(connection, date(2025, 5, 1))
         with pytest.raises(NotReadyError):
-            _labels(connection, date(2024, 3, 1))
+            labels.monthly(connection, date(2024, 3, 1))
     wanted = pl.col("as_of") == date(2023, 6, 30)
     assert before.filter(wanted)["outcome"].to_list() == ["good"]
     assert after.filter(wanted)["outcome"].to_list() == ["bad"]

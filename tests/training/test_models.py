@@ -1,6 +1,7 @@
 """The plain-number models: calibration, logistic regression, scorecard."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -187,6 +188,46 @@ def test_scorecard_points_add_up_to_the_score() -> None:
     prob = card.default_prob(first)[0]
     # Base 600 at odds of 30, 40 points double the odds; each characteristic is rounded once.
     assert points == pytest.approx(403.724 + 57.708 * np.log((1 - prob) / prob), abs=1.1)
+
+
+@pytest.mark.parametrize(
+    ("known", "instead"),
+    [
+        (("statement_margin", "profile_firm_age_months"), ""),
+        (("profile_firm_age_months", "profile_status_abnormal"),
+         "profile_firm_age_months, profile_status_abnormal"),
+        (("profile_status_abnormal", "tax_sales_12m"), "profile_status_abnormal"),
+        (("tax_sales_12m",), "the default rate alone"),
+    ],
+)  # fmt: skip
+def test_without_statements_the_scorecard_reads_what_is_there(
+    tmp_path: Path, known: tuple[str, ...], instead: str
+) -> None:
+    rows = _rows(1_500)
+    others = ("profile_firm_age_months", "profile_status_abnormal", "tax_sales_12m")
+    metas = (
+        METAS[0],
+        *(replace(METAS[0], name=name, source=name.partition("_")[0]) for name in others),
+    )
+    value, unknown = pl.col("statement_margin"), pl.lit(None, pl.Float64)
+    rows = rows.with_columns(
+        (value if meta.name in known else unknown).alias(meta.name) for meta in metas
+    )
+    frame = FrozenFrame(
+        date(2026, 1, 31), "training.frame", "digest", metas, rows, rows.height, "delivered data"
+    )
+    card = scorecard_fit.fit_statements(frame, TrainingConfig())
+    assert scorecard_fit.without_statements(card, metas) == instead
+    scorecard.save(card, tmp_path)
+    assert scorecard.load(tmp_path) == card
+    prob = card.default_prob(rows)
+    share = (rows["outcome"] == "bad").mean()
+    if instead == "the default rate alone":
+        assert prob == pytest.approx(np.full(rows.height, share))
+    else:
+        assert np.unique(prob).size > 1
+    # Points of a firm are its score, whatever the scorecard reads.
+    assert all(item.points for item in card.characteristics)
 
 
 # 1,900 good and 100 bad firms; the value has no information. A share of them lacks it.

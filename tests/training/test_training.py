@@ -296,6 +296,13 @@ def test_gates(metrics: dict[str, float], baseline: float | None, red: list[str]
     assert [result.gate for result in results if not result.passed] == red
 
 
+def test_the_gate_says_what_the_baseline_read_without_statements() -> None:
+    results = check(GREEN, 0.79, Gates(), "profile_firm_age_months")
+    assert [result.gate for result in results if not result.passed] == [
+        "AUC no worse than the baseline without statements (profile_firm_age_months)"
+    ]
+
+
 def _red(frame: FrozenFrame, predict: Predict) -> list[str]:
     metrics = recording.flat(evaluate(frame, predict, DEFAULT).metrics)
     apart = {

@@ -1,23 +1,28 @@
 """Outcomes without dates on the economy whose outcomes are known."""
 
 from dataclasses import replace
+from datetime import date
 from types import MappingProxyType
 
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from cli import app, undated_training
+from consent import champion as promoted
 from features import registry
 from firmpulse import tracking, warehouse
-from firmpulse.errors import NotReadyError
+from firmpulse.errors import ConfigurationError, GateFailed, NotReadyError
 from firmpulse.settings import Settings
 from model import bundle
 from model.bundle import matrix_of
 from scoring import batch
-from tests.credit_economy import AS_OF, FIRMS, build_warehouse
-from training import boosted, frozen, logistic, undated
-from training.config import DEFAULT_UNDATED
+from tests.credit_economy import AS_OF, FIRMS, build_warehouse, trained_copy
+from training import boosted, frozen, level, logistic, pipeline, undated
+from training.config import DEFAULT, DEFAULT_UNDATED, UndatedGates
 from training.cross_validation import Comparison, OutOfFold, measure_out_of_fold
+from training.promotion import check_undated, promote
 from training.undated import CrossValidationReport
 
 QUICK = replace(
@@ -35,6 +40,11 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Give the firms an outcome without a date: that of its last labelled snapshot."""
     settings = Settings(home=tmp_path_factory.mktemp("undated") / "home", memory_limit="2GB")
     build_warehouse(settings)
+    _give_undated(settings)
+    return settings
+
+
+def _give_undated(settings: Settings) -> None:
     with warehouse.connect(settings) as connection:
         connection.execute(
             """
@@ -45,7 +55,6 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             where as_of = date '2025-10-31' and outcome <> 'indeterminate'
             """
         )
-    return settings
 
 
 @pytest.fixture(scope="module")
@@ -76,12 +85,111 @@ def test_cross_validated_model_leads_and_scores_every_firm(
     # More volatile sales mean more risk, more sales less: both beat chance with these signs.
     assert metrics["tax_sales_cv_12m"]["auc"].value > 0.55
     assert metrics["tax_sales_12m"]["auc"].value > 0.55
-    assert (report.registered, report.champion) == ("logistic_signed", True)
-    champion = tracking.find_version(labelled, "firmpulse-credit", "champion")
+    assert report.registered == "logistic_signed"
+    assert promoted.champion(labelled) is None
+    listed = promote(labelled, AS_OF, report.version, None)
+    assert [(gate.gate, gate.bound) for gate in listed.gates] == [
+        ("firms in default at least", 20),
+        ("cross-validated AUC at least", 0.70),
+        ("its interval, lower end at least", 0.60),
+        ("cross-validated KS at least", 0.30),
+        ("AUC at most (above: a leak is likely)", 0.95),
+        ("AUC of one feature alone at most (above: a leak is likely)", 0.90),
+        ("champions tested out of time that it replaces at most", 0),
+        ("AUC beyond the best single feature, upper end at least", 0),
+    ]
+    assert listed.gates[0].value == report.bads
+    assert promoted.champion(labelled) is None
+    with pytest.raises(GateFailed, match=r"cross-validated AUC at least: 0\.6\d\d against 0\.700"):
+        promote(labelled, AS_OF, report.version, "Li Wei")
+    gates = replace(UndatedGates(), least_auc=0.6, least_auc_low=0.5, least_ks=0.2)
+    lower = replace(DEFAULT, undated_gates=gates)
+    assert promote(labelled, AS_OF, report.version, "Li Wei", lower).promoted
+    champion = promoted.champion(labelled)
     assert champion is not None
-    assert champion.tags["gates"] == "none: outcomes carry no dates"
+    assert champion.tags["labels"] == "undated"
+    assert champion.tags["approver"] == "Li Wei"
     assert champion.tags["frame_digest"] == report.frame_digest
     assert batch.score(labelled, AS_OF).scored == FIRMS - 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "red"),
+    [
+        ({"cv/bads": 19}, "firms in default at least: 19.000 against 20.000"),
+        ({"cv/auc": 0.69}, "cross-validated AUC at least: 0.690 against 0.700"),
+        ({"cv_interval/auc_low": 0.59}, "its interval, lower end at least: 0.590 against 0.600"),
+        ({"cv/ks": 0.29}, "cross-validated KS at least: 0.290 against 0.300"),
+        ({"cv/auc": 0.96}, "AUC at most (above: a leak is likely): 0.960 against 0.950"),
+        ({"train/strongest_feature_auc": 0.91},
+         "AUC of one feature alone at most (above: a leak is likely): 0.910 against 0.900"),
+        ({"cv_interval/lead_high": -0.01},
+         "AUC beyond the best single feature, upper end at least: -0.010 against 0.000"),
+        ({}, "champions tested out of time that it replaces at most: 1.000 against 0.000"),
+    ],
+)  # fmt: skip
+def test_each_gate_without_dates_stops_something(changed: dict[str, float], red: str) -> None:
+    good = {
+        "cv/bads": 20.0, "cv/auc": 0.8, "cv_interval/auc_low": 0.6, "cv/ks": 0.4,
+        "train/strongest_feature_auc": 0.7, "cv_interval/lead_high": 0.01,
+    }  # fmt: skip
+    gates = check_undated({**good, **changed}, UndatedGates(), replaces_tested=not changed)
+    assert [str(gate) for gate in gates if not gate.passed] == [red]
+
+
+def test_a_champion_that_was_tested_out_of_time_is_not_replaced(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    settings = trained_copy(tmp_path_factory).settings
+    pipeline.promote(settings, AS_OF, "1", "Li Wei")
+    _give_undated(settings)
+    made = undated.cross_validate(settings, AS_OF, repeats=1, folds=4, config=QUICK)
+    with pytest.raises(GateFailed, match="champions tested out of time that it replaces"):
+        promote(settings, AS_OF, made.version, "Zhang Min")
+    leads = promoted.champion(settings)
+    assert leads is not None
+    assert str(leads.version) == "1"
+
+
+def test_training_without_dated_outcomes_takes_the_undated_ones_and_says_so(
+    labelled: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRMPULSE_HOME", str(labelled.root))
+    assert not undated_training.is_all_there_is(labelled, AS_OF)
+    with warehouse.connect(labelled) as connection:
+        connection.execute("alter table warehouse.labels.default_12m rename to put_away")
+    try:
+        assert undated_training.is_all_there_is(labelled, AS_OF)
+        assert not undated_training.is_all_there_is(labelled, date(2025, 12, 31))
+        with pytest.raises(NotReadyError, match="--labels undated"):
+            pipeline.sample(labelled, AS_OF)
+        said = CliRunner().invoke(app, ["train", "--as-of", str(AS_OF), "--trials", "2"])
+        assert isinstance(said.exception, ConfigurationError)
+    finally:
+        with warehouse.connect(labelled) as connection:
+            connection.execute("alter table warehouse.labels.put_away rename to default_12m")
+
+
+def test_undated_pds_move_to_the_level_of_the_portfolio(labelled: Settings) -> None:
+    config = replace(QUICK, portfolio_rate=0.02)
+    made = undated.cross_validate(labelled, AS_OF, repeats=1, folds=4, config=config)
+    folder = tracking.model_folder(labelled, "firmpulse-credit", made.version)
+    model = bundle.load(folder / "artifacts" / "bundle")
+    bads, goods = made.bads, made.firms - made.bads
+    assert model.bundle.portfolio_shift == pytest.approx(np.log(0.02 / 0.98) - np.log(bads / goods))
+    with warehouse.connect(labelled) as connection:
+        rows = connection.execute("from warehouse.training.undated_20261031").pl()
+    assert level.at_sample(model).default_prob(rows).mean() == pytest.approx(
+        bads / made.firms, rel=0.1
+    )
+    assert model.default_prob(rows).mean() == pytest.approx(0.02, rel=0.2)
+
+
+def test_a_version_without_dates_is_not_validated_out_of_time(
+    labelled: Settings, report: CrossValidationReport
+) -> None:
+    with pytest.raises(NotReadyError, match="without a date, so there is no later period"):
+        pipeline.validate(labelled, AS_OF, report.version)
 
 
 def test_registered_model_is_linear_keeps_the_signs_and_explains_itself(

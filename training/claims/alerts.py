@@ -1,8 +1,8 @@
 """Early warnings of two models at the same alert rate: how many are true, and how early.
 
-Each snapshot alerts the same share of its rows, highest PD first. A firm's first alert opens an
-episode; its alerts within the horizon belong to it. An episode is a hit if the firm defaults within
-the horizon of the first alert, and not too soon to act on it.
+Each snapshot, or quarter of decisions, alerts the same share of its rows, highest PD first. A
+firm's first alert opens an episode; its alerts within the horizon belong to it. An episode is a hit
+if the firm defaults within the horizon of the first alert, and not too soon to act on it.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class AlertTerms:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows of one snapshot date."""
+    """The rows of one snapshot date, or of decisions in one quarter."""
 
     day: np.datetime64
     rows: Rows
@@ -86,10 +86,11 @@ def watch(
     events = np.stack([firms[soon], default_dates[soon].astype("datetime64[D]").astype(np.int64)])
     first = np.unique(events, axis=1, return_index=True)[1]
     snapshots = []
-    for day in np.unique(snapshot_dates):
-        rows = np.flatnonzero(snapshot_dates == day)
+    quarters = snapshot_dates.astype("datetime64[M]").astype(np.int64) // 3
+    for quarter in np.unique(quarters):
+        rows = np.flatnonzero(quarters == quarter)
         rankings = {model: ranked(-prob[rows]) for model, prob in default_probs.items()}
-        snapshots.append(Snapshot(day, rows, firms[rows], rankings))
+        snapshots.append(Snapshot(snapshot_dates[rows].max(), rows, firms[rows], rankings))
     return Watch(
         snapshots=tuple(snapshots),
         default_probs={model: np.nan_to_num(prob) for model, prob in default_probs.items()},

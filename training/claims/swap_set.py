@@ -143,7 +143,7 @@ def _swapped(
         filled = rows > ROUNDING * total
         rates[f"{name}_bad_rate"] = np.divide(bads[name], rows, out=empty, where=filled)
     worse = np.stack(
-        [_worse_odds(policies.candidate_prob, times) for times in policies.odds_multiples]
+        [worse_odds(policies.candidate_prob, times) for times in policies.odds_multiples]
     )
     inferred = (weights * inside[SWAP_IN]) @ worse.T
     approved = policies.share * total
@@ -157,7 +157,8 @@ def inferred_name(times: float) -> str:
     return f"inferred_x{times:g}_bad_rate"
 
 
-def _worse_odds(default_prob: FloatArray, times: float) -> FloatArray:
+def worse_odds(default_prob: FloatArray, times: float) -> FloatArray:
+    """Return PDs at `times` the odds, 1 where there is none; same shape."""
     raised = times * default_prob
     return np.asarray(np.where(np.isnan(raised), 1.0, raised / (1 - default_prob + raised)))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from firmpulse.settings import Settings
 from model import bundle
-from training import metrics
+from training import level, metrics
 from training.claims.comparison import Comparison, redrawn
 from training.config import DEFAULT, TrainingConfig
 from training.frozen import bads_of
@@ -37,7 +37,7 @@ def paired(
     oot = frame.part(OOT)
     outcome = bads_of(oot)
     one, other = (
-        bundle.load(subject.files_of(settings, version.version)).default_prob(oot)
+        level.at_sample(bundle.load(subject.files_of(settings, version.version))).default_prob(oot)
         for version in (first, second)
     )
     firms = np.unique(oot["firm_id"].to_numpy(), return_inverse=True)[1]

@@ -20,10 +20,10 @@ from model.stress import StressResult
 from training import boosted, calibration_checks
 from training.calibration_checks import GradeCheck
 from training.claims.measure import Claims, ClaimsConfig
-from training.config import TrainingConfig
+from training.config import LOANS, TrainingConfig
 from training.frozen import FrozenFrame, bads_of
-from training.split import OOT, TRAIN
-from training.validation import breakdown, characteristics, portfolio, segments, worth
+from training.split import OOT, TRAIN, newest_quarter
+from training.validation import breakdown, characteristics, loan_book, portfolio, segments, worth
 from training.validation.subject import Subject
 
 
@@ -46,6 +46,9 @@ class Evidence:
     # None if they cannot be measured, and the reason.
     claims: Claims | None
     claims_missing: str
+    # What the version would make of refused applications; empty if none are known.
+    refused: pl.DataFrame
+    # Of firms on the book, or of granted loans; the other two are empty for outcomes of loans.
     funnel: pl.DataFrame
     vintages: pl.DataFrame
     roll_rates: pl.DataFrame
@@ -66,12 +69,14 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
     learnt, oot = frame.part(TRAIN), frame.part(OOT)
     oot_prob, contributions = model.default_prob(oot), model.contributions(oot)
     kinds = segments.label(oot, segments.provinces(settings, oot, frame.as_of))
-    with warehouse.connect(settings) as connection:
-        funnel = portfolio.funnel(connection, frame.as_of, frame.rows)
-        vintages = portfolio.vintages(connection, frame.as_of)
-        roll_rates = portfolio.roll_rates(connection, frame.as_of)
-    claims, missing = _claims(settings, subject, config)
-    newest = oot.filter(pl.col("as_of") == pl.col("as_of").max())
+    funnel, vintages, roll_rates = _book(settings, frame, config)
+    terms = ClaimsConfig(
+        draws=config.bootstrap_draws, confidence=config.confidence, seed=config.seed
+    )
+    claims, missing = _claims(settings, subject, terms)
+    refused = pl.DataFrame()
+    if frame.labels == LOANS:
+        refused = loan_book.refused(settings, subject, terms, config)
     return Evidence(
         subject=subject,
         oot_outcome=bads_of(oot),
@@ -85,13 +90,32 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
             oot, subject.features, model.default_prob, _refit(settings, subject, config), config
         ),
         characteristics=characteristics.table(learnt, oot, subject.features, contributions),
-        stress=stress.measure(newest, subject.features, model.default_prob),
+        stress=stress.measure(newest_quarter(oot), subject.features, model.default_prob),
         claims=claims,
         claims_missing=missing,
+        refused=refused,
         funnel=funnel,
-        vintages=portfolio.without_small(vintages),
+        vintages=vintages,
         roll_rates=roll_rates,
     )
+
+
+def _book(
+    settings: Settings, frame: FrozenFrame, config: TrainingConfig
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return funnel, vintages and roll rates; outcomes of loans have no months, so no roll rates.
+
+    Raises:
+        NotReadyError: loan performance, the loans or their labels no longer exist.
+    """
+    if frame.labels == LOANS:
+        return loan_book.funnel(settings, frame, config), pl.DataFrame(), pl.DataFrame()
+    with warehouse.connect(settings) as connection:
+        return (
+            portfolio.funnel(connection, frame.as_of, frame.rows),
+            portfolio.without_small(portfolio.vintages(connection, frame.as_of)),
+            portfolio.roll_rates(connection, frame.as_of),
+        )
 
 
 def _night(settings: Settings, learnt: FrozenFrame) -> pl.DataFrame:
@@ -126,13 +150,8 @@ def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> brea
     return refit
 
 
-def _claims(
-    settings: Settings, subject: Subject, config: TrainingConfig
-) -> tuple[Claims | None, str]:
+def _claims(settings: Settings, subject: Subject, terms: ClaimsConfig) -> tuple[Claims | None, str]:
     """Return the claims, or why there are none; the version is validated either way."""
-    terms = ClaimsConfig(
-        draws=config.bootstrap_draws, confidence=config.confidence, seed=config.seed
-    )
     try:
         return worth.measure(settings, subject, terms), ""
     except NotReadyError as reason:

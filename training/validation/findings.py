@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from firmpulse import tracking
+from training import scorecard_fit
 from training.promotion import GateResult
 from training.validation import characteristics
 from training.validation.evidence import Evidence
@@ -23,7 +24,9 @@ def of(
     return (
         *(f"Gate not held: {gate}." for gate in gates if not gate.passed),
         *_of_frame(gathered),
+        *_of_baseline(gathered),
         *_of_sample(metrics),
+        *_of_signs(metrics),
         *_of_rivals(metrics, compared),
         *_of_calibration(gathered, metrics),
         *_of_stability(gathered),
@@ -41,6 +44,16 @@ def _of_frame(gathered: Evidence) -> Iterator[str]:
         )
 
 
+def _of_baseline(gathered: Evidence) -> Iterator[str]:
+    subject = gathered.subject
+    instead = scorecard_fit.without_statements(subject.statements, subject.frame.features)
+    if instead:
+        yield (
+            f"No annual statement was known: the traditional scorecard reads {instead}, so a "
+            f"lead over it says nothing about statements."
+        )
+
+
 def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
     bads = metrics["oot/bad_firms"]
     if bads < _ENOUGH_BADS:
@@ -53,6 +66,24 @@ def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
         yield "Firms unseen in training show too few outcomes to measure the model on them alone."
     elif high - low > 0.2:
         yield (f"On firms unseen in training the AUC is only known within {low:.2f} to {high:.2f}.")
+
+
+def _of_signs(metrics: Mapping[str, float]) -> Iterator[str]:
+    """Yield that few defaults leave room for a simpler model, if it was tried on held-out firms."""
+    signed, own = metrics.get("train_held_out/signed_auc"), metrics.get("train_held_out/auc")
+    if signed is None or own is None:
+        return
+    few = f"Only {metrics['train_held_out/bad_firms']:.0f} firms in default to learn from"
+    if signed > own:
+        yield (
+            f"{few}: a logistic regression with the expected signs ranks held-out firms better, "
+            f"AUC {signed:.3f} against {own:.3f}. Prefer it until there are more."
+        )
+    else:
+        yield (
+            f"{few}, so intervals are wide; a logistic regression with the expected signs ranks "
+            f"held-out firms no better, AUC {signed:.3f} against {own:.3f}."
+        )
 
 
 def _of_rivals(

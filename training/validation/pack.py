@@ -10,8 +10,10 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from firmpulse import tracking
+from training import labels
 from training.calibration_checks import GradeCheck
 from training.claims import table as claims_table
+from training.config import LOANS
 from training.metrics import Interval
 from training.promotion import GateResult
 from training.validation import findings
@@ -63,8 +65,8 @@ def page(
         claims=claims_table.table(gathered.claims) if gathered.claims else (),
         swap_labels=claims_table.CELL_LABELS,
         cuts=_by_cut(gathered.segments),
-        vintages=_pivot(gathered.vintages),
-        roll_rates=_roll_rates(gathered.roll_rates),
+        vintages=_pivot(gathered.vintages) if gathered.vintages.width else None,
+        roll_rates=_roll_rates(gathered.roll_rates) if gathered.roll_rates.width else None,
         images={name.removesuffix(".png"): _address(image) for name, image in figures.items()},
     )
 
@@ -103,6 +105,8 @@ def _shared(
         "metrics": metrics,
         "gates": gates,
         "findings": findings.of(gathered, metrics, compared, gates),
+        "labels": labels.IN_WORDS[subject.frame.labels],
+        "of_loans": subject.frame.labels == LOANS,
         "is_simulated": "simulated" in subject.frame.origin,
         "sources_read": _counts(feature.source for feature in subject.features),
     }

@@ -13,8 +13,8 @@ from firmpulse.errors import NotReadyError
 from firmpulse.settings import Settings
 from model import bundle
 from model.bundle import CreditModel
-from training import frozen, scorecard, versions
-from training.config import TrainingConfig
+from training import frozen, level, scorecard, versions
+from training.config import UNDATED, TrainingConfig
 from training.frozen import FrozenFrame
 from training.scorecard import Scorecard
 
@@ -25,6 +25,7 @@ class Subject:
 
     version: str
     run_id: str
+    # At the level of its sample, with whose outcomes it is compared.
     model: CreditModel
     # The features it reads, in order.
     features: tuple[FeatureMeta, ...]
@@ -38,8 +39,8 @@ def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) 
     """Return a version of the credit model by its number or an alias.
 
     Raises:
-        NotReadyError: there is no such version, it was fitted on a different frame than that of
-            `as_of`, or a scorecard on that frame is missing.
+        NotReadyError: there is no such version, it learnt from undated outcomes, it was fitted on a
+            different frame than that of `as_of`, or a scorecard on that frame is missing.
         ModelChangedError: a file of a version is not what was registered.
     """
     found = champion.find_version(settings, version)
@@ -48,12 +49,18 @@ def read(settings: Settings, as_of: date, version: str, config: TrainingConfig) 
             f"{tracking.CREDIT_MODEL} has no version {version}; "
             f"run: firmpulse train --as-of {as_of}"
         )
+    if found.tags.get("labels") == UNDATED:
+        raise NotReadyError(
+            f"version {found.version} learnt from outcomes without a date, so there is no later "
+            f"period to validate it on; its own gates are checked by: firmpulse models promote "
+            f"{found.version} --approver NAME"
+        )
     frame = frame_of(settings, as_of, found.tags.get("frame_digest", ""))
     run = tracking.client(settings).get_run(found.run_id).data
     return Subject(
         version=str(found.version),
         run_id=found.run_id,
-        model=bundle.load(files_of(settings, found.version)),
+        model=level.at_sample(bundle.load(files_of(settings, found.version))),
         features=contract.load(files_of(settings, found.version)),
         boosting=_boosting(run.params, config),
         statements=_statements(settings, frame),

@@ -123,7 +123,7 @@ def _slug(scenario: str) -> str:
 
 def _tables(gathered: Evidence) -> dict[str, Any]:
     claims = {} if gathered.claims is None else {"claims": claims_table.frame(gathered.claims)}
-    return {
+    tables = {
         **claims,
         "grades": pack.grades_frame(gathered.grades),
         "segments": gathered.segments,
@@ -131,10 +131,12 @@ def _tables(gathered: Evidence) -> dict[str, Any]:
         "sources": gathered.sources,
         "characteristics": gathered.characteristics,
         "stress": stress.table(gathered.stress),
+        "refused": gathered.refused,
         "funnel": gathered.funnel,
         "vintages": gathered.vintages,
         "roll_rates": gathered.roll_rates,
     }
+    return {name: table for name, table in tables.items() if table.width}
 
 
 def _figures(gathered: Evidence) -> dict[str, bytes]:

@@ -6,9 +6,11 @@ import polars as pl
 
 from firmpulse import warehouse
 from firmpulse.settings import Settings
+from training import labels
 from training.claims import measure as claims
 from training.claims.measure import Claims, ClaimsConfig
 from training.claims.rows import ClaimRows
+from training.config import LOANS
 from training.frozen import bads_of
 from training.split import OOT
 from training.validation import portfolio, segments
@@ -35,7 +37,8 @@ def measure(
     """
     oot = subject.frame.part(OOT)
     with warehouse.connect(settings) as connection:
-        defaults = portfolio.default_dates(connection, subject.frame.as_of)
+        dates = labels if subject.frame.labels == LOANS else portfolio
+        defaults = dates.default_dates(connection, subject.frame.as_of)
     dated = oot.join(defaults, on="firm_id", how="left", maintain_order="left")
     # A default that was later removed by a correction may be before the snapshot.
     later = pl.when(pl.col("defaulted_on") > pl.col("as_of")).then("defaulted_on")
