@@ -53,7 +53,8 @@ def erase(settings: Settings, on: date, going: Sequence[Reach]) -> tuple[Destroy
     """Destroy refused files that name a firm, and all transient copies and broken pulls."""
     if not going or not settings.inbox.is_dir():
         return ()
-    for leftover in (settings.inbox / ".reading", *settings.inbox.glob("*/.pulling")):
+    copies = (settings.inbox / ".reading", settings.inbox / ".trial")
+    for leftover in (*copies, *settings.inbox.glob("*/.pulling")):
         shutil.rmtree(leftover, ignore_errors=True)
     _rewrite_refused_grants(settings.inbox / "consent", [reach.firm for reach in going])
     destroyed: list[Destroyed] = []

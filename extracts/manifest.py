@@ -36,6 +36,7 @@ _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
 _MAX_DIGITS = 14
 _USCC_LENGTH = 18
 _YEARS = range(2000, 2101)
+_UNFIT = frozenset("\\*?[")
 
 
 def _leaves_the_vault(text: str) -> str:
@@ -67,6 +68,10 @@ def _of_our_time(day: date) -> date:
     if day.year not in _YEARS:
         raise ValueError(f"must be between the years {_YEARS[0]} and {_YEARS[-1]}")
     return day
+
+
+ProviderName = Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
+OfOurTime = AfterValidator(_of_our_time)
 
 
 class DeliveredFile(BaseModel):
@@ -108,9 +113,14 @@ class DeliveredFile(BaseModel):
         path = PurePosixPath(name)
         is_inside = not path.is_absolute() and ".." not in path.parts and name not in ("", ".")
         # DuckDB would read a name with wildcards as a pattern.
-        if not is_inside or set(name) & set("\\*?[") or not name.isprintable():
+        if not is_inside or set(name) & _UNFIT or not name.isprintable():
             raise ValueError("must be a path inside the delivery, without \\ * ? [ and line breaks")
         return name
+
+
+def fitting_name(name: str) -> str:
+    """Return a file's name without the characters that a manifest may not have."""
+    return "".join("_" if c in _UNFIT or not c.isprintable() else c for c in name)
 
 
 class Manifest(BaseModel):
@@ -121,11 +131,11 @@ class Manifest(BaseModel):
     manifest_version: Literal[1]
     delivery_id: str
     source: str
-    provider: Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
+    provider: ProviderName
     kind: Literal["history", "increment"]
-    period_start: Annotated[date, AfterValidator(_of_our_time)]
-    period_end: Annotated[date, AfterValidator(_of_our_time)]
-    delivered_at: Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+    period_start: Annotated[date, OfOurTime]
+    period_end: Annotated[date, OfOurTime]
+    delivered_at: Annotated[AwareDatetime, OfOurTime]
     # How the provider identifies firms; `uscc` codes are checked, others are taken as they are.
     id_scheme: str = Field(default="uscc", pattern="^[a-z][a-z0-9_]*$")
     # Empty if the night had no data.
