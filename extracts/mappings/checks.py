@@ -65,13 +65,8 @@ def _in_columns(files: MappedFiles, contract: Contract) -> Found:
             yield (*place, "to"), _unknown("column", column.to, offered)
             continue
         if (twin := brought.setdefault(column.to, header)) != header:
-            yield (
-                place,
-                (
-                    f"{twin} is {column.to} too; if one of the two is filled in each row, list both "
-                    f"under one_of, else correct one"
-                ),
-            )
+            told = f"{twin} is {column.to} too; if one of the two is filled in each row, list"
+            yield place, f"{told} both under one_of, else correct one"
         if files.header and normalise_header(header) not in map(normalise_header, files.header):
             yield place, _unknown("header", header, files.header)
         for inside, message in _in_reading(column, contract.column(offered[column.to])):

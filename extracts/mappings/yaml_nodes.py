@@ -50,16 +50,17 @@ def read(text: str) -> tuple[yaml.Node | None, Any]:
         loader = _Texts(text)
         node = loader.get_single_node()
         return node, loader.construct_document(node) if node else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        told = f": {error.problem}" if getattr(error, "problem", None) else ""
-        raise NotTexts(f"is not YAML{told}; correct it", mark and mark.line + 1) from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise NotTexts(f"is not YAML: {error.problem}; correct it", line) from None
+    except yaml.YAMLError:
+        raise NotTexts("is not YAML: it has a control character; remove it", None) from None
 
 
 def _check(text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Texts):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise NotTexts("has a reference (& or *); write the value itself, or quote it", line)
         if getattr(event, "tag", None):
