@@ -20,7 +20,9 @@ INCLUDED = Path(__file__).parent / "included"
 def is_name(text: str) -> bool:
     """Whether a mapping may be called so: deliveries are named after it."""
     sources = {contract.source for contract in contracts.load().values()}
-    return all(is_delivery_id(f"{text}-{source}-20261231-abcdefgh") for source in sources)
+    return text != "" and all(
+        is_delivery_id(f"{text}-{source}-20261231-abcdefgh") for source in sources
+    )
 
 
 def names(settings: Settings) -> tuple[str, ...]:
@@ -98,6 +100,8 @@ def _distinct(error: ValidationError, node: yaml.Node | None) -> Iterator[tuple[
     seen = set[Place]()
     for found in error.errors(include_input=False, include_url=False, include_context=False):
         place = yaml_nodes.known_part(node, found["loc"])
+        if found["type"] == "missing":
+            place = (*place, found["loc"][-1])
         is_consequence = found["type"] == "too_short" and any(
             other[: len(place)] == place for other in seen
         )

@@ -91,13 +91,10 @@ def line_of(node: yaml.Node | None, place: Sequence[str | int]) -> int:
 def known_part(node: yaml.Node | None, place: Sequence[str | int]) -> Place:
     """Return a place without the names of kinds that pydantic adds between its parts."""
     kept = list[str | int]()
-    for number, part in enumerate(place, 1):
+    for part in place:
         found = _inside(node, part)
         if found is not None:
             node = found[1]
-            kept.append(part)
-        elif number == len(place) and str(part).isidentifier():
-            # What is missing is named.
             kept.append(part)
     return tuple(kept)
 
