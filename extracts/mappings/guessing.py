@@ -156,7 +156,8 @@ def _likeness(
     """Return how likely a header brings a column, and why."""
     column = contract.column(targets(contract)[target])
     score, reason = _by_name(looked.header[place], target, column, contract)
-    if score == 0:
+    # Cells can only lower it, and to try them takes longest.
+    if score < LEAST_CONFIDENCE:
         return 0.0, ""
     cells = looked.column(place)[:_TRIED_CELLS]
     if not cells:
@@ -191,7 +192,9 @@ def _by_name(text: str, target: str, column: Column, contract: Contract) -> tupl
         short, long = sorted((plain, wanted), key=len)
         score = difflib.SequenceMatcher(None, plain, wanted).ratio() * 0.75
         if len(short) >= 2 and short in long:
-            score = max(score, 0.5 + 0.4 * len(short) / len(long))
+            # What a header names stands at its end: 发生额借方 is 借方.
+            end = 0.1 if long.endswith(short) else 0.0
+            score = max(score, 0.5 + 0.4 * len(short) / len(long) + end)
         if score > best:
             best, like = score, name
     return best, f"like {like}"

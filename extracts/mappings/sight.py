@@ -174,7 +174,7 @@ def _header(lines: Sequence[list[str]]) -> tuple[int, int]:
             known[place, -depth] = max(len(texts & listed) for listed in _known_texts())
     (place, depth), count = max(known.items(), key=lambda item: (item[1], item[0][1], -item[0][0]))
     if count >= 2:
-        return place, -depth
+        return place, 2 if -depth == 1 and _is_merged(lines[place : place + 2]) else -depth
     widths = Counter(len(line) for line in lines if line)
     usual = widths.most_common(1)[0][0] if widths else 0
     for place, line in enumerate(lines):
@@ -186,6 +186,17 @@ def _header(lines: Sequence[list[str]]) -> tuple[int, int]:
         ):
             return place, 1
     return 0, 1
+
+
+def _is_merged(lines: Sequence[list[str]]) -> bool:
+    """Whether the second line names columns under merged cells of the first."""
+    if len(lines) < 2:
+        return False
+    upper, lower = lines
+    filled = [place for place, cell in enumerate(lower) if cell.strip()]
+    under = [place for place in filled if place < len(upper) and not upper[place].strip()]
+    names = not any(any(map(str.isdigit, lower[place])) for place in filled)
+    return bool(under) and len(filled) > len(under) and names and len(filled) < len(upper)
 
 
 @cache
