@@ -14,6 +14,7 @@ from extracts.mappings import entries
 from extracts.mappings.entries import targets
 from extracts.mappings.included import Included
 from extracts.mappings.model import UNITS
+from extracts.mappings.seen import may_be_shown
 from extracts.mappings.sight import Sight
 from extracts.reading import headers
 from extracts.reading.alternatives import DayAndClock
@@ -253,7 +254,8 @@ def _read_as(
     """Add to a guess how the file writes the column, where the contract does not read it."""
     column = contract.column(targets(contract)[str(guess.to)])
     if column.kind == "enum":
-        texts = dict.fromkeys(cell for cell in cells if normalise_text(cell) not in column.values)
+        unknown = (cell for cell in cells if normalise_text(cell) not in column.values)
+        texts = dict.fromkeys(cell for cell in unknown if may_be_shown(cell))
         return replace(guess, unknown_texts=tuple(texts)[:_LISTED_TEXTS])
     if not cells:
         return guess

@@ -13,12 +13,11 @@ from extracts.manifest import fitting_name
 from extracts.mappings import found, guessing, included, patterns, sight
 from extracts.mappings.guessing import Guess
 from extracts.mappings.included import Included
+from extracts.mappings.seen import may_be_shown
 from extracts.mappings.sight import Sight
 from extracts.reading import macros
 from firmpulse.errors import DeliveryRefused, NotReadyError
 
-# Longer texts are no marks of carried-over lines.
-_LONGEST_MARK = 20
 _CARRIED = re.compile(
     r"承前|过次|承上|转下|期初|期末|小计|本页|本日合计|日终|(?i:subtotal|(opening|closing) balance|"
     r"(brought|carried) forward)"
@@ -207,7 +206,7 @@ def _carried(looked: Sight) -> dict[str, tuple[str, ...]]:
     for place, header in enumerate(looked.header):
         texts = dict.fromkeys(
             cell for cell in looked.column(place)
-            if len(cell) <= _LONGEST_MARK and _CARRIED.search(cell)
+            if may_be_shown(cell) and _CARRIED.search(cell)
         )  # fmt: skip
         if texts and header.strip():
             marks[header] = tuple(texts)

@@ -17,6 +17,13 @@ from extracts.reading.sql import ident
 SHOWN = 5
 # Texts of a column that are shown if none of them is known.
 TEXTS_SHOWN = 12
+# Longer texts and longer numbers name no kind of thing.
+_LONGEST_TEXT, _MOST_DIGITS = 24, 3
+
+
+def may_be_shown(text: str) -> bool:
+    """Whether an unknown text of an enum may leave the vault: it is none that could identify."""
+    return len(text) <= _LONGEST_TEXT and sum(map(str.isdigit, text)) <= _MOST_DIGITS
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,12 @@ class Seen:
         if told["rule"] != "enum" or column is None or column.mask != "keep" or column.personal:
             return None
         text = told["record"].get(column.name)
-        return str(text)[:40] if text is not None else None
+        return str(text) if text is not None and may_be_shown(str(text)) else None
+
+    def _few(self, key: tuple[str, str, str]) -> Mapping[str, int] | None:
+        """Return the unknown texts with their rows; many different ones could be names."""
+        found = self._texts.get(key, Counter())
+        return dict(found.most_common()) if 0 < len(found) <= TEXTS_SHOWN else None
 
     def table(self, refused: tuple[tuple[str, str], ...], dropped: tuple[str, ...]) -> TriedTable:
         """Return all of it, beside the refused files and the headers that are not read."""
