@@ -99,6 +99,8 @@ class Provider(BaseModel):
     uri: Uri
     # Airflow connection with the credentials.
     connection: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")] | None = None
+    # Mapping of plain files; empty for a provider that puts manifests.
+    mapping: Annotated[str, Field(pattern="^[a-z0-9_-]+$", max_length=64)] | None = None
     # Where requests are put; empty for a provider that needs none.
     request_uri: Uri | None = None
     # Consecutive tries that may fail without progress.
