@@ -67,11 +67,11 @@ def test_lines_that_are_no_rows_count_as_none(settings: Settings, form: str) -> 
         "2024-03-01,借,1.00,9.00,承前页",
         "2024-03-02,借,2.00,8.00,货款",
         ",,,,",
-        "2024-03-02,借,2.00,8.00,过次页",
+        "2024-03-02,借,2.00,8.00, (过次页)",
         "2024-03-03,贷,x,8.00,货款",
         "2024-03-04,贷,3.00,8.00,",
     ]
-    entry = {**ENTRY, "not_rows": {"备注": ["承前页", "过次页"], "日子": [""]}}
+    entry = {**ENTRY, "not_rows": {"备注": ["承前页", "（过次页）"], "日子": [""]}}
     if form in ("xlsx", "jsonl"):
         # A blank row of a sheet is no row anyway, and JSON lines have none.
         rows.pop(2)
