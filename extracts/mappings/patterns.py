@@ -22,8 +22,12 @@ def of_files(own: Sequence[str], names: Sequence[str]) -> str:
     return f"{_common(own)}*"
 
 
-def with_code(own: Sequence[str]) -> str | None:
-    """Return the pattern with `{uscc}` where each path has a firm's code; null without one."""
+def with_code(own: Sequence[str], names: Sequence[str]) -> str | None:
+    """Return the pattern with `{uscc}` where each path has a firm's code; null without one.
+
+    Below a folder that is named by a code it takes files of any name, for those still to come, if
+    the folder has no others.
+    """
     shapes = set()
     for name in own:
         codes = [code for code in _CODE.findall(name) if uscc.may_be_issued(code)]
@@ -31,15 +35,15 @@ def with_code(own: Sequence[str]) -> str | None:
             return None
         shapes.add(name.replace(codes[0], "\0"))
     suffix = Path(own[0]).suffix
+    if all(shape.startswith("\0/") and shape.count("/") == 1 for shape in shapes):
+        wide = re.compile(rf"[0-9A-Z]{{18}}/[^/]*{re.escape(suffix)}")
+        if {name for name in names if wide.fullmatch(name)} == set(own):
+            return f"{{uscc}}/*{suffix}"
     if len(shapes) == 1:
-        shape = _literal(shapes.pop())
-    elif all(Path(shape).name == f"\0{suffix}" for shape in shapes):
-        shape = f"**/\0{suffix}"
-    elif all(shape.startswith("\0/") and shape.count("/") == 1 for shape in shapes):
-        shape = f"\0/*{suffix}"
-    else:
-        return None
-    return shape.replace("\0", "{uscc}")
+        return _literal(shapes.pop()).replace("\0", "{uscc}")
+    if all(Path(shape).name == f"\0{suffix}" for shape in shapes):
+        return f"**/{{uscc}}{suffix}"
+    return None
 
 
 def _literal(name: str) -> str:

@@ -106,7 +106,7 @@ def _block(
     looked = _together(group)
     own = [one.name for one in group]
     pattern = patterns.of_files(own, names)
-    coded = patterns.with_code(own)
+    coded = patterns.with_code(own, names)
     like = included.of(looked.header) if table is None else None
     if like is not None:
         return _as_included(group, looked, coded or pattern, like, has_code=coded is not None)

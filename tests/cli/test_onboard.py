@@ -1,13 +1,16 @@
 """`firmpulse onboard`: from unknown files to the inbox, as a user types it."""
 
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from cli import app
+from extracts.mappings import files, yaml_nodes
+from extracts.mappings.model import ExportMapping, MappedColumn, MappedFiles
 from firmpulse.errors import FirmpulseError
-from firmpulse.settings import Settings
+from firmpulse.settings import PROJECT_ROOT, Settings
 from tests.extracts.exports import CCB, CMB, text
 from tests.extracts.inbox import FIRM
 
@@ -151,3 +154,36 @@ def test_a_folder_names_its_mapping(
     (tmp_path / name / "a.csv").write_bytes(text(LINES))
     assert onboard(settings, str(tmp_path / name)).exit_code == 0
     assert [p.stem for p in settings.mappings_dir.glob("*.yml")] == [mapping]
+
+
+def test_the_example_of_the_documentation(settings: Settings) -> None:
+    """Its finished mapping is the proposal with two corrections, and reads what the page says."""
+    folder = str(PROJECT_ROOT / "docs" / "examples" / "bank-export")
+    assert onboard(settings, folder, "--name", "example_bank").exit_code == 0
+    path = settings.mappings_dir / "example_bank.yml"
+    finished = (path.parent / path.name, PROJECT_ROOT / "docs" / "examples" / path.name)
+    proposed, corrected = (yaml_nodes.read(p.read_text("utf-8"))[1] for p in finished)
+    (block,) = proposed["files"]
+    block["columns"]["方向"]["values"]["付"] = "OUT"
+    block["columns"]["往来单位"] = "cp_name"
+    assert proposed | {"provider": "example bank"} == corrected
+    path.write_text(finished[1].read_text("utf-8"), encoding="utf-8")
+    checked = onboard(settings, folder, "--name", "example_bank", "--check")
+    page = (PROJECT_ROOT / "docs" / "onboarding.md").read_text("utf-8")
+    (told,) = (line for line in page.splitlines() if line.startswith("bank_txn: "))
+    assert told in checked.output
+    assert "Quarantine" not in checked.output
+
+
+def test_the_reference_of_the_documentation_is_a_mapping(tmp_path: Path) -> None:
+    page = (PROJECT_ROOT / "docs" / "onboarding.md").read_text("utf-8")
+    (text_of_it,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    (tmp_path / "example.yml").write_text(text_of_it, encoding="utf-8")
+    (block,) = files.read(tmp_path / "example.yml").files
+    for model in (MappedColumn, MappedFiles, ExportMapping):
+        for name in model.model_fields:
+            assert f"`{name}`" in page or f"`{name}: " in page or f"{name}:" in text_of_it, name
+    assert block.one_of == {"amount": ("本币", "外币")}
+    included = {path.stem for path in files.INCLUDED.glob("*.yml")}
+    table = page.split("\n## Mappings that come with it")[1].split("\n## ")[0]
+    assert included <= set(re.findall(r"`([a-z0-9_]+)`", table))
