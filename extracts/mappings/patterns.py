@@ -19,7 +19,8 @@ def of_files(own: Sequence[str], names: Sequence[str]) -> str:
         shape = re.compile(re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*"))
         if {name for name in names if shape.fullmatch(name)} == set(own):
             return pattern
-    return f"{_common(own)}*"
+    # It takes others too; two patterns that take one file are told before anything is read.
+    return "**/*"
 
 
 def with_code(own: Sequence[str], names: Sequence[str]) -> str | None:
@@ -61,11 +62,14 @@ def _patterns(own: Sequence[str]) -> Iterator[str]:
         inside = "" if parent == "." else f"{parent}/"
         yield f"{inside}*{end}"
         yield f"{inside}{_common([path.name for path in paths])}*{end}"
-    yield f"*/*{end}"
+        yield f"{inside}*{_common_end([path.name for path in paths])}"
+    elif all(path.parent.parent == Path() for path in paths):
+        start, rest = _common(sorted(parents)), _common_end(sorted(parents))
+        yield f"{start}*{rest}/*{end}"
+        yield f"{start}*/*{end}"
+        yield f"*{rest}/*{end}"
     yield f"**/*{end}"
-    ends = {path.name.split("_")[-1] for path in paths}
-    if len(ends) == 1:
-        yield f"**/*{ends.pop()}"
+    yield f"**/*{_common_end([path.name for path in paths])}"
 
 
 def _common(texts: Sequence[str]) -> str:
@@ -73,3 +77,7 @@ def _common(texts: Sequence[str]) -> str:
     last = max(texts)
     place = next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
     return first[:place]
+
+
+def _common_end(texts: Sequence[str]) -> str:
+    return _common([text[::-1] for text in texts])[::-1]

@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 
 from extracts import contracts
-from extracts.mappings import files, proposal, trial, yaml_text
+from extracts.mappings import files, patterns, proposal, trial, yaml_text
 from extracts.mappings.proposal import Block, Proposal
 from extracts.mappings.trial import Tried
 from firmpulse.errors import ConfigurationError, ContractError, NotReadyError
@@ -181,6 +181,41 @@ def test_carried_lines_are_no_rows(settings: Settings, tmp_path: Path) -> None:
     assert found.blocks[0].not_rows == {"摘要": ("承前页", "过次页")}
     (table,) = confirmed(settings, tmp_path / "in", found).tables
     assert (table.rows, table.good, table.not_rows) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "pattern"),
+    [
+        (["a.csv"], ["b.csv"], "a.csv"),
+        (["a.csv", "b.csv"], ["c.xlsx"], "*.csv"),
+        (["in/a.csv", "in/b.csv"], ["out/c.csv"], "in/*.csv"),
+        (["in/t1.csv", "in/t2.csv"], ["in/u1.csv"], "in/t*.csv"),
+        (["in/1_t.csv", "in/2_t.csv"], ["in/1_u.csv"], "in/*_t.csv"),
+        (["x_sold/E1.csv", "y_sold/E1.csv"], ["x_bought/E1.csv"], "*_sold/*.csv"),
+        (["a/E1.csv", "b/E1.csv"], ["c.csv"], "*/*.csv"),
+        (["a/b/1.csv", "c/1.csv"], ["a/b/1.xlsx"], "**/*.csv"),
+        (["a/b/1_t.csv", "c/2_t.csv"], ["a/b/1_u.csv"], "**/*_t.csv"),
+        ([f"{FIRM}/1.csv"], ["a.csv"], f"{FIRM}/1.csv"),
+    ],
+)
+def test_patterns(own: list[str], others: list[str], pattern: str) -> None:
+    assert patterns.of_files(own, [*own, *others]) == pattern
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "pattern"),
+    [
+        ([f"{FIRM}/1.csv"], ["a.csv"], "{uscc}/*.csv"),
+        ([f"{FIRM}/1.csv", f"{OTHER}/2.csv"], [], "{uscc}/*.csv"),
+        ([f"{FIRM}/1.csv"], [f"{FIRM}/other.csv"], "{uscc}/1.csv"),
+        ([f"a/{FIRM}.csv", f"b/{OTHER}.csv"], [], "**/{uscc}.csv"),
+        ([f"a/{FIRM}_bank.csv"], [], "a/{uscc}_bank.csv"),
+        ([f"{FIRM}/{OTHER}.csv"], [], None),
+        (["ABCDEFGHABCDEFGHAB/1.csv"], [], None),
+    ],
+)
+def test_patterns_with_a_code(own: list[str], others: list[str], pattern: str | None) -> None:
+    assert patterns.with_code(own, [*own, *others]) == pattern
 
 
 @pytest.mark.parametrize(
