@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from extracts import contracts, manifest
 from extracts.connectors import providers, pull_delivery, pull_files
@@ -16,6 +17,7 @@ from extracts.connectors.providers import Provider
 from extracts.connectors.pull_delivery import Fetched, Offer
 from extracts.connectors.pull_report import PulledDelivery, PullReport
 from extracts.manifest import DeliveryRef
+from extracts.mappings import manifests
 from extracts.mappings.model import ExportMapping
 from extracts.vault import records
 from firmpulse import warehouse
@@ -48,6 +50,11 @@ class _Run:
     begun: set[str] = field(default_factory=set)
     # Whether every provider could be listed.
     has_seen_all: bool = True
+
+    @cached_property
+    def providers_of_landed(self) -> Mapping[str, str]:
+        """The provider of each landed delivery."""
+        return manifests.landed(self.settings, self.source)
 
     def report_problem(self, provider: Provider, what: str) -> None:
         """Record a problem, and log it at once."""
@@ -154,6 +161,11 @@ def _pull_plain(
     run: _Run, store: Store, provider: Provider, mapping: ExportMapping, name: str
 ) -> None:
     """Pull a folder of plain files, once: without a manifest nothing shows that it was changed."""
+    if name in run.landed and run.providers_of_landed.get(name) != provider.name:
+        raise DeliveryRefused(
+            "a delivery of this name, not from this provider, has landed; ask the provider to put "
+            "its own name into those of its folders"
+        )
     if name in run.landed or _waits_from(run, provider, name):
         run.known += 1
         return

@@ -76,9 +76,10 @@ def offered(
     markers = {name for name in sizes if "/" not in name and name.lower().endswith(MARKERS)}
     if not markers:
         return None
+    names = sorted(name for name in sizes if name not in markers and found.may_count(name))
     return PlainFiles(
         provider, mapping, delivery_id, _day(delivery_id),
-        {name: size for name, size in sorted(sizes.items()) if name not in markers},
+        {name: sizes[name] for name in names},
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def deliver(
         delivery_id = f"{name}-{source}"
         if mapping.delivered_at is None:
             delivery_id += f"-{day:%Y%m%d}-{manifests.digest(entries)}"
-        has_landed = manifests.has_landed(settings, source, delivery_id)
+        has_landed = delivery_id in manifests.landed(settings, source)
         if not has_landed:
             document = manifests.manifest_of(
                 mapping, source, delivery_id, entries, at=at, days=tried.days,

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow
 
@@ -52,15 +52,15 @@ class Found:
 
 
 def files_in(folder: Path) -> list[tuple[Path, str]]:
-    """Return the files below a folder with their names; hidden ones and manifests do not count."""
-    found = [(path, path.relative_to(folder)) for path in sorted(folder.rglob("*"))]
-    return [
-        (path, inside.as_posix())
-        for path, inside in found
-        if not any(part.startswith((".", "~$")) for part in inside.parts)
-        and path.name != manifest.NAME
-        and path.is_file()
-    ]
+    """Return the files below a folder with their names, without those that do not count."""
+    found = ((p, p.relative_to(folder).as_posix()) for p in sorted(folder.rglob("*")))
+    return [(path, name) for path, name in found if may_count(name) and path.is_file()]
+
+
+def may_count(name: str) -> bool:
+    """Whether a path may be of a file to be read; hidden ones and manifests are not."""
+    parts = PurePosixPath(name).parts
+    return parts[-1] != manifest.NAME and not any(p.startswith((".", "~$")) for p in parts)
 
 
 def find(mapping: ExportMapping, files: Iterable[tuple[Path, str]]) -> list[Found]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Literal
 
@@ -80,25 +80,20 @@ def kind_of(settings: Settings, provider: str, source: str, delivery_id: str) ->
             waiting = manifest.read(folder, source, contracts.load()).manifest
             if waiting is not None and waiting.provider == provider:
                 return "increment"
-    landed = _landed(settings, "provider = ?", source, provider) - {delivery_id}
-    return "increment" if landed else "history"
+    others = (p for name, p in landed(settings, source).items() if name != delivery_id)
+    return "increment" if provider in others else "history"
 
 
-def has_landed(settings: Settings, source: str, delivery_id: str) -> bool:
-    """Whether a delivery of this id has landed."""
-    return bool(_landed(settings, "delivery_id = ?", source, delivery_id))
-
-
-def _landed(settings: Settings, condition: str, source: str, value: str) -> set[str]:
+def landed(settings: Settings, source: str) -> Mapping[str, str]:
+    """Return the landed deliveries of a source with their providers."""
     with warehouse.connect(settings) as connection:
         if not warehouse.is_built(connection, "ops.deliveries"):
-            return set()
-        rows = connection.execute(
-            f"select delivery_id from warehouse.ops.deliveries where source = ? and {condition} "  # noqa: S608 — ours
-            "and delivery_seq is not null",
-            [source, value],
-        ).fetchall()
-    return {delivery_id for (delivery_id,) in rows}
+            return {}
+        return dict(connection.execute(
+            "select distinct delivery_id, provider from warehouse.ops.deliveries "
+            "where source = ? and delivery_seq is not null and provider is not null",
+            [source],
+        ).fetchall())  # fmt: skip
 
 
 def digest(entries: Sequence[DeliveredFile]) -> str:

@@ -127,8 +127,7 @@ class Seen:
         problems = [
             Problem(
                 *key, rows=count, file=file, line=line,
-                texts=dict(self._texts[key].most_common(TEXTS_SHOWN)) if key in self._texts
-                else None,
+                texts=self._few(key),
             )
             for key, (count, file, line) in self._problems.items()
         ]  # fmt: skip

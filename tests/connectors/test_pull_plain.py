@@ -10,6 +10,7 @@ import pytest
 
 from extracts.connectors.pull import pull
 from extracts.vault import nightly
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from operations import deliveries
 from operations.delivery import REFUSED
@@ -228,3 +229,34 @@ def test_accounts_in_paths_stay_in_the_vault(
     (problem,) = pull_one(settings, there, configure, mapping="icbc_transfers")
     assert ACCOUNT not in problem
     assert "file 1 of 1: " in problem
+
+
+def test_two_providers_with_folders_of_one_name(
+    settings: Settings, there: There, configure: Configure, tmp_path: Path
+) -> None:
+    permit(settings, grant(source="bank"))
+    put(there)
+    assert pull_one(settings, there, configure) == []
+    assert nightly.land(settings, "bank", AS_OF).totals.landed == 2
+    other = There(settings.model_copy(update={"home": tmp_path / "other"}))
+    put(other)
+    (problem,) = pull_one(settings, other, configure, name="other bank")
+    assert "not from this provider, has landed" in problem
+    assert pull_one(settings, there, configure) == []
+
+
+def test_hidden_files_are_not_fetched(
+    settings: Settings, there: There, configure: Configure
+) -> None:
+    put(there, **{**CCB.files, f"{FIRM}__.part.csv": b"x", ".tmp__a.csv": b"x"})
+    assert pull_one(settings, there, configure) == []
+    names = [path.name for path in (settings.inbox / "bank" / NAME / FIRM).iterdir()]
+    assert names == ["ccb.csv"]
+
+
+def test_a_provider_is_not_named_by_a_code(
+    settings: Settings, there: There, configure: Configure
+) -> None:
+    put(there)
+    with pytest.raises(ConfigurationError, match=r"providers\.0\.name"):
+        pull_one(settings, there, configure, name=FIRM)
