@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import pyarrow
@@ -77,17 +78,31 @@ def _waits(folder: Path, source: str, on: date) -> bool:
 
 def _erase_from(folder: Path, place: str, reached: Mapping[str, str]) -> list[Destroyed]:
     destroyed = []
+    constants = _constants(folder)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and (found := _named_in(path, reached)):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or path.is_symlink():
+            continue
+        # A firm may be named by the folder of its files, or for all rows by the manifest.
+        if found := _named_in(path, [name, *constants.get(name, ())], reached):
             path.unlink()
             destroyed.append(Destroyed(place, found))
     return destroyed
 
 
-def _named_in(path: Path, identifiers: Mapping[str, str]) -> tuple[str, ...]:
+def _constants(folder: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return the values that the manifest says of all rows of a file, by its name."""
+    ref = manifest.read(folder, folder.parent.name, contracts.load())
+    files = ref.manifest.files if ref.manifest else ()
+    return {file.name: tuple(file.constants.values()) for file in files}
+
+
+def _named_in(path: Path, told: Sequence[str], identifiers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the firms that a file names, in its content or in what is told of it."""
     wanted = {_folded(firm.partition(":")[2]): firm_id for firm_id, firm in identifiers.items()}
     try:
-        found = {value for text in _texts(path) for value in wanted if value in text}
+        texts = chain(map(_folded, told), _texts(path))
+        found = {value for text in texts for value in wanted if value in text}
     except (OSError, ValueError, pyarrow.ArrowException):
         return tuple(sorted(identifiers))
     return tuple(sorted(wanted[value] for value in found))
@@ -99,7 +114,6 @@ def _texts(path: Path) -> Iterator[str]:
     Raises:
         ValueError: the file's kind cannot be searched.
     """
-    yield _folded(path.name)
     if path.suffix.lower() in _TEXT_SUFFIXES:
         yield from _text_file(path)
     elif path.suffix.lower() == ".parquet":
