@@ -1,5 +1,6 @@
 """`firmpulse onboard`: files of an unknown shape, from a first look to the inbox."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -78,12 +79,12 @@ def onboard(
     known = name in files.names(settings)
     if (check or deliver) and not known:
         raise ConfigurationError(
-            f"there is no mapping {name!r}; make it first: firmpulse onboard {folder} --name {name}"
+            f"there is no mapping {name!r}; make it first: {_command(folder)} --name {name}"
         )
     if not check and not deliver:
         if known and not again:
             raise ConfigurationError(
-                f"the mapping {name} exists; read the files by it: firmpulse onboard {folder} "
+                f"the mapping {name} exists; read the files by it: {_command(folder)} "
                 f"--name {name} --check, or propose it anew: --again"
             )
         _propose(settings, console, folder, path, table)
@@ -100,7 +101,14 @@ def onboard(
     elif tried.refused:
         raise typer.Exit(1)
     else:
-        console.print(f"Next: firmpulse onboard {folder} --name {name} --deliver", soft_wrap=True)
+        console.print(
+            f"Next: {_command(folder)} --name {name} --deliver",
+            soft_wrap=True,
+        )
+
+
+def _command(folder: Path) -> str:
+    return f"firmpulse onboard {shlex.quote(str(folder))}"
 
 
 def _name_of(folder: Path) -> str:
@@ -146,8 +154,7 @@ def _show_next(console: Console, folder: Path, path: Path, found: Proposal) -> N
         )
         return
     console.print(
-        f"Next: correct it, fill in every '?', then: firmpulse onboard {folder} "
-        f"--name {path.stem} --check",
+        f"Next: correct it, fill in every '?', then: {_command(folder)} --name {path.stem} --check",
         soft_wrap=True,
     )
 
@@ -216,7 +223,8 @@ def _show_table(console: Console, table: TriedTable) -> None:
         console.print(shown)
         if any(problem.texts for problem in table.problems):
             console.print(
-                "  Say what unknown texts mean under `values` of their header; null for nothing.",
+                "  Say what unknown texts mean under `values` of their header, in the block at "
+                f"line {' or '.join(map(str, table.lines))} of the mapping; null for nothing.",
                 soft_wrap=True,
             )
     if table.preview:

@@ -61,6 +61,8 @@ class TriedTable:
     preview: Mapping[str, tuple[str, ...] | None]
     # Headers of files that are not read.
     dropped: tuple[str, ...]
+    # Lines of the table's blocks in the mapping.
+    lines: tuple[int, ...] = ()
 
 
 class Seen:

@@ -167,7 +167,9 @@ class _Reading:
                 continue
             paths[name] = file.path
         tried, entries = self._read(entries)
-        return replace(tried, files=len(files), refused=(*refused, *tried.refused)), entries
+        lines = tuple(dict.fromkeys(file.files.line for file in files))
+        whole = replace(tried, files=len(files), refused=(*refused, *tried.refused), lines=lines)
+        return whole, entries
 
     @property
     def _place(self) -> Path:

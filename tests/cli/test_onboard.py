@@ -39,7 +39,7 @@ def test_from_a_look_to_the_inbox(settings: Settings, folder: Path) -> None:
     assert looked.exit_code == 0, looked.output
     path = settings.mappings_dir / "2024_bank.yml"
     assert f"Written: {path}" in looked.output
-    assert "--name 2024_bank --check" in looked.output
+    assert f"firmpulse onboard '{folder}' --name 2024_bank --check" in looked.output
     # A name of the other side is not shown, only how long it is.
     assert "(3 characters)" in looked.output
     assert "乙公司" not in looked.output + path.read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_from_a_look_to_the_inbox(settings: Settings, folder: Path) -> None:
     assert checked.exit_code == 0, checked.output
     assert "bank_txn: 1 files, 3 rows, 2 would land, of 1 firms" in checked.output
     assert "退 1" in checked.output
-    assert "Say what unknown texts mean under `values`" in checked.output
+    assert "in the block at line 7 of the mapping; null for nothing" in checked.output
     assert "乙公司" not in checked.output
     assert FIRM not in checked.output
     assert list(settings.inbox.rglob("*")) == []
