@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -58,6 +59,59 @@ _TXN = """
         i % 400 = 0 as 冲正
 """
 _SELECTS = {"tax_invoice": _INVOICE, "bank_txn": _TXN}
+# The same rows as an export with other headers, texts and dates, and with lines that are no rows.
+_EXPORTED = {
+    "tax_invoice": """
+        select
+            if(进销方向 = '进项', '收到', '开出') as 方向, 发票代码 as 代码, 发票号码 as 号码,
+            if(票种 = '数电专', '专票', '普票') as 种类,
+            strftime(开票日期, '%d/%m/%Y %H:%M:%S') as 开具, 销方税号 as 卖方, 销方名称 as 卖方名,
+            购方税号 as 买方, 购方名称 as 买方名, 金额 as 净额, 税额 as 税, 价税合计 as 总额,
+            if(row_number() over () % 1000 = 500, '小计', if(发票状态 = '作废', '废', '有效'))
+                as 效力,
+            strftime(作废时间, '%d/%m/%Y %H:%M:%S') as 废于
+        from ({rows})
+    """,
+    "bank_txn": """
+        select
+            客户证件号 as 客户, 流水号 as 编号, 账号 as 卡,
+            strftime(交易时间, '%d/%m/%Y %H:%M:%S') as 时刻,
+            if(借贷标志 = '借', '付', '进') as 进出, 发生额 as 款, 余额 as 存,
+            对方户名 as 对手, 对方账号 as 对手账号码, 对方证件号 as 对手代码,
+            if(row_number() over () % 1000 = 500, '小计', 摘要) as 说明, 冲正 as 撤销
+        from ({rows})
+    """,
+}
+_MAPPED: dict[str, dict[str, Any]] = {
+    "tax_invoice": {
+        "headers": {
+            "方向": "direction", "代码": "invoice_code", "号码": "invoice_no",
+            "种类": "invoice_kind", "开具": "issue_time", "卖方": "seller_tax_no",
+            "卖方名": "seller_name", "买方": "buyer_tax_no", "买方名": "buyer_name",
+            "净额": "amount", "税": "tax", "总额": "total", "效力": "status", "废于": "void_time",
+        },
+        "readings": {
+            "direction": {"values": {"收到": "IN", "开出": "OUT"}},
+            "invoice_kind": {"values": {"专票": "数电专", "普票": "数电普"}},
+            "issue_time": {"format": "%d/%m/%Y %H:%M:%S"},
+            "status": {"values": {"有效": "正常", "废": "作废"}},
+            "void_time": {"format": "%d/%m/%Y %H:%M:%S"},
+        },
+        "not_rows": {"效力": ["小计"]},
+    },
+    "bank_txn": {
+        "headers": {
+            "客户": "uscc", "编号": "txn_no", "卡": "account_no", "时刻": "booked_at", "进出": "dc",
+            "款": "amount", "存": "balance", "对手": "cp_name", "对手账号码": "cp_account",
+            "对手代码": "cp_tax_no", "说明": "summary", "撤销": "reversal_flag",
+        },
+        "readings": {
+            "booked_at": {"format": "%d/%m/%Y %H:%M:%S"},
+            "dc": {"values": {"付": "OUT", "进": "IN"}},
+        },
+        "not_rows": {"说明": ["小计"]},
+    },
+}  # fmt: skip
 
 
 def write_delivery(
@@ -68,7 +122,8 @@ def write_delivery(
     Args:
         settings: home folder of the inbox.
         table: one of TABLES.
-        form: parquet, csv (UTF-8) or gb18030 (CSV).
+        form: parquet, csv (UTF-8), mapped (the same rows as an export, read by a mapping) or
+            gb18030 (CSV).
         rows: rows of the delivery.
         file_rows: rows of each file.
 
@@ -84,13 +139,14 @@ def write_delivery(
         suffix = "parquet" if form == "parquet" else "csv"
         path = folder / f"{table}_{number:03}.{suffix}"
         count = min(file_rows, rows - first)
-        _write(parties, table, path, first, count)
+        _write(parties, table, path, first, count, is_mapped=form == "mapped")
         if form == "gb18030":
             _recode(path)
         with path.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        mapping = _MAPPED[table] if form == "mapped" else {}
         entries.append({"name": path.name, "table": table, "format": suffix, "sha256": digest,
-                        "rows": count})  # fmt: skip
+                        "rows": count, **mapping})  # fmt: skip
     manifest = {
         "manifest_version": 1, "delivery_id": f"{source}-1", "source": source,
         "provider": "benchmark",
@@ -113,23 +169,25 @@ def _parties() -> pl.DataFrame:
     return pl.DataFrame({"id": np.arange(_PARTIES), "code": codes, "name": names})
 
 
-def _write(parties: pl.DataFrame, table: str, path: Path, first: int, count: int) -> None:
+def _write(
+    parties: pl.DataFrame, table: str, path: Path, first: int, count: int, *, is_mapped: bool
+) -> None:
     form = "format parquet, compression zstd" if path.suffix == ".parquet" else "format csv, header"
     with duckdb.connect() as connection:
         connection.execute("set enable_progress_bar = false")
         connection.register("parties", parties)
-        connection.execute(f"""
-            copy (
-                with numbers as (
-                    select if(n % {_REPEAT} = 1, n - 1, n) as i
-                    from range({first}, {first + count}) as numbers(n)
-                )
-                {_SELECTS[table]}
-                from numbers
-                inner join parties as firm on firm.id = hash(i, 4) % {_FIRMS}
-                inner join parties as other on other.id = hash(i, 3) % {_PARTIES}
-            ) to '{path}' ({form})
-        """)
+        rows = f"""
+            with numbers as (
+                select if(n % {_REPEAT} = 1, n - 1, n) as i
+                from range({first}, {first + count}) as numbers(n)
+            )
+            {_SELECTS[table]}
+            from numbers
+            inner join parties as firm on firm.id = hash(i, 4) % {_FIRMS}
+            inner join parties as other on other.id = hash(i, 3) % {_PARTIES}
+        """
+        rows = _EXPORTED[table].format(rows=rows) if is_mapped else rows
+        connection.execute(f"copy ({rows}) to '{path}' ({form})")
 
 
 def _recode(path: Path) -> None:

@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "onboard": Lazy(
         "cli.onboard:onboard",
-        "Files of an unknown shape: propose a mapping, check it, deliver by it.",
+        "Propose a mapping for unknown files, check it, and deliver by it.",
     ),
     "query": Lazy("cli.query:query", "Query the published scores, and note it in the audit chain."),
     "airflow": Lazy(

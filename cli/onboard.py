@@ -1,6 +1,7 @@
 """`firmpulse onboard`: files of an unknown shape, from a first look to the inbox."""
 
-import json
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +14,12 @@ from rich.table import Table
 from cli.dates import not_ahead
 from cli.progress import make_console
 from extracts import contracts
-from extracts.mappings import delivering, files, proposal, trial, yaml_text
-from extracts.mappings.model import ExportMapping
+from extracts.mappings import delivering, entries, files, proposal, trial, yaml_text
+from extracts.mappings.delivering import Delivered
+from extracts.mappings.model import json_schema
 from extracts.mappings.proposal import Block, Proposal
-from extracts.mappings.trial import Tried, TriedTable
+from extracts.mappings.seen import TriedTable
+from extracts.mappings.trial import Tried
 from firmpulse import clock
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -63,6 +66,11 @@ def onboard(
     """  # fmt: skip
     settings, console = Settings(), make_console()
     name = name or _name_of(folder)
+    if not files.is_name(name):
+        raise ConfigurationError(
+            f"{name!r} is no name of a mapping, after which deliveries are named; use a-z, 0-9, - "
+            f"and _, at most 14 letters or digits in a row and 6 digits: --name"
+        )
     path = settings.mappings_dir / f"{name}.yml"
     if table is not None and table not in contracts.load():
         raise ConfigurationError(
@@ -71,12 +79,12 @@ def onboard(
     known = name in files.names(settings)
     if (check or deliver) and not known:
         raise ConfigurationError(
-            f"there is no mapping {name!r}; make it first: firmpulse onboard {folder} --name {name}"
+            f"there is no mapping {name!r}; make it first: {_command(folder)} --name {name}"
         )
     if not check and not deliver:
         if known and not again:
             raise ConfigurationError(
-                f"the mapping {name} exists; read the files by it: firmpulse onboard {folder} "
+                f"the mapping {name} exists; read the files by it: {_command(folder)} "
                 f"--name {name} --check, or propose it anew: --again"
             )
         _propose(settings, console, folder, path, table)
@@ -85,30 +93,37 @@ def onboard(
     tried = trial.run(settings, mapping, folder)
     _show_tried(console, tried)
     if deliver:
-        ids = delivering.deliver(
+        delivered = delivering.deliver(
             settings, name, mapping, tried,
             delivered_on=delivered_on.date() if delivered_on else None, partial=partial,
         )  # fmt: skip
-        console.print(f"In the inbox: {', '.join(ids)}", soft_wrap=True)
-        console.print(f"Next: firmpulse night --as-of {clock.today()}", soft_wrap=True)
+        _show_delivered(console, delivered)
     elif tried.refused:
         raise typer.Exit(1)
     else:
-        console.print(f"Next: firmpulse onboard {folder} --name {name} --deliver", soft_wrap=True)
+        console.print(
+            f"Next: {_command(folder)} --name {name} --deliver",
+            soft_wrap=True,
+        )
+
+
+def _command(folder: Path) -> str:
+    return f"firmpulse onboard {shlex.quote(str(folder))}"
 
 
 def _name_of(folder: Path) -> str:
     """Return a mapping's name from a folder's; the file's name is a part of delivery ids."""
     letters = [c if c.isascii() and c.isalnum() else "_" for c in folder.resolve().name.lower()]
-    return "".join(letters).strip("_")[:32] or "files"
+    words = [word[:12] for word in "".join(letters).split("_") if word]
+    name = "_".join(words)[:24].strip("_")
+    return name if name and files.is_name(name) else "files"
 
 
 def _propose(
     settings: Settings, console: Console, folder: Path, path: Path, table: str | None
 ) -> None:
-    if not path.stem.replace("-", "_").isidentifier() or not path.stem.isascii():
-        raise ConfigurationError(f"{path.stem!r} is no name of a mapping; use a-z, 0-9 and _")
-    found = proposal.propose(folder, settings.inbox / ".trial", table)
+    with trial.scratch_of(settings) as scratch:
+        found = proposal.propose(folder, scratch, table)
     for block in found.blocks:
         _show_block(console, block)
     for name, why in found.unreadable:
@@ -117,9 +132,16 @@ def _propose(
     if path.exists():
         path.replace(path.with_suffix(".yml.old"))
     path.write_text(yaml_text.write(found, path.stem), encoding="utf-8")
-    schema = json.dumps(ExportMapping.model_json_schema(), ensure_ascii=False, indent=1)
-    (path.parent / "mapping.schema.json").write_text(schema + "\n", encoding="utf-8")
+    (path.parent / "mapping.schema.json").write_text(json_schema(), encoding="utf-8")
     _show_next(console, folder, path, found)
+
+
+def _show_delivered(console: Console, delivered: Sequence[Delivered]) -> None:
+    for delivery in delivered:
+        told = "has landed before, nothing to do" if delivery.has_landed else "in the inbox"
+        console.print(f"{delivery.delivery_id}: {told}", soft_wrap=True)
+    if not all(delivery.has_landed for delivery in delivered):
+        console.print(f"Next: firmpulse night --as-of {clock.today()}", soft_wrap=True)
 
 
 def _show_next(console: Console, folder: Path, path: Path, found: Proposal) -> None:
@@ -132,8 +154,7 @@ def _show_next(console: Console, folder: Path, path: Path, found: Proposal) -> N
         )
         return
     console.print(
-        f"Next: correct it, fill in every '?', then: firmpulse onboard {folder} "
-        f"--name {path.stem} --check",
+        f"Next: correct it, fill in every '?', then: {_command(folder)} --name {path.stem} --check",
         soft_wrap=True,
     )
 
@@ -141,6 +162,8 @@ def _show_next(console: Console, folder: Path, path: Path, found: Proposal) -> N
 def _show_block(console: Console, block: Block) -> None:
     first = block.sights[0]
     title = f"{block.pattern}: {len(block.sights)} files, {block.table or 'no table fits'}"
+    if block.like is not None:
+        title += f", header of the included mapping {block.like.name}"
     shown = Table("header", "example", "column", "sure", "why", title=escape(title))
     for place, guess in enumerate(block.guesses):
         cells = first.column(place)
@@ -150,7 +173,9 @@ def _show_block(console: Console, block: Block) -> None:
         )  # fmt: skip
     console.print(shown)
     if block.missing:
-        console.print(f"  no header for {', '.join(block.missing)}: say them under constants")
+        console.print(
+            f"  no header for {', '.join(block.missing)}: say them under constants", soft_wrap=True
+        )
 
 
 def _example(block: Block, target: str | None, cells: list[str]) -> str:
@@ -159,7 +184,7 @@ def _example(block: Block, target: str | None, cells: list[str]) -> str:
         return "(empty)"
     if block.table is not None and target is not None:
         contract = contracts.load()[block.table]
-        column = contract.column(files.targets(contract)[target])
+        column = contract.column(entries.targets(contract)[target])
         if column.mask == "keep" and not column.personal:
             return cells[0][:_LONGEST_CELL]
     return f"({len(cells[0])} characters)"
@@ -196,6 +221,12 @@ def _show_table(console: Console, table: TriedTable) -> None:
                 f"{problem.rows:,}", escape(f"{problem.file} line {problem.line}"),
             )  # fmt: skip
         console.print(shown)
+        if any(problem.texts for problem in table.problems):
+            console.print(
+                "  Say what unknown texts mean under `values` of their header, in the block at "
+                f"line {' or '.join(map(str, table.lines))} of the mapping; null for nothing.",
+                soft_wrap=True,
+            )
     if table.preview:
         kept = {name: cells for name, cells in table.preview.items() if cells is not None}
         shown = Table(*kept, title="First rows, without what stays in the vault")

@@ -28,16 +28,16 @@ _APPROVER = "firmpulse real (public data)"
 app = typer.Typer(no_args_is_help=True, help="Run on real provider files.")
 
 
-def home_of(settings: Settings, shape: str) -> Settings:
+def home_of(settings: Settings, name: str) -> Settings:
     """Return settings with a separate home for this data set."""
-    return settings.model_copy(update={"home": settings.root / "real" / shape})
+    return settings.model_copy(update={"home": settings.root / "real" / name})
 
 
-def _prepare(shape: str, folder: Path, progress: Progress) -> tuple[Settings, date]:
-    settings = home_of(Settings(), shape)
-    as_of = data_sets.delivered_on(settings, shape)
-    progress.heading(f"{shape}: reading the files as provided")
-    deliveries = data_sets.deliver(settings, shape, folder)
+def _prepare(name: str, folder: Path, progress: Progress) -> tuple[Settings, date]:
+    settings = home_of(Settings(), name)
+    as_of = data_sets.delivered_on(settings, name)
+    progress.heading(f"{name}: reading the files as provided")
+    deliveries = data_sets.deliver(settings, name, folder)
     progress.done("deliver into the inbox", progress.seconds, f"{len(deliveries)} deliveries")
     nightly.run_night(settings, as_of, progress)
     return settings, as_of

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import pyarrow
@@ -52,7 +53,8 @@ def erase(settings: Settings, on: date, going: Sequence[Reach]) -> tuple[Destroy
     """Destroy refused files that name a firm, and all transient copies and broken pulls."""
     if not going or not settings.inbox.is_dir():
         return ()
-    for leftover in (settings.inbox / ".reading", *settings.inbox.glob("*/.pulling")):
+    copies = (settings.inbox / ".reading", settings.inbox / ".trial")
+    for leftover in (*copies, *settings.inbox.glob("*/.pulling")):
         shutil.rmtree(leftover, ignore_errors=True)
     _rewrite_refused_grants(settings.inbox / "consent", [reach.firm for reach in going])
     destroyed: list[Destroyed] = []
@@ -75,17 +77,31 @@ def _waits(folder: Path, source: str, on: date) -> bool:
 
 def _erase_from(folder: Path, place: str, reached: Mapping[str, str]) -> list[Destroyed]:
     destroyed = []
+    constants = _constants(folder)
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and (found := _named_in(path, reached)):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or path.is_symlink():
+            continue
+        # A firm may be named by the folder of its files, or for all rows by the manifest.
+        if found := _named_in(path, [name, *constants.get(name, ())], reached):
             path.unlink()
             destroyed.append(Destroyed(place, found))
     return destroyed
 
 
-def _named_in(path: Path, identifiers: Mapping[str, str]) -> tuple[str, ...]:
+def _constants(folder: Path) -> Mapping[str, tuple[str, ...]]:
+    """Return the values that the manifest says of all rows of a file, by its name."""
+    ref = manifest.read(folder, folder.parent.name, contracts.load())
+    files = ref.manifest.files if ref.manifest else ()
+    return {file.name: tuple(file.constants.values()) for file in files}
+
+
+def _named_in(path: Path, told: Sequence[str], identifiers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the firms that a file names, in its content or in what is told of it."""
     wanted = {folded_value(firm): firm_id for firm_id, firm in identifiers.items()}
     try:
-        found = {value for text in _texts(path) for value in wanted if value in text}
+        texts = chain(map(folded, told), _texts(path))
+        found = {value for text in texts for value in wanted if value in text}
     except (OSError, ValueError, pyarrow.ArrowException):
         return tuple(sorted(identifiers))
     return tuple(sorted(wanted[value] for value in found))
@@ -97,7 +113,6 @@ def _texts(path: Path) -> Iterator[str]:
     Raises:
         ValueError: the file's kind cannot be searched.
     """
-    yield folded(path.name)
     if path.suffix.lower() in _TEXT_SUFFIXES:
         yield from _text_file(path)
     elif path.suffix.lower() == ".parquet":

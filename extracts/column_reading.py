@@ -1,5 +1,6 @@
 """How one file writes a column, where that differs from the contract."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
@@ -7,20 +8,22 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-# Words of strptime that a format may have, and what a date needs of them.
-_WORDS = frozenset("YymdHMSfjbBpIZz%-")
-_NUMBER_WORDS = frozenset("YymdHMSfjI")
+# Words of strptime that a format may have; a minus allows numbers without leading zeros.
+_WORDS = re.compile(r"(?:[^%]|%-[djmyHIMS]|%[YymdHMSfjbBpI%])+")
+# Words of which a format needs one: it says a day or a time.
+_SAYS_MOMENT = re.compile(r"(?<!%)(?:%%)*%-?[YymdHMSfjIbB]")
 
 
 def _is_date_format(text: str) -> str:
     """Refuse a format that is none of strptime's, or says no day or time."""
-    words = {text[at + 1 : at + 2] for at, sign in enumerate(text) if sign == "%"}
-    if not words & _NUMBER_WORDS or not words <= _WORDS:
+    if not (_WORDS.fullmatch(text) and _SAYS_MOMENT.search(text)):
         raise ValueError("must be a format of dates such as %d/%m/%Y or %Y%m%d%H%M%S")
     return text
 
 
 DateFormat = Annotated[str, AfterValidator(_is_date_format)]
+# From the file's unit to the contract's; the reader multiplies decimals of this size.
+Factor = Annotated[Decimal, Field(gt=0, max_digits=10, decimal_places=4)]
 
 
 class ColumnReading(BaseModel):
@@ -33,7 +36,7 @@ class ColumnReading(BaseModel):
     # Format of dates and times, as strptime writes it; then no other form is read.
     format: DateFormat | None = None
     # Factor from the file's unit to the contract's.
-    factor: Annotated[Decimal, Field(gt=0, max_digits=10, decimal_places=4)] | None = None
+    factor: Factor | None = None
     # Decimal mark; with a comma, points, spaces and apostrophes group digits.
     decimal: Literal[".", ","] = "."
     # Value of the direction for amounts without a minus, in a column of signed amounts.

@@ -37,6 +37,7 @@ _MAX_DIGITS = 14
 _USCC_LENGTH = 18
 # Files of history may be old; a hand-over is of our time.
 _YEARS_OF_HISTORY, _YEARS_OF_DELIVERY = range(1990, 2101), range(2000, 2101)
+_UNFIT = frozenset("\\*?[")
 
 
 def _leaves_the_vault(text: str) -> str:
@@ -71,6 +72,11 @@ def _in(years: range) -> Callable[[date], date]:
         return day
 
     return checked
+
+
+ProviderName = Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
+OfHistory = AfterValidator(_in(_YEARS_OF_HISTORY))
+OfOurTime = AfterValidator(_in(_YEARS_OF_DELIVERY))
 
 
 class DeliveredFile(BaseModel):
@@ -112,9 +118,14 @@ class DeliveredFile(BaseModel):
         path = PurePosixPath(name)
         is_inside = not path.is_absolute() and ".." not in path.parts and name not in ("", ".")
         # DuckDB would read a name with wildcards as a pattern.
-        if not is_inside or set(name) & set("\\*?[") or not name.isprintable():
+        if not is_inside or set(name) & _UNFIT or not name.isprintable():
             raise ValueError("must be a path inside the delivery, without \\ * ? [ and line breaks")
         return name
+
+
+def fitting_name(name: str) -> str:
+    """Return a file's name without the characters that a manifest may not have."""
+    return "".join("_" if c in _UNFIT or not c.isprintable() else c for c in name)
 
 
 class Manifest(BaseModel):
@@ -125,11 +136,11 @@ class Manifest(BaseModel):
     manifest_version: Literal[1]
     delivery_id: str
     source: str
-    provider: Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
+    provider: ProviderName
     kind: Literal["history", "increment"]
-    period_start: Annotated[date, AfterValidator(_in(_YEARS_OF_HISTORY))]
-    period_end: Annotated[date, AfterValidator(_in(_YEARS_OF_HISTORY))]
-    delivered_at: Annotated[AwareDatetime, AfterValidator(_in(_YEARS_OF_DELIVERY))]
+    period_start: Annotated[date, OfHistory]
+    period_end: Annotated[date, OfHistory]
+    delivered_at: Annotated[AwareDatetime, OfOurTime]
     # How the provider identifies firms; the rule of each scheme is in `firmpulse.identifiers`.
     id_scheme: str = Field(default=identifiers.USCC, pattern=f"^{identifiers.SCHEME_PATTERN}$")
     # Empty if the night had no data.

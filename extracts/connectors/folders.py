@@ -62,6 +62,24 @@ class Store:
         folders = [entry["name"] for entry in found if entry["type"] == "directory"]
         return sorted(name.rstrip("/").rpartition("/")[2] for name in folders)
 
+    def files(self, name: str) -> dict[str, int]:
+        """Return the files below a folder, names with sizes; links and devices do not count."""
+
+        def entries(filesystem: AbstractFileSystem) -> dict[str, dict[str, str]]:
+            with self._named():
+                return dict(filesystem.find(self._path(name), detail=True))
+
+        try:
+            found = self._persistently(entries)
+        except FileNotFoundError:
+            return {}
+        inside = f"{self._path(name).strip('/')}/"
+        return {
+            path.strip("/").removeprefix(inside): int(entry["size"])
+            for path, entry in found.items()
+            if entry["type"] == "file" and not entry.get("islink")
+        }
+
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes, null without one; links and devices do not count."""
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from extracts import contracts
+from extracts.manifest import ProviderName
 from firmpulse import yaml_files
 from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
@@ -93,12 +94,14 @@ class Provider(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     # What its manifests call it; begins with `sim-` where its firms are simulated.
-    name: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_is_printable)]
+    name: Annotated[ProviderName, Field(min_length=1), AfterValidator(_is_printable)]
     source: str
     # Contains one folder per delivery.
     uri: Uri
     # Airflow connection with the credentials.
     connection: Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_]*$")] | None = None
+    # Mapping of plain files; empty for a provider that puts manifests.
+    mapping: Annotated[str, Field(pattern="^[a-z0-9_-]+$", max_length=64)] | None = None
     # Where requests are put; empty for a provider that needs none.
     request_uri: Uri | None = None
     # Consecutive tries that may fail without progress.

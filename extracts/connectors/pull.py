@@ -7,21 +7,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from extracts import contracts, manifest
-from extracts.connectors import providers, pull_delivery
+from extracts.connectors import providers, pull_delivery, pull_files
 from extracts.connectors.errors import Unreachable
 from extracts.connectors.folders import Store
 from extracts.connectors.providers import Provider
 from extracts.connectors.pull_delivery import Fetched, Offer
 from extracts.connectors.pull_report import PulledDelivery, PullReport
 from extracts.manifest import DeliveryRef
+from extracts.mappings import manifests
+from extracts.mappings.model import ExportMapping
 from extracts.vault import records
 from firmpulse import warehouse
 from firmpulse.errors import ConfigurationError, DeliveryRefused, FileHeldError
 from firmpulse.settings import Settings
 
 _LOG = logging.getLogger(__name__)
+_NOT_FROM_PROVIDER = (
+    "a delivery of this delivery_id, not from this provider, waits in the inbox; ask the provider "
+    "for a new delivery_id, or remove the one in the inbox"
+)
 
 
 @dataclass
@@ -43,6 +50,11 @@ class _Run:
     begun: set[str] = field(default_factory=set)
     # Whether every provider could be listed.
     has_seen_all: bool = True
+
+    @cached_property
+    def providers_of_landed(self) -> Mapping[str, str]:
+        """The provider of each landed delivery."""
+        return manifests.landed(self.settings, self.source)
 
     def report_problem(self, provider: Provider, what: str) -> None:
         """Record a problem, and log it at once."""
@@ -84,9 +96,10 @@ def pull(settings: Settings, source: str, as_of: date) -> PullReport:
 def _pull_provider(run: _Run, provider: Provider) -> None:
     store = Store(run.settings, provider, provider.place)
     try:
+        mapping = pull_files.mapping_of(run.settings, provider)
         for name in _safe(run, provider, store.folders()):
             try:
-                _pull_delivery(run, store, provider, name)
+                _pull_delivery(run, store, provider, mapping, name)
             except Unreachable:
                 raise
             except (ConfigurationError, DeliveryRefused) as problem:
@@ -114,8 +127,13 @@ def _safe(run: _Run, provider: Provider, names: Iterable[str]) -> Iterator[str]:
         )
 
 
-def _pull_delivery(run: _Run, store: Store, provider: Provider, name: str) -> None:
+def _pull_delivery(
+    run: _Run, store: Store, provider: Provider, mapping: ExportMapping | None, name: str
+) -> None:
     content = store.read(f"{name}/{manifest.NAME}", pull_delivery.MANIFEST_LIMIT_BYTES)
+    if content is None and mapping is not None:
+        _pull_plain(run, store, provider, mapping, name)
+        return
     if content is None:
         run.incomplete += 1
         return
@@ -136,13 +154,68 @@ def _pull_delivery(run: _Run, store: Store, provider: Provider, name: str) -> No
     except DeliveryRefused as refusal:
         run.refused.append((ref, str(refusal)))
         raise
+    _take(run, provider, fetched)
+
+
+def _pull_plain(
+    run: _Run, store: Store, provider: Provider, mapping: ExportMapping, name: str
+) -> None:
+    """Pull a folder of plain files, once: without a manifest nothing shows that it was changed."""
+    if name in run.landed and run.providers_of_landed.get(name) != provider.name:
+        raise DeliveryRefused(
+            "a delivery of this name, not from this provider, has landed; ask the provider to put "
+            "its own name into those of its folders"
+        )
+    if name in run.landed or _waits_from(run, provider, name):
+        run.known += 1
+        return
+    plain = pull_files.offered(store, provider, mapping, name)
+    if plain is None:
+        run.incomplete += 1
+        return
+    if plain.day > run.as_of:
+        run.not_due += 1
+        return
+    folder = pull_delivery.working_folder(run.settings, run.source) / name
+    try:
+        fetched, others = pull_files.fetch(run.settings, store, plain)
+    except DeliveryRefused as refusal:
+        run.refused.append((pull_files.reference(plain, folder), str(refusal)))
+        raise
+    _take(run, provider, fetched)
+    if others:
+        run.report_problem(
+            provider,
+            f"{name}: {others} files fit no pattern of the mapping and were not read; add them to "
+            f"the mapping {provider.mapping}, or ask the provider to leave them out",
+        )
+
+
+def _waits_from(run: _Run, provider: Provider, name: str) -> bool:
+    """Whether the delivery waits in the inbox.
+
+    Raises:
+        DeliveryRefused: another one of this name waits there.
+    """
+    folder = run.settings.inbox / run.source / name
+    if not folder.exists():
+        return False
+    waiting = manifest.read(folder, run.source, contracts.load()).manifest
+    if waiting is None or waiting.provider != provider.name:
+        raise DeliveryRefused(_NOT_FROM_PROVIDER)
+    return True
+
+
+def _take(run: _Run, provider: Provider, fetched: Fetched) -> None:
+    """Bring a fetched delivery into the inbox."""
     _record_pull(run, provider, fetched)
     pull_delivery.place(run.settings, fetched)
     run.pulled.append(
         PulledDelivery(
-            provider.name, name, fetched.files, fetched.bytes_fetched, fetched.bytes_total
+            provider.name, fetched.ref.delivery_id, fetched.files, fetched.bytes_fetched,
+            fetched.bytes_total,
         )
-    )
+    )  # fmt: skip
 
 
 def _waiting(run: _Run, offer: Offer) -> DeliveryRef | None:
@@ -161,10 +234,7 @@ def _require_free_id(run: _Run, offer: Offer, waiting: DeliveryRef | None) -> No
     if waiting is None:
         return
     if waiting.manifest is None or waiting.manifest.provider != offer.provider.name:
-        raise DeliveryRefused(
-            "a delivery of this delivery_id, not from this provider, waits in the inbox; "
-            "ask the provider for a new delivery_id, or remove the one in the inbox"
-        )
+        raise DeliveryRefused(_NOT_FROM_PROVIDER)
 
 
 def _record_pull(run: _Run, provider: Provider, fetched: Fetched) -> None:

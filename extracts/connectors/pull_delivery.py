@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -81,16 +81,27 @@ def checked(ref: DeliveryRef, provider: Provider) -> Manifest:
         raise DeliveryRefused(
             "the manifest's provider is not the name that providers.yml has for this uri"
         )
-    names = [file.name for file in ref.manifest.files]
+    require_plain([file.name for file in ref.manifest.files])
+    return ref.manifest
+
+
+def require_plain(names: Sequence[str]) -> None:
+    """Refuse names of files that lead elsewhere, or whose paths collide.
+
+    Raises:
+        DeliveryRefused: the message has the number of the file, not its name.
+    """
     paths = {name: PurePosixPath(name) for name in names}
     for number, name in enumerate(names, 1):
-        if str(paths[name]) != name or paths[name] == PurePosixPath(manifest.NAME):
+        is_inside = not paths[name].is_absolute() and ".." not in paths[name].parts
+        if str(paths[name]) != name or paths[name] == PurePosixPath(manifest.NAME) or not is_inside:
             raise DeliveryRefused(f"file {number} has a name that is not a plain relative path")
-        if any(len(part.encode()) > _LONGEST_NAME_BYTES for part in paths[name].parts):
+        if any(
+            len(part.encode(errors="replace")) > _LONGEST_NAME_BYTES for part in paths[name].parts
+        ):
             raise DeliveryRefused(f"file {number} has a name that is too long")
         if any(parent in paths.values() for parent in paths[name].parents):
             raise DeliveryRefused(f"file {number} is in a folder that is also a file")
-    return ref.manifest
 
 
 def fetch(store: Store, ref: DeliveryRef, document: Manifest) -> Fetched:
@@ -102,7 +113,7 @@ def fetch(store: Store, ref: DeliveryRef, document: Manifest) -> Fetched:
     """
     sizes = [_remote_size(store, ref, number, file) for number, file in _numbered(document)]
     targets = [ref.folder / file.name for file in document.files]
-    _require_room(ref.folder, sum(sizes) - sum(_size(target) for target in targets))
+    require_room(ref.folder, sum(sizes) - sum(_size(target) for target in targets))
     fetched = 0
     for (number, file), size, target in zip(_numbered(document), sizes, targets, strict=True):
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -174,7 +185,12 @@ def _missing(number: int) -> DeliveryRefused:
     )
 
 
-def _require_room(folder: Path, needed_bytes: int) -> None:
+def require_room(folder: Path, needed_bytes: int) -> None:
+    """Refuse a delivery that does not fit on the disk.
+
+    Raises:
+        DeliveryRefused: the message has both sizes.
+    """
     free = shutil.disk_usage(folder).free
     if needed_bytes > max(free - _RESERVE_BYTES, 0):
         raise DeliveryRefused(

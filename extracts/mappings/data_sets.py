@@ -13,7 +13,7 @@ from extracts import contracts
 from extracts.mappings import delivering, files, trial
 from extracts.mappings.model import ExportMapping
 from firmpulse.calendar import CHINA
-from firmpulse.errors import ConfigurationError
+from firmpulse.errors import ConfigurationError, ContractError
 from firmpulse.settings import Settings
 from firmpulse.sources import GRANTED_SOURCES
 
@@ -54,7 +54,7 @@ def deliver(settings: Settings, name: str, folder: Path) -> list[str]:
             actor=audit.actor(),
             text_version=datasets.OPEN_DATA,
         )
-    return delivered
+    return [delivery.delivery_id for delivery in delivered]
 
 
 def _firms(mapping: ExportMapping, folder: Path) -> Iterator[str]:
@@ -66,5 +66,11 @@ def _firms(mapping: ExportMapping, folder: Path) -> Iterator[str]:
         values = pyarrow.compute.unique(column).to_pylist()
     else:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            values = [record[mapping.firms.header] for record in csv.DictReader(stream)]
+            reader = csv.DictReader(stream)
+            if mapping.firms.header not in (reader.fieldnames or ()):
+                raise ContractError(
+                    f"{path.name} has no column {mapping.firms.header}, which lists the firms; "
+                    f"correct `firms` of the mapping"
+                )
+            values = [record[mapping.firms.header] for record in reader]
     return (f"{mapping.id_scheme}:{value}" for value in values)

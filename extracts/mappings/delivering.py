@@ -1,22 +1,29 @@
 """Put the files of a folder into the inbox, as deliveries made by a mapping."""
 
-import json
 import shutil
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from extracts import manifest
-from extracts.mappings import trial
+from extracts.mappings import manifests, trial
 from extracts.mappings.model import ExportMapping
 from extracts.mappings.trial import Tried
-from firmpulse import clock, warehouse
+from firmpulse import clock
 from firmpulse.calendar import CHINA
 from firmpulse.errors import ContractError, NotReadyError
 from firmpulse.settings import Settings
 
-# Time of day of a hand-over of which only the day is said.
-_EVENING = time(22, tzinfo=CHINA)
+
+@dataclass(frozen=True)
+class Delivered:
+    """A delivery that the files are."""
+
+    source: str
+    delivery_id: str
+    # It has landed before; nothing was put into the inbox.
+    has_landed: bool
 
 
 def deliver(
@@ -27,7 +34,7 @@ def deliver(
     *,
     delivered_on: date | None = None,
     partial: bool = False,
-) -> list[str]:
+) -> list[Delivered]:
     """Put what was tried into the inbox; the same files become the same deliveries again.
 
     Args:
@@ -37,9 +44,6 @@ def deliver(
         tried: what `trial.run` read of them.
         delivered_on: day of the hand-over if the mapping does not say it; today by default.
         partial: deliver although patterns of the mapping take no file.
-
-    Returns:
-        The ids of the deliveries.
 
     Raises:
         ContractError: a file would be refused; nothing is delivered.
@@ -57,46 +61,23 @@ def deliver(
         )
     if tried.days is None:
         raise NotReadyError("no row of the files is good; nothing is delivered")
-    day = clock.checked(delivered_on or clock.today(), "--delivered-on")
-    at = mapping.delivered_at or min(datetime.combine(day, _EVENING), clock.now())
-    ids = []
+    at = mapping.delivered_at or manifests.evening(delivered_on or clock.today())
+    day = clock.checked(at.astimezone(CHINA).date(), "the day of the delivery")
+    found = []
     for source, entries in tried.entries.items():
         delivery_id = f"{name}-{source}"
         if mapping.delivered_at is None:
-            delivery_id += f"-{day:%Y%m%d}-{trial.digest(entries)}"
-        document = trial.manifest_of(
-            mapping, source, delivery_id, entries,
-            kind=_kind(settings, mapping, source),
-            period_start=mapping.period_start or tried.days[0],
-            period_end=mapping.period_end or tried.days[1],
-            delivered_at=at,
-        )  # fmt: skip
-        _place(settings, document, tried.paths)
-        ids.append(delivery_id)
-    return ids
-
-
-def _kind(settings: Settings, mapping: ExportMapping, source: str) -> str:
-    """Return history for the first delivery of a provider, increment for later ones.
-
-    Rows of a history were known when they happened; late rows and corrections of an increment are
-    known from its delivery on.
-    """
-    if mapping.delivered_at is not None:
-        return "history"
-    waiting = (settings.inbox / source).glob(f"*/{manifest.NAME}")
-    offered = {json.loads(path.read_bytes()).get("provider") for path in waiting}
-    if mapping.provider in offered:
-        return "increment"
-    with warehouse.connect(settings) as connection:
-        if not warehouse.is_built(connection, "ops.deliveries"):
-            return "history"
-        row = connection.execute(
-            "select count(*) from warehouse.ops.deliveries where source = ? and provider = ? "
-            "and delivery_seq is not null",
-            [source, mapping.provider],
-        ).fetchone()
-    return "increment" if row and row[0] else "history"
+            delivery_id += f"-{day:%Y%m%d}-{manifests.digest(entries)}"
+        has_landed = delivery_id in manifests.landed(settings, source)
+        if not has_landed:
+            document = manifests.manifest_of(
+                mapping, source, delivery_id, entries, at=at, days=tried.days,
+                kind="history" if mapping.delivered_at is not None
+                else manifests.kind_of(settings, mapping.provider, source, delivery_id),
+            )  # fmt: skip
+            _place(settings, document, tried.paths)
+        found.append(Delivered(source, delivery_id, has_landed))
+    return found
 
 
 def _place(settings: Settings, document: manifest.Manifest, paths: Mapping[str, Path]) -> None:
@@ -104,8 +85,5 @@ def _place(settings: Settings, document: manifest.Manifest, paths: Mapping[str, 
     folder = settings.inbox / document.source / document.delivery_id
     shutil.rmtree(folder, ignore_errors=True)
     for file in document.files:
-        target = folder / file.name
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        trial.put(paths[file.name], target)
-    text = document.model_dump_json(indent=1, exclude_defaults=True)
-    (folder / manifest.NAME).write_text(text + "\n", encoding="utf-8")
+        trial.put(paths[file.name], folder / file.name)
+    (folder / manifest.NAME).write_text(manifests.text(document), encoding="utf-8")

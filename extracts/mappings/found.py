@@ -1,20 +1,18 @@
 """The files of a folder that a mapping names, as entries of manifests."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pyarrow
 
-from extracts import contracts
-from extracts.column_reading import ColumnReading
-from extracts.contracts import normalise_header
+from extracts import contracts, manifest
+from extracts.contracts import normalise_text
 from extracts.manifest import DeliveredFile
-from extracts.mappings.files import factor, targets
-from extracts.mappings.model import ExportMapping, MappedColumn, MappedFiles
-from extracts.reading import csv_lines, encodings, thresholds, workbooks
+from extracts.mappings import entries
+from extracts.mappings.model import ExportMapping, MappedFiles
+from extracts.reading import csv_lines, encodings, headers, thresholds, workbooks
 from firmpulse import digests
 from firmpulse.errors import ConfigurationError, DeliveryRefused
 
@@ -22,8 +20,7 @@ _ENDINGS = {
     ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".parquet": "parquet",
     ".jsonl": "jsonl", ".ndjson": "jsonl",
 }  # fmt: skip
-_WILD = re.compile(r"\*\*/|\*|\?|\{[a-z_]+\}")
-_BEFORE_VALUE = ":：= \t\u3000"
+_WILD = re.compile(r"(?:\*\*/)+|\*|\?|\{[a-z_]+\}")
 
 
 @dataclass(frozen=True)
@@ -54,16 +51,32 @@ class Found:
         return found
 
 
-def find(mapping: ExportMapping, folder: Path) -> list[Found]:
-    """Return the files of a folder that a mapping names, by block of the mapping and name."""
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    names = [path.relative_to(folder).as_posix() for path in paths]
+def files_in(folder: Path) -> list[tuple[Path, str]]:
+    """Return the files below a folder with their names, without those that do not count."""
+    found = ((p, p.relative_to(folder).as_posix()) for p in sorted(folder.rglob("*")))
+    return [(path, name) for path, name in found if may_count(name) and path.is_file()]
+
+
+def may_count(name: str) -> bool:
+    """Whether a path may be of a file to be read; hidden ones and manifests are not."""
+    parts = PurePosixPath(name).parts
+    return parts[-1] != manifest.NAME and not any(p.startswith((".", "~$")) for p in parts)
+
+
+def find(mapping: ExportMapping, files: Iterable[tuple[Path, str]]) -> list[Found]:
+    """Return the files that a mapping names, by block of the mapping and name.
+
+    Raises:
+        ConfigurationError: two blocks of the mapping take the same file.
+    """
+    offered = list(files)
     found = []
-    for number, files in enumerate(mapping.files, 1):
-        pattern = _pattern(files.pattern)
-        for path, name in zip(paths, names, strict=True):
+    for number, block in enumerate(mapping.files, 1):
+        pattern = _pattern(block.pattern)
+        for path, name in offered:
             if matched := pattern.fullmatch(name):
-                found.append(Found(files, number, path, name, matched.groupdict()))
+                found.append(Found(block, number, path, name, matched.groupdict()))
+    _require_one_each(found)
     return found
 
 
@@ -75,57 +88,25 @@ def _pattern(text: str) -> re.Pattern[str]:
         if wild[0].startswith("{"):
             parts.append(f"(?P<{wild[0][1:-1]}>[^/]+?)")
         else:
-            parts.append({"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}[wild[0]])
+            parts.append({"*": "[^/]*", "?": "[^/]"}.get(wild[0], "(?:.*/)?"))
     return re.compile("".join([*parts, re.escape(text[place:])]))
 
 
-def entry(found: Found, scratch: Path) -> DeliveredFile:
-    """Return a file's entry in a manifest; of its rows only Parquet says the number.
+def entry(found: Found, name: str, scratch: Path) -> DeliveredFile:
+    """Return a file's entry in a manifest, under a name; of its rows only Parquet says the number.
 
     Raises:
         DeliveryRefused: the file is in no known form, or lacks a label above its header.
     """
-    files = found.files
-    contract = contracts.load()[files.table]
-    readings = {}
-    for column in files.columns.values():
-        if column is not None:
-            unit = contract.column(targets(contract)[column.to]).unit
-            readings[column.to] = _reading(column, unit)
-    headers = {text: column.to for text, column in files.columns.items() if column is not None}
-    headers |= {text: name for name, texts in files.one_of.items() for text in texts}
-    return DeliveredFile(
-        name=found.name,
-        table=files.table,
-        format=found.format,  # type: ignore[arg-type] # checked by the model
-        sha256=digests.of_file(found.path),
-        rows=_rows_of_parquet(found.path) if found.format == "parquet" else 0,
-        encoding=files.encoding,
-        delimiter=files.delimiter,
-        sheet=files.sheet,
-        headers=headers,
-        constants={**files.constants, **found.from_path, **_above(found, scratch)},
-        readings={name: reading for name, reading in readings.items() if reading != _AS_IT_IS},
-        ignored=tuple(text for text, column in files.columns.items() if column is None),
-        one_of=tuple(files.one_of),
-        not_rows=files.not_rows,
-        header_lines=files.header_lines,
-        header=files.header,
-    )
-
-
-_AS_IT_IS = ColumnReading()
-
-
-def _reading(column: MappedColumn, unit: str | None) -> ColumnReading:
-    told = column.unit if isinstance(column.unit, Decimal) else factor(column.unit or "", unit)
-    return ColumnReading(
-        values=column.values,
-        format=column.format,
-        factor=told,
-        decimal=column.decimal,
-        positive=column.positive,
-    )
+    told = entries.fields(found.files, contracts.load()[found.files.table])
+    return DeliveredFile.model_validate({
+        **told,
+        "name": name,
+        "format": found.format,
+        "sha256": digests.of_file(found.path),
+        "rows": _rows_of_parquet(found.path) if found.format == "parquet" else 0,
+        "constants": {**told["constants"], **found.from_path, **_above(found, scratch)},
+    })  # fmt: skip
 
 
 def _rows_of_parquet(path: Path) -> int:
@@ -143,23 +124,35 @@ def _above(found: Found, scratch: Path) -> dict[str, str]:
     lines = first_lines(found, scratch, thresholds.load().header_within)
     values = {}
     for label, column in labels.items():
-        value = next(_values(lines, label), None)
+        value = next(after_label(lines[: _header_at(found.files, lines)], label), None)
         if value is None:
-            raise DeliveryRefused(f"no line above the header says {label}, which is {column}")
+            raise DeliveryRefused(
+                f"no line above the header says {label}, which is {column}; look at the file and "
+                f"correct above_header"
+            )
         values[column] = value
     return values
 
 
-def _values(lines: Sequence[Sequence[str]], label: str) -> Iterator[str]:
+def _header_at(files: MappedFiles, lines: Sequence[Sequence[str]]) -> int:
+    """Return the place of the header: the line with most of its texts."""
+    contract = contracts.load()[files.table]
+    mapped = (*files.header, *files.columns)
+    known = [headers.known_in(contract, cells, mapped) for cells in lines]
+    return known.index(max(known)) if known else 0
+
+
+def after_label(lines: Sequence[Sequence[str]], label: str) -> Iterator[str]:
     """Yield what follows a label: in its cell, or in the next filled one of its line."""
-    wanted = normalise_header(label)
+    wanted = headers.comparable(label)
+    spaced = r"\s*".join(map(re.escape, wanted))
+    inside = re.compile(rf"{spaced}\s*(?:[:=]|\s)\s*(\S.*)")
     for cells in lines:
         for place, cell in enumerate(cells):
-            text = normalise_header(cell)
-            if text.rstrip(_BEFORE_VALUE) == wanted:
+            if headers.comparable(cell).rstrip(":=") == wanted:
                 yield from (other.strip() for other in cells[place + 1 :] if other.strip())
-            elif text.startswith(wanted) and text[len(wanted) :][:1] in _BEFORE_VALUE:
-                yield text[len(wanted) :].lstrip(_BEFORE_VALUE)
+            elif match := inside.fullmatch(normalise_text(cell)):
+                yield match[1].strip()
 
 
 def first_lines(found: Found, scratch: Path, count: int) -> list[list[str]]:
@@ -168,7 +161,6 @@ def first_lines(found: Found, scratch: Path, count: int) -> list[list[str]]:
     Raises:
         DeliveryRefused: it cannot be read, or is of another form.
     """
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     copy = scratch / "first"
     delimiter, shift = found.files.delimiter, 0
     if found.format == "xlsx":
@@ -183,18 +175,14 @@ def first_lines(found: Found, scratch: Path, count: int) -> list[list[str]]:
     return [(csv_lines.cells(record, delimiter) or [])[shift:] for record in records]
 
 
-def one_per_path(found: Sequence[Found]) -> None:
-    """Refuse a mapping of which two blocks take the same file, unless it is one of sheets.
-
-    Raises:
-        ConfigurationError: they do.
-    """
+def _require_one_each(found: Sequence[Found]) -> None:
+    """Refuse a mapping of which two blocks take the same file, unless each takes a sheet of it."""
     first: dict[tuple[str, str | None], int] = {}
     for file in found:
         place = (file.name, file.files.sheet)
         if place in first:
             raise ConfigurationError(
-                f"{file.name} fits block {first[place]} and block {file.number} of the mapping; "
-                f"make one of the patterns narrower"
+                f"{manifest.fitting_name(file.name)} fits block {first[place]} and block "
+                f"{file.number} of the mapping; make one of the patterns narrower"
             )
         first[place] = file.number

@@ -1,14 +1,16 @@
 """A mapping as a file: which files are which table, which header is which column, and how."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from extracts.column_reading import DateFormat
+from extracts.column_reading import DateFormat, Factor
+from extracts.manifest import OfHistory, OfOurTime, ProviderName
 
 # Factors from the units that files are written in, by the unit of a contract.
 UNITS: Mapping[str, Mapping[str, Decimal]] = {
@@ -21,10 +23,18 @@ UNITS: Mapping[str, Mapping[str, Decimal]] = {
         "兆瓦时": Decimal(1_000), "万千瓦时": Decimal(10_000),
     },
 }  # fmt: skip
+_PLACEHOLDER = re.compile(r"\{([^}/]*)\}")
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _number(value: object) -> object:
+    """Read the text of a number as a number: a mapping is YAML of texts."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return Decimal(value) if "." in value else int(value)
+    return value
 
 
 class MappedColumn(_Strict):
@@ -37,7 +47,7 @@ class MappedColumn(_Strict):
     format: DateFormat | None = Field(
         default=None, description="format of dates and times, as strptime: %d/%m/%Y %H:%M"
     )
-    unit: str | Decimal | None = Field(
+    unit: Annotated[Factor | str | None, BeforeValidator(_number)] = Field(
         default=None, description="unit of the file, such as 万元, or the factor to the contract's"
     )
     decimal: Literal[".", ","] = Field(default=".", description="decimal mark of numbers")
@@ -47,24 +57,13 @@ class MappedColumn(_Strict):
 
 
 def _short_form(value: object) -> object:
-    """Read `header: column` as `header: {to: column}`, and `header: null` as not read."""
+    """Read `header: column` as `header: {to: column}`; `header: null` is not read."""
     return {"to": value} if isinstance(value, str) else value
 
 
-ColumnEntry = Annotated[MappedColumn | None, BeforeValidator(_short_form)]
-
-
-def _texts(value: object) -> object:
-    """Read numbers, dates and truth values that YAML made of a text as that text."""
-    if isinstance(value, Mapping):
-        return {str(key): _text(item) for key, item in value.items()}
-    return value
-
-
-def _text(value: object) -> object:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float | date) else value
+ColumnEntry = Annotated[
+    MappedColumn | None, BeforeValidator(_short_form, str | MappedColumn | None)
+]
 
 
 class MappedFiles(_Strict):
@@ -72,6 +71,7 @@ class MappedFiles(_Strict):
 
     pattern: str = Field(
         min_length=1,
+        max_length=200,
         description="path below the folder: * and ? inside a name, ** for any folders, and "
         "{column} for a part of the path that is a column's value",
     )
@@ -84,7 +84,7 @@ class MappedFiles(_Strict):
     )
     delimiter: Literal[",", "\t", ";", "|"] = Field(default=",", description="of CSV")
     sheet: str | None = Field(default=None, min_length=1, max_length=31, description="of xlsx")
-    header_lines: int = Field(
+    header_lines: Annotated[int, BeforeValidator(_number)] = Field(
         default=1, ge=1, le=3, description="lines of a header with merged cells"
     )
     header: tuple[str, ...] = Field(
@@ -96,20 +96,30 @@ class MappedFiles(_Strict):
     one_of: Mapping[str, tuple[str, ...]] = Field(
         default={}, description="column to several headers, one of them filled in each row"
     )
-    constants: Annotated[Mapping[str, str], BeforeValidator(_texts)] = Field(
-        default={}, description="column to its value in every row"
-    )
+    constants: Mapping[str, str] = Field(default={}, description="column to its value in every row")
     above_header: Mapping[str, str] = Field(
         default={}, description="label above the header to the column whose value follows it"
     )
     not_rows: Mapping[str, tuple[str, ...]] = Field(
         default={}, description="header to the texts of lines that are no rows; '' is empty"
     )
+    _line: int = PrivateAttr(default=0)
 
     @property
     def placeholders(self) -> tuple[str, ...]:
         """The columns whose values are parts of the path."""
-        return tuple(re.findall(r"\{([a-z_]+)\}", self.pattern))
+        return tuple(_PLACEHOLDER.findall(self.pattern))
+
+    @property
+    def line(self) -> int:
+        """The line of the block in its file; 0 for one that was not read from a file."""
+        return self._line
+
+    def at(self, line: int) -> "MappedFiles":
+        """Return the same block with its line."""
+        found = self.model_copy()
+        found._line = line
+        return found
 
 
 class FirmList(_Strict):
@@ -122,17 +132,27 @@ class FirmList(_Strict):
 class ExportMapping(_Strict):
     """How the files of one provider become deliveries."""
 
-    version: Literal[1] = Field(description="of this form")
-    provider: str = Field(min_length=1, max_length=64, description="name in the manifests")
+    version: Annotated[Literal[1], BeforeValidator(_number)] = Field(description="of this form")
+    provider: ProviderName = Field(min_length=1, description="name in the manifests")
     id_scheme: str = Field(
         default="uscc",
         pattern="^[a-z][a-z0-9_]*$",
         description="how the files identify firms; uscc codes are checked",
     )
-    delivered_at: AwareDatetime | None = Field(
+    delivered_at: Annotated[AwareDatetime, OfOurTime] | None = Field(
         default=None, description="of a data set that was handed over once; else asked for"
     )
-    period_start: date | None = Field(default=None, description="first day; else of the rows")
-    period_end: date | None = Field(default=None, description="last day; else of the rows")
+    period_start: Annotated[date, OfHistory] | None = Field(
+        default=None, description="first day; else of the rows"
+    )
+    period_end: Annotated[date, OfHistory] | None = Field(
+        default=None, description="last day; else of the rows"
+    )
     firms: FirmList | None = Field(default=None, description="list of the firms of a data set")
     files: tuple[MappedFiles, ...] = Field(min_length=1)
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a mapping, for editors."""
+    found = ExportMapping.model_json_schema() | {"title": "Firmpulse mapping"}
+    return json.dumps(found, ensure_ascii=False, indent=1) + "\n"

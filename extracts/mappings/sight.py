@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import pyarrow
 import pyarrow.parquet
 
 from extracts import contracts
 from extracts.contracts import normalise_header
+from extracts.mappings import included
 from extracts.reading import (  # fmt: skip
     csv_files,
     csv_lines,
@@ -19,6 +22,7 @@ from extracts.reading import (  # fmt: skip
     thresholds,
     workbooks,
 )
+from firmpulse.errors import DeliveryRefused
 
 # Records of a file that are looked at.
 SEEN_ROWS = 300
@@ -88,11 +92,14 @@ def _form(path: Path) -> str:
 
 
 def _parquet(path: Path) -> tuple[tuple[str, ...], list[list[str]]]:
-    formats.read_parquet(path, pyarrow.parquet.read_metadata(path).num_rows)
-    with pyarrow.parquet.ParquetFile(path) as opened:
-        batch = next(opened.iter_batches(batch_size=SEEN_ROWS), None)
-        header = tuple(opened.schema_arrow.names)
-    columns = [] if batch is None else [column.to_pylist() for column in batch.columns]
+    try:
+        formats.read_parquet(path, pyarrow.parquet.read_metadata(path).num_rows)
+        with pyarrow.parquet.ParquetFile(path) as opened:
+            batch = next(opened.iter_batches(batch_size=SEEN_ROWS), None)
+            header = tuple(opened.schema_arrow.names)
+        columns = [] if batch is None else [column.to_pylist() for column in batch.columns]
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError):
+        raise DeliveryRefused("the file is not Parquet, or is damaged") from None
     rows = [
         ["" if cell is None else str(cell) for cell in row] for row in zip(*columns, strict=True)
     ]
@@ -136,6 +143,8 @@ def _of_lines(
     path: Path, name: str, form: str, delimiter: str, sheet: str | None, lines: list[list[str]]
 ) -> Sight | None:
     """Return the table among the first lines of a file or sheet; none without a row."""
+    if not lines:
+        return None
     place, depth = _header(lines[: thresholds.load().header_within])
     header = csv_files.joined(lines[place : place + depth]) or []
     rows = lines[place + depth :]
@@ -151,19 +160,21 @@ def _of_lines(
 def _header(lines: Sequence[list[str]]) -> tuple[int, int]:
     """Return the place of the header and its number of lines.
 
-    It is the line, or the two joined, with most headers that some contract knows; if none has two
-    of them, the first with as many filled cells as the lines below.
+    It is the line, or the two joined, with the header of an included mapping; else the one with
+    most headers that some contract knows; if none has two of them, the first with as many filled
+    cells as the lines below.
     """
     known = Counter[tuple[int, int]]()
     for place in range(len(lines)):
         for depth in (1, 2):
             cells = csv_files.joined(lines[place : place + depth]) or []
-            known[place, -depth] = max(
-                headers.known_in(contract, cells) for contract in contracts.load().values()
-            )
+            if included.of(cells):
+                return place, depth
+            texts = set(map(headers.comparable, cells))
+            known[place, -depth] = max(len(texts & listed) for listed in _known_texts())
     (place, depth), count = max(known.items(), key=lambda item: (item[1], item[0][1], -item[0][0]))
     if count >= 2:
-        return place, -depth
+        return place, 2 if -depth == 1 and _is_merged(lines[place : place + 2]) else -depth
     widths = Counter(len(line) for line in lines if line)
     usual = widths.most_common(1)[0][0] if widths else 0
     for place, line in enumerate(lines):
@@ -175,6 +186,23 @@ def _header(lines: Sequence[list[str]]) -> tuple[int, int]:
         ):
             return place, 1
     return 0, 1
+
+
+def _is_merged(lines: Sequence[list[str]]) -> bool:
+    """Whether the second line names columns under merged cells of the first."""
+    if len(lines) < 2:
+        return False
+    upper, lower = lines
+    filled = [place for place, cell in enumerate(lower) if cell.strip()]
+    under = [place for place in filled if place < len(upper) and not upper[place].strip()]
+    names = not any(any(map(str.isdigit, lower[place])) for place in filled)
+    return bool(under) and len(filled) > len(under) and names and len(filled) < len(upper)
+
+
+@cache
+def _known_texts() -> tuple[frozenset[str], ...]:
+    """Return the headers of each contract."""
+    return tuple(frozenset(headers.known_headers(c)) for c in contracts.load().values())
 
 
 def _is_number(cell: str) -> bool:

@@ -3,8 +3,13 @@
 import json
 from collections.abc import Iterator
 
+import yaml
+
 from extracts import contracts
-from extracts.mappings.proposal import TO_SAY, Block, Guess, Proposal
+from extracts.mappings.checks import TO_SAY
+from extracts.mappings.guessing import Guess
+from extracts.mappings.included import Included
+from extracts.mappings.proposal import Block, Proposal
 
 
 def write(proposal: Proposal, provider: str) -> str:
@@ -25,13 +30,13 @@ def _lines(proposal: Proposal, provider: str) -> Iterator[str]:
         else:
             yield from _block(block, block.table)
     for name, why in proposal.unreadable:
-        yield f"# not readable: {name}: {why}"
+        yield f"# not readable: {_on_a_line(name)}: {_on_a_line(why)}"
 
 
 def _unknown(block: Block) -> Iterator[str]:
     nearest = ", ".join(block.tables) or "none"
     yield f"  # no table fits {block.pattern} ({len(block.sights)} files); nearest: {nearest}."
-    yield "  # Headers: " + ", ".join(block.sights[0].header)
+    yield "  # Headers: " + ", ".join(map(_quoted, block.sights[0].header))
 
 
 def _block(block: Block, table: str) -> Iterator[str]:
@@ -49,16 +54,38 @@ def _block(block: Block, table: str) -> Iterator[str]:
         yield f"    header_lines: {first.header_lines}"
     yield "    # Later files must have this header; remove it if it may change."
     yield f"    header: [{', '.join(_quoted(text) for text in first.header)}]"
-    yield "    columns:" + ("" if any(g.needs_entry for g in block.guesses) else " {}")
-    for guess in block.guesses:
-        yield from _guess(guess)
-    if block.missing:
+    if block.like is not None:
+        yield from _as_included(block.like)
+    else:
+        yield "    columns:" + ("" if any(g.needs_entry for g in block.guesses) else " {}")
+        for guess in block.guesses:
+            yield from _guess(guess)
+    yield from _others(block, table)
+
+
+def _as_included(like: Included) -> Iterator[str]:
+    """Yield what the included mapping says, but for what depends on the files."""
+    yield f"    # The header is that of the included mapping {like.name}, which says:"
+    told = like.block.model_dump(
+        exclude_defaults=True, include={"columns", "one_of", "not_rows", "encoding"}
+    )
+    if told:
+        text = yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=100)
+        yield from (f"    {line}" for line in text.splitlines())
+
+
+def _others(block: Block, table: str) -> Iterator[str]:
+    """Yield what does not come from a header."""
+    constants = dict(block.like.block.constants) if block.like else {}
+    if block.missing or constants:
         yield "    constants:"
-        for name in block.missing:
-            column = contracts.load()[table].column(name)
-            values = list(dict.fromkeys(column.values.values()))
-            told = f"one of {', '.join(values)}" if values else column.description
-            yield f"      {name}: {_quoted(TO_SAY)}  # {told}"
+    for name, value in constants.items():
+        yield f"      {name}: {_quoted(value)}"
+    for name in block.missing:
+        column = contracts.load()[table].column(name)
+        values = list(dict.fromkeys(column.values.values()))
+        told = f"one of {', '.join(values)}" if values else column.description
+        yield f"      {name}: {_quoted(TO_SAY)}  # {told}"
     if block.above:
         yield "    above_header:"
         for label, name in block.above.items():
@@ -69,12 +96,16 @@ def _block(block: Block, table: str) -> Iterator[str]:
             yield f"      {_quoted(header)}: [{', '.join(map(_quoted, texts))}]"
 
 
+def _on_a_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def _guess(guess: Guess) -> Iterator[str]:
     header = _quoted(guess.header)
     why = f"{guess.confidence:.2f} {guess.reason}"
     if guess.to is None:
         if guess.header.strip():
-            yield f"      # {header}: null  # not read: {guess.reason}"
+            yield f"      # {header}: null  # {guess.reason}; not read"
         return
     if not guess.needs_entry:
         yield f"      # {header} is {guess.to}: {guess.reason}"

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from extracts.contracts import Column, Contract, normalise_header
@@ -48,7 +48,7 @@ def match(file: DeliveredFile, contract: Contract, header: tuple[str, ...]) -> M
             for cell in found.cells:
                 positions[cell.name] = only(sources, cell.name).position
     given = {name for found in composed for name in (found.column, found.gives)}
-    plain = [column for column in contract.columns if column.name not in given]
+    plain = [_alone(c, sources) for c in contract.columns if c.name not in given]
     for column in plain:
         if column.name in sources and column.name not in file.constants:
             positions[column.name] = only(sources, column.name).position
@@ -69,6 +69,17 @@ def match(file: DeliveredFile, contract: Contract, header: tuple[str, ...]) -> M
         filled=_filled(contract, composed, positions),
         unproven=_unproven(composed, file),
     )
+
+
+def _alone(column: Column, sources: Sources) -> Column:
+    """Return a column that is whole in one cell, read as the part that the cell is mapped to.
+
+    A day without a time of day is one.
+    """
+    for name, reading in column.part_readings.items():
+        if name in sources and sources.get(column.name) == sources[name]:
+            return replace(column, reading=reading)
+    return column
 
 
 def count_known(file: DeliveredFile, contract: Contract, cells: Iterable[str]) -> int:

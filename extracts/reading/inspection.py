@@ -1,5 +1,6 @@
 """First inspection of a delivered file: checksum, encoding, contents."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -9,7 +10,7 @@ from types import MappingProxyType
 import pyarrow
 from pyarrow import types
 
-from extracts.contracts import Column, Contract, normalise_header
+from extracts.contracts import Column, Contract
 from extracts.manifest import DeliveredFile
 from extracts.reading import (  # fmt: skip
     as_mapped,
@@ -30,6 +31,8 @@ from firmpulse.errors import DeliveryRefused
 
 _LINE_COLUMN = "the delivered line"
 _AS_TEXT = "string"
+# A header with as many could be a cell of a row.
+_DIGITS = re.compile(r"\d\D*\d\D*\d\D*\d")
 
 
 @dataclass(frozen=True)
@@ -135,22 +138,24 @@ def inspect(
 
 
 def _require_header(file: DeliveredFile, found: tuple[str, ...]) -> None:
-    """Refuse a file whose header differs from the one that its mapping was made for."""
-    if not file.header:
+    """Refuse a file whose header differs from the one that its mapping was made for.
+
+    The refusal leaves the vault, so it repeats texts of the file only if they are headers.
+    """
+    was, now = ([headers.comparable(text) for text in header] for header in (file.header, found))
+    if not file.header or sorted(was) == sorted(now):
         return
-    was, now = ([normalise_header(text) for text in header] for header in (file.header, found))
-    new = [text for text in now if text not in was]
-    gone = [text for text in was if text not in now]
-    if new or gone or sorted(was) != sorted(now):
-        raise DeliveryRefused(
-            "the header is not the one that the mapping was made for: "
-            + "; ".join(
-                [f"new: {', '.join(new)}"] * bool(new)
-                + [f"gone: {', '.join(gone)}"] * bool(gone)
-                + ["a header is there twice"] * (not new and not gone)
-            )
-            + "; look at the file and correct the mapping"
-        )
+    gone, new = [t for t in was if t not in now], [t for t in now if t not in was]
+    if len(gone) > len(was) / 2:
+        told = f"it lacks {len(gone)} of {len(was)} headers: {', '.join(gone)}"
+    else:
+        shown = ["another" if _DIGITS.search(text) else text or "an empty one" for text in new]
+        parts = {"new": shown, "gone": gone}
+        told = "; ".join(f"{what}: {', '.join(texts)}" for what, texts in parts.items() if texts)
+    raise DeliveryRefused(
+        f"the header is not the one that the mapping was made for: "
+        f"{told or 'a header is there twice'}; look at the file and correct the mapping"
+    )
 
 
 def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
@@ -242,13 +247,13 @@ def _not_rows(
     Raises:
         DeliveryRefused: there is no such header.
     """
-    found = [normalise_header(text) for text in header]
+    found = [headers.comparable(text) for text in header]
     for text, marks in file.not_rows.items():
-        if normalise_header(text) not in found:
+        if headers.comparable(text) not in found:
             raise DeliveryRefused(
                 f"the file has no column {text}, by which the mapping knows lines that are no rows"
             )
-        yield found.index(normalise_header(text)), marks
+        yield found.index(headers.comparable(text)), marks
 
 
 def _physical_type(column: Column, found: pyarrow.DataType) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
 
-from extracts.contracts import Column, Contract
+from extracts.contracts import Column, Contract, normalise_text
 from extracts.manifest import Manifest
 from extracts.reading import cells, composed_cells, nobody
 from extracts.reading.inspection import Inspected, Layout
@@ -124,7 +124,7 @@ def placed(
     return (
         f"select * {f'exclude ({NO_ROW})' if layout.not_rows else ''} "  # noqa: S608 — quoted
         f"replace ({line} as line), rowid as place{_more(absent)} "
-        f"from {ident(name)}"
+        f"from {ident(name)} {f'where not {NO_ROW}' if layout.not_rows else ''}"
     )
 
 
@@ -189,9 +189,13 @@ from judged
 def no_row(layout: Layout) -> str:
     """Return SQL that is true for a line that the mapping says is no row; empty without one."""
     return " or ".join(
-        f"coalesce(tidy(cast(c{place} as varchar)), '') in ({', '.join(map(literal, texts))})"
+        f"coalesce(tidy(cast(c{place} as varchar)), '') in ({_marks(texts)})"
         for place, texts in layout.not_rows.items()
     )
+
+
+def _marks(texts: Sequence[str]) -> str:
+    return ", ".join(literal(normalise_text(text)) for text in texts)
 
 
 def named(rows: Rows) -> str:

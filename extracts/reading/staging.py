@@ -78,12 +78,13 @@ def read(
         _keep_broken(connection, chunk.files)
         refused, counted = _check_counts(connection, chunk.files)
         starts = _number_lines(connection)
-        named = _drop_named(connection, layout)
+        named = _named(connection, layout)
         before = {file.number: file.lines_before for file in chunk.files}
         _shift_lines(connection, before)
-        count, size = connection.execute(
+        loaded, size = connection.execute(
             f"select count(*), coalesce(max(rowid), -1) + 1 from {_LOADED}"  # noqa: S608 — our own name
         ).fetchall()[0]
+        count = loaded - sum(named.values())
         every = row_sql.placed(_LOADED, contract, layout, starts, before)
         some = f"select * from {ROWS} where {picked}"  # noqa: S608 — our own names
     connection.execute(f"create or replace temp view {ROWS} as {every}")
@@ -124,15 +125,16 @@ def _count_named(connection: duckdb.DuckDBPyConnection, rows: row_sql.Rows) -> d
     return dict(connection.execute(row_sql.named(rows)).fetchall())
 
 
-def _drop_named(connection: duckdb.DuckDBPyConnection, layout: Layout) -> dict[int, int]:
-    """Drop loaded lines that the mapping says are no rows; return their number in each file."""
+def _named(connection: duckdb.DuckDBPyConnection, layout: Layout) -> dict[int, int]:
+    """Return the number of loaded lines of each file that the mapping says are no rows.
+
+    They stay in the table, and out of ROWS: a scan of a table with deleted rows takes longer.
+    """
     if not layout.not_rows:
         return {}
-    found: dict[int, int] = dict(connection.execute(
+    return dict(connection.execute(
         f"select file_no, count(*) from {_LOADED} where {row_sql.NO_ROW} group by file_no"  # noqa: S608 — our own names
     ).fetchall())  # fmt: skip
-    connection.execute(f"delete from {_LOADED} where {row_sql.NO_ROW}")  # noqa: S608 — our own names
-    return found
 
 
 def _note_lines(

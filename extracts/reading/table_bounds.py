@@ -83,9 +83,13 @@ class Bounds:
         return True
 
     def could_be_row(self, header: tuple[str, ...], cells: Cells) -> bool:
-        """Whether a line above the header fills every cell that a row needs."""
+        """Whether a line above the header fills every cell that a row needs.
+
+        A line that begins with a label, such as 账号：, says something of the account.
+        """
         filled = _filled(cells)
-        return len(filled) > 1 and self.required(header) <= filled
+        is_told = bool(filled) and cells[min(filled)].strip().endswith((":", "："))
+        return len(filled) > 1 and not is_told and self.required(header) <= filled
 
     def is_total(self, header: tuple[str, ...], cells: Cells) -> bool:
         """Whether a line at the end of the table is a total and could not be a row."""

@@ -1,5 +1,6 @@
 """What remains of a firm after its withdrawal has been honoured."""
 
+import hashlib
 import json
 import stat
 from collections.abc import Callable
@@ -301,13 +302,45 @@ def test_files_left_in_the_inbox_that_name_the_firm_are_destroyed(home: Home) ->
     pulling = home.settings.inbox / "tax" / ".pulling" / "tax-2"
     pulling.mkdir(parents=True)
     (pulling / "half.csv").write_bytes(b"half")
+    trial = home.settings.inbox / ".trial" / "copies"
+    trial.mkdir(parents=True)
+    (trial / "text.utf8").write_bytes(b"of a killed firmpulse onboard")
     _revoke(home, firm_id)
     report = honour.honour(home.settings, home.next_day)
     assert sorted(path.name for path in folder.iterdir()) == ["manifest.json", "stranger.csv"]
     assert not pulling.exists()
+    assert not trial.exists()
     assert report.files == 5
     certificate = Ledger(home.settings).certificate(report.certificates[firm_id])
     assert certificate.deleted["inbox/tax/tax-broken"] == 5
+
+
+def test_refused_files_of_a_firm_that_only_path_or_manifest_names(home: Home) -> None:
+    (firm_id, firm), (_, other), *_ = home.firms.items()
+    codes = [one.partition(":")[2] for one in (firm, other)]
+    content = "账号,余额\n1,2\n".encode()
+    entries = []
+    folder = home.settings.inbox / "bank" / "bank-broken"
+    for name, constants in (
+        ("constant.csv", {"uscc": codes[0]}), ("other.csv", {"uscc": codes[1]}),
+        (f"{codes[0]}/a.csv", {}), (f"{codes[1]}/b.csv", {}),
+    ):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+        entries.append({
+            "name": name, "table": "bank_txn", "format": "csv", "rows": 1, "constants": constants,
+            "sha256": hashlib.sha256(content).hexdigest(),
+        })  # fmt: skip
+    manifest = {
+        "manifest_version": 1, "delivery_id": "bank-broken", "source": "bank", "provider": "x",
+        "kind": "history", "period_start": "2024-01-01", "period_end": "2024-01-31",
+        "delivered_at": "2024-01-31T22:00:00+08:00", "files": entries,
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    _revoke(home, firm_id)
+    honour.honour(home.settings, home.next_day)
+    left = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    assert left == [f"{codes[1]}/b.csv", "other.csv"]
 
 
 def test_what_only_waits_is_left_to_the_gate(home: Home) -> None:

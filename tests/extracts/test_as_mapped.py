@@ -67,11 +67,11 @@ def test_lines_that_are_no_rows_count_as_none(settings: Settings, form: str) -> 
         "2024-03-01,借,1.00,9.00,承前页",
         "2024-03-02,借,2.00,8.00,货款",
         ",,,,",
-        "2024-03-02,借,2.00,8.00,过次页",
+        "2024-03-02,借,2.00,8.00, (过次页)",
         "2024-03-03,贷,x,8.00,货款",
         "2024-03-04,贷,3.00,8.00,",
     ]
-    entry = {**ENTRY, "not_rows": {"备注": ["承前页", "过次页"], "日子": [""]}}
+    entry = {**ENTRY, "not_rows": {"备注": ["承前页", "（过次页）"], "日子": [""]}}
     if form in ("xlsx", "jsonl"):
         # A blank row of a sheet is no row anyway, and JSON lines have none.
         rows.pop(2)
@@ -193,3 +193,12 @@ def test_the_day_is_not_guessed(settings: Settings) -> None:
     assert landed(settings, "cast(booked_at as date), amount") == [
         (date(2024, 2, 13), Decimal("5.00"))
     ]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_day_alone_is_read_as_it_is_mapped(settings: Settings, form: str) -> None:
+    headers = {**ENTRY["headers"], "日子": "booked_day"}
+    readings = {"booked_day": {"format": "%d/%m/%Y"}}
+    content = in_format(form, ["02/03/2024,借,5.00,9.00,"], HEADER)
+    land(settings, form, content, 1, {**ENTRY, "headers": headers, "readings": readings})
+    assert landed(settings, "booked_at::varchar") == [("2024-03-02 00:00:00",)]

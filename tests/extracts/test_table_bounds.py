@@ -162,3 +162,13 @@ def test_the_manifest_names_the_delimiter(settings: Settings, delimiter: str) ->
     report = land(settings, told, 1, entry={"delimiter": delimiter})
     assert report.problems == ()
     assert query(settings, "select amount::varchar from vault.raw.tax_payment") == [("1100.00",)]
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_a_line_that_begins_with_a_label_is_no_row(settings: Settings, form: str) -> None:
+    """What banks say of the account above the header may fill every cell that a row needs."""
+    label = f"账号：,6222,2024-01-01,户名：,2024-01-02,1.00,{FIRM}"
+    report = land(settings, [label, PAYMENT_HEADER, A], 1, form)
+    assert (report.totals, report.notes) == (
+        Counts(read=1, landed=1), (f"tax-1: a.{form}: line 1 above the header skipped",),
+    )  # fmt: skip
