@@ -476,7 +476,8 @@ def test_every_table_with_rows_of_firms_can_be_erased_from(home: Home) -> None:
     assert without == {
         "ops.accepted_rules", "ops.deliveries", "ops.delivery_problems", "ops.erased",
         "ops.erased_deliveries",
-        "ops.assessed", "ops.feature_drift", "ops.feature_references", "ops.model_health",
+        "ops.assessed", "ops.feature_drift", "ops.feature_history", "ops.feature_references",
+        "ops.model_health",
         "ops.nights", "ops.nodes", "ops.steps", "ops.token_key", "ops.training_members",
         "ops.verdicts", "scoring.cleared_nights", "scoring.model_versions", "training.frames",
     }  # fmt: skip

@@ -137,6 +137,8 @@ def test_quarantine_keeps_the_record_as_it_came(settings: Settings) -> None:
     assert json.loads(record) == {
         "uscc": FIRM,
         "tax_item": "增值税",
+        "tax_subitem": None,
+        "voucher_no": None,
         "period_start": "2024-01-01",
         "period_end": None,
         "due_date": "2024-02-15",

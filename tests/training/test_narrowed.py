@@ -110,15 +110,9 @@ def _frame(rows: pl.DataFrame, short: pl.DataFrame | None = None) -> FrozenFrame
     days = [date(2025, 3, 31), date(2025, 6, 30)] * (rows.height // 2)
     training = rows.with_columns(as_of=pl.Series(days), split=pl.lit(TRAIN))
     return FrozenFrame(
-        AS_OF,
-        "",
-        "",
-        METAS,
-        training,
-        training.height,
-        "",
-        training.clear() if short is None else short,
-    )
+        AS_OF, "", "", METAS, training, training.height, "",
+        short=training.clear() if short is None else short,
+    )  # fmt: skip
 
 
 def test_few_defaults_are_learnt_whole_alone() -> None:
