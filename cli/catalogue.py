@@ -127,6 +127,8 @@ def _facts_of(found: Catalogue) -> Iterator[tuple[str, str]]:
     yield "missing means", meta.null_means
     if meta.seasonal:
         yield "seasonal", "moves with the calendar; learnt only from dates of all four quarters"
+    if meta.with_history:
+        yield "with history", "follows how long the firm has been watched; not counted as drift"
     if meta.comparable_from:
         yield (
             "comparable",

@@ -40,8 +40,8 @@ def measure(settings: Settings, as_of: date) -> bool:
     """Record the drift of a night, and of earlier month ends without it.
 
     Firms are those that may be assessed now, with their granted sources; the reference is the
-    training frame of the champion, and features are those that it reads. Returns whether there
-    was a reference.
+    training frame of the champion, and features are those that it reads, without those that move
+    as the history grows. Returns whether there was a reference.
     """
     leads = champion.champion(settings)
     if leads is None:
@@ -50,13 +50,19 @@ def measure(settings: Settings, as_of: date) -> bool:
     read = needed.of_version(settings, version)
     granted = Ledger(settings).live(as_of, purposes=ASSESSMENT, recipient=settings.recipient)
     known = registry.load(settings)
+    defined = known.names()
     with warehouse.connect(settings) as connection:
         references = [
-            item for item in drift.references_of(connection, digest) if item.feature in read
+            item
+            for item in drift.references_of(connection, digest)
+            if item.feature in read
+            and not (
+                item.feature in defined and drift.moves_by_construction(item, known[item.feature])
+            )
         ]
         if not references:
             return False
-        names = [item.feature for item in references if item.feature in known.names()]
+        names = [item.feature for item in references if item.feature in defined]
         for days in _batches(connection, as_of, drift.measured_days(connection, version)):
             spine = pl.concat(profiles.spine(connection, day) for day in days)
             permitted = spine.join(granted, on="firm_id", how="semi", maintain_order="left")

@@ -73,10 +73,30 @@ def measure(rows: pl.DataFrame, references: Sequence[Reference]) -> pl.DataFrame
                 "row_count": rows.height,
                 "missing_share": float(now[-1]),
                 "reference_missing_share": before.missing_share,
-                "psi": stability.population_stability_index(np.array(before.shares), now),
+                "psi": _index(np.array(before.shares), now),
             }
         )
     return pl.DataFrame(found)
+
+
+def _index(before: FloatArray, now: FloatArray) -> float:
+    """Return the PSI of two distributions whose last bin is that of missing values.
+
+    With a longer history more windows are filled, so that fewer values are missing than in
+    training. That is no drift: then those that have a value are compared.
+    """
+    if now[-1] < before[-1] < 1:
+        before, now = (shares[:-1] / (1 - shares[-1]) for shares in (before, now))
+    return stability.population_stability_index(before, now)
+
+
+def moves_by_construction(reference: Reference, meta: FeatureMeta) -> bool:
+    """Whether a feature moves as the history grows, whatever the firms do.
+
+    It follows the length of the history, or no training row had a value, so that nothing was
+    learnt of it: the window was longer than the history then.
+    """
+    return meta.with_history or reference.missing_share == 1
 
 
 def keep_references(

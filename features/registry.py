@@ -42,6 +42,8 @@ class FeatureMeta:
     under_sales: UnderSales | None = None
     # It moves with the calendar for most firms at once, such as with the Spring Festival.
     seasonal: bool = False
+    # It follows how long the firm has been watched, such as the months observed.
+    with_history: bool = False
     # A law or a practice changed on this day; windows that begin before mean something else.
     comparable_from: date | None = None
     # Lowest and highest value that it can have; None: no bound on that side.
@@ -199,6 +201,7 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         sources=tuple(sources),
         under_sales=under_sales,
         seasonal=bool(meta.get("seasonal", False)),
+        with_history=bool(meta.get("with_history", False)),
         comparable_from=_day(node, column, meta.get("comparable_from")),
         bounds=_bounds(node, column),
     )

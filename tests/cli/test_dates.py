@@ -18,10 +18,10 @@ from firmpulse.settings import Settings
 
 TODAY = date(2026, 11, 29)
 TOMORROW, NEXT_MONTH = "2026-11-30", "2026-12"
-# A grant may begin and end in the future, and a failed check be accepted for nights to come; nothing
-# is done before.
+# A grant may begin and end in the future, and a failed check be accepted for nights to come.
 MAY_LIE_AHEAD = {
-    ("checks accept", "--until"), ("consent grant", "--from"), ("consent grant", "--until"), ("consent grant", "--window-start"),
+    ("checks accept", "--until"), ("consent grant", "--from"), ("consent grant", "--until"),
+    ("consent grant", "--window-start"),
 }  # fmt: skip
 # Each of them, in an option's help or name, indicates a day or a month.
 _OF_TIME = re.compile(r"\b(day|date|night|month|as.of|since|until|20\d\d-\d\d)\b", re.IGNORECASE)

@@ -1,6 +1,7 @@
 """Drift of one feature, by hand."""
 
 import math
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -41,6 +42,26 @@ def test_the_index_of_a_number() -> None:
         "missing_share": 0.2,
         "reference_missing_share": 0.1,
     }
+
+
+def test_fewer_missing_values_than_in_training_are_no_drift() -> None:
+    """Half of the training rows had too short a history; those with a value are compared."""
+    before = drift.Reference("sales", 100, (10.0,), (), (0.25, 0.25, 0.5))
+    rows = pl.DataFrame({"sales": [1.0, 3.0, 4.0, 5.0, 11.0, 12.0, 13.0, 14.0, None, None]})
+    (row,) = drift.measure(rows, [before]).to_dicts()
+    assert row["psi"] == pytest.approx(0)
+    moved = pl.DataFrame({"sales": [1.0, 3.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, None, None]})
+    (row,) = drift.measure(moved, [before]).to_dicts()
+    assert row["psi"] == pytest.approx(-0.25 * math.log(0.5) + 0.25 * math.log(1.5))
+    assert (row["missing_share"], row["reference_missing_share"]) == (0.2, 0.5)
+
+
+def test_what_moves_as_the_history_grows_is_known() -> None:
+    seen = drift.Reference("sales", 100, (10.0,), (), (0.25, 0.25, 0.5))
+    never = drift.Reference("sales", 100, (), (), (0.0, 1.0))
+    assert not drift.moves_by_construction(seen, _meta("sales"))
+    assert drift.moves_by_construction(never, _meta("sales"))
+    assert drift.moves_by_construction(seen, replace(_meta("sales"), with_history=True))
 
 
 def test_the_index_of_a_category_counts_new_and_rare_ones_together() -> None:
