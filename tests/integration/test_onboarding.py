@@ -3,9 +3,11 @@
 import re
 import shlex
 import shutil
+from pathlib import Path
 
 from firmpulse import warehouse
 from firmpulse.settings import PROJECT_ROOT
+from tests.homes import copied
 from tests.integration.conftest import Assessed, firmpulse
 
 PAGE = PROJECT_ROOT / "docs" / "onboarding.md"
@@ -19,8 +21,8 @@ def example() -> list[list[str]]:
     return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
-def test_from_an_export_to_a_score(assessed: Assessed) -> None:
-    settings = assessed.settings
+def test_from_an_export_to_a_score(assessed: Assessed, tmp_path: Path) -> None:
+    settings = copied(assessed.settings, tmp_path / "home")
     printed = ""
     for program, *arguments in example():
         if program == "cp":
