@@ -36,7 +36,7 @@ _SEPARATORS = re.compile(r"[^A-Za-z0-9]")
 _MAX_DIGITS = 14
 _USCC_LENGTH = 18
 # Files of history may be old; a hand-over is of our time.
-_YEARS_OF_HISTORY, _YEARS_OF_DELIVERY = range(1990, 2101), range(2000, 2101)
+YEARS_OF_HISTORY, _YEARS_OF_DELIVERY = range(1990, 2101), range(2000, 2101)
 _UNFIT = frozenset("\\*?[")
 
 
@@ -75,7 +75,7 @@ def _in(years: range) -> Callable[[date], date]:
 
 
 ProviderName = Annotated[str, Field(max_length=64), AfterValidator(_leaves_the_vault)]
-OfHistory = AfterValidator(_in(_YEARS_OF_HISTORY))
+OfHistory = AfterValidator(_in(YEARS_OF_HISTORY))
 OfOurTime = AfterValidator(_in(_YEARS_OF_DELIVERY))
 
 

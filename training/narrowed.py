@@ -109,10 +109,10 @@ def twice(
 
 def _shortened(rows: pl.DataFrame, short: pl.DataFrame) -> pl.DataFrame:
     """Return the rows, those that `short` has in its form; the order stays."""
-    keys = ["firm_id", "as_of"]
-    numbered = rows.with_row_index("place")
     if short.is_empty():
         return rows
+    keys = ["firm_id", "as_of"]
+    numbered = rows.with_row_index("place")
     found = numbered.select("place", *keys).join(short.select(rows.columns), on=keys)
     others = numbered.join(found.select("place"), on="place", how="anti")
     both = pl.concat([others, found.select(others.columns)])

@@ -52,6 +52,8 @@ class Drawn:
     labels: str
     # firm_id, as_of, outcome, split and the features.
     rows: pl.DataFrame
+    # firm_id and source of the grants that allow training.
+    granted: pl.DataFrame
 
 
 def freeze(
@@ -67,8 +69,7 @@ def freeze(
     short = rows.clear()
     # Decisions are of many days, and the lengths of histories differ among them by themselves.
     if drawn.labels == MONTHLY:
-        granted = trainable(settings, as_of)
-        short = short_windows.rebuilt(settings, rows, registry, granted, config)
+        short = short_windows.rebuilt(settings, rows, registry, drawn.granted, config)
     name = frozen.table_name(as_of)
     with warehouse.connect(settings) as connection:
         digest = frozen.write(connection, as_of, rows, registry.features, name, drawn.labels)
@@ -95,7 +96,7 @@ def draw(settings: Settings, as_of: date, registry: Registry, config: TrainingCo
     rows = pl.concat(
         [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
     )
-    return Drawn(kind, rows)
+    return Drawn(kind, rows, granted)
 
 
 def _assigned(

@@ -16,7 +16,8 @@ from firmpulse.settings import Settings
 # Time of day of a hand-over of which only the day is said: the same files are the same delivery.
 _EVENING = time(22, tzinfo=CHINA)
 # A manifest has no other years; a row may have.
-_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2100, 12, 31)
+_FIRST_DAY = date(manifest.YEARS_OF_HISTORY[0], 1, 1)
+_LAST_DAY = date(manifest.YEARS_OF_HISTORY[-1], 12, 31)
 
 Kind = Literal["history", "increment"]
 

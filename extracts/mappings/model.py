@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from extracts.column_reading import DateFormat, Factor
 from extracts.manifest import OfHistory, OfOurTime, ProviderName
+from firmpulse import identifiers
 
 # Factors from the units that files are written in, by the unit of a contract.
 UNITS: Mapping[str, Mapping[str, Decimal]] = {
@@ -135,8 +136,8 @@ class ExportMapping(_Strict):
     version: Annotated[Literal[1], BeforeValidator(_number)] = Field(description="of this form")
     provider: ProviderName = Field(min_length=1, description="name in the manifests")
     id_scheme: str = Field(
-        default="uscc",
-        pattern="^[a-z][a-z0-9_]*$",
+        default=identifiers.USCC,
+        pattern=f"^{identifiers.SCHEME_PATTERN}$",
         description="how the files identify firms; uscc codes are checked",
     )
     delivered_at: Annotated[AwareDatetime, OfOurTime] | None = Field(

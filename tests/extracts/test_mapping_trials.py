@@ -276,7 +276,7 @@ def test_days_that_no_manifest_has(settings: Settings, tmp_path: Path) -> None:
     put(tmp_path, f"{FIRM}/a.csv", ["1970-01-01,进,5.00,1.5,", "2150-01-01,进,5.00,1.5,"])
     (delivery,) = hand_over(settings, tmp_path)
     told = manifest(settings, delivery)
-    assert (told["period_start"], told["period_end"]) == ("2000-01-01", "2100-12-31")
+    assert (told["period_start"], told["period_end"]) == ("1990-01-01", "2100-12-31")
 
 
 def test_a_data_file_called_manifest_is_none(settings: Settings, tmp_path: Path) -> None:
