@@ -16,7 +16,7 @@ from firmpulse.settings import Settings
 from model.bundle import Bundle, CreditModel, matrix_of, pool_of
 from training import calibration, split
 from training.config import TrainingConfig
-from training.frozen import FrozenFrame, bads_of
+from training.frozen import FrozenFrame, bad_firms_of, bads_of
 from training.narrowed import again
 from training.split import TRAIN
 
@@ -160,8 +160,7 @@ def fit(
     rows, listed = frame.part(TRAIN), candidate_features(frame.learnable)
     less_known = again(frame, listed.definitions, config)
     held_out = held_out or hold_out(settings, rows, less_known, listed, config)
-    bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
-    calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms)
+    calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms_of(rows))
     final = {name: value for name, value in config.boosting.items() if name not in _STOPPING}
     trees = fit_trees(
         pl.concat([rows, less_known]),

@@ -11,7 +11,7 @@ from firmpulse.scale import FloatArray
 from training import calibration_checks
 from training.calibration_checks import GradeCheck
 from training.config import TrainingConfig
-from training.frozen import FrozenFrame, bads_of
+from training.frozen import FrozenFrame, bad_firms_of, bads_of
 from training.metrics import (
     Interval,
     measure,
@@ -68,8 +68,7 @@ def evaluate(
     metrics |= {
         "oot/rows": float(oot.height),
         "oot/bads": float(bads_of(oot).sum()),
-        # One default appears in several snapshots.
-        "oot/bad_firms": float(oot.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()),
+        "oot/bad_firms": float(bad_firms_of(oot)),
         "oot/observed_rate": float(bads_of(oot).mean()),
         "oot/mean_prob": float(oot_prob.mean()),
     }

@@ -85,6 +85,11 @@ def bads_of(rows: pl.DataFrame) -> FloatArray:
     return (rows["outcome"] == "bad").to_numpy().astype(np.float64)
 
 
+def bad_firms_of(rows: pl.DataFrame) -> int:
+    """Return the number of firms in default; one default is in several rows."""
+    return rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+
+
 def table_name(as_of: date, kind: str = "frame") -> str:
     """Return the name of the frozen table of a date within warehouse.training."""
     return f"{kind}_{as_of:%Y%m%d}"

@@ -10,7 +10,7 @@ from features.registry import FeatureMeta
 from firmpulse.sources import MAIN_SOURCES, SUPPLEMENTS
 from model.coverage import SOURCE_COUNT
 from training.config import TrainingConfig
-from training.frozen import FrozenFrame
+from training.frozen import FrozenFrame, bad_firms_of
 from training.split import TRAIN
 
 
@@ -94,8 +94,7 @@ def again(
         Columns as in the training rows, shape (training rows,) or (0,).
     """
     rows = frame.part(TRAIN)
-    bad_firms = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
-    if bad_firms < config.narrow_from:
+    if bad_firms_of(rows) < config.narrow_from:
         return rows.clear()
     return narrowed(_shortened(rows, frame.short), features, config.seed)
 

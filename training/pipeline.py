@@ -29,7 +29,7 @@ from training import (
 )
 from training.config import DEFAULT, EXPERIMENT, LOANS, TrainingConfig
 from training.evaluation import Evaluation, evaluate, grades_of, strongest_feature
-from training.frozen import FrozenFrame, bads_of
+from training.frozen import FrozenFrame, bad_firms_of, bads_of
 from training.metrics import measure
 from training.narrowed import twice
 from training.promotion import promote
@@ -241,7 +241,7 @@ def _signed_auc(frame: FrozenFrame, config: TrainingConfig) -> dict[str, float]:
     know. The folds are those of the trees.
     """
     rows = frame.part(TRAIN)
-    bads = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
+    bads = bad_firms_of(rows)
     if frame.labels != LOANS or bads >= config.narrow_from:
         return {}
     listed = boosted.candidate_features(frame.learnable)

@@ -17,6 +17,7 @@ from features.permitted import withhold
 from features.registry import FeatureMeta, Registry
 from firmpulse.settings import Settings
 from training.config import TrainingConfig
+from training.frozen import bad_firms_of
 from training.split import TRAIN
 
 # Features of the graph of all firms' trade; a window of one firm's rows hardly changes them.
@@ -44,8 +45,7 @@ def rebuilt(
         window is not among them: nothing is observed of it, and it would not be scored.
     """
     training = rows.filter(pl.col("split") == TRAIN)
-    bads = training.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
-    if bads < config.narrow_from:
+    if bad_firms_of(training) < config.narrow_from:
         return rows.clear()
     names = [feature.name for feature in registry.features]
     found = [rows.clear()]
