@@ -34,11 +34,13 @@ def run_training(
     segment_by: str | None = None,
     labels: str | None = None,
     portfolio_rate: float | None = None,
+    without: str | None = None,
 ) -> None:
     """Run the DAG `train_model` for a date in this process, showing its tasks."""
     conf = {
         "as_of": as_of.isoformat(), "approver": approver, "trials": trials,
         "segment_by": segment_by, "labels": labels, "portfolio_default_rate": portfolio_rate,
+        "without": without,
     }  # fmt: skip
     run_dag(settings, "train_model", conf, progress)
 
@@ -96,6 +98,9 @@ def train(
             " is another; or 'monthly', from the bank's own monthly figures."
         ),
     ] = None,
+    without: Annotated[
+        str | None, typer.Option(help="A feature view that is not learnt, such as loan_terms.")
+    ] = None,
 ) -> None:
     """Train, evaluate, validate and register a model version in this process."""
     # Heavy imports, which a night does without.
@@ -104,15 +109,15 @@ def train(
     settings, day = Settings(), as_of.date()
     rate = undated_training.portfolio_rate(settings, day, portfolio_default_rate)
     if labels == "undated" or (labels is None and undated_training.is_all_there_is(settings, day)):
-        if trials is not None or segment_by is not None:
+        if any(option is not None for option in (trials, segment_by, without)):
             raise ConfigurationError(
-                "outcomes without dates are learnt by one logistic regression: leave out --trials "
-                "and --segment-by"
+                "outcomes without dates are learnt by one logistic regression: leave out --trials, "
+                "--segment-by and --without"
             )
         undated_training.run(settings, day, approver, rate)
         return
     progress = Progress(make_console())
-    run_training(settings, day, approver, progress, trials, segment_by, labels, rate)
+    run_training(settings, day, approver, progress, trials, segment_by, labels, rate, without)
 
 
 def accept(

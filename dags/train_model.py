@@ -50,6 +50,7 @@ def fit_candidate(as_of: str, params: dict[str, Any] | None = None) -> str:
         given.get("trials"),
         given.get("segment_by"),
         portfolio_rate=given.get("portfolio_default_rate"),
+        without=given.get("without"),
     )
     return pipeline.fit_candidate(Settings(), date.fromisoformat(as_of), config).version
 
@@ -63,11 +64,13 @@ def fit_statements(as_of: str) -> str:
 
 
 @task
-def fit_logistic(as_of: str) -> str:
+def fit_logistic(as_of: str, params: dict[str, Any] | None = None) -> str:
     """Fit, evaluate and register the logistic regression; returns its version."""
     from training import pipeline
+    from training.config import chosen
 
-    return pipeline.fit_logistic(Settings(), date.fromisoformat(as_of)).version
+    config = chosen(without=(params or {}).get("without"))
+    return pipeline.fit_logistic(Settings(), date.fromisoformat(as_of), config).version
 
 
 @task
@@ -100,6 +103,7 @@ def promote(as_of: str, version: str, params: dict[str, Any] | None = None) -> d
         "portfolio_default_rate": Param(
             None, type=["number", "null"], exclusiveMinimum=0, exclusiveMaximum=1
         ),
+        "without": Param(None, type=["string", "null"]),
     },
 )
 def train_model() -> None:

@@ -145,7 +145,13 @@ def _spines(settings: Settings) -> dict[str, str]:
     """Return each table that a backfill can build → the table of its firms and dates."""
     manifest = registry.manifest(settings)
     watched = [node["name"] for node in manifest["nodes"].values() if node["schema"] == "watch"]
-    return dict.fromkeys(registry.from_manifest(manifest).views(), SNAPSHOTS) | dict.fromkeys(
+    spines = {
+        feature.view: SNAPSHOTS
+        if feature.valid_days is None
+        else f"warehouse.features.{feature.view}"
+        for feature in registry.from_manifest(manifest).features
+    }
+    return spines | dict.fromkeys(
         sorted(set(watched) - {"watch_snapshots"}), "warehouse.watch.watch_snapshots"
     )
 

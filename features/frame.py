@@ -50,8 +50,9 @@ def frame(
 ) -> Spine:
     """Return the spine with features as known at each row's as_of.
 
-    Each row gets the newest snapshot at or before its as_of. Keys are matched first and columns
-    fetched afterwards, in half the time and a third of the memory of an ASOF join over all columns.
+    Each row gets the newest snapshot at or before its as_of; of a view with rows at days of its
+    own, the newest of these that is still valid. Keys are matched first and columns fetched
+    afterwards, in half the time and a third of the memory of an ASOF join over all columns.
 
     Args:
         connection: a session with the warehouse attached.
@@ -61,7 +62,7 @@ def frame(
         names: feature names in the desired order, such as `registry.names(view=...)` or the
             features of a model version; all by default.
         max_age_days: a snapshot older than this at its row's as_of is not used; by default any
-            age is.
+            age is. Views with days of their own have their own limit.
         with_snapshot: add `snapshot_on` (Date) before the features: the date of the snapshot used.
 
     Returns:
@@ -135,7 +136,7 @@ def _fetch(
         }
         # One view after the other, so that only one is in memory.
         for view, names in _by_view(registry, wanted).items():
-            found = connection.execute(_view_sql(view, names)).to_arrow_table()
+            found = connection.execute(_view_sql(registry, view, names)).to_arrow_table()
             columns |= {name: found[name] for name in names}
     except duckdb.ConversionException as error:
         raise ContractError(
@@ -156,7 +157,10 @@ def _by_view(registry: Registry, wanted: Sequence[str]) -> dict[str, list[str]]:
     return views
 
 
-def _view_sql(view: str, names: Sequence[str]) -> str:
+def _view_sql(registry: Registry, view: str, names: Sequence[str]) -> str:
+    valid_days = registry[names[0]].valid_days
+    if valid_days is not None:
+        return _own_days_sql(view, names, valid_days)
     columns = ", ".join(f'{view}."{name}"' for name in names)
     # Views and columns come from the manifest of this project, never from a caller.
     return f"""
@@ -166,3 +170,17 @@ def _view_sql(view: str, names: Sequence[str]) -> str:
             on {view}.firm_id = matched.firm_id and {view}.as_of = matched.{SNAPSHOT_ON}
         order by matched.row_nr
     """  # noqa: S608
+
+
+def _own_days_sql(view: str, names: Sequence[str], valid_days: int) -> str:
+    is_valid = f"spine.as_of - {view}.as_of <= {valid_days}"
+    columns = ", ".join(
+        f'case when {is_valid} then {view}."{name}" end as "{name}"' for name in names
+    )
+    return f"""
+        select {columns}
+        from temp.spine_keys as spine
+        asof left join warehouse.features.{view}
+            on spine.firm_id = {view}.firm_id and spine.as_of >= {view}.as_of
+        order by spine.row_nr
+    """  # noqa: S608 - from the manifest, as above

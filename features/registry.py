@@ -48,6 +48,8 @@ class FeatureMeta:
     comparable_from: date | None = None
     # Lowest and highest value that it can have; None: no bound on that side.
     bounds: tuple[float | None, float | None] = (None, None)
+    # Its view has rows at days of its own, each valid so many days; None: one row per snapshot.
+    valid_days: int | None = None
 
     @property
     def window_months(self) -> int | None:
@@ -204,6 +206,7 @@ def _feature(node: Mapping[str, Any], column: Mapping[str, Any]) -> FeatureMeta:
         with_history=bool(meta.get("with_history", False)),
         comparable_from=_day(node, column, meta.get("comparable_from")),
         bounds=_bounds(node, column),
+        valid_days=node["config"]["meta"].get("valid_days"),
     )
     if meaning.comparable_from and meaning.window_months is None:
         raise ContractError(

@@ -61,6 +61,16 @@ class CreditModel:
     # Level of the feature `segment_by` → its model, on the same features; others have none.
     segments: Mapping[str, "CreditModel"] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """What it is: 'trees' or 'logistic regression'."""
+        return "trees" if self.bundle.linear is None else "logistic regression"
+
+    @property
+    def tree_count(self) -> int:
+        """Number of trees, 0 if the model is linear."""
+        return 0 if self.trees is None else int(self.trees.tree_count_)
+
     def raw_logit(self, frame: pl.DataFrame) -> FloatArray:
         """Return uncalibrated log odds of default, shape (rows,)."""
         matrix = self._matrix(frame)

@@ -18,8 +18,9 @@ from firmpulse.settings import Settings
 from firmpulse.stability import PSI_MOVED, PSI_MUCH
 from firmpulse.stored_tables import MODEL_HEALTH
 from model import bundle
+from model.bundle import CreditModel
 from operations import matured
-from training import calibration_checks, metrics, versions
+from training import calibration_checks, labels, metrics, versions
 from training.config import DEFAULT
 from training.split import TRAIN
 from training.validation import subject
@@ -69,10 +70,12 @@ def measure(settings: Settings, as_of: date) -> tuple[Measure, ...]:
         raise NotReadyError(f"there is no champion; run: firmpulse train --as-of {as_of}")
     version = str(leads.version)
     with runlog.step(settings, as_of, "monitor", version) as step:
-        learnt = _learnt(settings, version)
+        model = bundle.load(subject.files_of(settings, version))
+        learnt = _learnt(settings, version, model)
         with warehouse.connect(settings) as connection:
             measures = [
-                *_scores(connection, registry.load(settings), as_of, version, learnt),
+                *_scores(connection, as_of, version, learnt),
+                *_level(connection, registry.load(settings), as_of, version, learnt, model),
                 *_features(connection, as_of, version),
                 *_outcomes(connection, as_of, version),
             ]
@@ -92,39 +95,49 @@ def newest(connection: duckdb.DuckDBPyConnection) -> tuple[Measure, ...]:
     return tuple(Measure(*row) for row in rows)
 
 
-def _learnt(settings: Settings, version: str) -> FloatArray:
+def _learnt(settings: Settings, version: str, model: CreditModel) -> FloatArray:
     """Return the default probabilities of the rows that the version was trained on."""
     found = versions.get(settings, version)
     frame = subject.frame_of(settings, versions.trained_as_of(found), found.frame_digest)
-    model = bundle.load(subject.files_of(settings, version))
     return model.default_prob(frame.part(TRAIN))
 
 
 def _scores(
-    connection: duckdb.DuckDBPyConnection,
-    known: Registry,
-    as_of: date,
-    version: str,
-    learnt: FloatArray,
+    connection: duckdb.DuckDBPyConnection, as_of: date, version: str, learnt: FloatArray
 ) -> Iterator[Measure]:
     meaning = "PSI of the default probabilities against those of the training rows, in deciles"
-    scored = connection.execute(
-        "select default_prob, coverage from warehouse.scoring.scores "
-        "where grade <> $defaulted and model_version = $version and as_of = ("
-        "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
-        {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
-    ).pl()
-    now, coverage = scored["default_prob"].to_numpy(), scored["coverage"]
+    now = _night(connection, as_of, version)["default_prob"].to_numpy()
     if not len(now):
         yield Measure(as_of, version, "score_psi", None, 0, _UNKNOWN, meaning)
         return
     psi = metrics.score_stability(learnt, now)
     yield Measure(as_of, version, "score_psi", psi, len(now), _light(psi), meaning)
+
+
+def _level(
+    connection: duckdb.DuckDBPyConnection,
+    known: Registry,
+    as_of: date,
+    version: str,
+    learnt: FloatArray,
+    model: CreditModel,
+) -> Iterator[Measure]:
+    """Yield the mean PD of the night against training and against what became of alike firms."""
+    scored = _night(connection, as_of, version)
+    now, coverage = scored["default_prob"].to_numpy(), scored["coverage"]
+    if not len(now):
+        return
     level = float(now.mean() / learnt.mean())
     yield Measure(
         as_of, version, "level_to_training", level, len(now), _level_light(level),
         f"mean default probability of the night to that of the training rows, {learnt.mean():.4f}",
     )  # fmt: skip
+    if model.bundle.portfolio_shift and not labels.are_monthly_known(connection, as_of):
+        yield Measure(
+            as_of, version, "level_to_matured", None, 0, _UNKNOWN,
+            "the version is at the level of the portfolio, and outcomes are known of sampled loans",
+        )  # fmt: skip
+        return
     alike = matured.rate_of_alike(connection, known, as_of, coverage)
     meaning = "mean default probability of the night to the default rate of firms of the same "
     meaning += "coverage tiers in the newest quarters whose outcomes are known"
@@ -152,6 +165,17 @@ def _features(
                   f"features of the model with a PSI of {PSI_MUCH} and more")  # fmt: skip
     yield Measure(as_of, version, "feature_psi_max", most, count, _light(most),
                   "largest PSI of a feature of the model")  # fmt: skip
+
+
+def _night(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> pl.DataFrame:
+    """Return default_prob and coverage of the newest night; firms in default are left out."""
+    found: pl.DataFrame = connection.execute(
+        "select default_prob, coverage from warehouse.scoring.scores "
+        "where grade <> $defaulted and model_version = $version and as_of = ("
+        "select max(as_of) from warehouse.scoring.scores where as_of <= $as_of)",
+        {"as_of": as_of, "version": version, "defaulted": scale.DEFAULTED},
+    ).pl()
+    return found
 
 
 def _outcomes(

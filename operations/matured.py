@@ -8,20 +8,34 @@ import polars as pl
 
 from features.frame import frame
 from features.registry import Registry
-from firmpulse import scale, warehouse
+from firmpulse import scale
+from firmpulse.errors import NotReadyError
 from firmpulse.known_at import known_at
 from model import coverage
+from training import labels
+from training.config import DEFAULT
 
 # A score made later than this after its date is not a forecast: part of its outcome was known.
 MOST_DAYS_LATE = 31
-# The last score of each firm and quarter with a known outcome, of this version; preferred to scores
-# that are no evidence: made too late, or for a date before the end of the version's training data.
-_MATURED = f"""
-    with outcomes as (
-        select cast(firm_id as varchar) as firm_id, as_of, outcome
-        from warehouse.labels.default_12m
-        where {known_at()} and outcome in ('good', 'bad')
-    ),
+# Each outcome with the first and last date of the scores that it judges.
+_OF_MONTHS = f"""
+    select
+        cast(firm_id as varchar) as firm_id, as_of, outcome,
+        as_of as scored_from,
+        cast(date_trunc('quarter', as_of + 1) + interval 3 month as date) - 2 as scored_to
+    from warehouse.labels.default_12m
+    where {known_at()} and outcome in ('good', 'bad')
+"""  # noqa: S608 - our own names
+_OF_LOANS = f"""
+    select
+        firm_id, as_of, outcome, as_of - {DEFAULT.most_snapshot_days} as scored_from,
+        as_of as scored_to
+    from loan_outcomes
+"""  # noqa: S608 - our own names
+# The last score of each firm and outcome, of this version; preferred to scores that are no
+# evidence: made too late, or for a date before the end of the version's training data.
+_MATURED = """
+    with outcomes as ({outcomes}),
     made as (
         select as_of, max(started_at) as scored_at from warehouse.ops.steps
         where step = 'score' and state = 'success' group by as_of
@@ -41,14 +55,14 @@ _MATURED = f"""
     inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
     inner join outcomes
         on scores.firm_id = outcomes.firm_id
-            and outcomes.as_of = cast(date_trunc('quarter', scores.as_of + 1) as date) - 1
+            and scores.as_of between outcomes.scored_from and outcomes.scored_to
     where scores.model_version = $version and scores.grade <> $defaulted
     qualify row_number() over (
         partition by scores.firm_id, outcomes.as_of
         order by is_late or is_learnt, scores.as_of desc
     ) = 1
     order by scores.firm_id, outcomes.as_of
-"""  # noqa: S608 - our own names
+"""
 
 # Quarters whose outcomes say how often firms default now.
 _QUARTERS = 2
@@ -87,9 +101,14 @@ def rate_of_alike(
         as_of: date up to which outcomes are known.
         tiers: coverage tier of each firm of tonight, shape (firms,).
     """
-    if not warehouse.is_built(connection, "labels.default_12m"):
-        return AlikeRate(0.0, 0)
-    rows = connection.execute(_NEWEST, {"as_of": as_of}).pl()
+    if labels.are_monthly_known(connection, as_of):
+        rows = connection.execute(_NEWEST, {"as_of": as_of}).pl()
+    else:
+        loans = _loans(connection, as_of)
+        newest = loans["cohort"].unique().sort().tail(_QUARTERS)
+        rows = loans.filter(pl.col("cohort").is_in(newest.to_list())).select(
+            "firm_id", "as_of", bad=pl.col("outcome") == "bad"
+        )
     defaults = int(rows["bad"].sum())
     if not defaults:
         return AlikeRate(0.0, 0)
@@ -111,17 +130,23 @@ def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> 
     Columns: firm_id, default_prob, bad, is_late (made too long after its date, or at an unknown
     time), is_learnt (its date is before the date up to which the version was trained).
     """
-    if not warehouse.is_built(connection, "labels.default_12m"):
-        return pl.DataFrame(
-            schema={
-                "firm_id": pl.String, "default_prob": pl.Float64, "bad": pl.Boolean,
-                "is_late": pl.Boolean, "is_learnt": pl.Boolean,
-            }
-        )  # fmt: skip
-    return connection.execute(
-        _MATURED,
-        {
-            "as_of": as_of, "version": version, "defaulted": scale.DEFAULTED,
-            "days": MOST_DAYS_LATE,
-        },
-    ).pl()  # fmt: skip
+    outcomes, values = _OF_MONTHS, dict[str, object](as_of=as_of)
+    if not labels.are_monthly_known(connection, as_of):
+        connection.register("loan_outcomes", _loans(connection, as_of))
+        outcomes, values = _OF_LOANS, {}
+    values |= {"version": version, "defaulted": scale.DEFAULTED, "days": MOST_DAYS_LATE}
+    found: pl.DataFrame = connection.execute(_MATURED.format(outcomes=outcomes), values).pl()
+    return found
+
+
+def _loans(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
+    """Return firm_id, as_of, cohort and outcome of loans of well known quarters, or none."""
+    nothing = pl.DataFrame(
+        schema={"firm_id": pl.String, "as_of": pl.Date, "cohort": pl.Date, "outcome": pl.String}
+    )
+    if not labels.any_loans(connection):
+        return nothing
+    try:
+        return labels.of_loans(connection, as_of, labels.borrowers(connection), DEFAULT).rows
+    except NotReadyError:
+        return nothing

@@ -89,6 +89,8 @@ class TrainingConfig:
     horizon_months: int = OUTCOME_MONTHS
     # Kind of outcomes; None for monthly ones if they suffice, else those of loans.
     labels: str | None = None
+    # Feature view that is not learnt, such as the terms of loans; None to learn all.
+    without: str | None = None
     # Fewest snapshots in the out-of-time set, or quarters of decisions.
     oot_snapshots: int = 2
     # A snapshot is complete once this share of its outcomes is known; corrections may be late.
@@ -197,6 +199,7 @@ def chosen(
     segment_by: str | None = None,
     labels: str | None = None,
     portfolio_rate: float | None = None,
+    without: str | None = None,
 ) -> TrainingConfig:
     """Return the default configuration with what a caller gave."""
     return replace(
@@ -205,6 +208,7 @@ def chosen(
         segment_by=segment_by,
         labels=labels,
         portfolio_rate=portfolio_rate,
+        without=without,
     )
 
 

@@ -41,6 +41,8 @@ class FrozenFrame:
     labels: str = MONTHLY
     # Some training rows as they would look had the firm been watched for fewer months.
     short: pl.DataFrame = field(default_factory=pl.DataFrame)
+    # Feature view that is not to be learnt.
+    without: str | None = None
 
     @property
     def learnable(self) -> tuple[FeatureMeta, ...]:
@@ -55,12 +57,17 @@ class FrozenFrame:
         Seasonal ones need rows of all four quarters: learnt in spring alone, autumn would be taken
         for a risk. What a law changed is learnt if all windows lie on its day's side of the change.
         """
-        days = self.part(TRAIN)["as_of"]
+        learnt = self.part(TRAIN)
+        days = learnt["as_of"]
         quarters = days.dt.quarter().n_unique()
         reasons: dict[str, str] = {}
         for feature in self.features:
             if feature.seasonal and quarters < _QUARTERS:
                 reasons[feature.name] = "seasonal, training dates lack a quarter"
+            if learnt[feature.name].null_count() == learnt.height:
+                reasons[feature.name] = "not observed in any training row"
+            if feature.view == self.without:
+                reasons[feature.name] = "left out on request"
             if not _comparable(feature, days, self.as_of):
                 reasons[feature.name] = f"means something else since {feature.comparable_from}"
         return reasons

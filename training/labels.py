@@ -22,6 +22,7 @@ IN_WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 _YEAR_OF_QUARTERS = 4
+_MONTHLY = "labels.default_12m"
 _LOANS, _OUTCOMES = "staging.stg_lender__loan", "labels.loan_outcome_12m"
 # Every loan as its newest known version says.
 _DECIDED = f"""
@@ -70,6 +71,9 @@ class LoanOutcomes:
 
     # One row per firm and day of decision: firm_id, as_of, cohort, outcome, matured_at.
     rows: pl.DataFrame
+    # One row per granted loan of these quarters: firm_id, as_of, cohort, outcome (null: unknown),
+    # defaulted_on, matured_at, already_defaulted.
+    loans: pl.DataFrame
     # One row per quarter: decided_in, granted, unknown, already_defaulted, good, bad (all loans),
     # complete (the quarter may train and test).
     funnel: pl.DataFrame
@@ -130,14 +134,15 @@ def of_loans(
     if not funnel["complete"].any():
         raise NotReadyError(_too_little_known(funnel, as_of, config))
     complete = pl.col("cohort").is_in(funnel.filter("complete")["decided_in"].to_list())
-    usable = loans.filter(complete & pl.col("outcome").is_not_null() & ~pl.col("already_defaulted"))
+    sound = loans.filter(complete & ~pl.col("already_defaulted"))
+    usable = sound.filter(pl.col("outcome").is_not_null())
     worst = (pl.col("outcome") == "bad").any()
     rows = usable.group_by("firm_id", "as_of").agg(
         pl.col("cohort").first(),
         pl.when(worst).then(pl.lit("bad")).otherwise(pl.lit("good")).alias("outcome"),
         pl.col("matured_at").max(),
     )
-    return LoanOutcomes(rows.sort("firm_id", "as_of"), funnel)
+    return LoanOutcomes(rows.sort("firm_id", "as_of"), sound, funnel)
 
 
 def default_dates(connection: duckdb.DuckDBPyConnection, as_of: date) -> pl.DataFrame:
@@ -179,11 +184,22 @@ def refused(connection: duckdb.DuckDBPyConnection, as_of: date, since: date) -> 
     return found
 
 
+def borrowers(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Return firm_id of every firm with a loan."""
+    found: pl.DataFrame = connection.execute(
+        f"select distinct cast(firm_id as varchar) as firm_id from warehouse.{_LOANS}"  # noqa: S608 - our own name
+    ).pl()
+    return found
+
+
+def are_monthly_known(connection: duckdb.DuckDBPyConnection, as_of: date) -> bool:
+    """Return whether any monthly outcome is known."""
+    return _is_any_known(connection, as_of, _MONTHLY)
+
+
 def are_dated_known(connection: duckdb.DuckDBPyConnection, as_of: date) -> bool:
     """Return whether any monthly outcome, or one of a loan, is known."""
-    return any(
-        _is_any_known(connection, as_of, table) for table in ("labels.default_12m", _OUTCOMES)
-    )
+    return any(_is_any_known(connection, as_of, table) for table in (_MONTHLY, _OUTCOMES))
 
 
 def are_undated_known(connection: duckdb.DuckDBPyConnection, as_of: date) -> bool:

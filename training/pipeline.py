@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from types import MappingProxyType
 
-import numpy as np
 import polars as pl
 
 from features import registry
 from firmpulse import runlog, tracking
+from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 from training import (
     boosted,
+    candidates,
     frozen,
     level,
     logistic,
@@ -27,15 +28,14 @@ from training import (
     tuning,
     versions,
 )
-from training.config import DEFAULT, EXPERIMENT, LOANS, TrainingConfig
+from training.config import DEFAULT, EXPERIMENT, TrainingConfig
 from training.evaluation import Evaluation, evaluate, grades_of, strongest_feature
-from training.frozen import FrozenFrame, bad_firms_of, bads_of
-from training.metrics import measure
+from training.frozen import FrozenFrame
 from training.narrowed import twice
 from training.promotion import promote
 from training.sampling import SampleReport
 from training.scorecard import Scorecard
-from training.split import OOT, TRAIN, folds
+from training.split import OOT
 from training.validation.validate import validate
 
 __all__ = [
@@ -83,21 +83,22 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
 
     Raises:
         NotReadyError: nothing was sampled for `as_of`.
+        ConfigurationError: there is no view to leave out, or no feature to segment by, as named.
     """
     with _fitting(settings, as_of, "fit_candidate", tracking.CREDIT_MODEL) as step:
-        frame = frozen.read(settings, as_of)
+        frame = _learnt(settings, as_of, config)
         segmented.require(frame, config)
         clock = _Clock()
         listed = boosted.candidate_features(frame.learnable)
         searched = tuning.search(settings, frame, listed, config)
         clock.lap("search")
         with_best = replace(config, boosting=searched.best)
-        candidate = segmented.fit(settings, frame, with_best, searched.held_out)
+        chosen = candidates.choose(settings, frame, with_best, searched.held_out)
+        candidate = chosen.candidate
         found = level.find(frame, candidate.model.default_prob, config)
         model = level.moved(candidate.model, found.shift)
         clock.lap("fit")
         evaluation = evaluate(frame, model.default_prob, config, candidate.held_out_prob)
-        signed = _signed_auc(frame, config)
         strongest, strongest_auc = strongest_feature(frame, model.bundle.features)
         # All is measured at the level of the sample, except for the grades that firms will get.
         anchored = {}
@@ -111,20 +112,22 @@ def fit_candidate(settings: Settings, as_of: date, config: TrainingConfig = DEFA
             parameters={
                 **searched.best,
                 "trials": config.trials,
-                "trees": model.trees.tree_count_,
+                "kind": model.kind,
+                "trees": model.tree_count,
                 "seed": config.seed,
                 "threads": settings.threads,
                 "features": len(model.bundle.features),
                 "features_left_out": len(frame.left_out),
                 "calibration": model.bundle.calibration.kind,
                 "segment_by": config.segment_by or "",
+                "without": config.without or "",
                 "segments": ", ".join(model.segments),
             },
             metrics={
                 **evaluation.metrics,
                 **found.metrics(),
                 **anchored,
-                **signed,
+                **chosen.metrics,
                 "train/strongest_feature_auc": strongest_auc,
             },
             tags={"strongest_feature": strongest},
@@ -170,7 +173,7 @@ def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAU
         NotReadyError: nothing was sampled for `as_of`.
     """
     with _fitting(settings, as_of, "fit_logistic", tracking.LOGISTIC_MODEL) as step:
-        frame = frozen.read(settings, as_of)
+        frame = _learnt(settings, as_of, config)
         clock = _Clock()
         card = scorecard_fit.fit_woe(frame, config)
         clock.lap("fit")
@@ -178,6 +181,17 @@ def fit_logistic(settings: Settings, as_of: date, config: TrainingConfig = DEFAU
         _record_ranks(settings, frame, config)
         step.rows_out, step.note = frame.rows.height, f"version {report.version}"
     return report
+
+
+def _learnt(settings: Settings, as_of: date, config: TrainingConfig) -> FrozenFrame:
+    """Return the frozen frame without the view that is to be left out."""
+    frame = frozen.read(settings, as_of)
+    views = dict.fromkeys(feature.view for feature in frame.features)
+    if config.without is not None and config.without not in views:
+        raise ConfigurationError(
+            f"no feature view {config.without!r} to leave out; use one of {', '.join(views)}"
+        )
+    return replace(frame, without=config.without)
 
 
 def _fitting(
@@ -232,27 +246,6 @@ def _record_ranks(settings: Settings, frame: FrozenFrame, config: TrainingConfig
         parameters = {"c": config.logistic_c, "features": len(listed.names)}
         metrics = {**evaluation.metrics, **found.metrics()}
         recording.record(recording.Artifacts(parameters, metrics))
-
-
-def _signed_auc(frame: FrozenFrame, config: TrainingConfig) -> dict[str, float]:
-    """Return the held-out AUC of a logistic regression with signs, beside that of the trees.
-
-    Measured on outcomes of loans with few firms in default: then trees may learn less than signs
-    know. The folds are those of the trees.
-    """
-    rows = frame.part(TRAIN)
-    bads = bad_firms_of(rows)
-    if frame.labels != LOANS or bads >= config.narrow_from:
-        return {}
-    listed = boosted.candidate_features(frame.learnable)
-    prob = np.empty(rows.height)
-    for seen, unseen in folds(rows, config.folds, config.seed):
-        fitted = logistic.fit_signed(rows[seen], listed, config.logistic_c)
-        prob[unseen] = logistic.linear_prob(fitted, rows[unseen], listed)
-    return {
-        "train_held_out/signed_auc": measure(bads_of(rows), prob)["auc"],
-        "train_held_out/bad_firms": float(bads),
-    }
 
 
 def _left_out(frame: FrozenFrame) -> pl.DataFrame:

@@ -90,8 +90,10 @@ def draw(settings: Settings, as_of: date, registry: Registry, config: TrainingCo
     with warehouse.connect(settings) as connection:
         kind, assigned = _assigned(connection, as_of, registry, granted, config)
         spine = assigned.select("firm_id", "as_of")
-        age = config.most_snapshot_days if kind == LOANS else None
-        known = frame(connection, registry, spine, registry.names(), max_age_days=age)
+        if kind == LOANS:
+            known = at_decision(connection, registry, spine, config)
+        else:
+            known = frame(connection, registry, spine, registry.names())
     features = withhold(known, registry.features, granted)
     rows = pl.concat(
         [assigned.select(frozen.KEYS), features.drop("firm_id", "as_of")], how="horizontal"
@@ -156,6 +158,32 @@ def observed(
         pl.all_horizontal(seen, *enough).fill_null(value=False).alias("observed")
     )
     return found["observed"]
+
+
+def at_decision(
+    connection: duckdb.DuckDBPyConnection,
+    registry: Registry,
+    decided: pl.DataFrame,
+    config: TrainingConfig,
+) -> pl.DataFrame:
+    """Return the features of firms on the days of decisions, each with the terms of its own loan.
+
+    Those are known from the day after the decision, so they are read on that day.
+
+    Args:
+        connection: a session with the warehouse.
+        registry: the feature registry.
+        decided: firm_id and as_of, the day of the decision, shape (n, 2).
+        config: the oldest snapshot that counts.
+    """
+    age = config.most_snapshot_days
+    rows: pl.DataFrame = frame(connection, registry, decided, registry.names(), max_age_days=age)
+    terms = [feature.name for feature in registry.features if feature.valid_days is not None]
+    if not terms:
+        return rows
+    day_after = decided.select("firm_id", pl.col("as_of").dt.offset_by("1d"))
+    own: pl.DataFrame = frame(connection, registry, day_after, terms)
+    return rows.with_columns(own.select(terms))
 
 
 def _none_suffices(

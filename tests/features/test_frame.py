@@ -184,6 +184,38 @@ def test_a_column_named_like_the_mark_of_a_grant_is_refused() -> None:
         withhold(rows, [meta], granted)
 
 
+def test_a_view_with_days_of_its_own_gives_its_newest_row_while_that_is_valid(
+    store: Settings,
+) -> None:
+    with warehouse.connect(store) as connection:
+        connection.execute(
+            f"""
+            create table warehouse.features.loan_terms as
+            select firm_id::uuid as firm_id, as_of::date as as_of, amount::double as amount
+            from (values
+                ('{A}', '2024-01-10', 100), ('{A}', '2024-02-10', null), ('{A}', '2024-03-10', 300),
+                ('{STRANGER}', '2024-03-10', 900)
+            ) as t(firm_id, as_of, amount)
+            """
+        )
+        terms = replace(_meta("amount", "loan_terms"), valid_days=20)
+        known = Registry((*REGISTRY.features, terms))
+        spine = _spine(
+            (A, date(2024, 1, 9)),
+            (A, date(2024, 1, 10)),
+            (A, date(2024, 1, 30)),
+            (A, date(2024, 1, 31)),
+            (A, date(2024, 2, 15)),
+            (A, date(2024, 3, 30)),
+            (B, date(2024, 3, 30)),
+            # No snapshot is needed.
+            (STRANGER, date(2024, 3, 12)),
+        )
+        found = frame(connection, known, spine, ["sales", "amount"])
+    assert found["amount"].to_list() == [None, 100, 100, None, None, 300, None, 900]
+    assert found["sales"].to_list() == [None, None, None, 10, 10, 20, 20, None]
+
+
 def test_two_views_with_a_feature_of_one_name_are_refused() -> None:
     meta = {
         "name_zh": "名", "dimension": "scale", "window": "12m", "unit": "CNY",

@@ -70,14 +70,24 @@ def test_what_a_law_changed_is_learnt_on_one_side_of_the_change(
     learnt: list[date], as_of: date, is_learnt: bool
 ) -> None:
     known = registry.load(Settings())
+    drawn = _frame(learnt, [])
     frame = replace(
-        _frame(learnt, []),
+        drawn,
         as_of=as_of,
+        rows=drawn.rows.with_columns(pl.lit(1.0).alias(name) for name in CHANGED),
         features=contract.from_json(contract.to_json([known[name] for name in CHANGED])),
     )
     assert {f.name for f in frame.learnable} == (set(CHANGED) if is_learnt else set())
     reasons = set() if is_learnt else {"means something else since 2024-12-01"}
     assert set(frame.left_out.values()) == reasons
+
+
+def test_what_no_training_row_has_is_not_learnt() -> None:
+    drawn = _frame(YEAR, SPRING)
+    later = pl.when(pl.col("split") == OOT).then(pl.col(STEADY)).alias(STEADY)
+    frame = replace(drawn, rows=drawn.rows.with_columns(later))
+    assert frame.left_out == {STEADY: "not observed in any training row"}
+    assert [feature.name for feature in frame.learnable] == [SEASONAL]
 
 
 def test_void_and_red_together_mean_the_same_throughout() -> None:

@@ -146,9 +146,57 @@ def test_no_statements_and_few_defaults_stop_nothing_and_are_told(
     rows = frozen.read(lent, AS_OF).part("train")
     bads = rows.filter(pl.col("outcome") == "bad")["firm_id"].n_unique()
     assert f"Only {bads} firms in default to learn from" in page
-    trees, signed = (validated.metrics[f"train_held_out/{n}"] for n in ("auc", "signed_auc"))
-    better = "ranks held-out firms better" if signed > trees else "held-out firms no better"
-    assert f"{better}, AUC {signed:.3f} against {trees:.3f}" in page
+    assert "so intervals are wide" in page
+    trees, signed = (validated.metrics[f"train_held_out/{n}_auc"] for n in ("trees", "signed"))
+    better = "This is a logistic" if signed > trees else "A logistic"
+    compared = "better than trees" if signed > trees else "no better than these trees"
+    assert f"{better} regression with the expected signs" in page
+    assert f"{compared}, AUC {signed:.3f} against {trees:.3f}" in page
+
+
+def test_the_kind_that_ranks_held_out_firms_better_is_registered(
+    lent: Settings, validated: ValidationReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees, signed = (validated.metrics[f"train_held_out/{n}_auc"] for n in ("trees", "signed"))
+    kind = "logistic regression" if signed > trees else "trees"
+    run = tracking.client(lent).get_run(validated.run_id).data
+    assert run.params["kind"] == kind
+    assert validated.metrics["train_held_out/auc"] == pytest.approx(max(trees, signed))
+    # Trees that may hardly learn lose, and the regression goes the same way to the pack.
+    stumps = {**CONFIG.boosting, "iterations": 1, "depth": 1, "learning_rate": 0.001}
+    poor = replace(CONFIG, boosting=stumps, trials=0)
+    version = pipeline.fit_candidate(lent, AS_OF, poor).version
+    read = subject.read(lent, AS_OF, version, poor)
+    assert (read.model.kind, read.model.tree_count) == ("logistic regression", 0)
+    report = pipeline.validate(lent, AS_OF, version, poor)
+    page = report.path.read_text(encoding="utf-8")
+    assert "This is a logistic regression with the expected signs" in page
+    assert "<dt>Kind</dt><dd>logistic regression on ranks" in page
+    oot = read.frame.part("oot")
+    assert read.model.default_prob(oot).std() > 0.01
+    assert read.model.contributions(oot).shape == (oot.height, len(read.features))
+
+
+def test_vintages_show_how_soon_loans_went_bad(lent: Settings, validated: ValidationReport) -> None:
+    found = loan_book.vintages(lent, frozen.read(lent, AS_OF), CONFIG)
+    # Every default of this economy comes 200 days after the decision.
+    assert set(found["within_3"]) == set(found["within_6"]) == {0.0}
+    assert found["within_9"].to_list() == found["within_12"].to_list()
+    newest = found.row(-1, named=True)
+    with warehouse.connect(lent) as connection:
+        ((loans, bads),) = connection.execute(
+            """
+            select count(*), count(*) filter (outcome = 'bad')
+            from warehouse.labels.loan_outcome_12m as labels
+            where as_of between date '2025-07-01' and date '2025-09-30' and not exists (
+                select 1 from warehouse.labels.loan_outcome_12m as other
+                where other.firm_id = labels.firm_id and other.defaulted_on <= labels.as_of
+            )
+            """
+        ).fetchall()
+    assert newest["decided_in"] == date(2025, 9, 30)
+    assert (newest["loans"], newest["within_12"]) == (loans, pytest.approx(bads / loans))
+    assert "Vintages: share of granted loans" in validated.path.read_text(encoding="utf-8")
 
 
 def test_refused_applications_are_inferred_never_learnt(

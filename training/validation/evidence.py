@@ -17,7 +17,7 @@ from firmpulse.settings import Settings
 from firmpulse.sources import MAIN_SOURCES
 from model import coverage, stress
 from model.stress import StressResult
-from training import boosted, calibration_checks
+from training import boosted, calibration_checks, logistic
 from training.calibration_checks import GradeCheck
 from training.claims.measure import Claims, ClaimsConfig
 from training.config import LOANS, TrainingConfig
@@ -48,7 +48,7 @@ class Evidence:
     claims_missing: str
     # What the version would make of refused applications; empty if none are known.
     refused: pl.DataFrame
-    # Of firms on the book, or of granted loans; the other two are empty for outcomes of loans.
+    # Of firms on the book, or of granted loans, which have no roll rates.
     funnel: pl.DataFrame
     vintages: pl.DataFrame
     roll_rates: pl.DataFrame
@@ -103,13 +103,17 @@ def gather(settings: Settings, subject: Subject, config: TrainingConfig) -> Evid
 def _book(
     settings: Settings, frame: FrozenFrame, config: TrainingConfig
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Return funnel, vintages and roll rates; outcomes of loans have no months, so no roll rates.
+    """Return funnel, vintages and roll rates; outcomes of loans have no months to roll.
 
     Raises:
         NotReadyError: loan performance, the loans or their labels no longer exist.
     """
     if frame.labels == LOANS:
-        return loan_book.funnel(settings, frame, config), pl.DataFrame(), pl.DataFrame()
+        return (
+            loan_book.funnel(settings, frame, config),
+            loan_book.vintages(settings, frame, config),
+            pl.DataFrame(),
+        )
     with warehouse.connect(settings) as connection:
         return (
             portfolio.funnel(connection, frame.as_of, frame.rows),
@@ -139,10 +143,13 @@ def _night(settings: Settings, learnt: FrozenFrame) -> pl.DataFrame:
 def _refit(settings: Settings, subject: Subject, config: TrainingConfig) -> breakdown.Refit:
     """Return a function that gives PDs with only some features, all else being equal."""
     learnt, oot = subject.frame.part(TRAIN), subject.frame.part(OOT)
-    parameters = {**subject.boosting, "iterations": subject.model.trees.tree_count_}
+    parameters = {**subject.boosting, "iterations": subject.model.tree_count}
 
     def refit(features: Any) -> FloatArray:
         listed = boosted.candidate_features(tuple(features))
+        if subject.model.bundle.linear is not None:
+            fitted = logistic.fit_signed(learnt, listed, config.logistic_c)
+            return logistic.linear_prob(fitted, oot, listed)
         trees = boosted.fit_trees(learnt, listed, parameters, settings, config.seed)
         raw = boosted.raw_logit(trees, oot, listed, settings)
         return np.asarray(1 / (1 + np.exp(-raw)), dtype=np.float64)

@@ -6,6 +6,7 @@ import polars as pl
 
 from firmpulse import tracking
 from training import scorecard_fit
+from training.config import DEFAULT
 from training.promotion import GateResult
 from training.validation import characteristics
 from training.validation.evidence import Evidence
@@ -69,20 +70,23 @@ def _of_sample(metrics: Mapping[str, float]) -> Iterator[str]:
 
 
 def _of_signs(metrics: Mapping[str, float]) -> Iterator[str]:
-    """Yield that few defaults leave room for a simpler model, if it was tried on held-out firms."""
-    signed, own = metrics.get("train_held_out/signed_auc"), metrics.get("train_held_out/auc")
-    if signed is None or own is None:
+    """Yield which kind of model ranked held-out firms better, if two were tried."""
+    trees, signed = (metrics.get(f"train_held_out/{kind}_auc") for kind in ("trees", "signed"))
+    if trees is None or signed is None:
         return
-    few = f"Only {metrics['train_held_out/bad_firms']:.0f} firms in default to learn from"
-    if signed > own:
+    bads = metrics["train_held_out/bad_firms"]
+    if bads < DEFAULT.narrow_from:
+        yield f"Only {bads:.0f} firms in default to learn from, so intervals are wide."
+    regression = "a logistic regression with the expected signs"
+    if signed > trees:
         yield (
-            f"{few}: a logistic regression with the expected signs ranks held-out firms better, "
-            f"AUC {signed:.3f} against {own:.3f}. Prefer it until there are more."
+            f"This is {regression}: it ranks held-out firms better than trees, AUC {signed:.3f} "
+            f"against {trees:.3f}."
         )
     else:
         yield (
-            f"{few}, so intervals are wide; a logistic regression with the expected signs ranks "
-            f"held-out firms no better, AUC {signed:.3f} against {own:.3f}."
+            f"{regression.capitalize()} ranks held-out firms no better than these trees, AUC "
+            f"{signed:.3f} against {trees:.3f}."
         )
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import polars as pl
 
 from features import registry
-from features.frame import frame as build_frame
 from features.permitted import withhold
 from firmpulse import warehouse
 from firmpulse.bounds import LEAST_FIRMS
@@ -38,6 +37,36 @@ def funnel(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> pl
     return joined.with_columns(pl.col("sampled").fill_null(0))
 
 
+def vintages(settings: Settings, frame: FrozenFrame, config: TrainingConfig) -> pl.DataFrame:
+    """Return how soon the loans granted in each quarter went bad, of firms that allow training.
+
+    Returns:
+        One row per quarter whose loans train or test, and with as many loans as may be shown:
+        decided_in, loans (with a known outcome), within_3 to within_12 (share bad by then, months).
+
+    Raises:
+        NotReadyError: the loans or their outcomes no longer exist.
+    """
+    granted = sampling.trainable(settings, frame.as_of)
+    with warehouse.connect(settings) as connection:
+        loans = labels.of_loans(connection, frame.as_of, granted, config).loans
+    months = range(3, config.horizon_months + 1, 3)
+    bad = pl.col("outcome") == "bad"
+    shares = (
+        (bad & (pl.col("defaulted_on") <= pl.col("as_of").dt.offset_by(f"{month}mo")))
+        .mean()
+        .alias(f"within_{month}")
+        for month in months
+    )
+    return (
+        loans.filter(pl.col("outcome").is_not_null())
+        .group_by(pl.col("cohort").alias("decided_in"))
+        .agg(pl.len().alias("loans"), *shares)
+        .filter(pl.col("loans") >= LEAST_FIRMS)
+        .sort("decided_in")
+    )
+
+
 def refused(
     settings: Settings, subject: Subject, terms: ClaimsConfig, config: TrainingConfig
 ) -> pl.DataFrame:
@@ -61,8 +90,7 @@ def refused(
         asked = labels.refused(connection, learnt.as_of, since)
         asked = asked.join(granted, on="firm_id", how="semi")
         rows = asked.filter(sampling.observed(connection, known, asked, config))
-        age, names = config.most_snapshot_days, known.names()
-        rows = build_frame(connection, known, rows, names, max_age_days=age)
+        rows = sampling.at_decision(connection, known, rows, config)
     if rows["firm_id"].n_unique() < LEAST_FIRMS:
         return pl.DataFrame()
     rows = withhold(rows, known.features, granted)

@@ -65,7 +65,12 @@ def page(
         claims=claims_table.table(gathered.claims) if gathered.claims else (),
         swap_labels=claims_table.CELL_LABELS,
         cuts=_by_cut(gathered.segments),
-        vintages=_pivot(gathered.vintages) if gathered.vintages.width else None,
+        vintages=None
+        if gathered.subject.frame.labels == LOANS or not gathered.vintages.width
+        else _pivot(gathered.vintages),
+        loan_vintages=gathered.vintages.to_dicts()
+        if gathered.subject.frame.labels == LOANS
+        else None,
         roll_rates=_roll_rates(gathered.roll_rates) if gathered.roll_rates.width else None,
         images={name.removesuffix(".png"): _address(image) for name, image in figures.items()},
     )
@@ -100,7 +105,6 @@ def _shared(
         "subject": subject,
         "frame": subject.frame,
         "bundle": subject.model.bundle,
-        "trees": subject.model.trees.tree_count_,
         "evidence": gathered,
         "metrics": metrics,
         "gates": gates,

@@ -2,5 +2,6 @@
 
 {{ landed([
     'stg_lender__annual_statement',
+    'stg_lender__loan',
     'stg_lender__loan_performance',
 ]) }}
