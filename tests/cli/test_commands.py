@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import duckdb
@@ -33,6 +34,12 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     assert result.returncode == 0
     for command in ("run", "night", "train", "real", "query", "features", "simulate", "up", "down"):
         assert f" {command} " in result.stdout, command
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    result = _firmpulse(tmp_path, "--version")
+    assert (result.returncode, result.stdout) == (0, f"firmpulse {declared}\n")
 
 
 def test_help_imports_no_command() -> None:

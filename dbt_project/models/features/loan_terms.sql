@@ -1,5 +1,5 @@
-{#- A row per day on which a loan became known, not per snapshot: its terms count until a newer loan is known. -#}
-{{ config(materialized='table') }}
+{#- A row per day on which a loan became known. Always built anew: loans are few. -#}
+{{ config(full_refresh=true) }}
 
 with told as (
 
@@ -7,6 +7,7 @@ with told as (
         firm_id,
         loan_id,
         available_at as as_of,
+        delivery_seq as through_seq,
         decided_on,
         decision,
         cast(amount_cny as double) as amount_cny,
@@ -28,7 +29,7 @@ known as (
     qualify
         row_number() over (
             partition by firm_id, as_of
-            order by decided_on desc, decision, amount_cny desc nulls last, loan_id
+            order by decided_on desc, decision asc, amount_cny desc nulls last, loan_id asc
         ) = 1
         and decided_on >= max(decided_on) over (partition by firm_id order by as_of)
 
@@ -44,30 +45,49 @@ earlier as (
     inner join told
         on
             known.firm_id = told.firm_id
-            and told.as_of <= known.as_of
-            and told.decided_on < known.decided_on
+            and known.as_of >= told.as_of
+            and known.decided_on > told.decided_on
     where told.decision = 'GRANTED'
     group by known.firm_id, known.as_of
 
 ),
 
--- There is a snapshot at each month end.
+-- Like the snapshots of other features, each knows what was known on its day.
 snapshots as (
 
     select
         known.firm_id,
         known.as_of,
-        every_firm.as_of as snapshot_on
+        {{ last_month('known.as_of') }} as last_month,
+        {{ windows_of(last_month('known.as_of')) }}
     from known
-    inner join {{ ref('firm_snapshots') }} as every_firm
-        on
-            known.firm_id = every_firm.firm_id
-            and known.as_of >= every_firm.as_of
-            and every_firm.as_of >= known.as_of - 31
-    qualify
-        row_number() over (
-            partition by known.firm_id, known.as_of order by every_firm.as_of desc
-        ) = 1
+
+),
+
+sales as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        cast(sum(facts.sales_cny) as double)
+        / (max(datediff('month', facts.month, snapshots.last_month)) + 1) as monthly_cny
+    from snapshots
+    {{ join_known(ref('fct_tax_invoice_monthly'), months=12) }}
+    group by snapshots.firm_id, snapshots.as_of
+
+),
+
+receipts as (
+
+    select
+        snapshots.firm_id,
+        snapshots.as_of,
+        cast(sum(facts.operating_in_cny) as double)
+        / (max(datediff('month', facts.month, snapshots.last_month)) + 1) as monthly_cny,
+        {{ is_known_flow('sum(facts.unknown_in_cny)', 'sum(facts.turnover_in_cny)') }} as is_known
+    from snapshots
+    {{ join_known(ref('fct_bank_monthly'), months=6) }}
+    group by snapshots.firm_id, snapshots.as_of
 
 ),
 
@@ -76,15 +96,16 @@ final as (
     select
         known.firm_id,
         known.as_of,
+        known.through_seq,
         known.amount_cny as loan_amount,
         cast(known.term_months as double) as loan_term_months,
         case
-            when invoices.tax_sales_median_12m > 0
-                then {{ within('known.amount_cny / invoices.tax_sales_median_12m', 0, 1000) }}
+            when sales.monthly_cny > 0
+                then {{ within('known.amount_cny / sales.monthly_cny', 0, 1000) }}
         end as loan_amount_to_sales,
         case
-            when bank.bank_operating_in_mean_6m > 0
-                then {{ within('known.instalment_cny / bank.bank_operating_in_mean_6m', 0, 100) }}
+            when receipts.is_known and receipts.monthly_cny > 0
+                then {{ within('known.instalment_cny / receipts.monthly_cny', 0, 100) }}
         end as loan_instalment_to_receipts,
         known.purpose as loan_purpose,
         known.product as loan_product,
@@ -92,12 +113,10 @@ final as (
     from known
     left join earlier
         on known.firm_id = earlier.firm_id and known.as_of = earlier.as_of
-    left join snapshots
-        on known.firm_id = snapshots.firm_id and known.as_of = snapshots.as_of
-    left join {{ ref('feat_invoice_monthly') }} as invoices
-        on known.firm_id = invoices.firm_id and snapshots.snapshot_on = invoices.as_of
-    left join {{ ref('feat_bank_monthly') }} as bank
-        on known.firm_id = bank.firm_id and snapshots.snapshot_on = bank.as_of
+    left join sales
+        on known.firm_id = sales.firm_id and known.as_of = sales.as_of
+    left join receipts
+        on known.firm_id = receipts.firm_id and known.as_of = receipts.as_of
 
 )
 
