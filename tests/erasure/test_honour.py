@@ -64,7 +64,7 @@ def _features(settings: Settings, *without: str) -> dict[str, pl.DataFrame]:
     with warehouse.connect(settings) as connection:
         views = connection.execute(
             "select table_name from duckdb_tables() where schema_name = 'features' "
-            "and table_name like 'feat_%' order by 1"
+            "and table_name <> 'firm_snapshots' order by 1"
         ).fetchall()
         for (view,) in views:
             frames[view] = connection.execute(
