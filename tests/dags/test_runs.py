@@ -70,13 +70,14 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(first_night: First
         "land lender",
         "land power",
         "land project_contracts",
+        "land public_records",
         "land supply_chain",
         "land tax",
     ]
     assert all(event.succeeded for event in events)
     assert outcome.tasks == tuple(events)
     (summary,) = outcome.results("summarise")
-    assert summary["deliveries"] == 7
+    assert summary["deliveries"] == 8
     assert summary["refused"] == 1
     assert summary["rows_landed"] > 100_000
 
