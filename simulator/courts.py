@@ -27,7 +27,7 @@ def court_case(world: World, month: int) -> pl.DataFrame:
     noise, size = rng.standard_normal((2, len(firms)))
     draw = rng.random((7, len(firms)))
     stress = world.paths.stress[world.paths.row(month) - 1]
-    rate = 0.012 * np.exp(0.5 * noise - 0.4 * firms.quality + 1.2 * stress)
+    rate = 0.012 * np.exp(0.5 * noise - 0.6 * firms.quality + 2 * stress)
     (firm,) = np.nonzero((draw[0] < rate) & (firms.born <= month))
     filed = world.day(month) + np.floor(27 * draw[1, firm]).astype(np.int64)
     closed = filed + 60 + np.floor(240 * draw[2, firm]).astype(np.int64)
@@ -64,8 +64,8 @@ def court_enforcement(world: World, month: int) -> pl.DataFrame:
     firms, paths, row = world.firms, world.paths, world.paths.row(month)
     rng = world.economy.rng(Stage.ENFORCEMENT, month)
     draw = rng.random((6, len(firms)))
-    rate = 0.0015 * np.exp(-0.5 * firms.quality + 1.2 * paths.stress[row - 1])
-    by_lender = _after_default(world, month)
+    rate = 0.003 * np.exp(-0.6 * firms.quality + 2 * paths.stress[row - 1])
+    by_lender = after_default(world, month)
     begins = by_lender | ((paths.seized[row] > 0) & (draw[0] < 0.5)) | (draw[1] < rate)
     (firm,) = np.nonzero(begins & (firms.born <= month))
     lender = by_lender[firm]
@@ -96,7 +96,7 @@ def court_enforcement(world: World, month: int) -> pl.DataFrame:
     })  # fmt: skip
 
 
-def _after_default(world: World, month: int) -> Bools:
+def after_default(world: World, month: int) -> Bools:
     """Firms whose lender goes to court in a month, some months after their default, (firms,)."""
     rng = world.economy.rng(Stage.ENFORCEMENT, part=1)
     waits = rng.integers(2, 10, len(world.firms))

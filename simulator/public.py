@@ -14,7 +14,7 @@ from simulator.world import World
 # Days from an event to the day on which a register shows it, as in the contracts.
 _CAPITAL_DAYS, _HOLDER_DAYS, _GUARANTEE_DAYS = 1, 30, 30
 _MOST_HOLDERS = 4
-# One firm in so many has subsidiaries, and the first firms of each so many guarantee in a ring.
+# One firm in so many has many subsidiaries; the first of each so many guarantee in a ring.
 _PARENT_CYCLE, _RING_CYCLE, _RING = 40, 25, 3
 _UNIT_CNY = 10_000
 
@@ -99,7 +99,12 @@ def _holders(world: World) -> _Holders:
     shares[:, 0] = np.round(1 - shares[:, 1:].sum(axis=1), 4)
     number = np.arange(len(firms))
     parent = rng.integers(0, len(firms), len(firms)) // _PARENT_CYCLE * _PARENT_CYCLE
-    has_parent = (rng.random(len(firms)) < 0.15) & (number % _PARENT_CYCLE != 0)
+    # Half of the parents buy from their subsidiaries.
+    net = world.net
+    sellers, places = np.unique(net.supplier[net.internal], return_index=True)
+    buys = rng.random(len(sellers)) < 0.5
+    parent[sellers[buys]] = net.buyer[net.internal][places[buys]]
+    has_parent = (rng.random(len(firms)) < 0.15) & (parent != number)
     leaves = rng.standard_normal(len(firms)) - 0.3 * firms.quality > 0.5
     left_in = np.where(leaves, rng.integers(0, 72, len(firms)), -1)
     return _Holders(count, shares, np.where(has_parent, parent, -1), left_in)
