@@ -20,7 +20,7 @@ Simulated = tuple[Settings, date]
 NIGHTLY = [
     "import_grants",
     "pull",
-    *["land"] * 7,
+    *["land"] * 8,
     "validate_deliveries",
     "build",
     "validate_features",
