@@ -158,6 +158,11 @@ def text_problem(grant: Grant) -> str | None:
         return f"refers to a text {grant.text_version} that is not known here; add its text_sha256"
     if ours is not None and grant.text_sha256 not in (None, ours):
         return f"has a different text_sha256 than the text {grant.text_version}"
+    if ours is not None and not wording.names(grant.text_version, grant.source):
+        return (
+            f"is of {grant.source}, which the text {grant.text_version} does not name; the firm "
+            f"has to sign one that does, such as {wording.CURRENT}"
+        )
     return None
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 from firmpulse.errors import GrantError
 from firmpulse.sources import GRANTED_SOURCES, NAMES
 
-CURRENT = "2026-01"
+CURRENT = "2026-11"
 FOLDER = Path(__file__).resolve().parent / "texts"
 
 
@@ -39,6 +39,13 @@ def sha256(version: str) -> str | None:
     if version not in versions():
         return None
     return hashlib.sha256((FOLDER / f"{version}.zh.md").read_bytes()).hexdigest()
+
+
+def names(version: str, source: str) -> bool:
+    """Return whether a text names a source; one that names none is of no particular source."""
+    signed = text(version)
+    named = {known for known in GRANTED_SOURCES if NAMES[known].zh in signed}
+    return not named or source in named
 
 
 ZH = {

@@ -30,6 +30,8 @@ MONTHS = (3, 6, 12, 24)
 MOST_SHIFT, MOST_SPREAD = 0.10, 1.25
 # Fewer firms show nothing.
 LEAST_FIRMS = 30
+# Views of a firm's place among all firms; a window of one firm's rows hardly changes them.
+OF_ALL_FIRMS = frozenset({"feat_graph_monthly", "feat_link_monthly"})
 
 
 @dataclass(frozen=True)
@@ -170,8 +172,8 @@ def windowed(
     """Return firm_id and features at `as_of`, of each firm from its rows since a day of its own.
 
     The same dbt models as for every night build them, on copies of these firms' rows: those that a
-    grant with this window admits. What depends on other firms' rows, the graph of trade, is of
-    these firms alone.
+    grant with this window admits. What depends on other firms' rows, the views `OF_ALL_FIRMS`, is
+    of these firms alone.
 
     Args:
         settings: home whose masked rows are copied; nothing in it changes.

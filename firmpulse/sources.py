@@ -7,7 +7,7 @@ The names of granted sources are those of the authorisation text that a firm sig
 from typing import NamedTuple
 
 MAIN_SOURCES = ("tax", "bank", "supply_chain", "power")
-SUPPLEMENTS = ("founder_credit", "project_contracts")
+SUPPLEMENTS = ("founder_credit", "project_contracts", "public_records")
 # Sources that a firm grants; the lender's own records need no grant.
 GRANTED_SOURCES = (*MAIN_SOURCES, *SUPPLEMENTS)
 SOURCES = (*GRANTED_SOURCES, "lender")
@@ -27,5 +27,6 @@ NAMES = {
     "power": Name("电力", "Power"),
     "founder_credit": Name("创业者信用", "Founder's credit"),
     "project_contracts": Name("项目合同", "Project contracts"),
+    "public_records": Name("工商与司法公开信息", "Public records"),
     "lender": Name("贷款机构", "Lender"),
 }

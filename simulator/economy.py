@@ -32,6 +32,11 @@ class Stage(IntEnum):
     LATENESS = 17
     FOUNDERS = 18
     PROJECTS = 19
+    COURT_CASES = 20
+    ENFORCEMENT = 21
+    CAPITAL = 22
+    HOLDERS = 23
+    GUARANTEES = 24
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,12 @@ from simulator.population import Bools, Ints
 from simulator.supplements import light_assets
 from simulator.world import World
 
-# Half of the young firms grant their founders' credit, three in four light ones their projects.
+# Half of the young firms grant their founders' credit, three in four light ones their projects,
+# and three in five of all firms what is public of them.
 _FOUNDERS_CYCLE, _PROJECTS_CYCLE = 2, 4
+_PUBLIC, _PUBLIC_CYCLE = 3, 5
+# Version of the text that is signed; the first one does not name public records.
+_TEXTS = {source: "2026-01" for source in GRANTED_SOURCES} | {"public_records": "2026-11"}
 _PURPOSES = ("POST_LOAN_MONITOR", "MODEL_TRAINING")
 NEVER = 10**6  # days since 1970
 _SENT_TOO_EARLY = 60  # days before a later window that the bank sends anyway
@@ -73,6 +77,7 @@ def draw_grants(world: World) -> Grants:
     supplements = {
         "founder_credit": (world.firms.born >= 0) & (turn % _FOUNDERS_CYCLE == 0),
         "project_contracts": light_assets(world) & (turn % _PROJECTS_CYCLE != 0),
+        "public_records": turn // 5 % _PUBLIC_CYCLE < _PUBLIC,
     }
     for source, offered in supplements.items():
         granted = ~nothing & offered
@@ -112,7 +117,7 @@ def grant_lines(world: World, grants: Grants, through: date, since: date | None)
                     "window_start": window,
                     "valid_from": valid_from,
                     "valid_to": valid_to,
-                    "text_version": "2026-01",
+                    "text_version": _TEXTS[source],
                     "keep_results": firm % _KEEP_CYCLE < _KEEPERS,
                     "separate_consent": source in ("bank", "founder_credit"),
                 }))  # fmt: skip

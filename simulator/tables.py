@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from simulator import bank, filings, invoices, lender, power, supplements, supply
+from simulator import (
+    bank,
+    courts,
+    filings,
+    invoices,
+    lender,
+    power,
+    public,
+    supplements,
+    supply,
+)
 from simulator.world import World
 
 
@@ -118,4 +128,22 @@ TABLES = (
               "profit=净利润 total_assets=资产总计 total_liabilities=负债合计 "
               "current_assets=流动资产 current_liabilities=流动负债 cash=货币资金 "
               "staff=员工数")),
+    # At the end: the place of a table decides where its dirt is.
+    Table("public_records", "court_case", courts.court_case, 12, "role"),
+    Table("public_records", "court_enforcement", courts.court_enforcement, 14, "kind"),
+    Table("public_records", "capital", public.capital, 1, "registered",
+          encoding=_GB, date="changed_at", number="uscc", windowed=False,
+          headers=_headers(
+              "uscc=统一社会信用代码 changed_at=变更日期 registered=注册资本(元) "
+              "paid_in=实缴资本(元)")),
+    Table("public_records", "shareholder", public.shareholder, 2, "share",
+          encoding=_GB, date="held_from", number="uscc", windowed=False,
+          headers=_headers(
+              "uscc=统一社会信用代码 holder_no=股东序号 holder_uscc=股东证件号 share=持股比例 "
+              "held_from=持股起始日期 held_to=持股终止日期")),
+    Table("public_records", "guarantee", public.guarantee, 2, "amount",
+          encoding=_GB, date="guaranteed_from", number="uscc", windowed=False,
+          headers=_headers(
+              "uscc=担保方证件号 guarantee_no=担保合同编号 guaranteed_uscc=被担保方证件号 "
+              "amount=担保金额(元) kind=担保方式 guaranteed_from=担保起始日期 released=解除日期")),
 )  # fmt: skip

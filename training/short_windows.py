@@ -20,9 +20,6 @@ from training.config import TrainingConfig
 from training.frozen import bad_firms_of
 from training.split import TRAIN
 
-# Features of the graph of all firms' trade; a window of one firm's rows hardly changes them.
-_OF_ALL_FIRMS = "feat_graph_monthly"
-
 
 def rebuilt(
     settings: Settings,
@@ -82,4 +79,4 @@ def _drawn(firms: pl.Series, day: date, config: TrainingConfig) -> pl.DataFrame:
 
 
 def _of_all_firms(features: Sequence[FeatureMeta]) -> list[str]:
-    return [feature.name for feature in features if feature.view == _OF_ALL_FIRMS]
+    return [feature.name for feature in features if feature.view in history.OF_ALL_FIRMS]

@@ -141,7 +141,9 @@
 
 {#- What landings brought, of every source. -#}
 {% macro landed_everywhere() -%}
-    {%- for source in ['tax', 'bank', 'supply', 'power', 'founders', 'projects', 'lender'] %}
+    {%- for source in [
+        'tax', 'bank', 'supply', 'power', 'founders', 'projects', 'public', 'lender'
+    ] %}
         select
             table_name,
             firm_id,
@@ -344,6 +346,26 @@
             {%- endif %}
             and {{ known_at('facts', 'snapshots') }}
             and {{ in_slice('facts.firm_id') }}
+{%- endmacro %}
+
+
+{#- The rows of `staged` that each snapshot knows, each in its newest version by then; for tables with few
+    rows per firm, which need no monthly fact. -#}
+{% macro known_rows(staged) -%}
+    select
+        snapshots.as_of,
+        versions.*
+    from snapshots
+    inner join {{ ref(staged) }} as versions
+        on
+            snapshots.firm_id = versions.firm_id
+            and snapshots.as_of >= versions.available_at
+            and {{ in_slice('versions.firm_id') }}
+    qualify
+        row_number() over (
+            partition by snapshots.as_of, versions.row_id
+            order by versions.record_version desc
+        ) = 1
 {%- endmacro %}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from features.build import only_dates
-from features.dbt_functions import spring_festival, trade_graph
+from features.dbt_functions import link_graph, spring_festival, trade_graph
 from firmpulse import dbt_runner, warehouse
 from firmpulse.dbt_runner import NodeOutcome
 from firmpulse.errors import NotReadyError
@@ -26,6 +26,7 @@ MODELS = ("path:models/facts", "path:models/features", "path:models/labels")
 _SCHEMAS = ("staging", "ops", "facts", "features", "labels")
 _BROKEN_RULE = "org.apache.spark.sql.catalyst.optimizer.RemoveRedundantAliases"
 _PLACES = "array<struct<node: bigint, cycle_share: double, supplier_rank: double>>"
+_LINKED = "array<struct<node: bigint, cluster: bigint, cluster_size: bigint, ring_size: bigint>>"
 
 
 @dataclass(frozen=True)
@@ -160,4 +161,5 @@ def _prepare(spark: "SparkSession") -> None:
     spark.conf.set("spark.sql.optimizer.excludedRules", _BROKEN_RULE)
     spark.udf.register("spring_festival", spring_festival, "date")
     spark.udf.register("trade_graph", trade_graph, _PLACES)
+    spark.udf.register("link_graph", link_graph, _LINKED)
     adapter.use()

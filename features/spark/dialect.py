@@ -24,8 +24,8 @@ Columns = Mapping[str, str]
 
 # Functions that Spark has and sqlglot does not, or that features.spark.build adds.
 _ON_SPARK = {
-    "array_position", "array_repeat", "bit_count", "date_add", "date_sub", "make_ym_interval",
-    "spring_festival", "trade_graph", "try_element_at",
+    "array_position", "array_repeat", "bit_count", "date_add", "date_sub", "link_graph",
+    "make_ym_interval", "spring_festival", "trade_graph", "try_element_at",
 }  # fmt: skip
 
 # Aggregates that do not depend on the order, except in the last bits.

@@ -78,8 +78,8 @@ class Dossier:
     ageing: Row | None = None
     registration: Row | None = None
     tax_grades: list[Row] = field(default_factory=list)
-    # Newest month with data on project contracts.
-    projects_until: date | None = None
+    # Source without monthly facts → newest month in which something of it became known.
+    until: Mapping[str, date] = field(default_factory=dict)
     # Inputs of warnings other than features, such as the days by which a power bill is late.
     measures: Row = field(default_factory=dict)
 

@@ -152,12 +152,18 @@ _AGEING = f"""
     from open
     group by firm_id
 """  # noqa: S608 - our own names
-# Newest month with a known state of a milestone.
-_PROJECTS = f"""
-    select {_FIRM}, cast(date_trunc('month', max(available_at)) as date) as until
-    from warehouse.staging.stg_projects__milestone
+# Newest month in which something of a source without monthly facts became known.
+_UNTIL = f"""
+    select {_FIRM}, source, cast(date_trunc('month', max(available_at)) as date) as until
+    from (
+        select 'project_contracts' as source, firm_id, available_at
+        from warehouse.facts.landed_projects
+        union all
+        select 'public_records' as source, firm_id, available_at
+        from warehouse.facts.landed_public
+    )
     where {_MASKED}
-    group by firm_id
+    group by firm_id, source
 """  # noqa: S608 - our own names
 # The newest state, as in feat_profile_monthly.
 _REGISTRATION = f"""
@@ -188,7 +194,7 @@ class Collected:
     ageing: Mapping[str, list[Row]]
     registration: Mapping[str, list[Row]]
     grades: Mapping[str, list[Row]]
-    projects: Mapping[str, list[Row]]
+    until: Mapping[str, list[Row]]
 
     def of(self, firm: str, granted: frozenset[str]) -> dict[str, Any]:
         """Return a firm's part, without the sources that it did not grant."""
@@ -206,10 +212,11 @@ class Collected:
             own["balances"] = [(row["day"], row["cny"]) for row in self.balances.get(firm, [])]
         if "supply_chain" in granted:
             own["ageing"] = next(iter(self.ageing.get(firm, [])), None)
-        if "project_contracts" in granted:
-            own["projects_until"] = next(
-                (row["until"] for row in self.projects.get(firm, [])), None
-            )
+        own["until"] = {
+            row["source"]: row["until"]
+            for row in self.until.get(firm, [])
+            if row["source"] in granted
+        }
         if "tax" in granted:
             partners = self.partners.get(firm, [])
             own["partners"] = {way: _largest(partners, way) for way in ("OUT", "IN")}
@@ -245,7 +252,7 @@ def collect(
         ageing=rows(_AGEING, first_due=add_months(last, -11)),
         registration=rows(_REGISTRATION),
         grades=rows(_GRADES),
-        projects=rows(_PROJECTS),
+        until=rows(_UNTIL),
     )
 
 

@@ -93,8 +93,7 @@ def latest(dossier: Dossier) -> dict[str, date]:
         for source, names in facts.OF_SOURCE.items()
         if dossier.has(source)
     }
-    if "project_contracts" in dossier.granted and dossier.projects_until is not None:
-        found["project_contracts"] = dossier.projects_until
+    found |= dossier.until
     # A founder's report is used only if the firm's own data are short; otherwise not even its day.
     age = dossier.features.get("founder_report_age_months")
     if "founder_credit" in dossier.granted and age is not None:

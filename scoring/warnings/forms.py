@@ -82,7 +82,7 @@ class Rule(_Strict):
 
     id: str = Field(pattern="^[A-Z][A-Z0-9_]*$")
     level: Literal["blue", "yellow", "orange", "red"]
-    source: Literal["tax", "bank", "supply_chain", "power", "lender", "model"]
+    source: Literal["tax", "bank", "supply_chain", "power", "public_records", "lender", "model"]
     when: tuple[Condition | AnyOf, ...] = Field(min_length=1)
     quiet_months: frozenset[Annotated[int, Field(ge=1, le=12)]] = frozenset()
     planned_outage_days: int | None = Field(default=None, ge=1)

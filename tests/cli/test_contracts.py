@@ -99,7 +99,7 @@ def test_page_is_written_to_a_file_or_into_a_folder(
 ) -> None:
     result = RUNNER.invoke(app, ["page", "--to", str(tmp_path / to)])
     assert result.exit_code == 0
-    assert "28 tables" in result.stdout
+    assert "33 tables" in result.stdout
     assert (tmp_path / written).read_text(encoding="utf-8") == html
 
 
@@ -109,7 +109,7 @@ def test_page_needs_no_network_and_its_links_lead_somewhere(html: str) -> None:
     assert "http" not in html
     assert "url(" not in html
     assert "@import" not in html
-    assert len(page.anchors) == 28 + 5
+    assert len(page.anchors) == 33 + 5
     assert {anchor.removeprefix("#") for anchor in page.anchors} <= set(page.texts)
 
 

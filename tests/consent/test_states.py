@@ -272,13 +272,33 @@ def test_the_text_is_known_or_hashed(store_settings: Settings) -> None:
 
 
 SHA_2026_01 = "bfc7e699824b3d0f1255035c5be86f7d7292d0e37685396834ec290b33234996"
+SHA_2026_11 = "1e23d0ab1ed96dd1532a2239381692bd2878c1d11d456370249f7aac44755ac1"
 
 
 def test_a_text_in_use_is_never_edited() -> None:
     assert wording.sha256("2026-01") == SHA_2026_01
-    assert wording.versions() == ("2026-01", "data-set", "open-data")
+    assert wording.sha256("2026-11") == SHA_2026_11
+    assert wording.versions() == ("2026-01", "2026-11", "data-set", "open-data")
     for version in wording.versions():
         assert wording.text(version, "en").startswith("# ")
     assert "单独同意" in wording.text("2026-01")
     with pytest.raises(GrantError, match="no authorisation text 1999"):
         wording.text("1999")
+
+
+def test_a_text_grants_the_sources_that_it_names(store_settings: Settings) -> None:
+    ledger = Ledger(store_settings)
+    public = {"source": "public_records"}
+    with pytest.raises(
+        GrantError,
+        match="is of public_records, which the text 2026-01 does not name; the firm has to sign "
+        "one that does, such as 2026-11",
+    ):
+        ledger.record([grant(1, **public)])
+    named = [
+        grant(2, **public, text_version="2026-11"),
+        # A text that names no source in particular, and one of the bank's own.
+        grant(3, **public, text_version="data-set"),
+        grant(4, **public, text_version="our-bank-7", text_sha256="b" * 64),
+    ]
+    assert ledger.record([grant(5, source="project_contracts"), *named]) == 4

@@ -20,7 +20,7 @@ Simulated = tuple[Settings, date]
 NIGHTLY = [
     "import_grants",
     "pull",
-    *["land"] * 7,
+    *["land"] * 8,
     "validate_deliveries",
     "build",
     "validate_features",
@@ -70,13 +70,14 @@ def test_a_first_night_runs_every_task_once_and_tells_of_each(first_night: First
         "land lender",
         "land power",
         "land project_contracts",
+        "land public_records",
         "land supply_chain",
         "land tax",
     ]
     assert all(event.succeeded for event in events)
     assert outcome.tasks == tuple(events)
     (summary,) = outcome.results("summarise")
-    assert summary["deliveries"] == 7
+    assert summary["deliveries"] == 8
     assert summary["refused"] == 1
     assert summary["rows_landed"] > 100_000
 

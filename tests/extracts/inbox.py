@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from consent import wording
 from consent.grants import Grant
 from consent.intake import admit
 from firmpulse import warehouse
@@ -101,7 +102,7 @@ def grant(firm: str = f"uscc:{FIRM}", source: str = "tax", **changes: Any) -> Gr
         "window_start": date(2023, 1, 1),
         "valid_from": date(2023, 1, 1),
         "valid_to": date(2026, 12, 31),
-        "text_version": "2026-01",
+        "text_version": wording.CURRENT,
     }
     return Grant(**(terms | changes))
 

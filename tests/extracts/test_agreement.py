@@ -64,6 +64,7 @@ BY_COLUMN = {
     ("founder_credit", "overdue_count_24m"): ("0", "9"),
     ("founder_credit", "longest_overdue_days_24m"): ("0", "99"),
     ("founder_credit", "guarantee_balance"): ("0.00", "500000.00"),
+    ("shareholder", "share"): ("0.6000", "0.4000"),
 }  # fmt: skip
 
 Cells = dict[str, str]

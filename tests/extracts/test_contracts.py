@@ -49,6 +49,9 @@ def test_every_table_has_its_contract() -> None:
         "project_contracts": ["sc_project"],
         "power": ["power_account", "power_bill", "power_event", "power_reading"],
         "founder_credit": ["founder_credit"],
+        "public_records": [
+            "capital", "court_case", "court_enforcement", "guarantee", "shareholder",
+        ],
         "lender": [
             "annual_statement", "loan", "loan_outcome", "loan_performance", "outcome_label",
         ],

@@ -152,8 +152,8 @@ def test_what_a_row_leaves_out_is_as_in_the_command(settings: Settings, tmp_path
          ["line 3: authorization_id contains a firm's code; number grants without it"]),
         (row(sources="税务、八卦"),
          ["line 3, 授权数据来源 sources: has a word that is none of 税务 tax, 银行流水 bank, "
-          "供应链 supply_chain, 电力 power, 创业者信用 founder_credit, 项目合同 project_contracts; "
-          "correct it"]),
+          "供应链 supply_chain, 电力 power, 创业者信用 founder_credit, 项目合同 project_contracts, "
+          "工商与司法公开信息 public_records; correct it"]),
         (row(purposes="好奇", begin="2024-02-30"),
          ["line 3, 授权目的 purposes: has a word that is none of 一次信用评估 CREDIT_EVAL, "
           "贷后持续监测 POST_LOAN_MONITOR, 模型训练 MODEL_TRAINING; correct it",

@@ -202,4 +202,4 @@ def test_a_null_where_the_contract_wants_a_value_stops_the_build_by_name(
             "select count(*), list(node) filter (where status = 'error') from warehouse.ops.nodes "
             "where step = 'build' and part = 'mask'"
         ).fetchall()
-    assert nodes == [(28, ["stg_tax__invoice"])]
+    assert nodes == [(33, ["stg_tax__invoice"])]

@@ -154,6 +154,25 @@ def _others() -> Iterator[tuple[str, Row]]:
             profit=-_LARGEST, total_assets=-0.01, total_liabilities=_LARGEST, cash=-5, staff=0,
             current_assets=_LARGEST, current_liabilities=-0.01,
         )  # fmt: skip
+        yield "capital", _row(
+            firm, date(2024, 5, 1), changed_at=date(2024, 4, 30), registered=0.01, paid_in=_LARGEST,
+        )  # fmt: skip
+        yield "court_case", _row(
+            firm, date(2024, 5, 1), case_no="1", role="DEFENDANT", filed=date(2024, 4, 1),
+            amount=_LARGEST,
+        )  # fmt: skip
+        yield "court_enforcement", _row(
+            firm, date(2024, 5, 1), case_no="1", kind="DEBTOR", filed=date(2024, 4, 24), amount=0,
+        )  # fmt: skip
+        yield "guarantee", _row(
+            firm, date(2024, 5, 1), guarantee_no="1", guaranteed_uscc=None, amount=_LARGEST,
+            guaranteed_from=date(2024, 4, 1),
+        )  # fmt: skip
+        for holder in range(1, 4):
+            yield "shareholder", _row(
+                firm, date(2024, 5, 1), holder_no=holder, holder_uscc=None, share=holder % 2,
+                held_from=date(2020, 1, holder),
+            )  # fmt: skip
         yield "sc_project", _row(
             firm, date(2024, 5, 1), contract_no=f"K{firm}", amount=1, milestone="1", penalty=-5,
             planned=date(2024, 4, 1), accepted=None, invoiced=0.01, received=-_LARGEST,

@@ -164,6 +164,44 @@ def _founder(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _case(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    return {
+        "case_no": f"M{firm}{day:%Y%m%d}", "role": draw.choice(("PLAINTIFF", "DEFENDANT")),
+        "cause": "SALE", "filed": day, "amount": draw.choice((None, draw.randrange(900))),
+        "closed": draw.choice((None, day + timedelta(days=draw.randrange(200)))),
+    }  # fmt: skip
+
+
+def _enforcement(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    return {
+        "case_no": f"Z{firm}{day:%Y%m}", "kind": draw.choice(("DEBTOR", "DISHONEST")),
+        "filed": day, "amount": draw.choice((None, draw.randrange(900))),
+        "ended": draw.choice((None, day + timedelta(days=draw.randrange(200)))),
+    }  # fmt: skip
+
+
+def _capital(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    registered = draw.choice((0, 500, 1000))
+    paid_in = draw.choice((None, draw.randrange(900)))
+    return {"changed_at": day, "registered": registered, "paid_in": paid_in}
+
+
+def _holding(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    return {
+        "holder_no": draw.randrange(1, 4), "holder_uscc": draw.choice((None, "F1", "F2", "H1")),
+        "share": draw.choice((0.1, 0.3, 0.6)), "held_from": day,
+        "held_to": draw.choice((None, day + timedelta(days=draw.randrange(400)))),
+    }  # fmt: skip
+
+
+def _guarantee(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    return {
+        "guarantee_no": f"G{firm}{day:%Y%m}", "amount": draw.randrange(1, 900), "kind": "SURETY",
+        "guaranteed_uscc": draw.choice((None, "F1", "F2", "F3")), "guaranteed_from": day,
+        "released": draw.choice((None, day + timedelta(days=draw.randrange(400)))),
+    }  # fmt: skip
+
+
 def _outcome(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
     return {"defaulted": draw.random() < 0.5}
 
@@ -209,4 +247,9 @@ TABLES: Mapping[str, tuple[int, Make]] = {
     "outcome_label": (3, _outcome),
     "loan": (9, _decided),
     "loan_outcome": (9, _loan_outcome),
+    "court_case": (12, _case),
+    "court_enforcement": (9, _enforcement),
+    "capital": (9, _capital),
+    "shareholder": (12, _holding),
+    "guarantee": (9, _guarantee),
 }

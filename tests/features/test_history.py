@@ -103,7 +103,7 @@ def test_features_of_a_window_are_those_of_a_firm_that_granted_the_window_alone(
 ) -> None:
     """The rows before the grant's window never landed there; scoring reads the same to the bit."""
     known = registry.load(random_home)
-    names = [f.name for f in known.features if f.view != "feat_graph_monthly"]
+    names = [f.name for f in known.features if f.view not in history.OF_ALL_FIRMS]
     for months in (3, 6, 12):
         home = settings.model_copy(update={"home": settings.root / str(months)})
         since = history.window_start(RANDOM_NIGHT, months)
@@ -121,6 +121,12 @@ def test_features_of_a_window_are_those_of_a_firm_that_granted_the_window_alone(
             spine = pl.DataFrame({"firm_id": [firm], "as_of": [RANDOM_NIGHT]})
             whole = frame(connection, known, spine, names)
         assert not whole.select(names).equals(rebuilt.select(names))
+
+
+def test_views_of_all_firms_are_those_that_are_cut_by_date(settings: Settings) -> None:
+    nodes = registry.manifest(settings)["nodes"].values()
+    by_date = {n["name"] for n in nodes if n["config"].get("meta", {}).get("sliced_by") == "as_of"}
+    assert by_date == history.OF_ALL_FIRMS
 
 
 def _land_window(home: Settings, firm: str, since: date) -> None:

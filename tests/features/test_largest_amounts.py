@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from features import build, registry
+from features import build, history, registry
 from firmpulse.keys import keyring, tokens
 from firmpulse.settings import Settings
 from tests import vault_rows
@@ -58,8 +58,8 @@ def test_the_largest_amounts_of_one_firm_stop_no_other(tmp_path: Path) -> None:
     other = _home(tmp_path / "other", {table: _absurd(table, plain[table]) for table in plain})
     key = keyring.load(usual, "token_key")
     absurd = pl.col("firm_id") == str(tokens.firm_token(key, f"uscc:{ABSURD}"))
-    # A position in the trade of all firms is not a firm's own.
-    for view in set(registry.load(usual).views()) - {"feat_graph_monthly"}:
+    # A position among all firms is not a firm's own.
+    for view in set(registry.load(usual).views()) - history.OF_ALL_FIRMS:
         expected, got = (vault_rows.features_of(home, view) for home in (usual, other))
         assert_frame_equal(got.filter(~absurd), expected.filter(~absurd))
         assert got.filter(absurd).height

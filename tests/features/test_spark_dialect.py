@@ -128,7 +128,7 @@ def test_every_model_is_translated(tmp_path: Path) -> None:
             tables.setdefault(node.schema, {})[node.name] = columns
     nodes = [result.node for result in compiled.results]
     found = {node.name: node for node in nodes if node.resource_type == "model"}
-    assert len(found) == 48
+    assert len(found) == 52
     for name, node in found.items():
         sql = node.compiled_code.replace('"warehouse".', "")
         spark = translate(sql, tables, tables[node.schema][name])

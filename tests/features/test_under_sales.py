@@ -156,8 +156,25 @@ def _bookings() -> list[Row]:
     return rows
 
 
+def _public_records() -> Rows:
+    common = {
+        "firm": "uscc:ALL", "row_id": 1, "record_version": 1, "delivery_seq": 1,
+        "available_at": FIRST, "amount": 700000, "filed": FIRST,
+    }  # fmt: skip
+    given = {name: value for name, value in common.items() if name != "filed"}
+    return {
+        "court_case": [common | {"case_no": "1", "role": "DEFENDANT"}],
+        "court_enforcement": [common | {"case_no": "1", "kind": "DEBTOR"}],
+        "guarantee": [given | {"guarantee_no": "1", "guaranteed_from": FIRST}],
+    }
+
+
 def _rows() -> Rows:
-    return _returns_and_orders() | {"tax_invoice": _invoices(), "bank_txn": _bookings()}
+    return (
+        _returns_and_orders()
+        | _public_records()
+        | {"tax_invoice": _invoices(), "bank_txn": _bookings()}
+    )
 
 
 def _with_balances(rows: Rows) -> Rows:

@@ -165,6 +165,20 @@ _TWO: _Written = lambda v: _shown(v, 2)  # noqa: E731
 _THREE: _Written = lambda v: _shown(v, 3)  # noqa: E731
 _FINE: _Written = lambda v: _share(v, 2)  # noqa: E731
 _MEASURES: dict[int, dict[str, tuple[str, _Written]]] = {
+    3: {
+        "Court cases against it in 24 months": ("public_defendant_count_24m", _DAYS),
+        "Open claims over these and a year's sales": ("public_claimed_share_12m", _share),
+        "Cases of enforcement in 24 months": ("public_enforcement_count_24m", _DAYS),
+        "Amounts under enforcement over these and a year's sales": (
+            "public_enforced_share_12m", _share),
+        "Dishonest or restricted": ("public_dishonest", _DAYS),
+        "Paid-in over registered capital": ("public_paid_in_share", _share),
+        "Capital cut in 12 months": ("public_capital_cut_share_12m", _share),
+        "Capital with new holders": ("public_new_holder_share_12m", _share),
+        "Guarantees over these and a year's sales": ("public_guaranteed_share_12m", _share),
+        "Firms in its ring of guarantees": ("link_guarantee_ring_size", _DAYS),
+        "Firms of its group under enforcement": ("link_group_enforced_share", _share),
+    },
     4: {
         "Invoiced a month, 10,000 CNY": ("tax_sales_mean_12m", _WAN),
         "Sales on the year": ("tax_sales_growth_12m_yoy", _share),
@@ -231,7 +245,7 @@ def test_every_measure_is_that_of_the_warehouse(pages: dict[str, Page], numbers:
                 label: (write(values.get(name)), _peers(numbers, pages, token, name))
                 for label, (name, write) in measures.items()
             }
-            others = {"Measure", "Tax credit grade", _LONGEST}
+            others = {"Measure", "Public records", "Tax credit grade", _LONGEST}
             assert {k: v for k, v in rows.items() if k not in others} == expected, token
         if _LONGEST in {row[0] for row in page.rows[8]}:
             shown = next(row[1] for row in page.rows[8] if row[0] == _LONGEST)

@@ -1,7 +1,9 @@
 """Each packaged rule: it can fire, stay silent, and has texts in two languages."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -19,7 +21,7 @@ AS_OF = date(2026, 10, 31)
 NO_STALE = pl.DataFrame(
     schema={"firm_id": pl.String, "source": pl.String, "age_days": pl.Int64, "days": pl.Int64}
 )
-Values = Mapping[str, float]
+Values = Mapping[str, float | None]
 
 # Rule → the smallest values for which it holds, and the nearest for which it does not.
 CASES: Mapping[str, tuple[Values, Values]] = {
@@ -298,3 +300,15 @@ def test_two_rules_of_one_id_are_refused(known: Registry) -> None:
     rule = text.splitlines()[-1]
     with pytest.raises(ContractError, match="A_RULE is already used"):
         rules.parse(f"{text}{rule}\n", known)
+
+
+@pytest.mark.parametrize(("listed", "held"), [(1.0, ["DISHONEST_DEBTOR"]), (0.0, []), (None, [])])
+def test_the_rule_of_the_page_may_be_added(
+    listed: float | None, held: list[str], known: Registry
+) -> None:
+    page = (Path(rules.__file__).parents[2] / "docs" / "warnings.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    book = rules.parse(f"freshness: {{}}\nleast_peers: 20\nrules:\n{shown}", known)
+    found = engine.find(panel_of(book, {"public_dishonest@0": listed}), book)
+    assert found["rule_id"].to_list() == held
+    assert book.sources == {"DISHONEST_DEBTOR": frozenset({"public_records"})}

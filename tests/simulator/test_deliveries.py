@@ -12,7 +12,8 @@ from tests.simulator.conftest import ECONOMY, delivered, digests, manifests
 TABLES = [
     "tax_registration", "tax_invoice", "tax_vat_return", "tax_payment", "bank_account", "bank_txn",
     "sc_relation", "sc_order", "sc_delivery", "sc_receivable", "power_account", "power_bill",
-    "loan_performance", "annual_statement", "sc_project",
+    "loan_performance", "annual_statement", "sc_project", "court_case", "court_enforcement",
+    "capital", "shareholder", "guarantee",
 ]  # fmt: skip
 
 
@@ -106,11 +107,12 @@ def test_every_source_delivers_every_night(tmp_path: Path) -> None:
     counts = deliver(ECONOMY, tmp_path, since=since, through=since + timedelta(3))
     found = [(m["source"], m["delivered_at"][:10], m["kind"]) for _, m in manifests(tmp_path)]
     sources = [
-        "bank", "founder_credit", "lender", "power", "project_contracts", "supply_chain", "tax",
+        "bank", "founder_credit", "lender", "power", "project_contracts", "public_records",
+        "supply_chain", "tax",
     ]  # fmt: skip
     nights = ["2024-03-31", "2024-04-01", "2024-04-02"]
     assert found == [(source, night, "increment") for source in sources for night in nights]
-    assert counts.deliveries == 21
+    assert counts.deliveries == 24
 
 
 def test_a_night_holds_the_transfers_of_the_day_before(tmp_path: Path) -> None:

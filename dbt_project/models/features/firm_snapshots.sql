@@ -18,7 +18,9 @@ pieces as (
         table_name not in (
             'stg_power__account', 'stg_power__event', 'stg_lender__loan_performance'
         )
-    {%- for collected in ['fct_tax_collected', 'fct_supply_collected'] %}
+    {%- for collected in [
+        'fct_tax_collected', 'fct_supply_collected', 'fct_public_collected'
+    ] %}
         union all
         select
             firm_id,
