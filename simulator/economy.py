@@ -32,6 +32,7 @@ class Stage(IntEnum):
     LATENESS = 17
     FOUNDERS = 18
     PROJECTS = 19
+    PORTFOLIO = 20
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -
 
 
 def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
-    """Convert a sheet; again if identifiers are stored as numbers, to mark them."""
+    """Convert a sheet; again if identifiers are stored as numbers, to read or mark them."""
     workbooks.check(path)
     sheet, table = copy.with_suffix(".sheet"), copy.with_suffix(".csv")
     bounds = _bounds(file, contract)
@@ -183,12 +183,12 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
     header = csv_files.find_header(sheet, bounds, ",", 1, file.header_lines)
     match = headers.match(file, contract, header.cells)
     codes = {
-        match.positions[cell.name]
+        match.positions[cell.name]: cell.reading.digits or 0
         for cell in match.cells
         if cell.name in match.positions and cell.kind in ("code", "tax_no")
     }
-    if codes & numeric:
-        workbooks.convert(path, sheet, file.sheet, codes & numeric)
+    if stored := {place: digits for place, digits in codes.items() if place in numeric}:
+        workbooks.convert(path, sheet, file.sheet, stored)
     if header.line == 1 and header.is_one_line and not may_hold_total(csv_lines.last(sheet)):
         return Readable(sheet, "xlsx", header.cells, has_lines=True)
     _, totals = csv_files.cut(sheet, table, header, bounds, ",", shift=1)

@@ -238,6 +238,75 @@ def test_two_patterns_for_one_file(settings: Settings, tmp_path: Path) -> None:
         tried(settings, tmp_path)
 
 
+LOANS = """\
+version: 1
+provider: example bank
+files:
+  - pattern: "*.xlsx"
+    table: loan
+    columns:
+      合同: {to: loan_no, digits: 6}
+      客户: uscc
+      决定日: decided_at
+      状态: null
+      截止: null
+    constants: {decision: 通过}
+  - pattern: "*.xlsx"
+    table: loan_outcome
+    columns:
+      合同: {to: loan_no, digits: 6}
+      客户: uscc
+      状态: {to: outcome, values: {A: 正常, C: 违约}}
+      截止: observed_until
+    not_rows: {状态: [""]}
+"""
+
+
+def test_one_sheet_of_two_tables(settings: Settings, tmp_path: Path) -> None:
+    """With one pattern two blocks read the same rows; numbers get back the zeros that they lost."""
+    write(settings, LOANS)
+    content = exports.sheet([
+        ["合同", "客户", "决定日", "状态", "截止"],
+        [62, FIRM, "2024-01-05", "A", "2024-03-30"],
+        [123456, FIRM, "2024-01-06", "C", "2024-03-30"],
+        ["000063", OTHER, "2024-01-07", None, None],
+        [62.5, OTHER, "2024-01-08", None, None],
+        [-7, OTHER, "2024-01-08", None, None],
+        [1e15, OTHER, "2024-01-08", None, None],
+    ])  # fmt: skip
+    (tmp_path / "loans.xlsx").write_bytes(content)
+    found = tried(settings, tmp_path)
+    assert [(t.table, t.rows, t.good, t.not_rows) for t in found.tables] == [
+        ("loan", 6, 3, 0), ("loan_outcome", 2, 2, 4),
+    ]  # fmt: skip
+    hand_over(settings, tmp_path)
+    assert nightly.land(settings, "lender", DAY).totals.landed == 5
+    assert query(settings, "select loan_no from vault.raw.loan order by 1") == [
+        ("000062",), ("000063",), ("123456",),
+    ]  # fmt: skip
+    assert query(settings, "select loan_no, outcome from vault.raw.loan_outcome order by 1") == [
+        ("000062", "PERFORMING"), ("123456", "DEFAULTED"),
+    ]  # fmt: skip
+
+
+def test_a_number_whose_digits_nobody_said_is_not_guessed(
+    settings: Settings, tmp_path: Path
+) -> None:
+    write(settings, LOANS.replace("{to: loan_no, digits: 6}", "loan_no"))
+    rows = [["合同", "客户", "决定日", "状态", "截止"], [62, FIRM, "2024-01-05", "A", "2024-03-30"]]
+    (tmp_path / "loans.xlsx").write_bytes(exports.sheet(rows))
+    loans, _ = tried(settings, tmp_path).tables
+    (problem,) = loans.problems
+    assert (problem.column, problem.rule, problem.value_class) == ("loan_no", "code", "scientific")
+
+
+def test_the_same_pattern_for_the_same_table_twice(settings: Settings, tmp_path: Path) -> None:
+    write(settings, LOANS.replace("loan_outcome", "loan").replace("not_rows", "# not_rows"))
+    (tmp_path / "loans.xlsx").write_bytes(exports.sheet([["合同"], [62]]))
+    with pytest.raises(ContractError, match="outcome"):
+        tried(settings, tmp_path)
+
+
 def test_a_day_after_today(
     settings: Settings, tmp_path: Path, clock_at: Callable[[date], None]
 ) -> None:
