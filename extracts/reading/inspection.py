@@ -31,6 +31,7 @@ from firmpulse.errors import DeliveryRefused
 
 _LINE_COLUMN = "the delivered line"
 _AS_TEXT = "string"
+_NAMES = ("code", "tax_no")
 # A header with as many could be a cell of a row.
 _DIGITS = re.compile(r"\d\D*\d\D*\d\D*\d")
 
@@ -63,6 +64,14 @@ class Layout:
     not_rows: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def _by_file(self) -> set[str]:
+        """Constants that may differ between files that are read together: a firm, its account.
+
+        Others, such as a direction, may change how a row is composed.
+        """
+        return {column.name for column in self.contract.columns if column.kind in _NAMES}
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What two files must share to be read by one statement."""
         return (
@@ -71,7 +80,8 @@ class Layout:
             tuple((c.how, *(cell.headers[0] for cell in c.cells)) for c in self.composed),
             self.names,
             self.types,
-            tuple(sorted(self.constants.items())),
+            tuple(sorted(self.constants)),
+            tuple(sorted((n, v) for n, v in self.constants.items() if n not in self._by_file)),
             tuple(sorted(self.factors.items())),
             self.line_position,
             self.delimiter,

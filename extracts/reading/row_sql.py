@@ -51,6 +51,8 @@ class Rows:
     line: str
     # Number of the row in the chunk, from 0, in the order of the files.
     place: str
+    # Column to SQL of its value in every row of a file.
+    constants: Mapping[str, str]
 
 
 def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Rows:
@@ -74,6 +76,7 @@ def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Ro
         file_no=_by_file([file.number for file in files]),
         line="file_row_number + 1",
         place=f"{_by_file(starts)} + file_row_number",
+        constants=_constants(files),
     )
 
 
@@ -87,7 +90,18 @@ def rows_of_csv(files: Sequence[Inspected]) -> Rows:
         file_no=_by_file([file.number for file in files]),
         line=f"cast({line} as bigint)",
         place="null::bigint",
+        constants=_constants(files),
     )
+
+
+def _constants(files: Sequence[Inspected]) -> dict[str, str]:
+    """Return SQL of each constant: the value, or that of the row's file where they differ."""
+    found = {}
+    for name in files[0].layout.constants:
+        values = [file.layout.constants[name] for file in files]
+        differs = len(set(values)) > 1
+        found[name] = _of_file(literals(values)) if differs else literal(values[0])
+    return found
 
 
 def to_load(contract: Contract, manifest: Manifest, files: Sequence[Inspected]) -> str:
@@ -145,7 +159,9 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     columns = layout.cells
     marks = no_row(layout)
     readable = [column for column in columns if not cells.is_typed(column, layout)]
-    raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
+    raw = ", ".join(
+        f"{cells.raw_cell(c, layout, rows.constants)} as {cells.raw(c)}" for c in columns
+    )
     marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
     emptied = ", ".join(f"{cells.emptied(c)} as {cells.text(c)}" for c in readable)
@@ -225,7 +241,12 @@ def _by_number(values: Mapping[int, int]) -> list[int]:
 
 
 def _by_file(values: Sequence[int]) -> str:
-    return f"{list(values)}[cast(file_index as bigint) + 1]"
+    return _of_file(str(list(values)))
+
+
+def _of_file(values: str) -> str:
+    """Return SQL of the element of a list that belongs to the row's file."""
+    return f"{values}[cast(file_index as bigint) + 1]"
 
 
 def _more(expressions: str) -> str:

@@ -78,7 +78,7 @@ def test_a_small_folder_of_the_same_kind(settings: Settings, tmp_path: Path) -> 
 
 def test_a_null_in_the_list_of_firms_is_no_firm(settings: Settings, tmp_path: Path) -> None:
     table = pyarrow.table(
-        {"enterprise_id": [7, None, 7], "record_date": [date(2015, 1, day) for day in (1, 1, 2)],
+        {"enterprise_id": [7, None, 7], "reading_date": [date(2015, 1, day) for day in (1, 1, 2)],
          "power_consumption": [5, 6, 7]}
     )  # fmt: skip
     pyarrow.parquet.write_table(table, tmp_path / "daily_power.parquet")

@@ -11,8 +11,8 @@ import pytest
 from firmpulse.calendar import month_end
 from simulator import Economy, lender, portfolio
 from simulator.loan_book import loan_book
-from simulator.world import World, build_world
 from simulator.workbooks import workbook
+from simulator.world import World, build_world
 from tests.simulator.conftest import digests
 
 ECONOMY = Economy(seed=3, firms=40, start=date(2024, 5, 1), months=30)
@@ -85,10 +85,10 @@ def test_the_portfolio_has_every_default_and_says_how_many_there_are_of_all() ->
     firms = granted["_firm"].unique()
     assert len(firms) == ECONOMY.firms
     bad = granted.filter(pl.col("outcome").is_in(BAD))["_firm"].n_unique()
-    assert 0.1 < bad / len(firms) <= 0.4
-    assert 0.005 < found.default_rate < 0.1
+    assert bad / len(firms) > 4 * found.default_rate > 0.01
     assert set(found.bookings["_firm"]) <= set(firms)
-    assert found.signed["_firm" if "_firm" in found.signed.columns else "uscc"].n_unique() < 40
+    # A few have signed nothing.
+    assert 0.9 < found.signed["uscc"].n_unique() / len(firms) < 1
 
 
 @pytest.mark.parametrize("bank", portfolio.BANKS)
