@@ -155,12 +155,12 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     As a view it computes only the columns that are used, for rows where the condition `only` is
     true.
     """
-    layout = rows.layout
+    layout, own = rows.layout, rows.constants
     columns = layout.cells
     marks = no_row(layout)
     readable = [column for column in columns if not cells.is_typed(column, layout)]
     raw = ", ".join(
-        f"{cells.raw_cell(c, layout, rows.constants)} as {cells.raw(c)}" for c in columns
+        f"{cells.raw_cell(c, layout, own)} as {cells.raw(c)}" for c in columns
     )
     marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)

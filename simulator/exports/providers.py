@@ -1,6 +1,7 @@
 """What tax bureaus and power companies export of each firm: two workbooks, and one of bills."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import polars as pl
 
@@ -78,9 +79,10 @@ def bills(rows: pl.DataFrame) -> Iterator[File]:
             ("客户名称", own["name"][0], None, "统一社会信用代码", uscc),
             *_BILLS,
         ]
-        sums = (table["kwh_total"].sum(), None, None, None, None, table["amount"].sum())
+        kwh, amount = (Decimal(table[name].sum()) for name in ("kwh_total", "amount"))
+        sums: tuple[Cell, ...] = ("合计", None, None, None, kwh, None, None, None, None, amount)
         content = workbook(
-            "账单", above, table, [("合计", None, None, None, *sums)],
+            "账单", above, table, [sums],
             merged=("A1:R1", "E3:I3", "J3:L3"),
         )  # fmt: skip
         yield f"power/{own['cons_no'][0]}.xlsx", content
