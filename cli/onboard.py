@@ -241,6 +241,13 @@ def _show_table(console: Console, table: TriedTable) -> None:
                 f"line {' or '.join(map(str, table.lines))} of the mapping; null for nothing.",
                 soft_wrap=True,
             )
+    if any(problem.value_class == "scientific" for problem in table.problems):
+        console.print(
+            "  A contract's, an account's or a firm's number that a workbook keeps as a number may "
+            "have lost digits: say under `digits` of its header how many it has, or make the "
+            "column text.",
+            soft_wrap=True,
+        )
     if table.preview:
         kept = {name: cells for name, cells in table.preview.items() if cells is not None}
         shown = Table(*kept, title="First rows, without what stays in the vault")

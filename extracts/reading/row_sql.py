@@ -159,9 +159,7 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     columns = layout.cells
     marks = no_row(layout)
     readable = [column for column in columns if not cells.is_typed(column, layout)]
-    raw = ", ".join(
-        f"{cells.raw_cell(c, layout, own)} as {cells.raw(c)}" for c in columns
-    )
+    raw = ", ".join(f"{cells.raw_cell(c, layout, own)} as {cells.raw(c)}" for c in columns)
     marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
     emptied = ", ".join(f"{cells.emptied(c)} as {cells.text(c)}" for c in readable)

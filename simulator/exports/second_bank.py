@@ -53,7 +53,7 @@ def _authorisations(signed: pl.DataFrame) -> File:
     table = signed.select(
         "uscc", "number",
         pl.col("sources").list.eval(pl.element().replace_strict(_SOURCES)).list.join("/"),
-        pl.when("may_train").then(pl.lit("监测/训练")).otherwise(pl.lit("监测")).alias("purposes"),
+        pl.when("may_train").then(pl.lit("贷后监测/模型训练")).otherwise(pl.lit("贷后监测")).alias("purposes"),
         *(day(column, "%Y%m%d") for column in ("valid_from", "valid_to", "window_start")),
         "text_version", pl.lit("是").alias("separate"),
     )  # fmt: skip

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from extracts import contracts
+from extracts.manifest import read as read_manifest
 from extracts.mappings import delivering, files, manifests, trial
 from extracts.mappings.delivering import Delivered
 from extracts.mappings.trial import Tried
+from extracts.reading import chunks
 from extracts.vault import nightly
 from firmpulse.calendar import CHINA
 from firmpulse.errors import (  # fmt: skip
@@ -236,6 +239,39 @@ def test_two_patterns_for_one_file(settings: Settings, tmp_path: Path) -> None:
     put(tmp_path, f"{FIRM}/a.csv", ROWS)
     with pytest.raises(ConfigurationError, match="fits block 1 and block 2 of the mapping"):
         tried(settings, tmp_path)
+
+
+def test_files_of_many_firms_are_read_together(settings: Settings, tmp_path: Path) -> None:
+    """The firm and the account are in the path: one statement reads all, each row under its own.
+
+    The direction is a part of how a row is read, and separates the files.
+    """
+    text_of_it = (
+        MAPPING.replace("{uscc}/*.csv", "{dc}/{uscc}/{account_no}.csv")
+        .replace("      进出: {to: dc, values: {进: IN, 出: OUT}}\n", "      进出: null\n")
+        .replace('    constants: {account_no: "0062"}\n', "")
+    )
+    write(settings, text_of_it)
+    for direction, firm, account, amount in (
+        ("贷", FIRM, "0062", "5.00"), ("贷", FIRM, "063", "6.00"), ("贷", OTHER, "0062", "7.00"),
+        ("借", OTHER, "064", "8.00"),
+    ):  # fmt: skip
+        put(tmp_path, f"{direction}/{firm}/{account}.csv", [f"02.01.2024,,{amount},1.5,乙公司"])
+    (delivery,) = hand_over(settings, tmp_path)
+    folder = settings.inbox / "bank" / delivery.delivery_id
+    ref = read_manifest(folder, "bank", contracts.load())
+    assert ref.manifest is not None
+    own = contracts.load()["bank_txn"]
+    found = chunks.inspect(ref, ref.manifest, own, tmp_path / "scratch", 2)
+    assert sorted(len(chunk.files) for chunk in found.chunks) == [1, 3]
+    permit(settings, grant(source="bank"), grant(f"uscc:{OTHER}", source="bank"))
+    assert nightly.land(settings, "bank", DAY).totals.landed == 4
+    assert query(
+        settings, "select firm, account_no, dc, amount::varchar from vault.raw.bank_txn order by 4"
+    ) == [
+        (f"uscc:{FIRM}", "0062", "IN", "5.00"), (f"uscc:{FIRM}", "063", "IN", "6.00"),
+        (f"uscc:{OTHER}", "0062", "IN", "7.00"), (f"uscc:{OTHER}", "064", "OUT", "8.00"),
+    ]  # fmt: skip
 
 
 LOANS = """\
