@@ -1,9 +1,9 @@
 """SQL that reads the files of one layout, row by row; pure functions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate
+from itertools import accumulate, combinations
 
 from extracts.contracts import Column, Contract, normalise_text
 from extracts.manifest import Manifest
@@ -285,6 +285,28 @@ def row_key(contract: Contract) -> str:
         return key
     whole = _digest(contract.columns, nobody.key_part)
     return f"case when {contract.key_when} then {key} else {whole} end"
+
+
+def key_additions(contract: Contract) -> tuple[str, ...]:
+    """Return the texts of the natural key that an export may lack, such as a voucher's number."""
+    if contract.key_when is not None:
+        return ()
+    optional = (c for c in _natural(contract) if not c.required and not c.party)
+    return tuple(c.name for c in optional if c.kind in ("text", "code", "enum"))
+
+
+def keys_without_additions(contract: Contract) -> list[str]:
+    """Return SQL of the key that a row would have without some or all of `key_additions`."""
+    added = key_additions(contract)
+    left_out = (names for n in range(1, len(added) + 1) for names in combinations(added, n))
+    return [_key_without(contract, names) for names in left_out]
+
+
+def _key_without(contract: Contract, names: Collection[str]) -> str:
+    def cell(column: Column) -> str:
+        return "null" if column.name in names else nobody.key_part(column)
+
+    return _digest(_natural(contract), cell)
 
 
 def booking_key(contract: Contract) -> str:
