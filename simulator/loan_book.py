@@ -21,6 +21,8 @@ PERFORMING, REPAID, DEFAULTED, WRITTEN_OFF, SOLD = (
 # A firm that was declined applies again after so many months. One in seven of these
 # applications ends because the firm withdraws it.
 _ASKS_AGAIN_MONTHS, _WITHDRAWS = 6, 7
+# Months after which the lender decides again, and days past due from which it does not.
+_TERM_MONTHS, _LATE_DAYS = 12, 60
 # Days after a default until it is written off; one in five is sold instead.
 _WRITE_OFF_DAYS, _SOLD = 270, 5
 # One loan in thirty is not followed after so many days.
@@ -30,72 +32,78 @@ _NONE = -1
 
 @dataclass(frozen=True)
 class _Loan:
-    """A granted loan: rows of the paths, -1 for what did not happen."""
+    """A granted loan: rows of the paths from the first month on, -1 for what did not happen."""
 
     firm: int
-    number: int
-    drawn: int
+    decided: int
+    # Renewed, replaced by a larger one or paid off.
     ended: int
     defaulted: int
+    is_renewal: bool
 
 
 def loan_book(world: World, last: date) -> pl.DataFrame:
     """Return every application that was decided from the first month on, in order of decision.
 
+    The lender decides again every 12 months on what a firm owes, and when it asks for more. Each
+    decision is a loan of its own, which ends with the next one.
+
     One row per application: uscc, name, loan_no, decided_at, decision, amount, term_months,
     instalment; for granted ones outcome, outcome_at and observed_until, as known on `last`; and
-    _firm. Loans that ran already when the first month began are not in it.
+    _firm.
     """
-    granted = list(_granted(world))
+    loans = [loan for firm in range(len(world.firms)) for loan in _granted(world, firm)]
     declined = _declined(world)
-    frames = [_granted_rows(world, granted, epoch_day(last)), _declined_rows(world, *declined)]
+    frames = [_granted_rows(world, loans, epoch_day(last)), _declined_rows(world, *declined)]
     book = pl.concat(frames, how="diagonal").sort("decided_at", "_firm")
     numbers = [f"{day:%Y}{1_000_000 + place}" for place, day in enumerate(book["decided_at"])]
     return book.with_columns(loan_no=pl.Series(numbers))
 
 
-def _granted(world: World) -> Iterator[_Loan]:
+def _granted(world: World, firm: int) -> Iterator[_Loan]:
+    """Yield the loans of a firm; one that is past due is not renewed before it has caught up."""
     paths, first = world.paths, world.paths.row(0)
     rows = slice(first, first + world.months)
-    for firm in range(len(world.firms)):
-        numbers, balance = paths.loan_number[rows, firm], paths.loan_balance[rows, firm]
-        past_due = paths.days_past_due[rows, firm]
-        for drawn in np.flatnonzero(paths.refinanced[rows, firm]).tolist():
-            number = int(numbers[drawn])
-            own = numbers == number
-            late = np.flatnonzero(own & (past_due >= DEFAULT_DAYS))
-            # Replaced by the next loan, or paid off.
-            ended = np.flatnonzero((numbers > number) | (own & (balance == 0)))
-            yield _Loan(
-                firm, number, drawn, _first(ended), _first(late)
-            )  # fmt: skip
-
-
-def _first(found: Ints) -> int:
-    return int(found[0]) if len(found) else _NONE
+    balance, past_due = paths.loan_balance[rows, firm], paths.days_past_due[rows, firm]
+    late = np.flatnonzero(past_due >= DEFAULT_DAYS)
+    defaulted = int(late[0]) if len(late) else world.months
+    decided, renewal, last_on = _NONE, False, firm % _TERM_MONTHS - _TERM_MONTHS
+    for month in range(min(defaulted + 1, world.months)):
+        is_new = bool(paths.refinanced[first + month, firm])
+        is_due = month - last_on >= _TERM_MONTHS and balance[month] > 0
+        is_due &= past_due[max(month - 1, 0)] < _LATE_DAYS
+        is_over = decided != _NONE and balance[month] == 0
+        if not (is_new or is_due or is_over) or month == defaulted:
+            continue
+        if decided != _NONE:
+            yield _Loan(firm, decided, month, _NONE, renewal)
+        decided, renewal, last_on = (_NONE if is_over else month), not is_new, month
+    if decided != _NONE:
+        yield _Loan(firm, decided, _NONE, defaulted if len(late) else _NONE, renewal)
 
 
 def _granted_rows(world: World, loans: list[_Loan], last: int) -> pl.DataFrame:
-    firms = world.firms
-    firm, number, drawn, ended, defaulted = (
+    paths, first = world.paths, world.paths.row(0)
+    firm, decided, ended, defaulted, renewal = (
         np.array([getattr(loan, name) for loan in loans], dtype=np.int64)
-        for name in ("firm", "number", "drawn", "ended", "defaulted")
+        for name in ("firm", "decided", "ended", "defaulted", "is_renewal")
     )
-    amount = world.paths.drawdown[world.paths.row(0) + drawn, firm]
+    place = (first + decided, firm)
+    owed = np.where(renewal == 1, paths.loan_balance[place], paths.drawdown[place])
+    day = _starts(world)[decided] + firm % 9
     default_day = _default_days(world, firm, defaulted)
-    is_bad, is_repaid = default_day >= 0, (defaulted == _NONE) & (ended != _NONE)
-    repaid_day = _starts(world)[ended] + firms.loan_day[firm] - 1
-    decided = _starts(world)[drawn] + firm % 9 - number % 3
+    is_bad, is_repaid = default_day >= 0, ended != _NONE
+    repaid_day = _starts(world)[ended] + firm % 9
     outcome_day = np.where(is_bad, default_day, np.where(is_repaid, repaid_day, _NONE))
-    observed = np.where(is_repaid, np.minimum(repaid_day, last), last)
-    lost = ((firm + number) % _LOST == 0) & (outcome_day == _NONE)
-    observed = np.where(lost, np.minimum(decided + _LOST_DAYS, last), observed)
+    observed = np.where(is_repaid, repaid_day, last)
+    lost = ((firm + decided) % _LOST == 0) & (outcome_day == _NONE)
+    observed = np.where(lost, np.minimum(day + _LOST_DAYS, last), observed)
     old = is_bad & (last - default_day > _WRITE_OFF_DAYS)
     outcome = np.select(
         [old & (firm % _SOLD == 0), old, is_bad, is_repaid], [SOLD, WRITTEN_OFF, DEFAULTED, REPAID],
         PERFORMING,
     )  # fmt: skip
-    return _applications(world, firm, decided, amount, GRANTED).with_columns(
+    return _applications(world, firm, day, owed, GRANTED).with_columns(
         outcome=pl.Series(outcome.tolist()),
         outcome_at=dates(np.minimum(outcome_day, last), outcome_day != _NONE),
         observed_until=dates(observed),
@@ -141,7 +149,7 @@ def _declined_rows(world: World, firm: Ints, month: Ints) -> pl.DataFrame:
 def _applications(
     world: World, firm: Ints, decided: Ints, amount: Ints, decision: object
 ) -> pl.DataFrame:
-    term = world.firms.loan_term[firm]
+    term = np.full(len(firm), _TERM_MONTHS)
     interest = np.rint(amount * world.firms.loan_rate[firm] / 24).astype(np.int64)
     return pl.DataFrame({
         "uscc": texts(world.uscc, firm),

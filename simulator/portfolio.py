@@ -20,16 +20,16 @@ from simulator.population import Ints
 from simulator.world import World, build_world
 
 BANKS = {"first": FIRST_BANK, "second": SECOND_BANK}
-# Firms of the economy for each of the portfolio. One loan in sixty goes bad within a year, too few
-# among 400 firms for a model: the bank brings the bad ones of ten times as many.
-_ECONOMY_PER_FIRM = 10
+# Firms of the economy for each of the portfolio. One loan in forty goes bad within a year, too few
+# among 400 firms for a model: the bank brings the bad ones of three times as many.
+_ECONOMY_PER_FIRM = 3
 # Most of the portfolio that may have such a loan.
 _MOST_BAD = 0.4
 _WENT_BAD = pl.col("outcome").is_in((DEFAULTED, WRITTEN_OFF, SOLD)) & (
     pl.col("outcome_at") <= pl.col("decided_at").dt.offset_by("12mo")
 )
-# Firms without any authorisation, without one for training.
-_UNSIGNED, _NOT_FOR_TRAINING = 41, 23
+# One firm in so many has signed nothing; one in so many nothing for training.
+_UNSIGNED, _NOT_FOR_TRAINING = 31, 23
 _SIGNED_DAYS, _TEXT_VERSION = 20, "2026-01"
 
 
@@ -51,7 +51,7 @@ class Portfolio:
 
 
 def portfolio(params: Economy) -> Portfolio:
-    """Return the portfolio of `params.firms` firms, drawn from an economy of ten times as many.
+    """Return the portfolio of `params.firms` firms, drawn from an economy of three times as many.
 
     Borrowers of the economy with a loan that defaulted within 12 months are all in it, up to two in
     five of the firms; the others are drawn at random.
@@ -145,7 +145,8 @@ def _rows(
 
 def _signed(world: World, firms: Ints) -> pl.DataFrame:
     """Return who signed what in the last weeks; a few firms signed nothing, or not for training."""
-    firm = firms[firms % _UNSIGNED != 0]
+    place = np.arange(len(firms))
+    firm, place = (numbers[place % _UNSIGNED != _UNSIGNED // 2] for numbers in (firms, place))
     last = epoch_day(world.economy.last_day)
     first_day = last - _SIGNED_DAYS - firm % 10
     sources = ["tax", "bank", "power"]
@@ -154,7 +155,7 @@ def _signed(world: World, firms: Ints) -> pl.DataFrame:
         "uscc": world.uscc.gather(firm),
         "name": world.name.gather(firm),
         "sources": [sources] * len(firm),
-        "may_train": firm % _NOT_FOR_TRAINING != 0,
+        "may_train": place % _NOT_FOR_TRAINING != _NOT_FOR_TRAINING // 2,
         "valid_from": dates(first_day),
         "valid_to": dates(first_day + 364),
         "window_start": dates(np.full(len(firm), world.day(0))),

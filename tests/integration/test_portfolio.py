@@ -6,6 +6,7 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import openpyxl
 import polars as pl
 import pytest
@@ -62,7 +63,7 @@ def run(settings: Settings, folder: Path, bank_name: str, words: list[str]) -> s
 def world_of_all(firms: int) -> World:
     """Return the economy of which the bank's firms are a part."""
     start = date(2026, 11 - PORTFOLIO_MONTHS % 12, 1).replace(year=2026 - PORTFOLIO_MONTHS // 12)
-    return build_world(Economy(SEED, firms * 10, start, PORTFOLIO_MONTHS), PORTFOLIO_MONTHS)
+    return build_world(Economy(SEED, firms * 3, start, PORTFOLIO_MONTHS), PORTFOLIO_MONTHS)
 
 
 def months_of(world: World, rows: object, firms: set[str]) -> pl.DataFrame:
@@ -136,12 +137,30 @@ def assert_landed_as_simulated(
     )  # fmt: skip
 
     everyone = {path.name for path in (folder / "bank").iterdir() if path.is_dir()}
-    places = [n for n, code in enumerate(world.uscc.to_list()) if code in everyone]
-    paths, rows = world.paths, slice(world.paths.row(0), world.paths.row(world.months))
-    loans = landed(settings, "loan", "loan_no, decision, amount")
-    granted = loans.filter((pl.col("decision") == "GRANTED") & pl.col("uscc").is_in(list(everyone)))
-    assert len(granted) == int(paths.refinanced[rows][:, places].sum())
-    assert granted["amount"].sum() * 100 == int(paths.drawdown[rows][:, places].sum())
+    assert_loans_landed(settings, world, everyone)
+
+
+def assert_loans_landed(settings: Settings, world: World, everyone: set[str]) -> None:
+    """Every draw-down of the simulated books is a loan, and every default ends one."""
+    first, codes = world.paths.row(0), world.uscc.to_list()
+    rows = slice(first, first + world.months)
+    drawn = {
+        (codes[firm], world.economy.month(month), int(world.paths.drawdown[first + month, firm]))
+        for month, firm in np.argwhere(world.paths.refinanced[rows])
+        if codes[firm] in everyone
+    }
+    loans = landed(settings, "loan", "loan_no, decided_at, decision, amount")
+    assert loans["loan_no"].n_unique() == len(loans)
+    granted = loans.filter(pl.col("decision") == "GRANTED")
+    months = granted["decided_at"].dt.month_start()
+    cents = granted["amount"] * 100
+    assert drawn <= set(zip(granted["uscc"], months, map(int, cents), strict=True))
+    bad = landed(settings, "loan_outcome", "outcome").filter(
+        pl.col("outcome").is_in(["DEFAULTED", "WRITTEN_OFF", "SOLD"])
+    )
+    late = (world.paths.days_past_due[rows] >= 90).any(axis=0)
+    defaulted = {code for code, is_late in zip(codes, late, strict=False) if is_late}
+    assert set(bad["uscc"]) & everyone == defaulted & everyone & set(granted["uscc"])
 
 
 @pytest.fixture
