@@ -204,3 +204,7 @@ def portfolio(
     written = bank_portfolio.write(made, folder, bank)
     for kind, count in written.items():
         progress.say(f"{folder / kind}: {count}")
+    progress.say(
+        f"in the whole simulated portfolio {made.default_rate:.1%} of the loans go bad within a "
+        f"year; the bank brings a sample with more"
+    )
