@@ -22,7 +22,7 @@ COMMANDS = {
         "Simulate firms and run the whole pipeline; called again, the next night only.",
     ),
     "simulate": Lazy(
-        "cli.simulate:simulate",
+        "cli.simulate:app",
         "Write simulated deliveries into the inbox: the history, then one more night per call.",
     ),
     "night": Lazy("cli.nightly:night", "Run the nightly DAG in this process; safe to repeat."),

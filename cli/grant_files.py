@@ -1,5 +1,6 @@
 """`firmpulse consent import|template|grant-dataset`: many authorisations at once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.text import Text
 from cli import csv_out
 from cli.progress import make_console
 from consent import audit, datasets
-from consent.intake import IntakeReport
+from consent.intake import IntakeReport, Refusal
 from extracts.grants import files
 from firmpulse import identifiers
 from firmpulse.errors import ConfigurationError
@@ -110,6 +111,20 @@ def grant_dataset(
     _show(report, to)
 
 
+def _alike(refusals: Sequence[Refusal]) -> dict[tuple[str | None, str], list[int]]:
+    """Return the rows of each refusal: a word that is wrong on every row is one mistake."""
+    found: dict[tuple[str | None, str], list[int]] = {}
+    for one in refusals:
+        found.setdefault((one.column, one.problem), []).append(one.line)
+    return found
+
+
+def _rows(lines: Sequence[int]) -> str:
+    """Return the first rows, and how many there are."""
+    first = ", ".join(map(str, lines[:3]))
+    return first if len(lines) <= 3 else f"{first} … ({len(lines):,})"
+
+
 def _show(report: IntakeReport, to: Path | None) -> None:
     """Print the outcome; exit with 1 if a row was refused."""
     console = make_console()
@@ -120,10 +135,11 @@ def _show(report: IntakeReport, to: Path | None) -> None:
         table = Table(
             Column("row 行", justify="right"), "column 列", Column("problem 原因", overflow="fold")
         )
-        for one in report.refusals[:_MOST_SHOWN]:
-            table.add_row(str(one.line), one.column or "", Text(one.problem))
+        alike = _alike(report.refusals)
+        for (column, problem), lines in list(alike.items())[:_MOST_SHOWN]:
+            table.add_row(_rows(lines), column or "", Text(problem))
         console.print(table)
-        if len(report.refusals) > _MOST_SHOWN:
+        if len(alike) > _MOST_SHOWN:
             console.print(f"only the first {_MOST_SHOWN} are shown; write all with --to")
     console.print(
         f"rows 行: {report.recorded:,} recorded 已登记 ({report.grants:,} grants 项授权), "

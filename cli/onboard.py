@@ -14,9 +14,9 @@ from rich.table import Table
 from cli.dates import not_ahead
 from cli.progress import make_console
 from extracts import contracts
-from extracts.mappings import delivering, entries, files, proposal, trial, yaml_text
+from extracts.mappings import checks, delivering, entries, files, proposal, trial, yaml_text
 from extracts.mappings.delivering import Delivered
-from extracts.mappings.model import json_schema
+from extracts.mappings.model import ExportMapping, json_schema
 from extracts.mappings.proposal import Block, Proposal
 from extracts.mappings.seen import TriedTable
 from extracts.mappings.trial import Tried
@@ -25,6 +25,9 @@ from firmpulse.errors import ConfigurationError
 from firmpulse.settings import Settings
 
 _LONGEST_CELL = 24
+_HOW_TO_SAY = (
+    "say them under constants; a firm or an account better in the path, as {uscc} in the pattern"
+)
 
 
 def onboard(
@@ -92,6 +95,7 @@ def onboard(
     mapping = files.load(settings, name)
     tried = trial.run(settings, mapping, folder)
     _show_tried(console, tried)
+    _show_constants(console, name, mapping)
     if deliver:
         delivered = delivering.deliver(
             settings, name, mapping, tried,
@@ -173,9 +177,7 @@ def _show_block(console: Console, block: Block) -> None:
         )  # fmt: skip
     console.print(shown)
     if block.missing:
-        console.print(
-            f"  no header for {', '.join(block.missing)}: say them under constants", soft_wrap=True
-        )
+        console.print(f"  no header for {', '.join(block.missing)}: {_HOW_TO_SAY}", soft_wrap=True)
 
 
 def _example(block: Block, target: str | None, cells: list[str]) -> str:
@@ -199,6 +201,18 @@ def _show_tried(console: Console, tried: Tried) -> None:
         console.print(f"[yellow]in no pattern, not read: {escape(name)}[/]", soft_wrap=True)
     if len(tried.others) > 10:
         console.print(f"[yellow]and {len(tried.others) - 10} files more[/]")
+
+
+def _show_constants(console: Console, name: str, mapping: ExportMapping) -> None:
+    """Warn of constants that would stay in the mapping when their firm is erased."""
+    for line, column in checks.identifying_constants(mapping):
+        console.print(
+            f"[yellow]{name}.yml, block at line {line}: the constant {column} identifies a firm, "
+            f"and would stay there when the firm is erased. Name the folder or the file by it and "
+            f"write {{{column}}} in the pattern, or read it from above the header: "
+            f"above_header[/]",
+            soft_wrap=True,
+        )
 
 
 def _show_table(console: Console, table: TriedTable) -> None:
@@ -227,6 +241,13 @@ def _show_table(console: Console, table: TriedTable) -> None:
                 f"line {' or '.join(map(str, table.lines))} of the mapping; null for nothing.",
                 soft_wrap=True,
             )
+    if any(problem.value_class == "scientific" for problem in table.problems):
+        console.print(
+            "  A contract's, an account's or a firm's number that a workbook keeps as a number may "
+            "have lost digits: say under `digits` of its header how many it has, or make the "
+            "column text.",
+            soft_wrap=True,
+        )
     if table.preview:
         kept = {name: cells for name, cells in table.preview.items() if cells is not None}
         shown = Table(*kept, title="First rows, without what stays in the vault")

@@ -4,18 +4,21 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 import simulator
 from cli.progress import Progress, make_console
 from firmpulse import clock
+from firmpulse.calendar import add_months
 from firmpulse.errors import ConfigurationError, NotReadyError
 from firmpulse.settings import Settings
 from simulator import Economy
 
+app = typer.Typer(invoke_without_command=True)
 FIRMS, MONTHS, SEED, START = 2000, 36, 7, date(2023, 11, 1)
+PORTFOLIO_FIRMS, PORTFOLIO_MONTHS = 400, 60
 _KEPT = "default: the kept simulation's, or"
 Firms = Annotated[
     int | None,
@@ -149,10 +152,59 @@ def deliver(
     return simulation
 
 
-def simulate(firms: Firms = None, months: Months = None, seed: Seed = None) -> None:
+@app.callback()
+def simulate(
+    context: typer.Context, firms: Firms = None, months: Months = None, seed: Seed = None
+) -> None:
     """Write simulated deliveries into the inbox: the history, then one more night per call."""
+    if context.invoked_subcommand:
+        if (firms, months, seed) != (None, None, None):
+            raise ConfigurationError(
+                f"options of firmpulse simulate {context.invoked_subcommand} come after its name"
+            )
+        return
     settings, progress = Settings(), Progress(make_console())
     simulation = started(settings, firms, months, seed)
     night = simulation.next_delivery()
     deliver(settings, simulation, night, progress)
     progress.say(f"nothing has run; continue with: firmpulse night --as-of {night}")
+
+
+@app.command()
+def portfolio(
+    folder: Annotated[
+        Path, typer.Argument(file_okay=False, help="New folder for what the bank has.")
+    ],
+    bank: Annotated[
+        Literal["first", "second"], typer.Option(help="Whose shapes of files; they differ in all.")
+    ] = "first",
+    firms: Annotated[
+        int, typer.Option(min=20, max=20_000, help="Firms of the portfolio.")
+    ] = PORTFOLIO_FIRMS,
+    months: Annotated[
+        int, typer.Option(min=12, max=600, help="Months of history.")
+    ] = PORTFOLIO_MONTHS,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = SEED,
+) -> None:
+    """Write a bank's portfolio in foreign shapes: exports, loans, invoices, bills, authorisations.
+
+    Files as simulated banks, bureaus and power companies export them, to try `firmpulse onboard`
+    with. Nothing is put into the inbox.
+    """
+    from simulator import portfolio as bank_portfolio
+
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigurationError(f"{folder} is not empty; name a new folder")
+    last = Simulation().economy().last_day
+    economy = Economy(
+        seed=seed, firms=firms, start=add_months(last + timedelta(1), -months), months=months
+    )
+    progress = Progress(make_console())
+    made = bank_portfolio.portfolio(economy)
+    written = bank_portfolio.write(made, folder, bank)
+    for kind, count in written.items():
+        progress.say(f"{folder / kind}: {count}")
+    progress.say(
+        f"in the whole simulated portfolio {made.default_rate:.1%} of the loans go bad within a "
+        f"year; the bank brings a sample with more"
+    )

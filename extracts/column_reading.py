@@ -24,6 +24,8 @@ def _is_date_format(text: str) -> str:
 DateFormat = Annotated[str, AfterValidator(_is_date_format)]
 # From the file's unit to the contract's; the reader multiplies decimals of this size.
 Factor = Annotated[Decimal, Field(gt=0, max_digits=10, decimal_places=4)]
+# A workbook keeps 15 digits of a number.
+Digits = Annotated[int, Field(ge=1, le=15)]
 
 
 class ColumnReading(BaseModel):
@@ -39,6 +41,8 @@ class ColumnReading(BaseModel):
     factor: Factor | None = None
     # Decimal mark; with a comma, points, spaces and apostrophes group digits.
     decimal: Literal[".", ","] = "."
+    # Fewest digits of a number that a workbook keeps as a number: it lost the zeros before them.
+    digits: Digits | None = None
     # Value of the direction for amounts without a minus, in a column of signed amounts.
     positive: str | None = None
 

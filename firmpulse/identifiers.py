@@ -17,7 +17,9 @@ USCC = "uscc"
 SCHEME_PATTERN = "[a-z][a-z0-9_]*"
 
 _SCHEME = re.compile(SCHEME_PATTERN)
-_EXCEL_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?[eE]\+[0-9]+|[0-9]+\.[0-9]+[eE]-?[0-9]+|[0-9]+\.0+")
+_EXCEL_NUMBER = re.compile(
+    r"-?(?:[0-9]+(?:\.[0-9]+)?[eE]\+[0-9]+|[0-9]+\.[0-9]+[eE]-?[0-9]+|[0-9]+\.0+)"
+)
 _RULES: dict[str, Callable[[str], str]] = {USCC: uscc.normalise}
 
 

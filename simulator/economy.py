@@ -32,11 +32,12 @@ class Stage(IntEnum):
     LATENESS = 17
     FOUNDERS = 18
     PROJECTS = 19
-    COURT_CASES = 20
-    ENFORCEMENT = 21
-    CAPITAL = 22
-    HOLDERS = 23
-    GUARANTEES = 24
+    PORTFOLIO = 20
+    COURT_CASES = 21
+    ENFORCEMENT = 22
+    CAPITAL = 23
+    HOLDERS = 24
+    GUARANTEES = 25
 
 
 @dataclass(frozen=True)

@@ -60,12 +60,14 @@ class Loans:
         asked = (self.balance * 3 <= self.limit) & (self.missed == 0) & ~self.defaulted
         new_limit = np.rint(paths.pace[row] * firms.leverage * 100).astype(np.int64)
         new_limit = new_limit // 100_000 * 100_000
-        grant = asked & willing & (new_limit > self.balance) & (paths.sold[row] > 0)
+        sound = asked & (new_limit > self.balance) & (paths.sold[row] > 0)
+        grant = sound & willing
         had_loan = grant & (self.balance > 0)
         paths.repaid_number[row] = np.where(had_loan, self.number, 0)
         paths.drawdown[row] = np.where(grant, new_limit, 0)
         paths.principal[row] += np.where(grant, self.balance, 0)
         paths.refinanced[row] = grant
+        paths.declined[row] = sound & ~willing
         purse.add(np.where(grant, new_limit - self.balance, 0))
         self.number = self.number + grant
         self.limit = np.where(grant, new_limit, self.limit)

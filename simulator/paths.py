@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from simulator.population import Bools, Floats, Ints
 
 _FLOATS = frozenset({"kwh", "stress", "activity", "pace", "health"})
-_FLAGS = frozenset({"tight", "refinanced"})
+_FLAGS = frozenset({"tight", "refinanced", "declined"})
 _RELATIONS = frozenset({"relation_billed", "relation_paid", "relation_pay_row"})
 
 
@@ -68,6 +68,7 @@ class Paths:
     activity: Floats  # 1 alive, fading after a default
     tight: Bools  # the month's payments exceeded its opening cash
     refinanced: Bools
+    declined: Bools  # asked for a new loan, which the lender declined
 
     @property
     def rows(self) -> int:

@@ -33,6 +33,20 @@ def contradictions(mapping: ExportMapping) -> Found:
         yield from (((*place, *inside), message) for inside, message in found)
 
 
+def identifying_constants(mapping: ExportMapping) -> list[tuple[int, str]]:
+    """Return the line of the block and the column of each constant of a firm or its account.
+
+    These would stay in the mapping when the firm is erased.
+    """
+    known = contracts.load()
+    return [
+        (files.line, name)
+        for files in mapping.files
+        for name in files.constants
+        if known[files.table].column(name).mask != "keep"
+    ]
+
+
 def _of_block(files: MappedFiles, contract: Contract) -> Found:
     found = [
         *_in_pattern(files), *_in_columns(files, contract), *_in_one_of(files, contract),

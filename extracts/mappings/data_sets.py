@@ -10,6 +10,7 @@ import pyarrow.parquet
 
 from consent import audit, datasets
 from extracts import contracts
+from extracts.grants.values import tidy
 from extracts.mappings import delivering, files, trial
 from extracts.mappings.model import ExportMapping
 from firmpulse.calendar import CHINA
@@ -58,6 +59,7 @@ def deliver(settings: Settings, name: str, folder: Path) -> list[str]:
 
 
 def _firms(mapping: ExportMapping, folder: Path) -> Iterator[str]:
+    """Return the firms of the list; a line without one names none."""
     if mapping.firms is None:
         return iter(())
     path = folder / mapping.firms.file
@@ -73,4 +75,5 @@ def _firms(mapping: ExportMapping, folder: Path) -> Iterator[str]:
                     f"correct `firms` of the mapping"
                 )
             values = [record[mapping.firms.header] for record in reader]
-    return (f"{mapping.id_scheme}:{value}" for value in values)
+    texts = (tidy("" if value is None else str(value)) for value in values)
+    return (f"{mapping.id_scheme}:{text}" for text in texts if text)

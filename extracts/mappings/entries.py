@@ -62,5 +62,6 @@ def _reading(column: MappedColumn, unit: str | None) -> ColumnReading:
         format=column.format,
         factor=factor(column.unit, unit),
         decimal=column.decimal,
+        digits=column.digits,
         positive=column.positive,
     )

@@ -176,13 +176,20 @@ def first_lines(found: Found, scratch: Path, count: int) -> list[list[str]]:
 
 
 def _require_one_each(found: Sequence[Found]) -> None:
-    """Refuse a mapping of which two blocks take the same file, unless each takes a sheet of it."""
-    first: dict[tuple[str, str | None], int] = {}
+    """Refuse a mapping of which two blocks take the same file by accident.
+
+    A block may take another sheet of it. With the same pattern it may take the same rows for
+    another table.
+    """
+    first: dict[tuple[str, str | None], list[Found]] = {}
     for file in found:
-        place = (file.name, file.files.sheet)
-        if place in first:
-            raise ConfigurationError(
-                f"{manifest.fitting_name(file.name)} fits block {first[place]} and block "
-                f"{file.number} of the mapping; make one of the patterns narrower"
-            )
-        first[place] = file.number
+        others = first.setdefault((file.name, file.files.sheet), [])
+        for other in others:
+            same = other.files.pattern == file.files.pattern
+            if not same or other.files.table == file.files.table:
+                raise ConfigurationError(
+                    f"{manifest.fitting_name(file.name)} fits block {other.number} and block "
+                    f"{file.number} of the mapping; make one of the patterns narrower, or give "
+                    f"both the same pattern if the rows are of two tables"
+                )
+        others.append(file)

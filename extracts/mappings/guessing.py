@@ -32,6 +32,7 @@ _FORMATS = (
     "%Y%m%d %H:%M:%S", "%Y.%m.%d %H.%M.%S", "%y-%m-%d", "%d/%m/%y", "%m/%d/%y",
 )  # fmt: skip
 _COMMA = re.compile(r"[-+]?\d{1,3}(?:[. ']?\d{3})*,\d{1,2}")
+_OTHER_PARTY = re.compile("对方|对手|(?i:counterpart)")
 _UNIT = re.compile(r"[(\[]?(?:单位[:/])?(分|元|千元|万元|度|千瓦时|万千瓦时|kWh|MWh)[)\]]?$")
 
 
@@ -111,7 +112,11 @@ def _known(header: Sequence[str], contract: Contract) -> Iterator[tuple[int, Gue
         pair = next(
             (c.alternatives.day_and_clock for c in contract.columns if c.name == name), None
         )
-        if len(own) == 1 or (pair is None and f"{name}_clock" not in targets(contract)):
+        clock = _clock_beside(header, own, pair, contract) if pair else None
+        if pair and clock is not None:
+            yield own[0][0], Guess(own[0][1], pair.day.name, 1.0, KNOWN)
+            yield clock, Guess(header[clock], pair.clock.name, 0.9, f"a time beside {own[0][1]}")
+        elif len(own) == 1 or (pair is None and f"{name}_clock" not in targets(contract)):
             yield from ((place, Guess(text, name, 1.0, KNOWN)) for place, text in own)
         elif pair is None:
             # The contract reads one of the two; only a mapping says which is which.
@@ -119,6 +124,16 @@ def _known(header: Sequence[str], contract: Contract) -> Iterator[tuple[int, Gue
                 yield place, Guess(text, part, 0.9, f"{KNOWN}, beside another of {name}")
         else:
             yield from _day_and_clock(own, pair)
+
+
+def _clock_beside(
+    header: Sequence[str], own: Sequence[tuple[int, str]], pair: DayAndClock, contract: Contract
+) -> int | None:
+    """Return the place of a time of day that only words know, beside the header of a day."""
+    if len(own) != 1 or _plain(own[0][1]) not in map(_plain, pair.day.headers):
+        return None
+    words = set(map(_plain, _words().get(contract.table, {}).get(pair.clock.name, ())))
+    return next((place for place, text in enumerate(header) if _plain(text) in words), None)
 
 
 def _day_and_clock(
@@ -182,6 +197,9 @@ def _by_name(text: str, target: str, column: Column, contract: Contract) -> tupl
     else:
         own = [target]
     others = _words().get(contract.table, {}).get(target, ())
+    if _OTHER_PARTY.search(plain) and not any(map(_OTHER_PARTY.search, (*own, *others))):
+        # The account of the other side is never that of the firm.
+        return 0.0, ""
     for other in others:
         if _plain(other) == plain:
             return 0.9, f"another word for {target}"

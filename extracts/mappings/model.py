@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from extracts.column_reading import DateFormat, Factor
+from extracts.column_reading import DateFormat, Digits, Factor
 from extracts.manifest import OfHistory, OfOurTime, ProviderName
 from firmpulse import identifiers
 
@@ -52,6 +52,11 @@ class MappedColumn(_Strict):
         default=None, description="unit of the file, such as 万元, or the factor to the contract's"
     )
     decimal: Literal[".", ","] = Field(default=".", description="decimal mark of numbers")
+    digits: Annotated[Digits | None, BeforeValidator(_number)] = Field(
+        default=None,
+        description="digits of a contract's, an account's or a firm's own number in cells of a "
+        "workbook that are numbers; shorter ones get zeros before them",
+    )
     positive: str | None = Field(
         default=None, description="direction of amounts without a minus: OUT or IN"
     )

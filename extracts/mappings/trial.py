@@ -12,7 +12,7 @@ import duckdb
 
 from extracts import contracts
 from extracts.contracts import Contract
-from extracts.manifest import NAME, DeliveredFile, DeliveryRef, Manifest, fitting_name
+from extracts.manifest import NAME, DeliveredFile, Manifest, fitting_name
 from extracts.mappings import found
 from extracts.mappings.found import Found
 from extracts.mappings.manifests import manifest_of
@@ -151,13 +151,13 @@ class _Reading:
         self, files: Sequence[Found], paths: dict[str, Path]
     ) -> tuple[TriedTable, list[DeliveredFile]]:
         """Read the files of the table; their names in a manifest go into `paths`."""
-        refused, entries = list[tuple[str, str]](), list[DeliveredFile]()
+        refused, inspected = list[tuple[str, str]](), list[Inspected]()
         for file in files:
             name = _free(fitting_name(file.name), paths)
             try:
                 listed = found.entry(file, name, self.scratch)
                 put(file.path, self._place / name)
-                entries.append(listed.model_copy(update={"rows": self._rows(listed)}))
+                inspected.append(self._inspected(listed, len(inspected) + 1))
             except DeliveryRefused as refusal:
                 block = f"block {file.number} of the mapping, line {file.files.line}"
                 refused.append((name, f"{refusal} ({block})"))
@@ -166,7 +166,7 @@ class _Reading:
                 refused.append((name, f"it cannot be read ({type(error).__name__})"))
                 continue
             paths[name] = file.path
-        tried, entries = self._read(entries)
+        tried, entries = self._read(inspected)
         lines = tuple(dict.fromkeys(file.files.line for file in files))
         whole = replace(tried, files=len(files), refused=(*refused, *tried.refused), lines=lines)
         return whole, entries
@@ -175,16 +175,18 @@ class _Reading:
     def _place(self) -> Path:
         return self.scratch / "files"
 
-    def _rows(self, file: DeliveredFile) -> int:
-        """Return the rows of a file, as a provider would count them.
+    def _inspected(self, file: DeliveredFile, number: int) -> Inspected:
+        """Return an inspected file with its rows, as a provider would count them.
 
         Raises:
             DeliveryRefused: the file cannot be read.
         """
-        inspected = inspection.inspect(self._place, file, 1, self.contract, self.scratch / "one")
+        copies = self.scratch / self.contract.table
+        inspected = inspection.inspect(self._place, file, number, self.contract, copies)
         if file.format == "parquet":
-            return file.rows
-        return len(inspected.broken_lines) + self._records(inspected)
+            return inspected
+        rows = len(inspected.broken_lines) + self._records(inspected)
+        return replace(inspected, file=file.model_copy(update={"rows": rows}))
 
     def _records(self, file: Inspected) -> int:
         for table in ("broken_lines", "broken_scans"):
@@ -200,13 +202,11 @@ class _Reading:
         ).fetchall()[0]
         return int(rows) + int(broken)
 
-    def _read(self, entries: list[DeliveredFile]) -> tuple[TriedTable, list[DeliveredFile]]:
+    def _read(self, inspected: list[Inspected]) -> tuple[TriedTable, list[DeliveredFile]]:
         """Read what would land, chunk by chunk as landing does; return the files that would."""
+        entries = [file.file for file in inspected]
         manifest = manifest_of(self.mapping, self.contract.source, "trial", entries, at=clock.now())
-        ref = DeliveryRef(self.contract.source, "trial", self._place, "", manifest, None)
-        delivered = chunks.inspect(
-            ref, manifest, self.contract, self.scratch / "many", self.settings.threads
-        )
+        delivered = chunks.delivered(self.contract, dict(enumerate(entries, 1)), inspected)
         seen = None
         while seen is None:
             try:

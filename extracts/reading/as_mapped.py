@@ -10,6 +10,7 @@ from firmpulse.errors import DeliveryRefused
 # A time of day is read as a timestamp is, or as a clock; a day as a date.
 _FORMATTED = ("date", "month", "timestamp", "clock")
 _NUMBERS = ("decimal", "integer")
+_NAMES = ("code", "tax_no")
 
 
 def contract_of(file: DeliveredFile, contract: Contract) -> Contract:
@@ -39,6 +40,8 @@ def _column(column: Column, contract: Contract, file: DeliveredFile, told: set[s
             raise DeliveryRefused(f"{name} is no date and has no format")
         if (reading.factor or reading.decimal != ".") and column.kind not in _NUMBERS:
             raise DeliveryRefused(f"{name} is no number and has neither a factor nor a decimal")
+        if reading.digits and column.kind not in _NAMES:
+            raise DeliveryRefused(f"{name} is no number of a contract, account or firm: no digits")
     if own.positive is not None:
         other = replace(other, signed=_signed(column, contract, own.positive))
     return replace(column, alternatives=other, reading=own, part_readings=parts)

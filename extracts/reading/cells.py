@@ -6,7 +6,7 @@ when empty), and `<name>` the typed value. A plain cell is its own tidied text a
 another pattern: a pattern takes 3 ns per byte, more than all else that is done with a cell.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from extracts.contracts import Column
@@ -54,10 +54,10 @@ def is_typed(column: Column, layout: Layout) -> bool:
     return not is_string and column.kind not in _TEXT_KINDS
 
 
-def raw_cell(column: Column, layout: Layout) -> str:
-    """Return SQL of the raw cell over the columns of the file."""
-    if column.name in layout.constants:
-        return literal(layout.constants[column.name])
+def raw_cell(column: Column, layout: Layout, constants: Mapping[str, str]) -> str:
+    """Return SQL of the raw cell over the columns of the file; `constants` has SQL by column."""
+    if column.name in constants:
+        return constants[column.name]
     if column.name not in layout.positions:
         return "null::varchar"
     cell = f"c{layout.positions[column.name]}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extracts.contracts import Contract
-from extracts.manifest import DeliveryRef, Manifest
+from extracts.manifest import DeliveredFile, DeliveryRef, Manifest
 from extracts.reading import inspection
 from extracts.reading.inspection import Inspected
 from extracts.reading.table_bounds import Skipped
@@ -94,6 +94,14 @@ def inspect(
 
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(inspected, own))
+    return delivered(contract, own, found)
+
+
+def delivered(
+    contract: Contract, own: Mapping[int, DeliveredFile], found: Iterable[Inspected | RefusedFile]
+) -> Delivered:
+    """Return a table of which every file, by its ordinal, was inspected."""
+    found = list(found)
     good = [file for file in found if isinstance(file, Inspected)]
     refused = [file for file in found if isinstance(file, RefusedFile)]
     return Delivered(

@@ -193,7 +193,9 @@ def _filled(
 
 def _unproven(composed: Iterable[Composed], file: DeliveredFile) -> Column | None:
     for found in composed:
-        if found.how == "signed" and found.gives not in file.constants:
+        # A mapping that says what a plus means has said so of files without a minus too.
+        told = found.gives in file.constants or found.cells[0].reading.positive is not None
+        if found.how == "signed" and not told:
             return found.cells[0]
     return None
 

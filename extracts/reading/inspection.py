@@ -31,6 +31,7 @@ from firmpulse.errors import DeliveryRefused
 
 _LINE_COLUMN = "the delivered line"
 _AS_TEXT = "string"
+_NAMES = ("code", "tax_no")
 # A header with as many could be a cell of a row.
 _DIGITS = re.compile(r"\d\D*\d\D*\d\D*\d")
 
@@ -63,6 +64,14 @@ class Layout:
     not_rows: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     @property
+    def _by_file(self) -> set[str]:
+        """Constants that may differ between files that are read together: a firm, its account.
+
+        Others, such as a direction, may change how a row is composed.
+        """
+        return {column.name for column in self.contract.columns if column.kind in _NAMES}
+
+    @property
     def identity(self) -> tuple[object, ...]:
         """What two files must share to be read by one statement."""
         return (
@@ -71,7 +80,8 @@ class Layout:
             tuple((c.how, *(cell.headers[0] for cell in c.cells)) for c in self.composed),
             self.names,
             self.types,
-            tuple(sorted(self.constants.items())),
+            tuple(sorted(self.constants)),
+            tuple(sorted((n, v) for n, v in self.constants.items() if n not in self._by_file)),
             tuple(sorted(self.factors.items())),
             self.line_position,
             self.delimiter,
@@ -173,7 +183,7 @@ def _readable(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -
 
 
 def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Path) -> Readable:
-    """Convert a sheet; again if identifiers are stored as numbers, to mark them."""
+    """Convert a sheet; again if identifiers are stored as numbers, to read or mark them."""
     workbooks.check(path)
     sheet, table = copy.with_suffix(".sheet"), copy.with_suffix(".csv")
     bounds = _bounds(file, contract)
@@ -183,12 +193,12 @@ def _read_workbook(path: Path, file: DeliveredFile, contract: Contract, copy: Pa
     header = csv_files.find_header(sheet, bounds, ",", 1, file.header_lines)
     match = headers.match(file, contract, header.cells)
     codes = {
-        match.positions[cell.name]
+        match.positions[cell.name]: cell.reading.digits or 0
         for cell in match.cells
         if cell.name in match.positions and cell.kind in ("code", "tax_no")
     }
-    if codes & numeric:
-        workbooks.convert(path, sheet, file.sheet, codes & numeric)
+    if stored := {place: digits for place, digits in codes.items() if place in numeric}:
+        workbooks.convert(path, sheet, file.sheet, stored)
     if header.line == 1 and header.is_one_line and not may_hold_total(csv_lines.last(sheet)):
         return Readable(sheet, "xlsx", header.cells, has_lines=True)
     _, totals = csv_files.cut(sheet, table, header, bounds, ",", shift=1)

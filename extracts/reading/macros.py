@@ -86,8 +86,8 @@ _MACROS = {
         end""",
     # Excel turned the code into a number: digits are lost for good.
     "is_excel_number(v)": r"""
-        regexp_full_match(v, '[0-9]+(\.[0-9]+)?[eE]\+[0-9]+|[0-9]+\.[0-9]+[eE]-?[0-9]+')
-        or regexp_full_match(v, '[0-9]+\.0+')""",
+        regexp_full_match(v, '-?([0-9]+(\.[0-9]+)?[eE]\+[0-9]+|[0-9]+\.[0-9]+[eE]-?[0-9]+)')
+        or regexp_full_match(v, '-?[0-9]+\.0+')""",
     "read_text(v)": "v",
     "read_code(v)": r"""
         case when regexp_full_match(v, '[0-9A-Za-z]+') then v
@@ -176,7 +176,7 @@ _MACROS = {
     "value_class(v)": r"""
         case
             when v is null then 'empty'
-            when regexp_full_match(v, '[0-9.]+[eE][+-]?[0-9]+') then 'scientific'
+            when regexp_full_match(v, '-?[0-9.]+[eE][+-]?[0-9]+') then 'scientific'
             when regexp_full_match(v, '[+-]?[0-9]+') then 'digits'
             when regexp_full_match(v, '[(+-]?[0-9.,]+[)-]?') then 'number'
             when regexp_full_match(v, '[0-9]{2,4}[-/.年].*') then 'date'

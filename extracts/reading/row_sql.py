@@ -1,9 +1,9 @@
 """SQL that reads the files of one layout, row by row; pure functions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import accumulate
+from itertools import accumulate, combinations
 
 from extracts.contracts import Column, Contract, normalise_text
 from extracts.manifest import Manifest
@@ -51,6 +51,8 @@ class Rows:
     line: str
     # Number of the row in the chunk, from 0, in the order of the files.
     place: str
+    # Column to SQL of its value in every row of a file.
+    constants: Mapping[str, str]
 
 
 def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Rows:
@@ -74,6 +76,7 @@ def rows_of_parquet(files: Sequence[Inspected], rows: range | None = None) -> Ro
         file_no=_by_file([file.number for file in files]),
         line="file_row_number + 1",
         place=f"{_by_file(starts)} + file_row_number",
+        constants=_constants(files),
     )
 
 
@@ -87,7 +90,18 @@ def rows_of_csv(files: Sequence[Inspected]) -> Rows:
         file_no=_by_file([file.number for file in files]),
         line=f"cast({line} as bigint)",
         place="null::bigint",
+        constants=_constants(files),
     )
+
+
+def _constants(files: Sequence[Inspected]) -> dict[str, str]:
+    """Return SQL of each constant: the value, or that of the row's file where they differ."""
+    found = {}
+    for name in files[0].layout.constants:
+        values = [file.layout.constants[name] for file in files]
+        differs = len(set(values)) > 1
+        found[name] = _of_file(literals(values)) if differs else literal(values[0])
+    return found
 
 
 def to_load(contract: Contract, manifest: Manifest, files: Sequence[Inspected]) -> str:
@@ -141,11 +155,11 @@ def typed_rows(contract: Contract, manifest: Manifest, rows: Rows, only: str = "
     As a view it computes only the columns that are used, for rows where the condition `only` is
     true.
     """
-    layout = rows.layout
+    layout, own = rows.layout, rows.constants
     columns = layout.cells
     marks = no_row(layout)
     readable = [column for column in columns if not cells.is_typed(column, layout)]
-    raw = ", ".join(f"{cells.raw_cell(c, layout)} as {cells.raw(c)}" for c in columns)
+    raw = ", ".join(f"{cells.raw_cell(c, layout, own)} as {cells.raw(c)}" for c in columns)
     marked = ", ".join(f"{sql} as {cells.plain(c)}" for c in readable if (sql := cells.is_plain(c)))
     tidied = ", ".join(f"{cells.tidied(c)} as {cells.text(c)}" for c in readable)
     emptied = ", ".join(f"{cells.emptied(c)} as {cells.text(c)}" for c in readable)
@@ -225,7 +239,12 @@ def _by_number(values: Mapping[int, int]) -> list[int]:
 
 
 def _by_file(values: Sequence[int]) -> str:
-    return f"{list(values)}[cast(file_index as bigint) + 1]"
+    return _of_file(str(list(values)))
+
+
+def _of_file(values: str) -> str:
+    """Return SQL of the element of a list that belongs to the row's file."""
+    return f"{values}[cast(file_index as bigint) + 1]"
 
 
 def _more(expressions: str) -> str:
@@ -266,6 +285,28 @@ def row_key(contract: Contract) -> str:
         return key
     whole = _digest(contract.columns, nobody.key_part)
     return f"case when {contract.key_when} then {key} else {whole} end"
+
+
+def key_additions(contract: Contract) -> tuple[str, ...]:
+    """Return the texts of the natural key that an export may lack, such as a voucher's number."""
+    if contract.key_when is not None:
+        return ()
+    optional = (c for c in _natural(contract) if not c.required and not c.party)
+    return tuple(c.name for c in optional if c.kind in ("text", "code", "enum"))
+
+
+def keys_without_additions(contract: Contract) -> list[str]:
+    """Return SQL of the key that a row would have without some or all of `key_additions`."""
+    added = key_additions(contract)
+    left_out = (names for n in range(1, len(added) + 1) for names in combinations(added, n))
+    return [_key_without(contract, names) for names in left_out]
+
+
+def _key_without(contract: Contract, names: Collection[str]) -> str:
+    def cell(column: Column) -> str:
+        return "null" if column.name in names else nobody.key_part(column)
+
+    return _digest(_natural(contract), cell)
 
 
 def booking_key(contract: Contract) -> str:

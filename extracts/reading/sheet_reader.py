@@ -40,7 +40,8 @@ def main(path: str, copy: str, sheet: str, code_positions: str, memory_bytes: st
     limit = int(memory_bytes)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    codes = {int(position) for position in code_positions.split(",") if position}
+    pairs = (pair.split(":") for pair in code_positions.split(",") if pair)
+    codes = {int(position): int(digits) for position, digits in pairs}
     try:
         answer = _convert(Path(path), Path(copy), sheet, codes) if copy else _list(Path(path))
     except _Refused as refusal:
@@ -48,7 +49,7 @@ def main(path: str, copy: str, sheet: str, code_positions: str, memory_bytes: st
     json.dump(answer, sys.stdout)
 
 
-def _convert(path: Path, copy: Path, sheet: str, codes: set[int]) -> dict[str, object]:
+def _convert(path: Path, copy: Path, sheet: str, codes: dict[int, int]) -> dict[str, object]:
     with python_calamine.load_workbook(str(path)) as workbook:
         name = _sheet_name(workbook, sheet)
         errors = _error_cells(path, name)
@@ -89,12 +90,12 @@ def _sheet_name(workbook: python_calamine.CalamineWorkbook, wanted: str) -> str:
 def _write(
     rows: Iterable[Sequence[object]],
     write: Callable[[list[object]], object],
-    codes: set[int],
+    codes: dict[int, int],
     wrong: set[tuple[int, int]],
 ) -> set[int]:
     numeric: set[int] = set()
     for number, row in enumerate(rows):
-        cells = [_text(cell, place in codes) for place, cell in enumerate(row)]
+        cells = [_text(cell, codes.get(place)) for place, cell in enumerate(row)]
         if wrong:
             cells = ["#N/A" if (number, p) in wrong else cell for p, cell in enumerate(cells)]
         if any(cells):
@@ -103,8 +104,12 @@ def _write(
     return numeric
 
 
-def _text(cell: object, is_code: bool) -> str:
-    """Return a cell as text; a number in a column of codes is marked as having lost digits."""
+def _text(cell: object, digits: int | None) -> str:
+    """Return a cell as text.
+
+    A number in a column of codes gets the zeros back that it lost, up to its `digits`. If these are
+    not known, 0, it is marked as having lost digits.
+    """
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
@@ -114,7 +119,9 @@ def _text(cell: object, is_code: bool) -> str:
     if isinstance(cell, date):
         return cell.isoformat()
     if isinstance(cell, int | float):
-        if is_code or abs(cell) >= _EXACT_BELOW:
+        if digits and 0 <= cell < _EXACT_BELOW and cell == int(cell):
+            return str(int(cell)).zfill(digits)
+        if digits is not None or abs(cell) >= _EXACT_BELOW:
             return f"{cell:.15E}"
         return str(int(cell)) if cell == int(cell) else f"{Decimal(repr(cell)):f}"
     return str(cell)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,10 @@ def check(path: Path) -> None:
 
 
 def convert(
-    path: Path, copy: Path, sheet: str | None = None, codes: Collection[int] = ()
+    path: Path,
+    copy: Path,
+    sheet: str | None = None,
+    codes: Mapping[int, int] | None = None,
 ) -> frozenset[int]:
     """Write a sheet as UTF-8 CSV: the row's number, then its cells as text; no blank row.
 
@@ -68,7 +71,8 @@ def convert(
         path: a workbook that passed `check`.
         copy: where the CSV goes.
         sheet: its name; the first visible one if null.
-        codes: positions of columns of identifiers, whose numbers have lost digits.
+        codes: positions of columns of identifiers to the fewest digits of those that are numbers;
+            0 if that is not known, so that a number may have lost some.
 
     Returns:
         Positions of columns in which a cell is a number.
@@ -78,7 +82,7 @@ def convert(
         SheetUnreadable: it cannot be read within the limits.
     """
     copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    positions = ",".join(str(position) for position in codes)
+    positions = ",".join(f"{position}:{digits}" for position, digits in (codes or {}).items())
     return frozenset(_read("numeric", str(path), str(copy), sheet or "", positions))
 
 

@@ -11,7 +11,7 @@ import duckdb
 from extracts import key_trust
 from extracts.contracts import Contract
 from extracts.manifest import DeliveryRef, Manifest
-from extracts.reading import chunks, staging
+from extracts.reading import chunks, row_sql, staging
 from extracts.reading.chunks import Chunk, Delivered
 from extracts.reading.sql import ident
 from extracts.reading.staging import Staged
@@ -23,6 +23,9 @@ from firmpulse import stored_tables
 from firmpulse.errors import DeliveryRefused, FilesUnreadable
 from firmpulse.long_work import RowsDone
 from firmpulse.settings import Settings
+
+# Name of the warning that new rows are known already, without a number that is new in this export.
+_SENT_WITHOUT = "sent_before_without_a_number"
 
 
 def land_delivery(
@@ -215,4 +218,6 @@ def _warnings(
             f"where delivery_seq = $seq and ({condition})"
         )
         counts[name] = connection.execute(query, {"seq": place.delivery_seq}).fetchall()[0][0]
+    if row_sql.key_additions(contract):
+        counts[_SENT_WITHOUT] = versions.count_sent_without(connection, contract, place)
     return counts

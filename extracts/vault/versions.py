@@ -19,12 +19,16 @@ in the vault whose key came again join them, non-unique keys are resolved
 import duckdb
 
 from extracts.contracts import Contract
+from extracts.reading import row_sql
 from extracts.reading.sql import ident, literal
 from extracts.reading.staging import ROWS
 from extracts.vault import shared_keys, version_sql
 from extracts.vault.version_sql import Place
 
-__all__ = ["Place", "begin", "drop", "finish", "keep_waiting", "store_first", "take_others"]
+__all__ = [
+    "Place", "begin", "count_sent_without", "drop", "finish", "keep_waiting", "store_first",
+    "take_others",
+]  # fmt: skip
 
 # Keys per pass of the search for repetitions; bounds its memory.
 _KEYS_PER_PASS = 4_000_000
@@ -110,6 +114,32 @@ def finish(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Pla
         shared_keys.drop_echoes(connection, contract, place)
     connection.execute(version_sql.insert_contested(contract, place))
     return repeated
+
+
+def count_sent_without(
+    connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place
+) -> int:
+    """Return how many new rows are known without a part of their key, such as a voucher's number.
+
+    A provider that begins to send that part and sends old rows again makes other rows of them.
+    """
+    if not _has_earlier(connection, contract, place):
+        return 0
+    table, added = ident(contract.table), row_sql.key_additions(contract)
+    keys = ", ".join(row_sql.keys_without_additions(contract))
+    filled = " or ".join(f"{ident(name)} is not null" for name in added)
+    (count,) = connection.execute(
+        f"""
+        select count(distinct row_id) from (
+            select row_id, unnest([{keys}]) as shorter_key from vault.raw.{table}
+            where delivery_seq = {place.delivery_seq} and record_version = 1 and ({filled})
+        ) where shorter_key in (
+            select row_key from vault.known.{table} union all
+            select row_key from vault.raw.{table} where delivery_seq < {place.delivery_seq}
+        )
+        """  # noqa: S608 — quoted
+    ).fetchall()[0]
+    return int(count)
 
 
 def _has_earlier(connection: duckdb.DuckDBPyConnection, contract: Contract, place: Place) -> bool:

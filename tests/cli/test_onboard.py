@@ -34,6 +34,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "2024 bank"
 
 
+def test_a_constant_that_names_a_firm_is_told(settings: Settings, folder: Path) -> None:
+    """No erasure reads mappings, so the firm would stay in one."""
+    settings.mappings_dir.mkdir(parents=True)
+    text_of_it = (
+        'version: 1\nprovider: x\nfiles:\n  - pattern: "*.csv"\n    table: bank_txn\n'
+        "    columns: {日期: booked_at, 方向: {to: dc, values: {付: OUT, 退: IN}}}\n"
+        f"    constants: {{uscc: {FIRM}, account_no: '0062', ccy: CNY}}\n"
+    )
+    (settings.mappings_dir / "named.yml").write_text(text_of_it, encoding="utf-8")
+    printed = onboard(settings, str(folder), "--name", "named", "--check").output
+    for column in ("uscc", "account_no"):
+        told = f"named.yml, block at line 4: the constant {column} identifies a firm"
+        assert told in printed
+        assert f"write {{{column}}} in the pattern" in printed
+    assert "constant ccy" not in printed
+    assert FIRM not in printed
+
+
 def test_from_a_look_to_the_inbox(settings: Settings, folder: Path) -> None:
     looked = onboard(settings, str(folder))
     assert looked.exit_code == 0, looked.output

@@ -100,6 +100,16 @@ def test_a_plus_may_mean_money_out(settings: Settings, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_an_account_that_only_received_money_needs_no_minus(settings: Settings, form: str) -> None:
+    """The mapping says what a plus means; without it, such a file says no direction."""
+    rows = ["2024-03-01,,5.00,9.00,"]
+    entry = {**ENTRY, "headers": {"日子": "booked_at", "款": "amount", "存": "balance"}}
+    told = {**entry, "readings": {"amount": {"positive": "IN"}}}
+    assert land(settings, form, in_format(form, rows, HEADER), 1, told).problems == ()
+    assert landed(settings, "dc, amount") == [("IN", Decimal("5.00"))]
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_one_of_several_columns_is_filled(settings: Settings, form: str) -> None:
     rows = ["2024-03-01,借,5.00,,9.00", "2024-03-02,借,,6.00,8.00", "2024-03-03,借,5.00,6.00,8.00"]
     entry = {
@@ -171,6 +181,7 @@ def test_a_changed_header_is_refused_with_the_difference(settings: Settings) -> 
         ({"readings": {"amount": {"format": "%d"}}}, "amount is no date"),
         ({"readings": {"booked_at": {"factor": 10}}}, "booked_at is no number"),
         ({"readings": {"amount": {"positive": "UP"}}}, "one of IN, OUT"),
+        ({"readings": {"amount": {"digits": 6}}}, "amount is no number of a contract"),
         ({"readings": {"balance": {"positive": "IN"}}}, "no sign that says a direction"),
         ({"readings": {"amount": {"format": "yyyy"}}}, "must be a format of dates"),
         ({"not_rows": {"小结": ["x"]}}, "no column 小结"),

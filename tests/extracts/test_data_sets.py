@@ -3,6 +3,8 @@
 from datetime import date
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from consent.ledger import Ledger
@@ -43,7 +45,8 @@ def test_a_small_folder_of_the_same_kind(settings: Settings, tmp_path: Path) -> 
         (folder / "E1.csv").write_text(text, encoding="utf-8")
     (tmp_path / "companies.csv").write_text(
         "company_id,company_name,cohort,credit_rating,defaulted\n"
-        "E1,a,credit_history,D,true\nE2,b,no_credit_history,,\n",
+        # A line that names no firm is none.
+        "E1,a,credit_history,D,true\nE2,b,no_credit_history,,\n ,c,no_credit_history,,\n",
         encoding="utf-8",
     )
     assert data_sets.deliver(settings, "cumcm2020c", tmp_path) == [
@@ -53,7 +56,7 @@ def test_a_small_folder_of_the_same_kind(settings: Settings, tmp_path: Path) -> 
     as_of = data_sets.delivered_on(settings, "cumcm2020c")
     assert as_of == date(2020, 2, 29)
     assert nightly.land(settings, "tax", as_of).totals == Counts(read=4, landed=4)
-    assert nightly.land(settings, "lender", as_of).totals == Counts(read=2, landed=2)
+    assert nightly.land(settings, "lender", as_of).totals == Counts(read=3, landed=2, quarantined=1)
     assert query(
         settings,
         "select firm, direction, seller_tax_no, buyer_tax_no, status, total::varchar, "
@@ -71,6 +74,16 @@ def test_a_small_folder_of_the_same_kind(settings: Settings, tmp_path: Path) -> 
     live = Ledger(settings).live(as_of)
     assert sorted(set(live["purpose"])) == ["CREDIT_EVAL", "MODEL_TRAINING"]
     assert live["firm_id"].n_unique() == 2
+
+
+def test_a_null_in_the_list_of_firms_is_no_firm(settings: Settings, tmp_path: Path) -> None:
+    table = pyarrow.table(
+        {"enterprise_id": [7, None, 7], "reading_date": [date(2015, 1, day) for day in (1, 1, 2)],
+         "power_consumption": [5, 6, 7]}
+    )  # fmt: skip
+    pyarrow.parquet.write_table(table, tmp_path / "daily_power.parquet")
+    data_sets.deliver(settings, "yangzhong_power", tmp_path)
+    assert Ledger(settings).live(date(2016, 10, 1))["firm_id"].n_unique() == 1
 
 
 @pytest.mark.slow

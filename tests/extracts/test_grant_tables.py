@@ -351,6 +351,12 @@ def test_the_commands(settings: Settings, tmp_path: Path) -> None:
             return 1, str(result.exception)
         return result.exit_code, result.stdout
 
+    unknown = [row(f"S-{number}", purposes="监测") for number in range(3, 8)]
+    code, said = run("import", str(table(tmp_path, *unknown, name="unknown.csv")))
+    # One word that is wrong on every row is one mistake.
+    assert said.count("has a word that is none of") == 1
+    assert "2, 3, 4 … (5)" in said
+    assert "5 refused" in said
     path = table(tmp_path, row(), row("S-2", f"{CODE_17}7"))
     code, said = run("import", str(path))
     assert code == 1

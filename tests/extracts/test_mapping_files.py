@@ -198,7 +198,7 @@ _COLUMN = st.fixed_dictionaries(
     optional={
         "values": st.dictionaries(_TEXT, _TEXT | st.none(), max_size=2), "format": _TEXT,
         "unit": _TEXT | st.floats() | st.integers(), "decimal": st.sampled_from([".", ",", ";"]),
-        "positive": _TEXT,
+        "positive": _TEXT, "digits": st.integers(0, 20) | _TEXT,
     },
 )  # fmt: skip
 _BLOCK = st.fixed_dictionaries(

@@ -53,6 +53,51 @@ def confirmed(
     return trial.run(settings, files.read(path), folder)
 
 
+def test_the_account_of_the_other_side_is_not_the_firms_own(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """Nor is a time of day lost beside a header that the contract knows as a day."""
+    lines = [
+        "交易日,时刻,借方(支),贷方(收),结存额,对手方,对手方账号,交易序号",
+        "20240102,101112,5.00,,9.00,乙公司,1001,S1",
+        "20240103,,,1.00,10.00,丙公司,1002,S2",
+    ]
+    put(tmp_path, **{f"{FIRM}__a.csv": text([f"账号：{ACCOUNT}", *lines])})
+    (block,) = propose(settings, tmp_path).blocks
+    assert columns(block) == {
+        "交易日": "booked_day", "时刻": "booked_clock", "借方(支)": "amount_out",
+        "贷方(收)": "amount_in", "结存额": "balance", "对手方": "cp_name",
+        "对手方账号": "cp_account", "交易序号": "txn_no",
+    }  # fmt: skip
+    assert (block.above, block.missing) == ({"账号": "account_no"}, ())
+
+
+def test_a_sheet_of_loans_and_one_of_their_outcomes(settings: Settings, tmp_path: Path) -> None:
+    put(tmp_path, **{
+        "a.xlsx": sheet([
+            ["审批台账"],
+            "申请流水号 客户证照号 终审日 终审意见 批复额度(元) 期限(月) 月供(元)".split(),
+            ["2024000001", FIRM, "2024-01-05", "放款", 500000, 12, 43000.5],
+        ]),
+        "b.xlsx": sheet([
+            ["申请流水号", "客户证照号", "台账状态", "转不良日期", "数据日期"],
+            ["2024000001", FIRM, "次级", "2024-09-05", "2024-12-31"],
+        ]),
+    })  # fmt: skip
+    loans, outcomes = propose(settings, tmp_path).blocks
+    assert (loans.table, loans.missing) == ("loan", ())
+    assert columns(loans) == {
+        "申请流水号": "loan_no", "客户证照号": "uscc", "终审日": "decided_at",
+        "终审意见": "decision", "批复额度(元)": "amount", "期限(月)": "term_months",
+        "月供(元)": "instalment",
+    }  # fmt: skip
+    assert (outcomes.table, outcomes.missing) == ("loan_outcome", ())
+    assert columns(outcomes) == {
+        "申请流水号": "loan_no", "客户证照号": "uscc", "台账状态": "outcome",
+        "转不良日期": "outcome_at", "数据日期": "observed_until",
+    }  # fmt: skip
+
+
 def test_english_headers_with_semicolons_and_decimal_commas(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from extracts import contracts
+from extracts.manifest import read as read_manifest
 from extracts.mappings import delivering, files, manifests, trial
 from extracts.mappings.delivering import Delivered
 from extracts.mappings.trial import Tried
+from extracts.reading import chunks
 from extracts.vault import nightly
 from firmpulse.calendar import CHINA
 from firmpulse.errors import (  # fmt: skip
@@ -235,6 +238,108 @@ def test_two_patterns_for_one_file(settings: Settings, tmp_path: Path) -> None:
     write(settings, f'{MAPPING}  - {{pattern: "*/a.csv", table: loan_performance}}\n')
     put(tmp_path, f"{FIRM}/a.csv", ROWS)
     with pytest.raises(ConfigurationError, match="fits block 1 and block 2 of the mapping"):
+        tried(settings, tmp_path)
+
+
+def test_files_of_many_firms_are_read_together(settings: Settings, tmp_path: Path) -> None:
+    """The firm and the account are in the path: one statement reads all, each row under its own.
+
+    The direction is a part of how a row is read, and separates the files.
+    """
+    text_of_it = (
+        MAPPING.replace("{uscc}/*.csv", "{dc}/{uscc}/{account_no}.csv")
+        .replace("      进出: {to: dc, values: {进: IN, 出: OUT}}\n", "      进出: null\n")
+        .replace('    constants: {account_no: "0062"}\n', "")
+    )
+    write(settings, text_of_it)
+    for direction, firm, account, amount in (
+        ("贷", FIRM, "0062", "5.00"), ("贷", FIRM, "063", "6.00"), ("贷", OTHER, "0062", "7.00"),
+        ("借", OTHER, "064", "8.00"),
+    ):  # fmt: skip
+        put(tmp_path, f"{direction}/{firm}/{account}.csv", [f"02.01.2024,,{amount},1.5,乙公司"])
+    (delivery,) = hand_over(settings, tmp_path)
+    folder = settings.inbox / "bank" / delivery.delivery_id
+    ref = read_manifest(folder, "bank", contracts.load())
+    assert ref.manifest is not None
+    own = contracts.load()["bank_txn"]
+    found = chunks.inspect(ref, ref.manifest, own, tmp_path / "scratch", 2)
+    assert sorted(len(chunk.files) for chunk in found.chunks) == [1, 3]
+    permit(settings, grant(source="bank"), grant(f"uscc:{OTHER}", source="bank"))
+    assert nightly.land(settings, "bank", DAY).totals.landed == 4
+    assert query(
+        settings, "select firm, account_no, dc, amount::varchar from vault.raw.bank_txn order by 4"
+    ) == [
+        (f"uscc:{FIRM}", "0062", "IN", "5.00"), (f"uscc:{FIRM}", "063", "IN", "6.00"),
+        (f"uscc:{OTHER}", "0062", "IN", "7.00"), (f"uscc:{OTHER}", "064", "OUT", "8.00"),
+    ]  # fmt: skip
+
+
+LOANS = """\
+version: 1
+provider: example bank
+files:
+  - pattern: "*.xlsx"
+    table: loan
+    columns:
+      合同: {to: loan_no, digits: 6}
+      客户: uscc
+      决定日: decided_at
+      状态: null
+      截止: null
+    constants: {decision: 通过}
+  - pattern: "*.xlsx"
+    table: loan_outcome
+    columns:
+      合同: {to: loan_no, digits: 6}
+      客户: uscc
+      状态: {to: outcome, values: {A: 正常, C: 违约}}
+      截止: observed_until
+    not_rows: {状态: [""]}
+"""
+
+
+def test_one_sheet_of_two_tables(settings: Settings, tmp_path: Path) -> None:
+    """With one pattern two blocks read the same rows; numbers get back the zeros that they lost."""
+    write(settings, LOANS)
+    content = exports.sheet([
+        ["合同", "客户", "决定日", "状态", "截止"],
+        [62, FIRM, "2024-01-05", "A", "2024-03-30"],
+        [123456, FIRM, "2024-01-06", "C", "2024-03-30"],
+        ["000063", OTHER, "2024-01-07", None, None],
+        [62.5, OTHER, "2024-01-08", None, None],
+        [-7, OTHER, "2024-01-08", None, None],
+        [1e15, OTHER, "2024-01-08", None, None],
+    ])  # fmt: skip
+    (tmp_path / "loans.xlsx").write_bytes(content)
+    found = tried(settings, tmp_path)
+    assert [(t.table, t.rows, t.good, t.not_rows) for t in found.tables] == [
+        ("loan", 6, 3, 0), ("loan_outcome", 2, 2, 4),
+    ]  # fmt: skip
+    hand_over(settings, tmp_path)
+    assert nightly.land(settings, "lender", DAY).totals.landed == 5
+    assert query(settings, "select loan_no from vault.raw.loan order by 1") == [
+        ("000062",), ("000063",), ("123456",),
+    ]  # fmt: skip
+    assert query(settings, "select loan_no, outcome from vault.raw.loan_outcome order by 1") == [
+        ("000062", "PERFORMING"), ("123456", "DEFAULTED"),
+    ]  # fmt: skip
+
+
+def test_a_number_whose_digits_nobody_said_is_not_guessed(
+    settings: Settings, tmp_path: Path
+) -> None:
+    write(settings, LOANS.replace("{to: loan_no, digits: 6}", "loan_no"))
+    rows = [["合同", "客户", "决定日", "状态", "截止"], [62, FIRM, "2024-01-05", "A", "2024-03-30"]]
+    (tmp_path / "loans.xlsx").write_bytes(exports.sheet(rows))
+    loans, _ = tried(settings, tmp_path).tables
+    (problem,) = loans.problems
+    assert (problem.column, problem.rule, problem.value_class) == ("loan_no", "code", "scientific")
+
+
+def test_the_same_pattern_for_the_same_table_twice(settings: Settings, tmp_path: Path) -> None:
+    write(settings, LOANS.replace("loan_outcome", "loan").replace("not_rows", "# not_rows"))
+    (tmp_path / "loans.xlsx").write_bytes(exports.sheet([["合同"], [62]]))
+    with pytest.raises(ContractError, match="outcome"):
         tried(settings, tmp_path)
 
 

@@ -192,11 +192,44 @@ def test_every_contract_says_why_its_key_can_be_trusted_or_not() -> None:
     assert all(trust.why_en and trust.why_zh for trust in trusts.values())
 
 
+SENT_BEFORE = "sent_before_without_a_number"
 PAYMENT_HEADER = "纳税人识别号,征收项目,征收品目,税票号码,所属期起,缴款期限,入库日期,已缴,税款种类"
 
 
 def _payment(subitem: str, voucher: str, amount: str) -> str:
     return f"{FIRM},增值税,{subitem},{voucher},2024-01-01,2024-02-15,2024-02-10,{amount},正税"
+
+
+def test_a_provider_that_begins_to_send_a_number_is_told_of_what_it_sent_before(
+    settings: Settings,
+) -> None:
+    """Under a longer key the old payments are others: their money counts twice."""
+    permit(settings)
+    old = [
+        f"{FIRM},增值税,2024-01-01,2024-02-15,2024-02-10,70,正税",
+        f"{FIRM},增值税,2024-02-01,2024-03-15,2024-03-10,80,正税",
+    ]
+    day = FIRST + timedelta(days=1)
+    deliver(settings, {"a.csv": csv(old)}, delivery_id="tax-old", delivered=day)
+    assert nightly.land(settings, "tax", day).deliveries[0].tables[0].warnings[SENT_BEFORE] == 0
+    # The first one again, once with a voucher and once with a sub-item too; a new one.
+    new = [
+        _payment("", "344001", "70"), _payment("商业", "344002", "70"),
+        _payment("", "344003", "90").replace("2024-01-01", "2024-05-01"),
+    ]  # fmt: skip
+    day += timedelta(days=1)
+    deliver(settings, {"a.csv": csv(new, PAYMENT_HEADER)}, delivery_id="tax-new", delivered=day)
+    report = nightly.land(settings, "tax", day)
+    assert report.totals.landed == 3
+    assert report.deliveries[0].tables[0].warnings[SENT_BEFORE] == 2
+    assert query(
+        settings, f"select row_count from vault.ops.delivery_problems where rule = '{SENT_BEFORE}'"
+    ) == [(2,)]
+    # The same export goes on: nothing is doubled any more.
+    day += timedelta(days=1)
+    deliver(settings, {"a.csv": csv(new[:1], PAYMENT_HEADER)}, delivery_id="tax-3", delivered=day)
+    third = nightly.land(settings, "tax", day).deliveries[0].tables[0]
+    assert (third.counts.duplicate, third.warnings[SENT_BEFORE]) == (1, 0)
 
 
 def test_payments_are_told_apart_by_sub_item_and_voucher(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""Files in the foreign shapes in which banks, tax bureaus and power companies export them."""
