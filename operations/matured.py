@@ -19,6 +19,7 @@ from training.config import DEFAULT
 MOST_DAYS_LATE = 31
 # Each outcome with the first and last date of the scores that it judges.
 _OF_MONTHS = f"""
+    create or replace temp table judging as
     select
         cast(firm_id as varchar) as firm_id, as_of, outcome,
         as_of as scored_from,
@@ -27,6 +28,7 @@ _OF_MONTHS = f"""
     where {known_at()} and outcome in ('good', 'bad')
 """  # noqa: S608 - our own names
 _OF_LOANS = f"""
+    create or replace temp table judging as
     select
         firm_id, as_of, outcome, as_of - {DEFAULT.most_snapshot_days} as scored_from,
         as_of as scored_to
@@ -35,13 +37,12 @@ _OF_LOANS = f"""
 # The last score of each firm and outcome, of this version; preferred to scores that are no
 # evidence: made too late, or for a date before the end of the version's training data.
 _MATURED = """
-    with outcomes as ({outcomes}),
-    made as (
+    with made as (
         select as_of, max(started_at) as scored_at from warehouse.ops.steps
         where step = 'score' and state = 'success' group by as_of
     )
     select
-        scores.firm_id, scores.default_prob, outcomes.outcome = 'bad' as bad,
+        scores.firm_id, scores.default_prob, judging.outcome = 'bad' as bad,
         -- By the day in China, as nights are.
         coalesce(
             made.scored_at >= cast(cast(scores.as_of + $days + 1 as timestamp) as timestamptz), true
@@ -53,15 +54,15 @@ _MATURED = """
         on scores.model_name = versions.model_name
             and scores.model_version = versions.model_version
     inner join warehouse.scoring.cleared_nights as cleared on scores.as_of = cleared.as_of
-    inner join outcomes
-        on scores.firm_id = outcomes.firm_id
-            and scores.as_of between outcomes.scored_from and outcomes.scored_to
+    inner join temp.judging as judging
+        on scores.firm_id = judging.firm_id
+            and scores.as_of between judging.scored_from and judging.scored_to
     where scores.model_version = $version and scores.grade <> $defaulted
     qualify row_number() over (
-        partition by scores.firm_id, outcomes.as_of
+        partition by scores.firm_id, judging.as_of
         order by is_late or is_learnt, scores.as_of desc
     ) = 1
-    order by scores.firm_id, outcomes.as_of
+    order by scores.firm_id, judging.as_of
 """
 
 # Quarters whose outcomes say how often firms default now.
@@ -130,12 +131,13 @@ def scores(connection: duckdb.DuckDBPyConnection, as_of: date, version: str) -> 
     Columns: firm_id, default_prob, bad, is_late (made too long after its date, or at an unknown
     time), is_learnt (its date is before the date up to which the version was trained).
     """
-    outcomes, values = _OF_MONTHS, dict[str, object](as_of=as_of)
-    if not labels.are_monthly_known(connection, as_of):
+    if labels.are_monthly_known(connection, as_of):
+        connection.execute(_OF_MONTHS, {"as_of": as_of})
+    else:
         connection.register("loan_outcomes", _loans(connection, as_of))
-        outcomes, values = _OF_LOANS, {}
-    values |= {"version": version, "defaulted": scale.DEFAULTED, "days": MOST_DAYS_LATE}
-    found: pl.DataFrame = connection.execute(_MATURED.format(outcomes=outcomes), values).pl()
+        connection.execute(_OF_LOANS)
+    values = {"version": version, "defaulted": scale.DEFAULTED, "days": MOST_DAYS_LATE}
+    found: pl.DataFrame = connection.execute(_MATURED, values).pl()
     return found
 
 
