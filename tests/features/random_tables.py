@@ -96,9 +96,11 @@ def _delivery(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
 
 
 def _relation(draw: random.Random, firm: str, day: date) -> dict[str, Any]:
+    # One of the firms, too, so that there are partners of which other things are known.
+    neighbour = {"F1": "F2", "F2": "F3", "F3": "F1"}[firm]
     return {
-        "buyer_uscc": draw.choice(("C1", "C2", "C3")), "is_core": draw.random() < 0.5, "tier": 1,
-        "since": day,
+        "buyer_uscc": draw.choice(("C1", "C2", neighbour)), "is_core": draw.random() < 0.5,
+        "tier": 1, "since": day,
     }  # fmt: skip
 
 
