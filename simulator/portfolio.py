@@ -30,7 +30,8 @@ _WENT_BAD = pl.col("outcome").is_in((DEFAULTED, WRITTEN_OFF, SOLD)) & (
 )
 # One firm in so many has signed nothing; one in so many nothing for training.
 _UNSIGNED, _NOT_FOR_TRAINING = 31, 23
-_SIGNED_DAYS, _TEXT_VERSION = 20, "2026-01"
+# Days before the last one on which the first firms signed, and for how long.
+_SIGNED_DAYS, _VALID_DAYS, _TEXT_VERSION = 20, 5 * 365, "2026-01"
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _signed(world: World, firms: Ints) -> pl.DataFrame:
         "sources": [sources] * len(firm),
         "may_train": place % _NOT_FOR_TRAINING != _NOT_FOR_TRAINING // 2,
         "valid_from": dates(first_day),
-        "valid_to": dates(first_day + 364),
+        "valid_to": dates(first_day + _VALID_DAYS),
         "window_start": dates(np.full(len(firm), world.day(0))),
         "text_version": [_TEXT_VERSION] * len(firm),
     })  # fmt: skip

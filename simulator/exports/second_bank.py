@@ -37,7 +37,7 @@ def _bookings(bookings: pl.DataFrame) -> Iterator[File]:
 
 
 def _loans(book: pl.DataFrame) -> Iterator[File]:
-    """Yield one sheet: refused applications have no state, and 8 of 10 words are codes."""
+    """Yield one sheet of decisions and states in codes; refused applications have no state."""
     table = book.select(
         pl.col("loan_no").cast(pl.Int64), "uscc",
         pl.col("decided_at").dt.strftime("%Y%m%d").cast(pl.Int64), word("decision", _DECISIONS),

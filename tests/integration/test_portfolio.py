@@ -26,7 +26,7 @@ from training import versions
 PAGE = PROJECT_ROOT / "docs" / "onboarding.md"
 SECTION = "A bank's whole portfolio"
 # In small, the first bank's model learns and scores, but has too few loans for the gates.
-FIRMS = {"first": sized(60, 400), "second": sized(30, 400)}
+FIRMS = {"first": sized(40, 400), "second": sized(30, 400)}
 # Commands whose DAG needs a process of its own.
 IN_PROCESS = ("night", "train")
 DAY = date(2026, 11, 1)
@@ -199,7 +199,7 @@ def scored_firm(home: Settings) -> str:
     with warehouse.connect(home, vault=True) as connection:
         ((firm,),) = connection.execute(
             "select min(firm) from vault.ops.firm_directory "
-            "where firm_id in (select firm_id from warehouse.scoring.scores)"
+            "where firm_id in (select firm_id::uuid from warehouse.scoring.scores)"
         ).fetchall()
     return str(firm).removeprefix("uscc:")
 
