@@ -188,7 +188,8 @@ def test_the_example_of_the_documentation(settings: Settings) -> None:
     path.write_text(finished[1].read_text("utf-8"), encoding="utf-8")
     checked = onboard(settings, folder, "--name", "example_bank", "--check")
     page = (PROJECT_ROOT / "docs" / "onboarding.md").read_text("utf-8")
-    (told,) = (line for line in page.splitlines() if line.startswith("bank_txn: "))
+    example = page.split("\n## ")[1]
+    (told,) = (line for line in example.splitlines() if line.startswith("bank_txn: "))
     assert told in checked.output
     assert "Quarantine" not in checked.output
 
