@@ -89,8 +89,8 @@ def score(as_of: str) -> dict[str, Any]:
     through = touched.newest(Settings())
     report = batch.score(Settings(), date.fromisoformat(as_of))
     return {
-        "champion": report.champion, "scored": report.scored, "message": report.message,
-        "through": through,
+        "champion": report.champion, "scored": report.scored,
+        "message": "" if report.scored else report.message, "_through": through,
     }  # fmt: skip
 
 
@@ -126,7 +126,7 @@ def publish(as_of: str, scored: dict[str, Any]) -> str:
 
     settings, day = Settings(), date.fromisoformat(as_of)
     published = publish.publish(settings, day, withdrawals.withheld(settings))
-    touched.settle(settings, scored["through"])
+    touched.settle(settings, scored["_through"])
     return published.name
 
 

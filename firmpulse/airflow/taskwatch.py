@@ -67,10 +67,14 @@ class TaskWatch:
 
 
 def in_short(result: Any) -> str:
-    """Return the counts and words of a task's result on one line; zeros and nulls are left out."""
+    """Return the counts and words of a task's result on one line; zeros and nulls are left out.
+
+    So is what has a name that begins with `_`, which only later tasks read.
+    """
     if not isinstance(result, Mapping):
         return "" if result is None else str(result)
-    parts = [_part(str(name), value) for name, value in result.items() if value]
+    told = {str(name): value for name, value in result.items() if value}
+    parts = [_part(name, value) for name, value in told.items() if not name.startswith("_")]
     return ", ".join(parts)
 
 

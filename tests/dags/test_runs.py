@@ -261,6 +261,7 @@ def test_an_unknown_dag_names_the_known_ones(settings: Settings) -> None:
         ("scores.duckdb", "scores.duckdb"),
         ({"rows_landed": 12345, "refused": 0}, "12,345 rows landed"),
         ({"version": "3", "gates_green": True, "promoted": False}, "version 3, gates green"),
+        ({"scored": 5, "_through": 7}, "5 scored"),
         ({"message": "no champion", "warnings": ["a", "b"]}, "no champion, warnings: a; b"),
     ],
 )
