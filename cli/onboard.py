@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -97,11 +97,11 @@ def onboard(
     _show_tried(console, tried)
     _show_constants(console, name, mapping)
     if deliver:
+        day = delivered_on.date() if delivered_on else None
         delivered = delivering.deliver(
-            settings, name, mapping, tried,
-            delivered_on=delivered_on.date() if delivered_on else None, partial=partial,
-        )  # fmt: skip
-        _show_delivered(console, delivered)
+            settings, name, mapping, tried, delivered_on=day, partial=partial
+        )
+        _show_delivered(console, delivered, day or clock.today())
     elif tried.refused:
         raise typer.Exit(1)
     else:
@@ -140,12 +140,12 @@ def _propose(
     _show_next(console, folder, path, found)
 
 
-def _show_delivered(console: Console, delivered: Sequence[Delivered]) -> None:
+def _show_delivered(console: Console, delivered: Sequence[Delivered], day: date) -> None:
     for delivery in delivered:
         told = "has landed before, nothing to do" if delivery.has_landed else "in the inbox"
         console.print(f"{delivery.delivery_id}: {told}", soft_wrap=True)
     if not all(delivery.has_landed for delivery in delivered):
-        console.print(f"Next: firmpulse night --as-of {clock.today()}", soft_wrap=True)
+        console.print(f"Next: firmpulse night --as-of {day}", soft_wrap=True)
 
 
 def _show_next(console: Console, folder: Path, path: Path, found: Proposal) -> None:

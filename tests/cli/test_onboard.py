@@ -91,6 +91,7 @@ def test_from_a_look_to_the_inbox(settings: Settings, folder: Path) -> None:
     (place,) = (settings.inbox / "bank").iterdir()
     assert place.name.startswith("2024_bank-bank-20240331-")
     assert f"{place.name}: in the inbox" in delivered.output
+    assert "Next: firmpulse night --as-of 2024-03-31" in delivered.output
     assert sorted(p.name for p in place.iterdir()) == ["manifest.json", "流水.csv"]
     # The files of the user stay.
     assert (folder / "流水.csv").read_bytes() == text(LINES)
