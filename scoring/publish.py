@@ -64,6 +64,16 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         where previous_as_of is not null
         """,
     ),
+    "migration": (
+        "One row per pair of following nights of a firm, and pair of grades: how many firms moved.",
+        """
+        select
+            as_of, previous_as_of, previous_grade, grade,
+            count(*) as firm_count, avg(score_change) as mean_score_change
+        from score_changes
+        group by as_of, previous_as_of, previous_grade, grade
+        """,
+    ),
     "latest_warning_levels": (
         "One row per watched firm: the newest warning level in force.",
         "select * from warning_levels qualify as_of = max(as_of) over (partition by firm_id)",
@@ -74,6 +84,16 @@ VIEWS: Mapping[str, tuple[str, str]] = {
         select warnings.*, levels.level as level_in_force
         from warnings
         inner join latest_warning_levels as levels using (firm_id, as_of)
+        """,
+    ),
+    "new_warnings": (
+        "One row per firm, as_of and rule that began to hold on that night, newest first.",
+        """
+        select warnings.*, levels.level as level_in_force
+        from warnings
+        inner join warning_levels as levels using (firm_id, as_of)
+        where warnings.opened_on = warnings.as_of
+        order by warnings.as_of desc, warnings.firm_id asc, warnings.rule_id asc
         """,
     ),
     "watchlist": (
@@ -148,6 +168,8 @@ _VIEW_COLUMNS = {
     "previous_as_of": "Date of the firm's score before this one",
     "previous_score": "Score on that date",
     "score_change": "Score minus previous score; negative means riskier",
+    "mean_score_change": "Mean of score minus previous score; negative means riskier",
+    "firm_count": "Number of firms",
     "previous_grade": "Grade on that date",
     "previous_default_prob": "Probability of default on that date",
     "final_grade": "Grade of an approved override, otherwise the grade of the model",

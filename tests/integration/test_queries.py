@@ -17,6 +17,7 @@ QUERIES = [
 # One night of few firms is published here; queries for rare ones may find none.
 _MAY_BE_EMPTY = (
     "from score_changes",
+    "from migration",
     "from unscored",
     "from feature_drift",
     "from hidden_champions",

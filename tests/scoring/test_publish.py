@@ -137,9 +137,37 @@ def test_views_show_the_newest_and_what_changed(settings: Settings, published: P
             "select firm_id, previous_score, score_change, previous_grade, grade from score_changes"
         ).fetchall()
         assert changes == [("f1", 640, -50, "BB", "B")]
+        assert analyst.execute("from migration").fetchall() == [
+            (SECOND, FIRST, "BB", "B", 1, -50.0)
+        ]
         assert analyst.execute("select as_of from unscored").fetchall() == [(SECOND,)]
         reasons = analyst.execute("select firm_id, as_of from latest_reasons").fetchall()
         assert reasons == [("f1", SECOND)]
+
+
+def test_new_warnings_are_those_that_began_to_hold_on_their_night(
+    settings: Settings, published: Path
+) -> None:
+    store.replace(settings, SECOND, _night(SECOND, {"f1": 590}))
+    with warehouse.connect(settings) as connection:
+        for as_of, rule, opened_on in (
+            (FIRST, "OLD", FIRST), (SECOND, "OLD", FIRST), (SECOND, "NEW", SECOND),
+        ):  # fmt: skip
+            connection.execute(
+                "insert into warehouse.scoring.warnings by name select 'f1' as firm_id, "
+                "? as as_of, ? as rule_id, 'yellow' as level, ? as opened_on",
+                [as_of, rule, opened_on],
+            )
+        for as_of, level in ((FIRST, "yellow"), (SECOND, "orange")):
+            connection.execute(
+                "insert into warehouse.scoring.warning_levels by name "
+                "select 'f1' as firm_id, ? as as_of, ? as level",
+                [as_of, level],
+            )
+    publish(settings, SECOND)
+    with duckdb.connect(str(published), read_only=True) as analyst:
+        found = analyst.execute("select as_of, rule_id, level_in_force from new_warnings")
+        assert found.fetchall() == [(SECOND, "NEW", "orange"), (FIRST, "OLD", "yellow")]
 
 
 def test_an_earlier_night_published_again_takes_no_later_one_away(
