@@ -141,6 +141,7 @@ def fit(
     frame: FrozenFrame,
     config: TrainingConfig,
     held_out: HeldOut | None = None,
+    listed: FeatureList | None = None,
 ) -> Candidate:
     """Return the candidate: trees fitted on all training rows, calibrated on held-out predictions.
 
@@ -156,8 +157,9 @@ def fit(
         frame: the frozen frame.
         config: parameters, folds and seed.
         held_out: predictions with these parameters, if already made.
+        listed: the features to learn; by default all that the frame can teach.
     """
-    rows, listed = frame.part(TRAIN), candidate_features(frame.learnable)
+    rows, listed = frame.part(TRAIN), listed or candidate_features(frame.learnable)
     less_known = again(frame, listed.definitions, config)
     held_out = held_out or hold_out(settings, rows, less_known, listed, config)
     calibrated = calibration.choose(held_out.raw_logit, bads_of(rows), bad_firms_of(rows))

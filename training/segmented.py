@@ -40,9 +40,11 @@ def fit(
     learnt = frame.part(TRAIN)
     level = level_of(learnt, config.segment_by)
     held_out_prob = pooled.held_out_prob.copy()
+    # Also what no firm of a segment has: all models of a version read the same.
+    listed = boosted.candidate_features(frame.learnable)
     models: dict[str, CreditModel] = {}
     for name in _large(learnt, level, config):
-        own = boosted.fit(settings, _only(frame, name, config.segment_by), config)
+        own = boosted.fit(settings, _only(frame, name, config.segment_by), config, listed=listed)
         held_out_prob[(level == name).to_numpy()] = own.held_out_prob
         models[name] = own.model
     bundle = replace(pooled.model.bundle, segment_by=config.segment_by)
