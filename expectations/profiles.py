@@ -253,7 +253,10 @@ def features(frame: "pl.DataFrame", registry: "Registry") -> Batch:
             "unit": meta.unit,
             "firms": firms,
             "distinct_firms": distinct,
-            "missing_share": column.null_count() / firms if firms else None,
+            # Not of terms of loans: most firms have none, and a lender may deliver none at all.
+            "missing_share": column.null_count() / firms
+            if firms and meta.valid_days is None
+            else None,
             "infinite_values": 0,
             "out_of_range_values": 0,
         }

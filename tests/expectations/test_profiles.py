@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import duckdb
@@ -155,6 +156,18 @@ def test_features_show_gaps_and_impossible_values() -> None:
     assert months["infinite_values"] == 0
     assert growth["infinite_values"] == 2
     assert growth["out_of_range_values"] == 0
+
+
+def test_nobody_need_have_a_loan() -> None:
+    frame = pl.DataFrame(
+        {"firm_id": ["a", "b"], "months": [None, None], "amount": [None, None]},
+        schema_overrides={"months": pl.Float64, "amount": pl.Float64},
+    )
+    amount = replace(feature("amount", 0, None), valid_days=366)
+    batch = profiles.features(frame, Registry((feature("months", 0, None), amount)))
+    missing = batch.frame.set_index("feature")["missing_share"]
+    assert missing["months"] == 1
+    assert missing.isna().to_dict() == {"months": False, "amount": True}
 
 
 def test_scores_are_expected_for_firms_that_are_not_listed_as_unscored(
