@@ -51,7 +51,20 @@ def _of_one_firm() -> dict[str, list[random_rows.Row]]:
         "period_end": date(2024, 3, 31), "filed_at": date(2024, 4, 20), "revenue": 1000,
         "profit": 70,
     }  # fmt: skip
-    tables = {"power_reading": uses, "tax_vat_return": returns, "tax_cit_return": [quarter]}
+    # Receipts of random rows are known of some firms and months.
+    loans = [
+        {
+            "firm": f"uscc:{firm}", "loan_no": f"LN{day:%Y%m}", "decided_at": day,
+            "available_at": day + timedelta(days=1), "decision": "GRANTED", "amount": 900,
+            "term_months": 12, "instalment": 80, "purpose": "WORKING_CAPITAL", "product": "税易贷",
+        }
+        for firm in random_rows.FIRMS
+        for day in (date(2023, 12, 3), date(2024, 7, 15))
+    ]  # fmt: skip
+    tables = {
+        "power_reading": uses, "tax_vat_return": returns, "tax_cit_return": [quarter],
+        "loan": loans,
+    }  # fmt: skip
     known = {"record_version": 1, "available_at": date(2024, 4, 21), "delivery_seq": 3}
     return {
         table: [{"firm": "uscc:F4", "row_id": 10_000 + n} | known | row for n, row in enumerate(of)]
