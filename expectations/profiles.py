@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from extracts import contracts
+from extracts.key_trust import STATES
 from firmpulse.known_at import known_by
 
 if TYPE_CHECKING:
@@ -87,6 +89,9 @@ select
     end as delivery_rows_read,
     rows_quarantined / nullif(rows_read, 0) as quarantined_share,
     rows_duplicate / nullif(rows_read, 0) as duplicate_share,
+    case
+        when table_name not in (select unnest($states)) then rows_restated / nullif(rows_read, 0)
+    end as restated_share,
     rows_refused_by_gate / nullif(rows_read, 0) as refused_by_gate_share,
     rows_read - rows_landed - rows_duplicate - rows_refused_by_gate - rows_quarantined
         as unaccounted_rows,
@@ -212,7 +217,10 @@ def deliveries(
     """
     query = _DELIVERIES.format(open=_OPEN.format(suite="delivery"))
     held = [one.delivery_seq for one in unreadable]
-    frame = connection.execute(query, {"as_of": as_of, "held": held}).df()
+    # A bill is issued and then paid: its second row says nothing against the first.
+    states = [name for name, one in contracts.load().items() if one.key_trust.repeats_are == STATES]
+    values = {"as_of": as_of, "held": held, "states": states}
+    frame = connection.execute(query, values).df()
     findings = [one.finding for one in unreadable]
     by_table = Counter(one.name for one in findings)
     frame["unreadable_firms"] = [by_table[name] for name in frame["batch_table"]]

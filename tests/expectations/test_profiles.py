@@ -53,6 +53,19 @@ def test_deliveries_have_their_shares_and_nothing_is_lost(
     assert account["quarantined_share"] != account["quarantined_share"]  # null: nothing was read
 
 
+def test_rows_that_replace_others_count_but_for_tables_of_states(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    for table, source in (("tax_payment", "tax"), ("power_bill", "power")):
+        delivery_rows.record(
+            connection, as_of="2026-10-31", delivery_seq=9, delivery_id=f"{source}-9",
+            source=source, table_name=table, rows_read=200, rows_landed=200, rows_restated=90,
+        )  # fmt: skip
+    frame = profiles.deliveries(connection, NIGHT).frame.set_index("batch_table")
+    assert frame.loc["tax-9 / tax_payment", "restated_share"] == pytest.approx(0.45)
+    assert pd.isna(frame.loc["power-9 / power_bill", "restated_share"])
+
+
 def test_a_refused_delivery_is_named_and_is_not_taken_for_an_empty_one(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:

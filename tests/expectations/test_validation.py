@@ -24,9 +24,11 @@ def delivery(**changes: object) -> Batch:
         "quarantined_firms": 3,
         "unreadable_firms": 0,
         "rows_duplicate": 50,
+        "rows_restated": 50,
         "rows_refused_by_gate": 50,
         "quarantined_share": 0.05,
         "duplicate_share": 0.2,
+        "restated_share": 0.2,
         "refused_by_gate_share": 0.5,
     }
     other = {"batch_table": "tax-20261031 / tax_payment"}
@@ -76,8 +78,9 @@ def test_a_refused_delivery_is_a_warning_and_does_not_stop_the_night(home: Setti
 
 
 def test_a_share_of_a_few_rows_is_no_news(home: Settings) -> None:
-    few = {"rows_quarantined": 49, "rows_duplicate": 49, "rows_refused_by_gate": 49}
-    shares = {"quarantined_share": 1.0, "duplicate_share": 1.0, "refused_by_gate_share": 1.0}
+    kinds = ("rows_quarantined", "rows_duplicate", "rows_restated", "rows_refused_by_gate")
+    few = dict.fromkeys(kinds, 49)
+    shares = {f"{kind.removeprefix('rows_')}_share": 1.0 for kind in kinds}
 
     outcome = require(home, "delivery", delivery(**few, **shares), "2026-10-31")
 
@@ -90,6 +93,15 @@ def test_many_repeated_rows_are_a_warning(home: Settings) -> None:
     assert outcome.warnings == (
         "at most 20 % of a table's rows are duplicates, or fewer than 50 rows; "
         "seen: tax-20261031 / tax_payment 0.9",
+    )
+
+
+def test_many_rows_that_replace_others_are_a_warning(home: Settings) -> None:
+    outcome = require(home, "delivery", delivery(restated_share=0.3), "2026-10-31")
+
+    assert outcome.warnings == (
+        "at most 20 % of a table's rows replace rows that came before, or fewer than 50 rows; "
+        "tables of states apart; seen: tax-20261031 / tax_payment 0.3",
     )
 
 
