@@ -335,6 +335,58 @@
 {%- endmacro %}
 
 
+{#- For features that depend on other firms. `wanted` are the snapshots to build; `snapshots` are those of
+    all firms at their dates; `moved` are the dates of which a firm has news, so that all their rows are
+    to be kept. Where none has news, only the wanted rows are, so that no other firm's past changes. -#}
+{% macro snapshots_of_all_firms() -%}
+wanted as (
+
+    {{ snapshots_to_build() }}
+
+),
+
+built as (
+
+    {% if is_incremental() and not var('rebuild_from') -%}
+        select
+            as_of,
+            max(through_seq) as through_seq
+        from {{ this }}
+        group by as_of
+    {%- else -%}
+        select
+            cast(null as date) as as_of,
+            cast(null as bigint) as through_seq
+        where false
+    {%- endif %}
+
+),
+
+moved as (
+
+    select every_firm.as_of
+    from {{ ref('firm_snapshots') }} as every_firm
+    left join built on every_firm.as_of = built.as_of
+    group by every_firm.as_of
+    having max(every_firm.through_seq) > coalesce(max(built.through_seq), -1)
+
+),
+
+snapshots as (
+
+    select
+        every_firm.firm_id,
+        every_firm.as_of,
+        every_firm.through_seq,
+        {{ last_month('every_firm.as_of') }} as last_month,
+        {{ windows_of(last_month('every_firm.as_of')) }}
+    from {{ ref('firm_snapshots') }} as every_firm
+    where every_firm.as_of in (select wanted.as_of from wanted)
+
+)
+{%- endmacro %}
+
+
 {#- Joins a monthly fact to the snapshots that may use it. -#}
 {% macro join_known(fact, months=none) -%}
     inner join {{ fact }} as facts
